@@ -1,0 +1,34 @@
+"""vgen's tasks by name, for doit. `doit list` shows them, `doit help run` the options; README.md has the rest."""
+
+from pathlib import Path
+
+from vgen.tasks import Tasks
+
+_tasks = Tasks(Path(__file__).resolve().parent)
+
+DOIT_CONFIG = _tasks.config()
+
+
+def task_clip():
+    """one clip per shot: bought if it is stale or missing, else left alone"""
+    yield from _tasks.clips()
+
+
+def task_collect():
+    """bring home jobs that no shot wants any more; remove clips whose shot has left the list"""
+    return _tasks.collect()
+
+
+def task_report():
+    """clips.json and production_report.json; fails if a quality gate fails"""
+    return _tasks.report()
+
+
+def task_plan():
+    """what a run would do, why, and for how much; spends nothing"""
+    return _tasks.plan()
+
+
+def task_doctor():
+    """is everything there that a run needs, and what to do if not"""
+    return _tasks.doctor()

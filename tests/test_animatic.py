@@ -1,0 +1,144 @@
+"""Animatics are real clips: drawn by Pillow and ffmpeg, read back by ffprobe."""
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+
+from vgen import media
+from vgen.errors import MediaError
+from vgen.media import Tools, Verdict, Wanted
+from vgen.simulator import animatic
+from vgen.simulator.animatic import Animatic, render
+
+SHOT = Animatic(
+    label="Shot 7", prompt="a quiet harbour", provider="runway gen4", width=720, height=1280, duration_s=1.0
+)
+
+
+@pytest.fixture(scope="module")
+def tools() -> Tools:
+    return media.find_tools(None, None)
+
+
+def drawn(tools: Tools, spec: Animatic, target: Path) -> Path:
+    trio.run(render, tools, spec, target)
+    return target
+
+
+def counted_frames(tools: Tools, path: Path) -> int:
+    argv = [tools.ffprobe, "-v", "error", "-count_packets", "-select_streams", "v:0", "-of", "json"]
+    ran = trio.run(
+        partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=60)
+    )
+    return int(json.loads(ran.stdout)["streams"][0]["nb_read_packets"])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio"), [(720, 1280, "9:16"), (1280, 720, "16:9"), (720, 720, "1:1")]
+)
+def test_an_animatic_of_one_second_passes_as_a_clip(tools, tmp_path, width, height, ratio):
+    path = drawn(tools, replace(SHOT, width=width, height=height), tmp_path / "clip.mp4")
+    verdict = trio.run(media.judge, tools, path, Wanted(duration_s=1.0, aspect_ratio=ratio))
+    assert verdict.verdict is Verdict.GOOD, verdict.reason
+    assert verdict.facts is not None
+    assert (verdict.facts.width, verdict.facts.height, verdict.facts.has_audio) == (width, height, False)
+
+
+def test_the_same_shot_gives_the_same_bytes_and_another_prompt_other_ones(tools, tmp_path):
+    first = drawn(tools, SHOT, tmp_path / "1.mp4").read_bytes()
+    assert drawn(tools, SHOT, tmp_path / "2.mp4").read_bytes() == first
+    assert drawn(tools, replace(SHOT, prompt="a loud harbour"), tmp_path / "3.mp4").read_bytes() != first
+
+
+@pytest.mark.parametrize(("duration_s", "fps", "frames"), [(1.04, 24, 25), (1.0, 30, 30), (0.01, 24, 1)])
+def test_the_number_of_frames_is_exact(tools, tmp_path, duration_s, fps, frames):
+    spec = replace(SHOT, duration_s=duration_s, fps=fps, audio=True)
+    path = drawn(tools, spec, tmp_path / "clip.mp4")
+    assert spec.frames == counted_frames(tools, path) == frames
+
+
+def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_path):
+    path = drawn(tools, replace(SHOT, audio=True), tmp_path / "clip.mp4")
+    assert trio.run(media.probe, tools, path).has_audio
+    argv = [tools.ffprobe, "-v", "error", "-of", "json", "-show_entries", "stream=duration", str(path)]
+    ran = trio.run(partial(media.run, argv, limit_s=60))
+    assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx(
+        [1.0, 1.0], abs=0.05
+    )
+
+
+def test_a_flat_animatic_is_whole_and_too_small(tools, tmp_path):
+    spec = replace(SHOT, prompt="rain, neon, traffic; " * 80, duration_s=4.0, flat=True)
+    path = drawn(tools, spec, tmp_path / "clip.mp4")
+    verdict = trio.run(media.judge, tools, path, Wanted(duration_s=4.0, aspect_ratio="9:16"))
+    assert verdict.verdict is Verdict.BAD
+    assert verdict.reason.startswith("wanted more than 100000 bytes")
+
+
+def test_the_file_itself_says_simulated(tools, tmp_path):
+    assert b"SIMULATED by vgen" in drawn(tools, SHOT, tmp_path / "clip.mp4").read_bytes()
+
+
+def test_a_failed_drawing_leaves_nothing_and_an_older_file_as_it_was(tools, tmp_path):
+    target = tmp_path / "clip.mp4"
+    target.write_bytes(b"older")
+    broken = Tools(ffmpeg=tools.ffprobe, ffprobe=tools.ffprobe, source="test")
+    with pytest.raises(MediaError, match="animatic Shot 7: "):
+        trio.run(render, broken, SHOT, target)
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+    assert target.read_bytes() == b"older"
+
+
+# The layers, without ffmpeg
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "café — naïve “quotes” …",
+        "Η θάλασσα το πρωί",
+        "Море утром, спокойно",
+        "emoji 🌊👩‍🎨 漢字 العربية \u202e\u200b",
+        "line\nbreak\ttab \x1b[31mred\x07 \x00",
+        "half a pair \ud83d",
+        "x" * 5_000,
+        "word " * 2_000,
+        "e\u0301" * 50,
+        "漢" * 2_000,
+    ],
+)
+@pytest.mark.parametrize(("width", "height"), [(720, 1280), (320, 180)])
+def test_any_text_can_be_drawn(text, width, height):
+    spec = replace(SHOT, label=text, prompt=text, provider=text, width=width, height=height)
+    layer = animatic._caption(spec)
+    assert layer.size == (width, height)
+    assert layer.getbbox() is not None
+    assert animatic._background(spec).width > width
+
+
+@pytest.mark.parametrize("text", ["Straße", "Ελλάδα", "Привет", "Łódź", "Việt"])
+def test_latin_greek_and_cyrillic_are_shown_not_boxed(text):
+    font = animatic._font(32)
+    box = bytes(font.getmask("\U0010ffff"))
+    assert all(bytes(font.getmask(char)) != box for char in text)
+
+
+def test_long_words_end_in_an_ellipsis_inside_their_room():
+    font = animatic._font(32)
+    lines = animatic._wrap("every word of this " * 100, font, 500, 4)
+    assert len(lines) == 4
+    assert lines[-1].endswith("…")
+    assert all(font.getlength(line) <= 500 for line in lines)
+    assert animatic._wrap("short", font, 500, 4) == ["short"]
+
+
+def test_the_font_is_small_and_comes_with_its_licence():
+    assert animatic.FONT.stat().st_size <= 80_000
+    licence = animatic.FONT.with_name("DejaVuSans-LICENSE.txt").read_text()
+    assert "Bitstream Vera" in licence
+    assert "Tavmjong Bah" in licence

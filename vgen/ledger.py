@@ -1,0 +1,304 @@
+"""The ledger: every purchase, reservation and take, in SQLite. Write-ahead: each move is committed before the act after it.
+
+Knows nothing of HTTP, files or doit. Called inline, without an await, so that no cancellation falls between doing and
+recording. Rollback journal with synchronous=EXTRA: many Pythons ship an SQLite inside the WAL-reset bug range.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from vgen import durable, purchase
+from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
+from vgen.money import show
+from vgen.purchase import State, Why
+from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
+
+SCHEMA = 1
+BUSY_S = 5.0
+
+
+class Ledger:
+    """One open ledger. `now`: unix time, for the moves' dates."""
+
+    def __init__(self, path: Path | None, *, now: Callable[[], float]) -> None:
+        """Open or make the file; None or a missing file with `reading` gives an empty one in memory.
+
+        Raises Refusal if the file is damaged or of a newer vgen.
+        """
+        self._now = now
+        try:
+            self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=BUSY_S)
+            self._db.row_factory = sqlite3.Row
+            self._db.create_function("wall_clock", 0, now)
+            for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON", "fullfsync=ON"):
+                self._db.execute(f"PRAGMA {pragma}")
+            self._prepare()
+        except sqlite3.DatabaseError as exc:
+            raise Refusal(f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it") from exc
+        if path is not None and path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+
+    @classmethod
+    def reading(cls, path: Path, *, now: Callable[[], float]) -> "Ledger":
+        """Open for looking: a missing file is not made."""
+        return cls(path if path.exists() else None, now=now)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def start_run(self, run_id: str, *, simulated: bool, cap: int | None) -> None:
+        """Write down the run and the cap that it works under."""
+        with self._tx("run.start"):
+            self._db.execute(
+                "INSERT INTO runs (id, started_at, simulated, cap) VALUES (?, ?, ?, ?)",
+                (run_id, self._now(), simulated, cap),
+            )
+
+    def finish_run(self, run_id: str) -> None:
+        with self._tx("run.finish"):
+            self._db.execute("UPDATE runs SET finished_at = ? WHERE id = ?", (self._now(), run_id))
+
+    def left_over(self) -> list[Purchase]:
+        """Purchases that a dead run left between two commits. Only the holder of the run lock may ask and `settle_left_over`."""
+        return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
+
+    def settle_left_over(self) -> None:
+        """After a crash: what was provably not sent is released; what may have been sent is uncertain."""
+        for row in self.left_over():
+            match row.state:
+                case State.SUBMITTING:
+                    self.move(row.id, State.UNCERTAIN, error="vgen was killed while it sent this order")
+                case _:
+                    self.move(row.id, State.RELEASED, error="vgen was killed before it sent this order")
+
+    # ── the life of a purchase ────────────────────────────────────────────────────────────────────────────────────
+
+    def reserve(self, row: Mapping[str, Any], *, supersede: Mapping[int, Why] | None = None) -> int:
+        """Reserve the price of one create; its id. In one transaction: cap, one purchase a recipe, and what it supersedes.
+
+        Raises OverBudget, AlreadyBought.
+        """
+        columns = dict(row) | {"created_at": self._now()}
+        names = ", ".join(columns)
+        try:
+            with self._tx("reserve"):
+                for old, why in (supersede or {}).items():
+                    self._db.execute("UPDATE purchases SET superseded = ? WHERE id = ?", (why.value, old))
+                cursor = self._db.execute(
+                    f"INSERT INTO purchases ({names}) VALUES ({', '.join('?' * len(columns))})",  # noqa: S608 - our names
+                    tuple(columns.values()),
+                )
+        except sqlite3.IntegrityError as exc:
+            if "over budget" in str(exc):
+                left = self.budget(bool(row["simulated"]), self._cap(row["run_id"])).left or 0
+                message = f"{show(row['price'])} more would pass the budget, {show(left)} is left"
+                raise OverBudget(message, needed=int(row["price"]), left=left) from exc
+            if "UNIQUE" in str(exc):
+                raise AlreadyBought(f"BUG: recipe {row['recipe'][:12]} has a purchase already") from exc
+            raise LedgerError(f"BUG: {exc}") from exc
+        return int(cursor.lastrowid or 0)
+
+    def move(self, purchase_id: int, to: State, **columns: Any) -> None:
+        """Commit one arrow of the state table, with the columns that it brings. Raises IllegalMove."""
+        self._update(f"move.{to}", purchase_id, {"state": to.value, **columns})
+
+    def note(self, purchase_id: int, **columns: Any) -> None:
+        """Commit facts that come without a move (a fresh URL, a higher quote)."""
+        self._update("note", purchase_id, columns)
+
+    def supersede(self, purchase_id: int, why: Why) -> None:
+        """Let another purchase of the recipe be made beside this one."""
+        self._update("supersede", purchase_id, {"superseded": why.value})
+
+    def book_take(self, take: Mapping[str, Any], to: State, **columns: Any) -> None:
+        """The file is in its place among the takes: book it, and the purchase's last move, together."""
+        names = ", ".join(take)
+        with self._tx(f"move.{to}"), self._translated():
+            self._db.execute(
+                f"INSERT INTO takes ({names}) VALUES ({', '.join('?' * len(take))})",  # noqa: S608 - our names
+                tuple(take.values()),
+            )
+            self._set(int(take["purchase_id"]), {"state": to.value, **columns})
+
+    def next_take(self, recipe: str, *, simulated: bool) -> int:
+        """The number of the take that comes next in a recipe."""
+        query = "SELECT coalesce(max(take), 0) + 1 FROM takes WHERE recipe = ? AND simulated = ?"
+        return int(self._db.execute(query, (recipe, simulated)).fetchone()[0])
+
+    # ── clips in their places ─────────────────────────────────────────────────────────────────────────────────────
+
+    def place(self, placed: Placed) -> None:
+        """Remember which take lies under a clip's name."""
+        values = tuple(getattr(placed, f.name) for f in fields(placed))
+        with self._tx("place"):
+            self._db.execute(f"INSERT OR REPLACE INTO placed VALUES ({', '.join('?' * len(values))})", values)
+
+    def unplace(self, name: str) -> None:
+        """The clip's file is no longer ours to look after."""
+        with self._tx("unplace"):
+            self._db.execute("DELETE FROM placed WHERE name = ?", (name,))
+
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get(self, purchase_id: int) -> Purchase:
+        return self._purchases("id = ?", purchase_id)[0]
+
+    def of_recipes(self, recipes: Iterable[str], *, simulated: bool) -> list[Purchase]:
+        """All purchases of some recipes, oldest first."""
+        wanted = tuple(recipes)
+        marks = ", ".join("?" * len(wanted))
+        return self._purchases(f"recipe IN ({marks}) AND simulated = ?", *wanted, simulated)
+
+    def take_of(self, purchase_id: int) -> Take | None:
+        return next(iter(self._takes("purchase_id = ?", purchase_id)), None)
+
+    def placed(self, name: str) -> Placed | None:
+        row = self._db.execute("SELECT * FROM placed WHERE name = ?", (name,)).fetchone()
+        return _placed(row) if row else None
+
+    def snapshot(self, *, simulated: bool, cap: int | None) -> Snapshot:
+        """Everything of one world, in a handful of queries."""
+        rows = {row.id: row for row in self._purchases("simulated = ?", simulated)}
+        by_recipe: dict[str, list[Purchase]] = {}
+        for row in rows.values():
+            by_recipe.setdefault(row.recipe, []).append(row)
+        return Snapshot(
+            purchases=rows,
+            by_recipe=by_recipe,
+            takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated)},
+            placed={row["name"]: _placed(row) for row in self._db.execute("SELECT * FROM placed")},
+            budget=self.budget(simulated, cap),
+        )
+
+    def budget(self, simulated: bool, cap: int | None) -> Budget:
+        """Spent, reserved and uncertain money, summed from the rows."""
+        row = self._db.execute("SELECT * FROM budget WHERE simulated = ?", (simulated,)).fetchone()
+        if row is None:
+            return Budget(cap=cap)
+        return Budget(cap=cap, spent=row["spent"], reserved=row["reserved"], uncertain=row["uncertain"])
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _prepare(self) -> None:
+        made = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+        if not made:
+            self._create()
+        found = self._db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if found is None or int(found[0]) != SCHEMA:
+            version = found[0] if found else "none"
+            raise Refusal(f"the ledger has schema {version}, this vgen writes {SCHEMA}; use the vgen that made it, or newer")
+
+    def _create(self) -> None:
+        """All of the schema or nothing: a kill in the middle leaves an empty file."""
+        script = resources.files("vgen").joinpath("ledger.sql").read_text("utf-8")
+        kinds = {state: "reserved" for state in purchase.HOLDS}
+        kinds |= {state: "spent" for state in purchase.SETTLED}
+        kinds |= {state: "none" for state in purchase.FREE} | {State.UNCERTAIN: "uncertain"}
+        self._db.execute("BEGIN IMMEDIATE")
+        if not self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]:
+            for statement in _statements(script):
+                self._db.execute(statement)
+            self._db.executemany("INSERT INTO state_money VALUES (?, ?)", [(s.value, k) for s, k in kinds.items()])
+            moves = [(was.value, to.value) for was, allowed in purchase.MOVES.items() for to in allowed]
+            self._db.executemany("INSERT INTO legal_move VALUES (?, ?)", sorted(moves))
+            self._db.execute("INSERT INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+        with durable.point("ledger.create"):
+            self._db.execute("COMMIT")
+
+    @contextmanager
+    def _tx(self, name: str) -> Iterator[None]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            with durable.point(f"ledger.{name}"):
+                self._db.execute("COMMIT")
+        except BaseException as exc:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(exc, sqlite3.OperationalError):
+                raise LedgerError(f"the ledger can't be written: {exc}") from exc
+            raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.IntegrityError as exc:
+            if "illegal move" in str(exc):
+                raise IllegalMove(f"BUG: {exc}") from exc
+            if "UNIQUE" in str(exc):
+                raise AlreadyBought(f"BUG: {exc}") from exc
+            raise LedgerError(f"BUG: {exc}") from exc
+
+    def _update(self, name: str, purchase_id: int, columns: Mapping[str, Any]) -> None:
+        with self._tx(name), self._translated():
+            self._set(purchase_id, columns)
+
+    def _set(self, purchase_id: int, columns: Mapping[str, Any]) -> None:
+        names = ", ".join(f"{name} = ?" for name in columns)
+        values = (*(_plain(value) for value in columns.values()), purchase_id)
+        done = self._db.execute(f"UPDATE purchases SET {names} WHERE id = ?", values)  # noqa: S608 - our names
+        assert done.rowcount == 1, f"BUG: no purchase {purchase_id}"
+
+    def _cap(self, run_id: str) -> int | None:
+        row = self._db.execute("SELECT cap FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return row["cap"] if row else None
+
+    def _purchases(self, where: str, *values: Any) -> list[Purchase]:
+        rows = self._db.execute(f"SELECT * FROM purchases WHERE {where} ORDER BY id", values)  # noqa: S608
+        return [_purchase(row) for row in rows]
+
+    def _takes(self, where: str, *values: Any) -> list[Take]:
+        rows = self._db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY purchase_id", values)  # noqa: S608
+        return [_take(row) for row in rows]
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script one by one: executescript would commit before it begins."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(dict(value))
+    return value
+
+
+def _purchase(row: sqlite3.Row) -> Purchase:
+    values: dict[str, Any] = dict(row)
+    values |= {
+        "manifest": tuple((name, value) for name, value in json.loads(row["manifest"])),
+        "urls": json.loads(row["urls"]),
+        "state": State(row["state"]),
+        "simulated": bool(row["simulated"]),
+        "final": bool(row["final"]),
+    }
+    return Purchase(**values)
+
+
+def _take(row: sqlite3.Row) -> Take:
+    values: dict[str, Any] = dict(row)
+    audio = row["has_audio"]
+    values |= {
+        "simulated": bool(row["simulated"]),
+        "good": bool(row["good"]),
+        "has_audio": None if audio is None else bool(audio),
+    }
+    return Take(**values)
+
+
+def _placed(row: sqlite3.Row) -> Placed:
+    return Placed(**(dict(row) | {"edited": bool(row["edited"])}))

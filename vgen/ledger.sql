@@ -1,0 +1,126 @@
+-- The one truth about money and jobs. Money is whole micro-dollars. Times are unix seconds (UTC).
+-- SQLite itself enforces the hardest rules, so that no mistake above it can spend twice or pass the cap.
+
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+
+CREATE TABLE runs (
+  id TEXT PRIMARY KEY,
+  started_at REAL NOT NULL,
+  finished_at REAL,
+  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+  cap INTEGER CHECK (cap >= 0)                       -- NULL: nothing binds (play money)
+) STRICT;
+
+-- purchase.py's table, copied in when the file is made
+CREATE TABLE legal_move (was TEXT NOT NULL, becomes TEXT NOT NULL, PRIMARY KEY (was, becomes)) STRICT, WITHOUT ROWID;
+CREATE TABLE state_money (state TEXT PRIMARY KEY, kind TEXT NOT NULL
+  CHECK (kind IN ('reserved', 'spent', 'uncertain', 'none'))) STRICT, WITHOUT ROWID;
+
+CREATE TABLE purchases (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  run_id TEXT NOT NULL REFERENCES runs (id),
+  shot_number INTEGER NOT NULL,                      -- who asked first; not part of what was bought
+  recipe TEXT NOT NULL CHECK (length(recipe) = 64),
+  manifest TEXT NOT NULL,                            -- JSON: the recipe in words
+  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+  provider TEXT NOT NULL,
+  account TEXT NOT NULL,                             -- fingerprint of the key
+  base_url TEXT NOT NULL,
+  model TEXT NOT NULL,
+  path TEXT NOT NULL,
+  request TEXT NOT NULL,                             -- canonical JSON body, without an image's bytes
+  bought_s TEXT NOT NULL,
+  price INTEGER NOT NULL CHECK (price >= 0),         -- the most it can cost, as reserved
+  charged INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),
+  charged_by TEXT CHECK (charged_by IN ('provider', 'assumed', 'user')),
+  state TEXT NOT NULL DEFAULT 'reserved' REFERENCES state_money (state),
+  superseded TEXT,                                   -- why it no longer stands in the way of another
+  job_id TEXT CHECK (length(job_id) > 0),
+  urls TEXT NOT NULL DEFAULT '{}',
+  error TEXT,
+  error_code TEXT,
+  final INTEGER NOT NULL DEFAULT 0,                  -- 1: this API must not be tried again for this recipe
+  created_at REAL NOT NULL,
+  submitted_at REAL,
+  rendered_at REAL,
+  sha256 TEXT,
+  size_bytes INTEGER
+) STRICT;
+
+-- Promise 1: at most one live, uncertain, accepted or billed purchase of a recipe that nothing supersedes.
+CREATE UNIQUE INDEX one_purchase ON purchases (recipe, simulated)
+  WHERE superseded IS NULL
+    AND NOT (state IN ('refused', 'released') OR (state IN ('failed', 'cancelled') AND charged = 0));
+CREATE UNIQUE INDEX one_owner ON purchases (provider, account, job_id) WHERE job_id IS NOT NULL;
+CREATE INDEX by_recipe ON purchases (recipe);
+CREATE INDEX unfinished ON purchases (state)
+  WHERE state IN ('reserved', 'submitting', 'not_sent', 'rendering', 'rendered', 'fetched', 'uncertain');
+
+CREATE VIEW budget AS
+  SELECT p.simulated AS simulated,
+         sum(CASE m.kind WHEN 'spent' THEN p.charged ELSE 0 END) AS spent,
+         sum(CASE m.kind WHEN 'reserved' THEN p.price ELSE 0 END) AS reserved,
+         sum(CASE m.kind WHEN 'uncertain' THEN p.price ELSE 0 END) AS uncertain
+    FROM purchases p JOIN state_money m ON m.state = p.state GROUP BY p.simulated;
+
+-- Promise 2: no reservation passes the cap of the run that makes it.
+CREATE TRIGGER cap_guard BEFORE INSERT ON purchases
+  WHEN NEW.price + coalesce((SELECT spent + reserved + uncertain FROM budget WHERE simulated = NEW.simulated), 0)
+       > (SELECT cap FROM runs WHERE id = NEW.run_id)
+  BEGIN SELECT RAISE(ABORT, 'over budget'); END;
+
+CREATE TRIGGER born_reserved BEFORE INSERT ON purchases WHEN NEW.state <> 'reserved' OR NEW.charged <> 0
+  BEGIN SELECT RAISE(ABORT, 'a purchase begins reserved'); END;
+CREATE TRIGGER legal_moves_only BEFORE UPDATE OF state ON purchases
+  WHEN NEW.state <> OLD.state AND NOT EXISTS
+    (SELECT 1 FROM legal_move WHERE was = OLD.state AND becomes = NEW.state)
+  BEGIN SELECT RAISE(ABORT, 'illegal move'); END;
+CREATE TRIGGER nothing_is_forgotten BEFORE DELETE ON purchases BEGIN SELECT RAISE(ABORT, 'append only'); END;
+
+-- Every move, written by SQLite itself.
+CREATE TABLE moves (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  purchase_id INTEGER NOT NULL REFERENCES purchases (id),
+  at REAL NOT NULL,
+  state TEXT NOT NULL,
+  superseded TEXT,
+  price INTEGER NOT NULL,
+  charged INTEGER NOT NULL,
+  note TEXT
+) STRICT;
+CREATE TRIGGER moves_stay BEFORE UPDATE ON moves BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER moves_stay_too BEFORE DELETE ON moves BEGIN SELECT RAISE(ABORT, 'append only'); END;
+CREATE TRIGGER log_birth AFTER INSERT ON purchases BEGIN
+  INSERT INTO moves (purchase_id, at, state, superseded, price, charged, note)
+  VALUES (NEW.id, wall_clock(), NEW.state, NEW.superseded, NEW.price, NEW.charged, NULL); END;
+CREATE TRIGGER log_move AFTER UPDATE ON purchases
+  WHEN NEW.state <> OLD.state OR NEW.charged <> OLD.charged OR NEW.price <> OLD.price
+    OR NEW.superseded IS NOT OLD.superseded BEGIN
+  INSERT INTO moves (purchase_id, at, state, superseded, price, charged, note)
+  VALUES (NEW.id, wall_clock(), NEW.state, NEW.superseded, NEW.price, NEW.charged, NEW.error); END;
+
+CREATE TABLE takes (
+  purchase_id INTEGER PRIMARY KEY REFERENCES purchases (id),
+  recipe TEXT NOT NULL,
+  simulated INTEGER NOT NULL,
+  take INTEGER NOT NULL CHECK (take >= 1),
+  path TEXT NOT NULL,                                -- relative to the outputs directory
+  good INTEGER NOT NULL CHECK (good IN (0, 1)),
+  reason TEXT,
+  sha256 TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  width INTEGER, height INTEGER, duration_s REAL, fps REAL, codec TEXT, has_audio INTEGER,
+  generation_s REAL,
+  UNIQUE (recipe, simulated, take)
+) STRICT;
+
+-- Which take lies under which clip's name, and how the file looked when vgen put it there.
+CREATE TABLE placed (
+  name TEXT PRIMARY KEY,
+  shot_number INTEGER NOT NULL,
+  purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id),
+  sha256 TEXT NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL,
+  edited INTEGER NOT NULL DEFAULT 0                  -- 1: somebody changed the file, and it is a video still
+) STRICT;

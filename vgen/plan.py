@@ -1,0 +1,417 @@
+"""Shots × ledger × files × budget → what to do next, why, and for how much. Pure: asks nobody, writes nothing.
+
+`stance` is the one decision about a shot. The plan shows it before a run; the run follows it step by step, from the
+ledger's rows alone; so a crash needs no recovery of its own, and the plan cannot disagree with the run.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from vgen import recipe
+from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
+from vgen.money import show, usd
+from vgen.providers.base import Order
+from vgen.purchase import COLLECTABLE, FREE, State, Why
+from vgen.recipe import Recipe
+from vgen.shots import Shot
+
+PLAN_VERSION = 1
+TYPICAL_S = 60.0
+"""A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
+
+
+class File(StrEnum):
+    """How a clip's file looks beside what vgen remembers of it."""
+
+    MISSING = "missing"
+    INTACT = "intact"  # as vgen put it there
+    EDITED = "edited"  # somebody else's bytes, and a video still: never overwritten without -a
+    DAMAGED = "damaged"  # no readable video any more
+
+
+class Act(StrEnum):
+    """What a run would do for one shot."""
+
+    KEEP = "keep"
+    RESTORE = "restore"  # put a take back, free
+    COLLECT = "collect"  # bring a paid job home, free
+    BUY = "buy"
+    SHARE = "share"  # the same recipe as another shot: one purchase for both
+    HELD = "held"  # an uncertain purchase stands in the way
+    STOP = "stop"  # nothing that vgen may do on its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """One provider's offer for a shot: an order, or the reason why there is none."""
+
+    provider: str
+    max_retries: int
+    order: Order | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A shot with its recipe for each provider, and the offers in the order of preference."""
+
+    shot: Shot
+    recipes: Mapping[str, Recipe]
+    offers: Sequence[Offer]
+
+    @property
+    def number(self) -> int:
+        return self.shot.number
+
+    def digests(self) -> set[str]:
+        return {recipe_.digest for recipe_ in self.recipes.values()}
+
+    def matches(self, row: Purchase) -> bool:
+        """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
+        wanted = self.recipes.get(row.provider)
+        return wanted is not None and wanted.digest == row.recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What binds a stance besides the rows. `fresh_after`: with -a, rows up to this id count as superseded."""
+
+    run_id: str = ""
+    on_uncertain: str = "hold"
+    closed: Mapping[str, str] = field(default_factory=dict)
+    detached: Collection[int] = ()
+    fresh_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stance:
+    """The next act for a shot, with what it needs."""
+
+    act: Act
+    why: str = ""
+    row: Purchase | None = None
+    offer: Offer | None = None
+    supersede: Mapping[int, Why] = field(default_factory=dict)
+    attempt: int = 1
+
+
+def stance(wish: Wish, rows: Sequence[Purchase], rules: Rules, placed: Placed | None = None) -> Stance:
+    """What to do next for a shot, from all purchases of its recipes."""
+    mine = [row for row in rows if wish.matches(row)]
+    fresh = [row for row in mine if rules.fresh_after is None or row.id > rules.fresh_after]
+    good = [row for row in fresh if row.state is State.ACCEPTED]
+    if good:
+        here = [row for row in good if placed and row.id == placed.purchase_id]
+        return Stance(act=Act.KEEP, row=(here or good)[-1])
+    return _unfinished(mine, rules) or _purchase(wish, mine, fresh, rules)
+
+
+def _unfinished(mine: Sequence[Purchase], rules: Rules) -> Stance | None:
+    """A purchase that must come to its end before another may begin."""
+    for row in mine:
+        if row.superseded is not None:
+            continue
+        if row.id in rules.detached:
+            return Stance(act=Act.STOP, row=row, why=f"still running at {row.provider} ({row.job_id}); run again to collect it")
+        if row.state in COLLECTABLE:
+            return Stance(act=Act.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected")
+        if row.state is State.UNCERTAIN and rules.on_uncertain == "hold":
+            return Stance(act=Act.HELD, row=row, why=_held(row))
+        if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
+            return Stance(act=Act.HELD, row=row, why=f"is being bought at {row.provider} by another run")
+    return None
+
+
+def _held(row: Purchase) -> str:
+    reason = (row.error or "its answer never came").rstrip(".")
+    return (
+        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; "
+        f"look there, or buy again with on_uncertain=rebuy"
+    )
+
+
+def _purchase(wish: Wish, mine: Sequence[Purchase], fresh: Sequence[Purchase], rules: Rules) -> Stance:
+    """Buy at the first provider that has not had its turn."""
+    for row in fresh:
+        if row.state is State.LOST and row.superseded is None:
+            reason = row.error or "the file can't be fetched"
+            return Stance(act=Act.STOP, row=row, why=f"paid {show(row.charged)} at {row.provider}, but {reason}; {_again(wish)}")
+    supersede: dict[int, Why] = {}
+    for row in mine:
+        if row.blocks:
+            old = rules.fresh_after is not None and row.id <= rules.fresh_after
+            supersede[row.id] = Why.AGAIN if old else _why(row)
+    reasons: list[str] = []
+    for offer in wish.offers:
+        reason, tried = _spent_turn(offer, fresh, rules)
+        if reason:
+            reasons.append(reason)
+            continue
+        moved = {
+            row_id: Why.FALLBACK if why in (Why.FAILED, Why.REJECTED) and _provider(mine, row_id) != offer.provider else why
+            for row_id, why in supersede.items()
+        }
+        return Stance(act=Act.BUY, offer=offer, supersede=moved, attempt=tried + 1, why=f"to be bought at {offer.provider}")
+    return Stance(act=Act.STOP, why="; ".join(reasons) or "no provider is open")
+
+
+def _provider(rows: Sequence[Purchase], row_id: int) -> str:
+    return next(row.provider for row in rows if row.id == row_id)
+
+
+def _why(row: Purchase) -> Why:
+    match row.state:
+        case State.UNCERTAIN:
+            return Why.REBUY
+        case State.REJECTED:
+            return Why.REJECTED
+        case _:
+            return Why.FAILED
+
+
+def _spent_turn(offer: Offer, rows: Sequence[Purchase], rules: Rules) -> tuple[str, int]:
+    """Why a provider has had its turn with this recipe ("" if not), and the attempts that count."""
+    if closed := rules.closed.get(offer.provider):
+        return closed, 0
+    if offer.order is None:
+        return f"{offer.provider}: {offer.problem}", 0
+    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
+    final = [row for row in here if row.final and row.request == offer.order.text]
+    if final:
+        return f"{offer.provider} said no: {final[-1].error}", len(here)
+    over = {State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE}
+    counted = [row for row in here if row.state in over and (row.charged > 0 or row.run_id == rules.run_id)]
+    if len(counted) >= offer.max_retries:
+        times = "once" if len(counted) == 1 else f"{len(counted)} times"
+        return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted)
+    return "", len(counted)
+
+
+def _again(wish: Wish) -> str:
+    return f"`doit -a clip:{wish.number}` buys it again"
+
+
+# ── the plan of a whole production ────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What would happen for one shot. Prices in micro-dollars: `price` at the first offer, `worst` with all retries."""
+
+    wish: Wish
+    act: Act
+    why: str
+    file: File
+    stance: Stance
+    take: Take | None = None
+    price: int = 0
+    worst: int = 0
+
+    @property
+    def number(self) -> int:
+        return self.wish.number
+
+    @property
+    def done(self) -> bool:
+        """The clip in place is the shot's own."""
+        return self.act is Act.KEEP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Steps in shot order; `orphans`: paid jobs that no shot wants any more; `departed`: clips without a shot."""
+
+    steps: Sequence[Step]
+    orphans: Sequence[Purchase]
+    departed: Mapping[str, File]
+    budget: Budget
+    simulated: bool
+
+    def step(self, number: int) -> Step:
+        return next(step for step in self.steps if step.number == number)
+
+    @property
+    def total(self) -> int:
+        return sum(step.price for step in self.steps)
+
+    @property
+    def worst(self) -> int:
+        return sum(step.worst for step in self.steps)
+
+    def fits(self, numbers: Collection[int] | None = None) -> bool:
+        """Whether the purchases (of the named shots) fit what is left of the cap."""
+        wanted = sum(step.price for step in self.steps if numbers is None or step.number in numbers)
+        return wanted == 0 or self.budget.left is None or wanted <= self.budget.left
+
+    def impossible(self, numbers: Collection[int] | None = None) -> list[str]:
+        """Bad input that shows only against the models: shots that must be bought and that nobody can make."""
+        return [
+            f"shot {step.number}: {step.why}"
+            for step in self.steps
+            if step.act is Act.STOP and step.wish.offers and all(offer.order is None for offer in step.wish.offers)
+            if step.stance.row is None and (numbers is None or step.number in numbers)
+        ]
+
+
+def plan(
+    wishes: Sequence[Wish],
+    snapshot: Snapshot,
+    files: Mapping[str, File],
+    names: Mapping[int, str],
+    *,
+    rules: Rules,
+    again: Collection[int] = (),
+    simulated: bool,
+) -> Plan:
+    """The whole production. `files`: clip name → state, for all names placed or present; `names`: shot → clip name."""
+    steps: list[Step] = []
+    bought: dict[str, int] = {}
+    newest = max(snapshot.purchases, default=0)
+    for wish in wishes:
+        mine = Rules(
+            run_id=rules.run_id,
+            on_uncertain=rules.on_uncertain,
+            closed=rules.closed,
+            detached=rules.detached,
+            fresh_after=newest if wish.number in again else rules.fresh_after,
+        )
+        steps.append(_step(wish, snapshot, files, names[wish.number], mine, bought))
+    wanted = set(names.values())
+    return Plan(
+        steps=steps,
+        orphans=_orphans(wishes, snapshot),
+        departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
+        budget=snapshot.budget,
+        simulated=simulated,
+    )
+
+
+def _orphans(wishes: Sequence[Wish], snapshot: Snapshot) -> list[Purchase]:
+    unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE]
+    if not unfinished:
+        return []
+    wanted = {(provider, recipe_.digest) for wish in wishes for provider, recipe_ in wish.recipes.items()}
+    return [row for row in unfinished if (row.provider, row.recipe) not in wanted]
+
+
+def _step(
+    wish: Wish, snapshot: Snapshot, files: Mapping[str, File], name: str, rules: Rules, bought: dict[str, int]
+) -> Step:
+    placed = snapshot.placed.get(name)
+    file = files.get(name, File.MISSING)
+    rows = [row for digest in wish.digests() for row in snapshot.by_recipe.get(digest, ())]
+    rows.sort(key=lambda row: row.id)
+    if rules.fresh_after is not None and any(row.state in COLLECTABLE and wish.matches(row) for row in rows):
+        rules = Rules(run_id=rules.run_id, on_uncertain=rules.on_uncertain, closed=rules.closed)
+    now = stance(wish, rows, rules, placed)
+    take = snapshot.takes.get(now.row.id) if now.row else None
+    act, why = _against_file(wish, now, placed, file, forced=rules.fresh_after is not None)
+    price = worst = 0
+    if act is Act.BUY and now.offer is not None and now.offer.order is not None:
+        digest = wish.recipes[now.offer.provider].digest
+        why = _why_stale(wish, now.offer.provider, placed, snapshot)
+        if digest in bought:
+            act, why = Act.SHARE, f"the same recipe as shot {bought[digest]}: one purchase serves both"
+        else:
+            bought[digest] = wish.number
+            price = now.offer.order.price
+            worst = sum(offer.order.price * offer.max_retries for offer in wish.offers if offer.order)
+    return Step(wish=wish, act=act, why=why, file=file, stance=now, take=take, price=price, worst=worst)
+
+
+def _against_file(wish: Wish, now: Stance, placed: Placed | None, file: File, *, forced: bool) -> tuple[Act, str]:
+    """The stance, held against the file under the clip's name."""
+    if now.act is Act.KEEP and now.row is not None:
+        same = placed is not None and placed.purchase_id == now.row.id
+        if same and file is File.INTACT:
+            return Act.KEEP, "up to date"
+        if same and file is File.EDITED:
+            return Act.KEEP, "edited by hand, left as it is"
+        if file is File.EDITED:
+            return Act.STOP, f"a file that vgen did not put there lies under its name; `doit -a clip:{wish.number}` replaces it"
+        return Act.RESTORE, {File.MISSING: "the clip is missing", File.DAMAGED: "the clip's file is damaged"}.get(
+            file, "another take lies under its name"
+        ) + "; its take is here"
+    if file is File.EDITED and not forced and now.act in (Act.BUY, Act.COLLECT):
+        return Act.STOP, (
+            f"its clip was edited by hand and its recipe has changed since; "
+            f"`doit -a clip:{wish.number}` buys a new take and replaces the edit"
+        )
+    return now.act, now.why
+
+
+def _why_stale(wish: Wish, provider: str, placed: Placed | None, snapshot: Snapshot) -> str:
+    """Why a purchase is due, in words."""
+    old = snapshot.purchases.get(placed.purchase_id) if placed else None
+    if old is None:
+        return "no clip yet"
+    changed = recipe.difference(old.manifest, wish.recipes[provider].manifest)
+    return "; ".join(changed) + " changed" if changed else "a new take is wanted"
+
+
+def expected_s(plan_: Plan, snapshot: Snapshot, max_concurrent: int) -> float:
+    """Seconds that the run would take: generations in rounds of `max_concurrent`, each as long as measured so far."""
+    measured = [take.generation_s for take in snapshot.takes.values() if take.generation_s]
+    typical_s = sum(measured) / len(measured) if measured else TYPICAL_S
+    waiting = sum(step.act in (Act.BUY, Act.COLLECT) for step in plan_.steps)
+    return -(-waiting // max_concurrent) * typical_s
+
+
+def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
+    """Why the plan does not fit the budget, with the figures and the commands that would help."""
+    buying = [s for s in plan_.steps if s.price and (numbers is None or s.number in numbers)]
+    needed = sum(step.price for step in buying)
+    budget = plan_.budget
+    held = f" ({show(budget.spent)} spent, {show(budget.reserved)} reserved, {show(budget.uncertain)} uncertain)"
+    cap, left = budget.cap or 0, budget.left or 0
+    enough = show(budget.exposure + needed).removeprefix("$")
+    return (
+        f"{len(buying)} clips cost {show(needed)} at list price, but {show(left)} is left of the budget of {show(cap)}{held}; "
+        f"nothing was bought. `doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
+    )
+
+
+def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
+    """plan.json."""
+    budget = plan_.budget
+    return {
+        "plan_version": PLAN_VERSION,
+        "simulated": plan_.simulated,
+        "total_usd": usd(plan_.total),
+        "worst_case_usd": usd(plan_.worst),
+        "fits": plan_.fits(),
+        "expected_time_s": round(expected, 1),
+        "budget": {
+            "cap_usd": None if budget.cap is None else usd(budget.cap),
+            "spent_usd": usd(budget.spent),
+            "reserved_usd": usd(budget.reserved),
+            "uncertain_usd": usd(budget.uncertain),
+            "left_usd": None if budget.left is None else usd(budget.left),
+        },
+        "shots": [
+            {
+                "shot_number": step.number,
+                "action": step.act.value,
+                "why": step.why,
+                "provider": _place(step),
+                "model": step.stance.offer.order.model if step.stance.offer and step.stance.offer.order else None,
+                "price_usd": usd(step.price),
+                "worst_case_usd": usd(step.worst),
+                "prompt_hash": _digest(step),
+            }
+            for step in plan_.steps
+        ],
+    }
+
+
+def _place(step: Step) -> str | None:
+    if step.stance.offer:
+        return step.stance.offer.provider
+    return step.stance.row.provider if step.stance.row else None
+
+
+def _digest(step: Step) -> str | None:
+    provider = _place(step) or next(iter(step.wish.recipes), None)
+    return step.wish.recipes[provider].digest if provider in step.wish.recipes else None

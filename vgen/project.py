@@ -1,0 +1,396 @@
+"""One project directory: what was read from it, the plan of it, its open batch, its report. Knows no doit."""
+
+import contextlib
+import contextvars
+import random
+import time
+import uuid
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import vgen.batch
+from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
+from vgen.batch import Batch
+from vgen.errors import ClipFailed, InputError, MediaError
+from vgen.files import Outputs
+from vgen.ledger import Ledger
+from vgen.money import show
+from vgen.plan import Act, File, Offer, Plan, Wish
+from vgen.providers.base import CannotMake
+from vgen.rows import Placed, Snapshot
+from vgen.settings import Provider, Settings, load
+from vgen.shots import Shot
+
+NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT)
+
+_batch: contextvars.ContextVar[Batch] = contextvars.ContextVar("batch")
+
+
+def current_batch() -> Batch:
+    """The batch that the running task belongs to."""
+    return _batch.get()
+
+
+class Project:
+    """Settings and shots of one directory, or the problems that they have. Nothing is written by looking."""
+
+    def __init__(self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> None:
+        self.root = root
+        self.run_id = uuid.uuid4().hex[:12]
+        self.started_at = time.time()
+        self.problems: list[str] = []
+        self.again: set[int] = set()
+        self.batch: Batch | None = None
+        self._plan: tuple[Plan, Snapshot] | None = None
+        self.settings: Settings | None = None
+        self.wishes: list[Wish] = []
+        try:
+            self.settings = load(root, command_line, environ)
+            self.wishes = self._read_wishes(self.settings)
+        except InputError as exc:
+            self.problems = list(exc.problems)
+
+    @property
+    def ready(self) -> Settings:
+        """The settings, when there are no problems. Raises InputError."""
+        if self.problems or self.settings is None:
+            raise InputError(self.problems)
+        return self.settings
+
+    @property
+    def outputs(self) -> Outputs:
+        return Outputs(self.settings.outputs if self.settings else self.root / "outputs")
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_wishes(self, settings: Settings) -> list[Wish]:
+        name = settings.run.visual_prompts
+        try:
+            data = settings.prompts_file.read_bytes()
+        except OSError as exc:
+            raise InputError([f"{name}: can't be read ({exc.strerror}); name another with visual_prompts=FILE"]) from exc
+        found = shots.parse(data, where=name, providers=settings.providers)
+        problems: list[str] = []
+        wishes = [wish for shot in found if (wish := self._wish(shot, settings, problems)) is not None]
+        if problems:
+            raise InputError(f"{name}: {problem}" for problem in problems)
+        return wishes
+
+    def _wish(self, shot: Shot, settings: Settings, problems: list[str]) -> Wish | None:
+        try:
+            image = images.identity(settings.root, shot.image)
+        except InputError as exc:
+            problems.extend(f"shot {shot.number}: {problem}" for problem in exc.problems)
+            return None
+        aspect_ratio = settings.run.aspect_ratio
+        recipes = {
+            name: made
+            for name in settings.providers
+            if (made := recipe.of(shot, name, aspect_ratio=aspect_ratio, image=image)) is not None
+        }
+        offers = [_offer(provider, recipes.get(provider.name)) for provider in settings.offers]
+        return Wish(shot=shot, recipes=recipes, offers=offers)
+
+    # ── planning ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def plan(self) -> Plan:
+        """The plan as things stood when it was first asked for; `replan` looks again."""
+        return self._planned()[0]
+
+    def snapshot(self) -> Snapshot:
+        return self._planned()[1]
+
+    def replan(self) -> Plan:
+        self._plan = None
+        return self.plan()
+
+    def _planned(self) -> tuple[Plan, Snapshot]:
+        if self._plan is None:
+            with contextlib.closing(self.reading()) as ledger:
+                snapshot = ledger.snapshot(simulated=self.ready.simulated, cap=self.ready.cap)
+            self._plan = (self._plan_from(snapshot), snapshot)
+        return self._plan
+
+    def _plan_from(self, snapshot: Snapshot) -> Plan:
+        settings = self.ready
+        states = vgen.batch.inspect(self.outputs, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+        batch = self.batch
+        rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
+        return plan.plan(
+            self.wishes,
+            snapshot,
+            states,
+            vgen.batch.names(self.wishes),
+            rules=rules,
+            again=self.again if batch is None else (),
+            simulated=settings.simulated,
+        )
+
+    def _look(self, name: str, row: Placed | None, snapshot: Snapshot) -> File:
+        """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
+        clip = self.outputs.clips / name
+        if clip.is_symlink() or not clip.is_file():
+            return File.EDITED
+        digest = files.sha256(clip)
+        if row is not None and digest == row.sha256:
+            return File.EDITED if row.edited else File.INTACT
+        if row is None and any(take.sha256 == digest for take in snapshot.takes.values()):
+            return File.DAMAGED  # one of our takes, put there by hand or before a crash: replacing it loses nothing
+        return File.EDITED if self._plays(clip) else File.DAMAGED
+
+    def _plays(self, clip: Path) -> bool:
+        """Whether a changed file is a video still; when nobody can tell, it counts as one."""
+        settings = self.ready
+
+        async def judged() -> bool:
+            tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
+            facts = await media.probe(tools, clip)
+            await media.decode(tools, clip, facts.duration_s)
+            return True
+
+        try:
+            import trio  # noqa: PLC0415 - only for the rare file that was changed
+
+            return trio.run(judged)
+        except media.NotJudged:
+            return True
+        except MediaError:
+            return False
+
+    # ── working ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def locked(self, *, wait: bool) -> Iterator[None]:
+        """Hold the outputs for a build; first of all, settle what a killed run left between two commits."""
+        outputs = self.outputs
+        with files.run_lock(outputs, wait=wait):
+            outputs.prepare()
+            if outputs.ledger.exists():
+                with contextlib.closing(Ledger(outputs.ledger, now=time.time)) as ledger:
+                    if ledger.left_over():
+                        ledger.settle_left_over()
+            self._plan = None
+            yield
+
+    def reading(self) -> Ledger:
+        return Ledger.reading(self.outputs.ledger, now=time.time)
+
+    @contextlib.asynccontextmanager
+    async def opened(self, *, offline: bool = False) -> AsyncIterator[Batch]:
+        """The batch of this run: its ledger, and its wire and judge unless nothing needs them."""
+        settings = self.ready
+        with contextlib.closing(Ledger(self.outputs.ledger, now=time.time)) as ledger:
+            batch = Batch(
+                settings=settings,
+                outputs=self.outputs,
+                ledger=ledger,
+                run_id=self.run_id,
+                now=time.time,
+                rng=random.Random(),  # noqa: S311 - jitter
+                tell=reporter.line,
+                slots=vgen.batch.Slots(settings.run.max_concurrent),
+                fits_now=self._fits_now(),
+                started=self.batch is not None and self.batch.started,
+            )
+            if self.batch is not None:
+                batch.messages = self.batch.messages
+                batch.detached = self.batch.detached
+                batch.lanes = {name: lane for name, lane in self.batch.lanes.items() if lane.closed}
+                batch.generated, batch.reused, batch.resumed = self.batch.generated, self.batch.reused, self.batch.resumed
+            self.batch = batch
+            token = _batch.set(batch)
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    if not offline and self._needs_network():
+                        await stack.enter_async_context(_online(batch, self.wishes))
+                    yield batch
+            finally:
+                if batch.started:
+                    ledger.finish_run(self.run_id)
+                with contextlib.suppress(ValueError):
+                    _batch.reset(token)
+
+    def _needs_network(self) -> bool:
+        plan_ = self.plan()
+        return bool(self.again or plan_.orphans) or any(step.act in NEEDS_NETWORK for step in plan_.steps)
+
+    def _fits_now(self) -> set[int] | None:
+        """With partial=yes: the shots that fit what is left, in shot order. None: the whole plan was admitted."""
+        if not self.ready.run.partial or self.plan().budget.left is None:
+            return None
+        left = self.plan().budget.left or 0
+        fitting: set[int] = set()
+        for step in self.plan().steps:
+            if step.price <= left:
+                left -= step.price
+                fitting.add(step.number)
+        return fitting
+
+    async def free_work(self, numbers: Collection[int]) -> None:
+        """What costs nothing: takes put back, running jobs collected."""
+        import trio  # noqa: PLC0415
+
+        from vgen import produce  # noqa: PLC0415
+
+        async with self.opened() as batch:
+            batch.start()
+            batch.stop_buying("the plan does not fit the budget")
+            async with trio.open_nursery() as nursery:
+                for step in self.plan().steps:
+                    if step.number in numbers and step.act in (Act.RESTORE, Act.COLLECT):
+                        nursery.start_soon(_quietly, produce.make, batch, step.wish, step.file)
+                for row in self.plan().orphans:
+                    nursery.start_soon(_quietly, produce.collect, batch, row)
+        batch.messages.clear()
+
+    # ── reporting ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def reported(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[report.Gate], dict[str, object]]:
+        """Entries, gates and the whole report, from the ledger and the files as they are now."""
+        plan_ = self.replan()
+        snapshot = self.snapshot()
+        messages = self.batch.messages if self.batch else {}
+        paths = {step.number: self._shown_path(step.number) for step in plan_.steps}
+        entries = report.clips(plan_, snapshot, paths, messages)
+        gates = report.gates(entries, plan_.budget, min_success_rate=self.ready.run.min_success_rate)
+        whole = report.production_report(entries, gates, plan_, self._run_facts(interrupted=interrupted))
+        return entries, gates, whole
+
+    def _run_facts(self, *, interrupted: bool) -> report.RunFacts:
+        batch = self.batch
+        up_to_date = sum(step.done for step in self.plan().steps)
+        generated = batch.generated if batch else 0
+        return report.RunFacts(
+            id=self.run_id,
+            started_at=self.started_at,
+            finished_at=time.time(),
+            generated=generated,
+            reused=max(0, up_to_date - generated),
+            resumed=batch.resumed if batch else 0,
+            interrupted=interrupted,
+        )
+
+    def _shown_path(self, number: int) -> str:
+        clip = self.outputs.clip(number)
+        if self.ready.run.clip_paths == "absolute":
+            return str(clip.resolve())
+        return clip.relative_to(self.root).as_posix() if clip.is_relative_to(self.root) else clip.as_posix()
+
+    def write_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[report.Gate]]:
+        """Write clips.json and production_report.json if they would tell anything new."""
+        entries, gates, whole = self.reported(interrupted=interrupted)
+        clips = report.to_bytes(report.seven(entries))
+        self.outputs.root.mkdir(parents=True, exist_ok=True)
+        if _bytes(self.outputs.clips_json) != clips:
+            files.write_whole(self.outputs.clips_json, clips)
+        if not report.same_but_run(_json(self.outputs.report_json), _json_like(whole)) or interrupted:
+            files.write_whole(self.outputs.report_json, report.to_bytes(whole))
+        return entries, gates
+
+    def report_is_current(self) -> bool:
+        """Whether the written report tells the truth of now, and all gates hold."""
+        entries, gates, whole = self.reported()
+        return (
+            all(gate.passed for gate in gates)
+            and _bytes(self.outputs.clips_json) == report.to_bytes(report.seven(entries))
+            and report.same_but_run(_json(self.outputs.report_json), _json_like(whole))
+        )
+
+    def in_flight_line(self) -> str:
+        """What stays at the providers when a run is interrupted."""
+        running = [row for row in self.snapshot().purchases.values() if row.state in plan.COLLECTABLE]
+        held = sum(row.cost for row in running)
+        if not running:
+            return "interrupted; nothing is in flight"
+        jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
+        return f"interrupted; {jobs} at the providers, for {show(held)}; the next run collects them, free"
+
+
+async def _quietly(make: object, *args: object) -> None:
+    with contextlib.suppress(ClipFailed):
+        await make(*args)  # type: ignore[operator]
+
+
+@contextlib.asynccontextmanager
+async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
+    """Open the wire and find the judge; in simulate mode the wire leads into a cloud of our own."""
+    import trio  # noqa: PLC0415
+
+    from vgen.wire import Wire  # noqa: PLC0415 - a run with nothing to do pays for no httpx
+
+    settings = batch.settings
+    tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
+    batch.judge = media.judge_with(tools)
+    async with trio.open_nursery() as nursery:
+        network = None
+        if settings.simulated:
+            network = _simulated_network(batch, tools, wishes, nursery)
+        async with Wire(now=batch.now, network=network) as wire:
+            batch.wire = wire
+            yield
+            batch.wire = None
+        nursery.cancel_scope.cancel()
+
+
+def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish], nursery: object) -> object:
+    from vgen.simulator.app import App  # noqa: PLC0415
+    from vgen.simulator.cloud import Cloud  # noqa: PLC0415
+    from vgen.simulator.network import SimulatedNetwork  # noqa: PLC0415
+    from vgen.simulator.renderers import animatic_renderer  # noqa: PLC0415
+
+    labels = {recipe_.prompt: str(wish.number) for wish in reversed(wishes) for recipe_ in wish.recipes.values()}
+    extra: dict[str, dict[str, int]] = {"runway": {}, "fal": {}}
+    for provider in batch.settings.providers.values():
+        kind = "runway" if providers.codec(provider.name) is providers.CODECS["runway"] else "fal"
+        price = provider.terms.price
+        known = providers.codec(provider.name).list_price(provider.terms.model, provider.terms.resolution)
+        if price is not None and known is None:
+            extra[kind][provider.terms.model] = price
+    cloud = Cloud(
+        now=batch.now,
+        journal=batch.outputs.private / "simulator.jsonl",
+        extra_models=extra,
+        concurrency=batch.settings.run.max_concurrent,
+        label=lambda prompt: labels.get(prompt, ""),
+    )
+    return SimulatedNetwork(nursery=nursery, app=App(cloud, animatic_renderer(tools)))  # type: ignore[arg-type]
+
+
+def _offer(provider: Provider, made: recipe.Recipe | None) -> Offer:
+    if made is None:
+        return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
+    try:
+        order = providers.codec(provider.name).order(made, provider.terms)
+    except CannotMake as exc:
+        return Offer(provider=provider.name, max_retries=provider.max_retries, problem=str(exc))
+    return Offer(provider=provider.name, max_retries=provider.max_retries, order=order)
+
+
+def _closed(settings: Settings) -> dict[str, str]:
+    return {provider.name: provider.closed for provider in settings.providers.values() if provider.closed}
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _json(path: Path) -> dict[str, object] | None:
+    import json  # noqa: PLC0415
+
+    data = _bytes(path)
+    try:
+        value = json.loads(data) if data else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _json_like(value: dict[str, object]) -> dict[str, object]:
+    """As it would read back."""
+    import json  # noqa: PLC0415
+
+    loaded: dict[str, object] = json.loads(report.to_bytes(value))
+    return loaded

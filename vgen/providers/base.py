@@ -1,0 +1,236 @@
+"""The values that every provider's codec speaks: calls out, replies in, and what a reply means. Neither sends nor sleeps."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+from vgen.recipe import Recipe
+
+JOB_ID = r"[A-Za-z0-9._:-]{1,200}"
+"""What may stand as a job id; anything else in that place is not an answer."""
+
+
+class CannotMake(Exception):
+    """This model can't make this shot; `str()` says which limit, and the limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """One provider as configured: where it is, what to buy there, and at what price.
+
+    `price`: micro-dollars a second, or None to look it up. `durations`: seconds on offer; `()` any; None the model's.
+    """
+
+    provider: str
+    base_url: str
+    model: str
+    resolution: str | None = None
+    price: int | None = None
+    durations: tuple[Decimal, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is bought for a recipe: the request body (without the image's bytes), the seconds billed, the most it costs."""
+
+    model: str
+    path: str
+    body: Mapping[str, Any]
+    image_field: str | None
+    bought_s: Decimal
+    price: int
+
+    @property
+    def text(self) -> str:
+        """The canonical body, as stored with the purchase."""
+        return json.dumps(self.body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP request to a provider's API. `auth` goes into the Authorization header, and nowhere else."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    auth: str = field(default="", repr=False)
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One whole HTTP answer; header names are lower case, `at` is unix time."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    at: float
+
+    def json(self) -> Any:
+        """The body as JSON, or None if it is none."""
+        try:
+            return json.loads(self.body, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, or an empty one."""
+        value = self.json()
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job at a provider: its id, and the URLs that came with it."""
+
+    id: str
+    urls: Mapping[str, str] = field(default_factory=dict)
+
+
+# What a create's reply means.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The provider has the job. `quoted`: the most it says it may charge, in micro-dollars."""
+
+    job: Job
+    quoted: int | None = None
+
+
+class No(StrEnum):
+    """Why a provider refused."""
+
+    LATER = "later"  # 429: try again, not before Retry-After
+    BROKEN = "broken"  # a 5xx in the provider's own words: an explicit no; try again
+    INPUT = "input"  # moderation or validation: never again at this API
+    CREDIT = "credit"  # out of credit: close the provider
+    KEY = "key"  # key rejected: close the provider
+    SETUP = "setup"  # no such endpoint or model: close the provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An explicit no: nothing was accepted, nothing is charged."""
+
+    no: No
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """Not an answer: the job may exist, and may be charged."""
+
+    message: str
+
+
+# What a poll's reply means.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """Waits at the provider; `position` from 0."""
+
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """Being made; `progress` 0..1 if the provider tells."""
+
+    progress: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """Made. `charged` in micro-dollars, None if the provider does not tell."""
+
+    url: str
+    charged: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """Ended without a video. `again`: the provider's fault, worth another try; else never at this API."""
+
+    message: str
+    code: str = ""
+    again: bool = False
+    charged: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled:
+    """Stopped before its end."""
+
+    charged: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """The provider does not know this job: deleted, cancelled, or another account's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoWord:
+    """This reply says nothing about the job; ask again. `key_rejected`: with another key."""
+
+    message: str
+    key_rejected: bool = False
+    retry_after_s: float | None = None
+
+
+Answer = Accepted | Refused | Unclear
+Status = Queued | Running | Done | Failed | Cancelled | Missing | NoWord
+
+
+class Codec(Protocol):
+    """One wire protocol. All functions are pure; `key` is the secret itself."""
+
+    POLL_INTERVAL_S: float
+    LATE_BODIES: bool
+
+    def order(self, recipe: Recipe, terms: Terms) -> Order:
+        """What to buy. Raises CannotMake."""
+        ...
+
+    def create(self, order: Order, terms: Terms, key: str, image: str | None) -> Call:
+        """The paid request. `image`: a URL or data URI."""
+        ...
+
+    def answer(self, reply: Reply, terms: Terms) -> Answer: ...
+
+    def poll(self, job: Job, base_url: str, key: str) -> Call: ...
+
+    def status(self, call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
+        """What the reply to a poll means, or the next question."""
+        ...
+
+    def cancel(self, job: Job, base_url: str, key: str) -> Call: ...
+
+
+def next_longer(asked_s: Decimal, offered: tuple[Decimal, ...], model: str) -> Decimal:
+    """The shortest duration on offer that is not shorter than asked; any if `offered` is empty. Raises CannotMake."""
+    if not offered:
+        return asked_s
+    fitting = [seconds for seconds in offered if seconds >= asked_s]
+    if not fitting:
+        raise CannotMake(f"{model} makes at most {max(offered)} s, the shot asks {asked_s} s")
+    return min(fitting)
+
+
+def brief(text: object, limit: int = 300) -> str:
+    """Provider's text for a person: one line, printable, at most `limit` characters."""
+    clean = "".join(c if c.isprintable() else " " for c in str(text))
+    clean = " ".join(clean.split())
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def number(value: float | Decimal) -> int | float:
+    """A JSON number: an integer where the value is one."""
+    return int(value) if value == int(value) else float(value)

@@ -1,0 +1,258 @@
+"""The fal queue as a pure codec (Pika 2.2 and others): bytes in, meaning out.
+
+Facts: `fal_client` 1.0.3, fal-js of 2026-08-02, fal's docs. A failed job reads COMPLETED: its error is in the status body
+or in the HTTP status of the result. Status, result and cancel URLs are used as given, if they are the API's own.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from vgen.providers import prices
+from vgen.providers.base import (
+    JOB_ID,
+    Accepted,
+    Answer,
+    Call,
+    CannotMake,
+    Cancelled,
+    Done,
+    Failed,
+    Job,
+    Missing,
+    No,
+    NoWord,
+    Order,
+    Queued,
+    Refused,
+    Reply,
+    Running,
+    Status,
+    Terms,
+    Unclear,
+    brief,
+    next_longer,
+    number,
+)
+from vgen.recipe import Recipe
+from vgen.retry import retry_after_s
+
+BASE_URL = "https://queue.fal.run"
+MODEL = "fal-ai/pika/v2.2/text-to-video"
+POLL_INTERVAL_S = 3.0
+"""No rule is documented; the official client polls every 0.1 s, which is not worth copying."""
+LATE_BODIES = True
+
+# fal's `type` values of its own faults (docs "errors"); all others are the request's.
+_THEIR_FAULT = frozenset(
+    {"internal_server_error", "generation_timeout", "downstream_service_error", "downstream_service_unavailable"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Model:
+    """What one endpoint takes. `spelling`: how its duration is written."""
+
+    durations: tuple[int, ...] = ()
+    spelling: str = "int"
+    resolutions: tuple[str, ...] = ()
+    has_ratio: bool = True
+    has_seed: bool = True
+    has_negative: bool = True
+    image_model: str | None = None
+
+
+_PIKA_IMAGE = "fal-ai/pika/v2.2/image-to-video"
+_MODELS: Mapping[str, _Model] = {
+    MODEL: _Model(durations=(5, 10), resolutions=("720p", "1080p"), image_model=_PIKA_IMAGE),
+    _PIKA_IMAGE: _Model(durations=(5, 10), resolutions=("720p", "1080p"), has_ratio=False, image_model=_PIKA_IMAGE),
+    "fal-ai/kling-video/v3/standard/text-to-video": _Model(durations=tuple(range(3, 16)), spelling="text", has_seed=False),
+    "fal-ai/kling-video/v3/pro/text-to-video": _Model(durations=tuple(range(3, 16)), spelling="text", has_seed=False),
+    "fal-ai/kling-video/v2.5-turbo/pro/text-to-video": _Model(durations=(5, 10), spelling="text", has_seed=False),
+}
+_UNKNOWN = _Model(resolutions=())
+
+
+def list_price(model: str, resolution: str | None) -> int | None:
+    """Micro-dollars a second, from the price table."""
+    known = _MODELS.get(model, _UNKNOWN)
+    return prices.per_second(prices.FAL, model, resolution or (known.resolutions or ("",))[0])
+
+
+def order(recipe: Recipe, terms: Terms) -> Order:
+    """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
+    name = terms.model
+    model = _MODELS.get(name, _UNKNOWN)
+    if recipe.image:
+        if model.image_model is None:
+            raise CannotMake(f"{name} takes no image as far as vgen knows")
+        name, model = model.image_model, _MODELS[model.image_model]
+    elif name == _PIKA_IMAGE:
+        raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
+    offered = tuple(map(Decimal, model.durations)) if terms.durations is None else terms.durations
+    bought_s = next_longer(recipe.duration_s, offered, name)
+    body: dict[str, Any] = {"prompt": recipe.prompt, "duration": _spell(bought_s, model.spelling)}
+    if model.has_ratio:
+        body["aspect_ratio"] = recipe.aspect_ratio
+    resolution = _resolution(model, terms)
+    if resolution:
+        body["resolution"] = resolution
+    if recipe.negative_prompt and model.has_negative:
+        body["negative_prompt"] = recipe.negative_prompt
+    if recipe.seed is not None and model.has_seed:
+        body["seed"] = recipe.seed
+    price = prices.settled(list_price(name, resolution), terms.price)
+    if price is None:
+        raise CannotMake(f"no price known for {name}; set its cost_per_second_usd in the config")
+    return Order(
+        model=name,
+        path="/" + name.strip("/"),
+        body=body,
+        image_field="image_url" if recipe.image else None,
+        bought_s=bought_s,
+        price=-int(-(price * bought_s) // 1),
+    )
+
+
+def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
+    """The paid request. fal's own retries are left on: they do not bill twice."""
+    body = dict(order.body)
+    if order.image_field:
+        body[order.image_field] = image
+    data = json.dumps(body, ensure_ascii=False).encode()
+    headers = (("Content-Type", "application/json"),)
+    return Call(method="POST", url=terms.base_url + order.path, headers=headers, body=data, auth=f"Key {key}", step="create")
+
+
+def answer(reply: Reply, terms: Terms) -> Answer:
+    """What the reply to a submit means."""
+    said = reply.object()
+    own = "detail" in said or "x-fal-request-id" in reply.headers
+    message = _detail(said) or f"HTTP {reply.status}"
+    if reply.status // 100 == 2:
+        job_id = said.get("request_id")
+        if isinstance(job_id, str) and re.fullmatch(JOB_ID, job_id):
+            return Accepted(job=Job(id=job_id, urls=_urls(said, job_id, terms)))
+        return Unclear(message=f"HTTP {reply.status} without a usable request id")
+    match reply.status:
+        case 429:
+            wait_s = retry_after_s(
+                reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date")
+            )
+            return Refused(no=No.LATER, message=message, retry_after_s=wait_s)
+        case 402:
+            return Refused(no=No.CREDIT, message=message)
+        case 403 if re.search(r"balance|locked|credit", message, re.IGNORECASE):
+            return Refused(no=No.CREDIT, message=message)
+        case 401 | 403:
+            return Refused(no=No.KEY, message=message)
+        case 404 | 405:
+            return Refused(no=No.SETUP, message=message)
+        case 400 | 413 | 415 | 422:
+            return Refused(no=No.INPUT, message=message)
+        case status if status >= 500 and own and said:
+            return Refused(no=No.BROKEN, message=message)
+        case status:
+            return Unclear(message=f"HTTP {status}, not in fal's own words")
+
+
+def poll(job: Job, base_url: str, key: str) -> Call:
+    """Ask how the request is."""
+    return Call(method="GET", url=job.urls["status"], auth=f"Key {key}", step="status")
+
+
+def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
+    """What the reply means; a COMPLETED status asks for the result next."""
+    if reply.status in (401, 403):
+        return NoWord(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
+    if call.step == "result":
+        return _result(reply)
+    said = reply.object()
+    if reply.status == 404:
+        return Missing()
+    if reply.status not in (200, 202) or said.get("request_id") not in (None, job.id):
+        return NoWord(message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at))
+    match said.get("status"):
+        case "IN_QUEUE":
+            position = said.get("queue_position")
+            return Queued(position=position if isinstance(position, int) and position >= 0 else None)
+        case "IN_PROGRESS":
+            return Running()
+        case "CANCELLED" | "CANCELED":
+            return Cancelled()
+        case "COMPLETED":
+            return Call(method="GET", url=job.urls["response"], auth=f"Key {key}", step="result")
+        case other:
+            return NoWord(message=f"unknown status {brief(other, 40)!r}")
+
+
+def cancel(job: Job, base_url: str, key: str) -> Call:
+    """Ask fal to stop; for a running job that is only a wish."""
+    return Call(method="PUT", url=job.urls["cancel"], auth=f"Key {key}", step="cancel")
+
+
+def _result(reply: Reply) -> Status:
+    """The job's real outcome: 200 with a file, or its 4xx/5xx."""
+    said = reply.object()
+    charged = 0 if reply.headers.get("x-fal-billable-units", "").strip() in ("0", "0.0") else None
+    if reply.status == 200:
+        video = said.get("video")
+        url = video.get("url") if isinstance(video, dict) else None
+        if isinstance(url, str):
+            return Done(url=url)
+        if "detail" not in said and not said.get("error"):
+            return NoWord(message="the request completed, but names no video")
+    if reply.status == 429 or (reply.status >= 500 and not said):
+        return NoWord(message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at))
+    message = _detail(said) or f"HTTP {reply.status}"
+    if reply.status >= 500:
+        return Failed(message=message, code=_type(said), again=True, charged=0)  # 5xx is never charged (fal's FAQ)
+    if reply.status == 400 and "in progress" in message:
+        return Running()
+    if reply.status == 404:
+        return Missing()
+    return Failed(message=message, code=_type(said), again=_type(said) in _THEIR_FAULT, charged=charged)
+
+
+def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:
+    """The URLs that fal returned; one of another origin is never called with the key, so its standard form is used."""
+    app = "/".join(terms.model.strip("/").split("/")[:2])
+    standard = f"{terms.base_url}/{app}/requests/{quote(job_id, safe='')}"
+    usual = {"status": f"{standard}/status", "response": standard, "cancel": f"{standard}/cancel"}
+    return {name: url if _same_origin(url := said.get(f"{name}_url"), terms.base_url) else usual[name] for name in usual}
+
+
+def _same_origin(url: object, base_url: str) -> bool:
+    return isinstance(url, str) and urlsplit(url)[:2] == urlsplit(base_url)[:2]
+
+
+def _resolution(model: _Model, terms: Terms) -> str | None:
+    if not model.resolutions:
+        return terms.resolution
+    wanted = (terms.resolution or model.resolutions[0]).lower()
+    if wanted not in model.resolutions:
+        raise CannotMake(f"{terms.model} offers {', '.join(model.resolutions)}, not {terms.resolution}")
+    return wanted
+
+
+def _spell(seconds: Decimal, spelling: str) -> int | float | str:
+    value = number(seconds)
+    return str(value) if spelling == "text" else value
+
+
+def _detail(said: Mapping[str, Any]) -> str:
+    detail = said.get("detail") or said.get("error") or said.get("message")
+    if isinstance(detail, list):
+        return brief("; ".join(str(item.get("msg", item)) if isinstance(item, dict) else str(item) for item in detail))
+    return brief(detail) if detail else ""
+
+
+def _type(said: Mapping[str, Any]) -> str:
+    detail = said.get("detail")
+    if isinstance(detail, list) and detail and isinstance(detail[0], dict):
+        return brief(detail[0].get("type", ""), 80)
+    return brief(said.get("error_type", "") or "", 80)

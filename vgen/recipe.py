@@ -1,0 +1,89 @@
+"""What decides the pixels of a clip: its manifest, digest, and what differs. Knows no price, number, path or provider."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from decimal import Decimal
+
+from vgen.shots import Shot
+
+VERSION = 1
+"""Of the manifest's format. A new version must go on finding the takes of the old one: nobody pays for an upgrade."""
+
+Manifest = tuple[tuple[str, str], ...]
+"""(field, value) pairs in a fixed order: the one walk that is hashed, stored and explained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """One shot for one provider, as it is bought. `image`: `sha256:…` of the content, or its https URL."""
+
+    prompt: str
+    duration_s: Decimal
+    aspect_ratio: str
+    negative_prompt: str | None = None
+    image: str | None = None
+    seed: int | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        fields = {
+            "prompt": self.prompt,
+            "negative_prompt": self.negative_prompt,
+            "duration": plain(self.duration_s),
+            "aspect_ratio": self.aspect_ratio,
+            "image": self.image,
+            "seed": None if self.seed is None else str(self.seed),
+        }
+        return tuple((name, value) for name, value in fields.items() if value is not None)
+
+    @property
+    def digest(self) -> str:
+        """The prompt hash: sha256, hex, of the manifest with its format version."""
+        text = json.dumps([f"vgen recipe {VERSION}", *self.manifest], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:
+    """The recipe of a shot at a provider, or None if the shot has no text for it. `image` as in Recipe."""
+    prompt = shot.prompt_for(provider)
+    if prompt is None:
+        return None
+    return Recipe(
+        prompt=prompt,
+        negative_prompt=shot.negative_prompt,
+        duration_s=shot.duration_s,
+        aspect_ratio=shot.aspect_ratio or aspect_ratio,
+        image=image,
+        seed=shot.seed,
+    )
+
+
+def difference(old: Manifest, new: Manifest) -> list[str]:
+    """What changed, in words: `prompt: 'golden hour' → 'blue hour'`."""
+    was, now = dict(old), dict(new)
+    names = [*was, *(name for name in now if name not in was)]
+    return [
+        f"{name}: {_short(was.get(name), now.get(name))} → {_short(now.get(name), was.get(name))}"
+        for name in names
+        if was.get(name) != now.get(name)
+    ]
+
+
+def plain(number: Decimal) -> str:
+    """`4`, `4.5`: one spelling for one number, whatever the file wrote (4, 4.0, 4e0)."""
+    text = format(number, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _short(value: str | None, other: str | None, width: int = 40) -> str:
+    """The part of `value` that differs from `other`, quoted, at most `width` characters."""
+    if value is None:
+        return "none"
+    start = 0
+    if other is not None:
+        while start < min(len(value), len(other)) and value[start] == other[start]:
+            start += 1
+        start = max(0, min(start - width // 3, len(value) - width))
+    cut = value[start : start + width]
+    return f"'{'…' if start else ''}{cut}{'…' if start + width < len(value) else ''}'"

@@ -1,0 +1,219 @@
+"""Steps and rows → clips.json, production_report.json, gates. A pure function of the ledger and the files; runs nothing."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from vgen.money import usd
+from vgen.plan import Act, File, Plan, Step
+from vgen.purchase import FREE, State
+from vgen.rows import Budget, Purchase, Snapshot
+
+REPORT_VERSION = 1
+MIN_SIDE = 720
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What this run did, beside what the ledger knows. Times in unix seconds; `messages`: shot → why it has no clip."""
+
+    id: str
+    started_at: float
+    finished_at: float
+    generated: int = 0
+    reused: int = 0
+    resumed: int = 0
+    interrupted: bool = False
+    messages: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """One quality gate, judged over the whole list of shots."""
+
+    name: str
+    passed: bool
+    value: float | int | None
+    threshold: float | int | None
+
+
+def clips(plan: Plan, snapshot: Snapshot, paths: Mapping[int, str], messages: Mapping[int, str]) -> list[dict[str, Any]]:
+    """One entry per shot: the seven keys of clips.json, then the report's own. `paths`: shot → the path to print."""
+    return [_entry(step, snapshot, paths[step.number], messages.get(step.number)) for step in plan.steps]
+
+
+def seven(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """clips.json: the original specification's seven keys, in its order."""
+    keys = ("shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error")
+    return [{key: entry[key] for key in keys} for entry in entries]
+
+
+def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_rate: float) -> list[Gate]:
+    """Success rate, resolution, budget."""
+    good = [entry for entry in entries if entry["success"]]
+    rate = len(good) / len(entries) if entries else 0.0
+    sides = [min(entry["width"], entry["height"]) for entry in good if entry["width"] and entry["height"]]
+    used = budget.spent + budget.uncertain
+    return [
+        Gate(name="success_rate", passed=bool(entries) and rate >= min_success_rate, value=round(rate, 6), threshold=min_success_rate),
+        Gate(name="resolution", passed=all(s >= MIN_SIDE for s in sides), value=min(sides, default=None), threshold=MIN_SIDE),
+        Gate(
+            name="budget",
+            passed=budget.cap is None or used <= budget.cap,
+            value=usd(used),
+            threshold=None if budget.cap is None else usd(budget.cap),
+        ),
+    ]
+
+
+def production_report(
+    entries: Sequence[Mapping[str, Any]], judged: Sequence[Gate], plan: Plan, run: RunFacts
+) -> dict[str, Any]:
+    """The whole report, the specification's keys first."""
+    good = [entry for entry in entries if entry["success"]]
+    budget = plan.budget
+    return {
+        "total_clips": len(entries),
+        "successful_clips": len(good),
+        "failed_clips": len(entries) - len(good),
+        "success_rate": round(len(good) / len(entries), 6) if entries else 0.0,
+        "total_cost_usd": usd(sum(round(entry["cost_usd"] * 1_000_000) for entry in good)),
+        "total_time_s": round(sum(entry["generation_time_s"] for entry in entries), 3),
+        "clips": list(entries),
+        "report_version": REPORT_VERSION,
+        "simulated": plan.simulated,
+        "run": {
+            "id": run.id,
+            "started_at": _iso(run.started_at),
+            "finished_at": _iso(run.finished_at),
+            "wall_time_s": round(run.finished_at - run.started_at, 3),
+            "generated": run.generated,
+            "reused": run.reused,
+            "resumed": run.resumed,
+            "interrupted": run.interrupted,
+        },
+        "budget": {
+            "cap_usd": None if budget.cap is None else usd(budget.cap),
+            "spent_usd": usd(budget.spent),
+            "reserved_usd": usd(budget.reserved),
+            "uncertain_usd": usd(budget.uncertain),
+            "remaining_usd": None if budget.left is None else usd(budget.left),
+        },
+        "gates": [
+            {"name": g.name, "passed": g.passed, "value": g.value, "threshold": g.threshold} for g in judged
+        ],
+        "left_over": _left_over(plan),
+    }
+
+
+def same_but_run(one: Mapping[str, Any] | None, other: Mapping[str, Any]) -> bool:
+    """Whether two reports tell the same of the production; when the last run was does not matter."""
+    if one is None:
+        return False
+    return _without_run(one) == _without_run(other)
+
+
+def to_bytes(value: object) -> bytes:
+    """JSON for people and for jq."""
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _without_run(report: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key != "run"}
+
+
+def _left_over(plan: Plan) -> list[str]:
+    """Things that belong to no shot of the list, in words."""
+    told = [f"job {row.job_id} at {row.provider} (shot {row.shot_number} of an earlier list) is still to be collected"
+            for row in plan.orphans]  # fmt: skip
+    told += [
+        f"{name} belongs to no shot any more, but was edited by hand; delete it yourself"
+        for name, file in plan.departed.items()
+        if file is File.EDITED
+    ]
+    return told
+
+
+def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> dict[str, Any]:
+    rows = _rows(step, snapshot)
+    entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
+    entry["attempts"] = sum(row.submitted_at is not None for row in rows)
+    entry["simulated"] = step.stance.row.simulated if step.stance.row else bool(rows and rows[-1].simulated)
+    if step.file is File.EDITED:
+        entry["edited"] = True
+    return entry
+
+
+def _rows(step: Step, snapshot: Snapshot) -> list[Purchase]:
+    found = [
+        row for digest in step.wish.digests() for row in snapshot.by_recipe.get(digest, ()) if step.wish.matches(row)
+    ]
+    return sorted(found, key=lambda row: row.id)
+
+
+def _good(step: Step, snapshot: Snapshot, path: str) -> dict[str, Any]:
+    row = step.stance.row
+    assert row is not None, "BUG: a clip in place without a purchase"
+    take = snapshot.takes[row.id]
+    return {
+        "shot_number": step.number,
+        "clip_path": path,
+        "success": True,
+        "api_used": row.provider,
+        "cost_usd": usd(row.charged),
+        "generation_time_s": round(take.generation_s or 0.0, 3),
+        "error": None,
+        "prompt_hash": row.recipe,
+        "take": take.take,
+        "model": row.model,
+        "job_id": row.job_id,
+        "width": take.width,
+        "height": take.height,
+        "duration_s": take.duration_s,
+        "fps": take.fps,
+        "codec": take.codec,
+        "has_audio": take.has_audio,
+        "size_bytes": take.size_bytes,
+        "sha256": take.sha256,
+    }
+
+
+def _failed(step: Step, rows: Sequence[Purchase], message: str | None) -> dict[str, Any]:
+    last = rows[-1] if rows else None
+    recipe = next(iter(step.wish.recipes.values()), None)
+    return {
+        "shot_number": step.number,
+        "clip_path": None,
+        "success": False,
+        "api_used": last.provider if last else None,
+        "cost_usd": usd(sum(row.charged for row in rows if row.state is not State.ACCEPTED)),
+        "generation_time_s": 0,
+        "error": message or _reason(step, last),
+        "prompt_hash": last.recipe if last else recipe.digest if recipe else None,
+        "take": None,
+        "model": last.model if last else None,
+        "job_id": last.job_id if last else None,
+        "width": None,
+        "height": None,
+        "duration_s": None,
+        "fps": None,
+        "codec": None,
+        "has_audio": None,
+        "size_bytes": None,
+        "sha256": None,
+    }
+
+
+def _reason(step: Step, last: Purchase | None) -> str:
+    """One sentence for a shot without a clip that no run of now has explained."""
+    if step.act in (Act.BUY, Act.SHARE):
+        if last is not None and last.error and last.state in {State.REJECTED, State.FAILED, State.CANCELLED, *FREE}:
+            return f"{last.provider}: {last.error}"
+        return "not made yet: " + step.why
+    return step.why
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

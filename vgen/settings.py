@@ -1,0 +1,476 @@
+"""The only reader of config files and of the environment: command line → environment → file → default, checked once.
+
+Keys come from the environment or `.env`, never from a file that is committed, and are masked wherever they could show.
+"""
+
+import difflib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import dotenv
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from vgen import jsonlines, money, providers, retry
+from vgen.errors import InputError
+from vgen.providers import fal, runway
+from vgen.providers.base import Terms
+
+PREFIX = "VGEN_"
+SIMULATED_POLL_S = 0.25
+"""The simulator in process renders in a second or two and has no rule about polling."""
+OTHER_ENVIRONMENT = frozenset({"VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+COMMAND_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "shot": ("pick", "keep", "settle"),
+    "take": ("pick",),
+    "as": ("settle",),
+}
+"""Variables that belong to one command and are refused with any other."""
+
+KEY_NAMES: Mapping[str, tuple[str, ...]] = {
+    "runway": ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET"),
+    "pika": ("PIKA_API_KEY", "FAL_KEY"),
+}
+
+# Hosts that code generators like to invent; neither serves an API (providers.md 1.1, 2.0).
+_INVENTED = {"api.runwayml.com": runway.BASE_URL, "api.pika.art": fal.BASE_URL}
+_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[?::1\]?|[a-z]+\.simulated")
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
+Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=1e7, allow_inf_nan=False)]
+Pause = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e6, allow_inf_nan=False)]
+Dollars = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=10**9, allow_inf_nan=False)]
+Rate = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Run(BaseModel):
+    """The run variables of contract 2, with their defaults."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    visual_prompts: Text = "config/visual_prompts.json"
+    api_config: Text = "config/api_config.json"
+    outputs: Text = "outputs"
+    primary_api: Text = "runway"
+    fallback_api: Text = "pika"
+    max_concurrent: Count = 5
+    max_retries: Count = 3
+    clip_timeout_s: Seconds = 300
+    budget_usd: Dollars = Decimal("2.00")
+    partial: bool = False
+    on_uncertain: Literal["hold", "rebuy"] = "hold"
+    min_success_rate: Rate = 0.8
+    aspect_ratio: Literal["9:16", "16:9", "1:1"] = "9:16"
+    mode: Literal["auto", "live", "simulate"] = "auto"
+    clip_paths: Literal["relative", "absolute"] = "relative"
+    backoff_base_s: Pause = 1
+    backoff_max_s: Pause = 60
+    wait: bool = False
+
+
+VARIABLES = tuple(Run.model_fields)
+
+
+class ProviderConfig(BaseModel):
+    """One provider's object in api_config.json, its aliases already unfolded. Other keys are the parent project's."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, protected_namespaces=())
+
+    base_url: Text | None = None
+    model: Text | None = None
+    timeout_seconds: Seconds | None = None
+    poll_interval_s: Seconds | None = None
+    max_concurrent: Count | None = None
+    requests_per_minute: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
+    max_retries: Count | None = None
+    cost_per_second_usd: Dollars | None = None
+    resolution: Text | None = None
+    durations: Any = None
+    enabled: bool = True
+
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "base_url": ("endpoint",),
+    "max_concurrent": ("rate_limits", "concurrent_requests"),
+    "requests_per_minute": ("rate_limits", "requests_per_minute"),
+    "max_retries": ("retry", "max_attempts"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider, ready for use. `closed`: why nothing is bought there in this run, else None."""
+
+    terms: Terms
+    key: str | None = field(default=None, repr=False)
+    account: str = ""
+    timeout_s: float | None = None
+    poll_interval_s: float | None = None
+    poll_exactly: bool = False
+    max_concurrent: int = 5
+    requests_per_minute: float | None = None
+    max_retries: int = 3
+    closed: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.terms.provider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that one run goes by. Paths are absolute; `cap` in micro-dollars, None if nothing binds."""
+
+    root: Path
+    run: Run
+    providers: Mapping[str, Provider]
+    primary: Provider
+    fallback: Provider | None
+    simulated: bool
+    cap: int | None
+    cap_is_explicit: bool
+    ffmpeg: str | None
+    ffprobe: str | None
+    warnings: tuple[str, ...]
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / self.run.outputs
+
+    @property
+    def prompts_file(self) -> Path:
+        return self.root / self.run.visual_prompts
+
+    @property
+    def backoff(self) -> retry.Policy:
+        return retry.Policy(base_s=self.run.backoff_base_s, max_s=self.run.backoff_max_s)
+
+    @property
+    def offers(self) -> tuple[Provider, ...]:
+        """Where a clip may be bought, in the order of preference; closed ones left out."""
+        both = (self.primary, self.fallback)
+        return tuple(provider for provider in both if provider is not None and provider.closed is None)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every key, for redaction."""
+        return tuple(provider.key for provider in self.providers.values() if provider.key)
+
+
+def load(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check it all. `root`: the directory of dodo.py. Raises InputError with one line per problem."""
+    return _Loader(root, command_line, os.environ if environ is None else environ).settings()
+
+
+def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """`.env` of the project, and over it the real environment."""
+    file = root / ".env"
+    found = dotenv.dotenv_values(file, interpolate=False) if file.is_file() else {}
+    return {name: value for name, value in found.items() if value is not None} | dict(environ)
+
+
+def fingerprint(key: str) -> str:
+    """Tells accounts apart without telling the key."""
+    return hashlib.sha256(b"vgen account " + key.encode()).hexdigest()[:12]
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` (did you mean …?)`, or nothing."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+class _Loader:
+    def __init__(self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self._root = root
+        self._command_line = command_line
+        self._environ = environment(root, environ)
+        self._problems: list[str] = []
+        self._warnings: list[str] = []
+
+    def settings(self) -> Settings:
+        first = self._merged({})
+        config, where = self._config(str(first.get("api_config", (Run.model_fields["api_config"].default, ""))[0]))
+        values = self._merged(config.get("run"), where)
+        run = self._run(values)
+        if run is None:
+            raise InputError(self._problems)
+        providers_ = self._providers(config, where, run)
+        primary = self._chosen(run.primary_api, "primary_api", providers_)
+        fallback = None
+        if run.fallback_api not in ("none", run.primary_api):
+            fallback = self._chosen(run.fallback_api, "fallback_api", providers_, also=("none",))
+        if self._problems or primary is None:
+            raise InputError(self._problems)
+        return self._finished(run, providers_, primary, fallback, explicit="budget_usd" in values)
+
+    # ── the run variables ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _merged(self, file: Any, where: str = "") -> dict[str, tuple[Any, str]]:
+        """Variable → (raw value, where it came from), by precedence."""
+        merged: dict[str, tuple[Any, str]] = {}
+        if isinstance(file, dict):
+            merged |= {name: (value, f"{where}: run.{name}") for name, value in file.items()}
+        for name, value in self._environ.items():
+            if name.startswith(PREFIX) and name not in OTHER_ENVIRONMENT:
+                merged[name.removeprefix(PREFIX).lower()] = (value, name)
+        merged |= {name: (value, name) for name, value in self._command_line.items() if name not in COMMAND_VARIABLES}
+        return merged
+
+    def _run(self, values: Mapping[str, tuple[Any, str]]) -> Run | None:
+        for name in values.keys() - set(VARIABLES):
+            said = values[name][1]
+            close = nearest(name, VARIABLES)
+            self._problems.append(f"{said}: unknown variable{close}; `doit help` and docs list them all")
+        known = {name: value for name, (value, _) in values.items() if name in VARIABLES}
+        try:
+            return Run(**known)
+        except ValidationError as exc:
+            for error in exc.errors(include_input=False, include_url=False):
+                name = str(error["loc"][0])
+                value, said = values[name]
+                self._problems.append(f"{said}={_shown(value)}: {_lowered(error['msg'])}")
+            return None
+
+    # ── the config file ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _config(self, name: str) -> tuple[dict[str, Any], str]:
+        path = self._root / name
+        try:
+            value = jsonlines.parse(path.read_bytes(), name)
+        except OSError as exc:
+            self._problems.append(f"{name}: can't be read ({exc.strerror}); name another with api_config=FILE")
+            return {}, name
+        except InputError as exc:
+            self._problems.extend(exc.problems)
+            return {}, name
+        if not isinstance(value, dict):
+            self._problems.append(f"{name}: not an object with a section for each provider")
+            return {}, name
+        inner = value.get("video_generation")
+        section = value | inner if isinstance(inner, dict) else value
+        if isinstance(section, dict) and not isinstance(section.get("run", {}), dict):
+            self._problems.append(f"{name}: run: not an object of run variables")
+        return section, name
+
+    def _providers(self, config: Mapping[str, Any], where: str, run: Run) -> dict[str, Provider]:
+        found: dict[str, Provider] = {}
+        for name in ("runway", "pika"):
+            section = config.get(name, {})
+            if not isinstance(section, dict):
+                self._problems.append(f"{where}: {name}: not an object")
+                section = {}
+            if provider := self._provider(name, section, where, run):
+                found[name] = provider
+        for name, section in config.items():
+            if name in ("runway", "pika", "run") or not isinstance(section, dict):
+                continue
+            if re.fullmatch(r"[a-z][a-z0-9_]*", name) and section.keys() & {"model", "base_url", "endpoint"}:
+                if provider := self._provider(name, section, where, run):
+                    found[name] = provider
+        return found
+
+    def _provider(self, name: str, section: Mapping[str, Any], where: str, run: Run) -> Provider | None:
+        self._typos(name, section, where)
+        before = len(self._problems)
+        config = self._provider_config(name, section, where)
+        if config is None:
+            return None
+        codec = providers.codec(name)
+        base_url = self._base_url(config.base_url or codec.BASE_URL, name, where)
+        if config.model is None and name not in providers.CODECS:
+            self._problems.append(f"{where}: {name}.model: missing; name the endpoint to buy from")
+        durations = self._durations(config.durations, name, where)
+        if len(self._problems) > before:
+            return None
+        terms = Terms(
+            provider=name,
+            base_url=base_url,
+            model=(config.model or codec.MODEL).strip("/"),
+            resolution=config.resolution,
+            price=None if config.cost_per_second_usd is None else money.micros(config.cost_per_second_usd),
+            durations=durations,
+        )
+        self._cheap(terms, where)
+        key = self._key(name)
+        return Provider(
+            terms=terms,
+            key=key,
+            account=fingerprint(key) if key else "",
+            timeout_s=config.timeout_seconds,
+            poll_interval_s=config.poll_interval_s,
+            poll_exactly=config.poll_interval_s is not None,
+            max_concurrent=config.max_concurrent or run.max_concurrent,
+            requests_per_minute=config.requests_per_minute,
+            max_retries=config.max_retries if "max_retries" not in self._given() and config.max_retries else run.max_retries,
+            closed=None if config.enabled else f"{name} is switched off in {where} (enabled)",
+        )
+
+    def _given(self) -> set[str]:
+        """Variables named on the command line or in the environment: those go before a provider's own."""
+        env = {n.removeprefix(PREFIX).lower() for n in self._environ if n.startswith(PREFIX)}
+        return env | set(self._command_line)
+
+    def _provider_config(self, name: str, section: Mapping[str, Any], where: str) -> ProviderConfig | None:
+        flat = {key: value for key, value in section.items() if value is not None}
+        for key, path in _ALIASES.items():
+            value: Any = section
+            for part in path:
+                value = value.get(part) if isinstance(value, dict) else None
+            if key not in flat and value is not None:
+                flat[key] = value
+        try:
+            return ProviderConfig(**flat)
+        except ValidationError as exc:
+            for error in exc.errors(include_input=False, include_url=False):
+                key = str(error["loc"][0])
+                self._problems.append(f"{where}: {name}.{key}: {_shown(flat.get(key))}: {_lowered(error['msg'])}")
+            return None
+
+    def _typos(self, name: str, section: Mapping[str, Any], where: str) -> None:
+        known = {*ProviderConfig.model_fields, "endpoint", "rate_limits", "retry"}
+        for key in section.keys() - known:
+            if re.search(r"(api_?)?key|secret|token", key, re.IGNORECASE):
+                names = " or ".join(KEY_NAMES.get(name, (f"{name.upper()}_API_KEY",)))
+                self._problems.append(f"{where}: {name}.{key}: keys don't belong in this file; set {names} in the environment")
+            elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
+                self._problems.append(f"{where}: {name}.{key}: unknown; did you mean {close[0]}?")
+
+    def _base_url(self, text: str, name: str, where: str) -> str:
+        url = urlsplit(text.strip())
+        host = (url.hostname or "").lower()
+        if url.scheme not in ("http", "https") or not host or url.query or url.fragment or "@" in url.netloc:
+            self._problems.append(f"{where}: {name}.base_url: not the origin of an API, like {runway.BASE_URL}")
+            return runway.BASE_URL
+        if url.scheme == "http" and not _LOOPBACK.fullmatch(host):
+            self._problems.append(f"{where}: {name}.base_url: http would show your key to the network; use https")
+        if host in _INVENTED:
+            self._warnings.append(f"{where}: {name}: {host} serves no API; {_INVENTED[host]} is used")
+            return _INVENTED[host]
+        return re.sub(r"(/v1)?/*$", "", text.strip())
+
+    def _durations(self, value: Any, name: str, where: str) -> tuple[Decimal, ...] | None:
+        """Seconds on offer: a list, {"min", "max"} in whole seconds, or "any"."""
+        if value is None:
+            return None
+        if value == "any":
+            return ()
+        if isinstance(value, dict) and value.keys() == {"min", "max"}:
+            value = list(range(int(value["min"]), int(value["max"]) + 1)) if _whole(value.values()) else None
+        good = isinstance(value, list) and value and all(_positive(item) for item in value)
+        if not good:
+            self._problems.append(f'{where}: {name}.durations: give a list of seconds, {{"min", "max"}}, or "any"')
+            return None
+        return tuple(sorted(Decimal(item) for item in value))
+
+    def _cheap(self, terms: Terms, where: str) -> None:
+        listed = providers.codec(terms.provider).list_price(terms.model, terms.resolution)
+        if listed is not None and terms.price is not None and terms.price < listed:
+            self._warnings.append(
+                f"{where}: {terms.provider}.cost_per_second_usd: {money.show(terms.price)} is below the list price of "
+                f"{terms.model}, {money.show(listed)} a second; the list price is reserved"
+            )
+
+    def _key(self, name: str) -> str | None:
+        for variable in KEY_NAMES.get(name, (f"{name.upper()}_API_KEY", "FAL_KEY")):
+            key = self._environ.get(variable, "").strip()
+            if key and not re.fullmatch(r"[\x21-\x7e]+", key):
+                self._problems.append(f"{variable}: holds a blank or a strange character; copy the key again")
+            elif key:
+                return key
+        return None
+
+    # ── putting it together ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _chosen(
+        self, name: str, variable: str, found: Mapping[str, Provider], also: tuple[str, ...] = ()
+    ) -> Provider | None:
+        if name not in found:
+            if not any(line.split(": ")[1:2] == [name] or f": {name}." in line for line in self._problems):
+                known = ", ".join((*found, *also))
+                self._problems.append(
+                    f"{variable}={_shown(name)}: no such provider; configured: {known}{nearest(name, found)}"
+                )
+            return None
+        return found[name]
+
+    def _finished(
+        self, run: Run, found: dict[str, Provider], primary: Provider, fallback: Provider | None, *, explicit: bool
+    ) -> Settings:
+        wanted = [primary] if fallback is None else [primary, fallback]
+        live = run.mode == "live" or (run.mode == "auto" and any(p.key and not p.closed for p in wanted))
+        ready = {name: self._opened(provider, live=live) for name, provider in found.items()}
+        if live:
+            usable = [p for p in wanted if not ready[p.name].closed]
+            if not usable:
+                names = " or ".join(dict.fromkeys(v for p in wanted for v in KEY_NAMES.get(p.name, ())))
+                self._problems.append(f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate")
+            self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed and usable)
+        elif any(ready[p.name].closed for p in wanted):
+            self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed)
+            if all(ready[p.name].closed for p in wanted):
+                self._problems.append("all chosen providers are switched off in the config (enabled)")
+        if self._problems:
+            raise InputError(self._problems)
+        cap = money.micros(run.budget_usd) if live or explicit else None
+        return Settings(
+            root=self._root,
+            run=run,
+            providers=ready,
+            primary=ready[primary.name],
+            fallback=ready[fallback.name] if fallback else None,
+            simulated=not live,
+            cap=cap,
+            cap_is_explicit=explicit,
+            ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
+            ffprobe=self._environ.get("VGEN_FFPROBE") or None,
+            warnings=tuple(self._warnings),
+        )
+
+    def _opened(self, provider: Provider, *, live: bool) -> Provider:
+        """The provider as this mode uses it: with its key, or in the simulator."""
+        terms = provider.terms
+        values = {name: getattr(provider, name) for name in Provider.__dataclass_fields__}
+        if provider.poll_interval_s is None:
+            values["poll_interval_s"] = providers.codec(terms.provider).POLL_INTERVAL_S if live else SIMULATED_POLL_S
+        if live:
+            if provider.key is None and provider.closed is None:
+                names = " or ".join(KEY_NAMES.get(terms.provider, (f"{terms.provider.upper()}_API_KEY",)))
+                values["closed"] = f"{terms.provider} is closed: no key; set {names}"
+            return Provider(**values)
+        swapped = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
+        swapped["base_url"] = f"http://{terms.provider}.simulated"
+        values |= {"terms": Terms(**swapped), "key": f"key_simulated_{terms.provider}", "account": "simulated"}
+        return Provider(**values)
+
+
+def _whole(values: Iterable[Any]) -> bool:
+    return all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 3600 for v in values)
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, (int, Decimal)) and not isinstance(value, bool) and Decimal(value).is_finite() and value > 0
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _lowered(message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,279 @@
+"""Draws the simulator's clips: real H.264 that says what it stands for. Knows nothing of protocols or faults.
+
+Pillow draws two still layers, a soft background larger than the frame and a caption; one ffmpeg call pans the
+one under the other. Each layer becomes YUV once, not once a frame: half the time. The same `Animatic` gives
+the same bytes, on one machine with one ffmpeg.
+"""
+
+import bisect
+import colorsys
+import hashlib
+import random
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import trio
+from PIL import Image, ImageChops, ImageDraw, ImageFont
+
+from vgen import media
+from vgen.errors import MediaError
+
+FONT = Path(__file__).with_name("DejaVuSans-subset.ttf")  # Latin, Greek, Cyrillic; a box for all else
+UNIT_SIDE = 720  # px: sizes below are for this shorter side, and grow with it
+PAN_SHARE = 0.12  # the background is larger than the frame by this much
+GRAIN = 3  # levels up and down; lifts a clip of 1 s over media.MIN_BYTES, whatever its colours
+CRF, FLAT_CRF = 22, 38
+PROMPT_CHARS = 600  # more never fits
+TONE_HZ = 220
+
+_MARGIN, _LABEL, _PROVIDER, _PROMPT, _WATERMARK, _BAR = 44, 84, 30, 32, 104, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Animatic:
+    """One clip to draw. `flat` leaves detail out, so that the file is too small to pass for a clip."""
+
+    label: str
+    prompt: str
+    provider: str
+    width: int
+    height: int
+    duration_s: float
+    fps: int = 24
+    audio: bool = False
+    flat: bool = False
+
+    @property
+    def frames(self) -> int:
+        return max(1, round(self.duration_s * self.fps))
+
+
+async def render(tools: media.Tools, spec: Animatic, target: Path) -> None:
+    """Draw `spec` and put the MP4 at `target`, whole or not at all. Raises MediaError."""
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animatic-") as name:
+        scratch = Path(name)
+        made = scratch / "clip.mp4"
+        try:
+            size = await trio.to_thread.run_sync(_draw_layers, spec, scratch)
+            argv = ffmpeg.compile(
+                _graph(spec, scratch, size, made), cmd=[tools.ffmpeg, "-nostdin", "-v", "error"]
+            )
+            ran = await media.run(argv, limit_s=media.decode_limit_s(spec.duration_s))
+            if ran.returncode != 0:
+                raise MediaError(f"animatic {media.one_line(spec.label, 40)}: {media.first_line(ran.stderr)}")
+            made.replace(target)
+        except OSError as exc:
+            raise MediaError(f"animatic {media.one_line(spec.label, 40)}: {exc.strerror or exc}") from exc
+
+
+# The film
+
+
+def _graph(spec: Animatic, scratch: Path, size: tuple[int, int], made: Path) -> Any:
+    """Every source ends by itself: an endless one beside sound can hang ffmpeg 8.1 in spite of `-frames`."""
+    back = _still(scratch / "back", "rgb24", size, spec.fps).filter("format", "yuv420p")
+    back = back.filter("loop", loop=spec.frames - 1, size=1)
+    caption = _still(scratch / "caption", "rgba", (spec.width, spec.height), spec.fps).filter(
+        "format", "yuva420p"
+    )
+    bar_px = max(2, _unit(spec) * _BAR // UNIT_SIDE)
+    bar = f"color=c=white@0.85:s={spec.width}x{bar_px}:r={spec.fps}:d={1 / spec.fps}"
+    way = f"n/{max(1, spec.frames - 1)}"
+    film = back.filter("crop", w=spec.width, h=spec.height, x=f"(iw-ow)*{way}", y=f"(ih-oh)*{way}")
+    film = film.overlay(caption)  # one frame, repeated by overlay, as is the bar
+    film = film.overlay(ffmpeg.input(bar, format="lavfi"), x=f"W*(n+1)/{spec.frames}-W", y="H-h")
+    streams = [film]
+    if spec.audio:
+        tone = f"sine=frequency={TONE_HZ}:sample_rate=44100:duration={spec.frames / spec.fps}"
+        streams.append(ffmpeg.input(tone, format="lavfi").audio.filter("volume", 0.2))
+    return ffmpeg.output(*streams, str(made), **_encoding(spec))
+
+
+def _still(path: Path, pix_fmt: str, size: tuple[int, int], fps: int) -> Any:
+    """A raw picture as a film of one frame."""
+    across, down = size
+    return ffmpeg.input(str(path), format="rawvideo", pix_fmt=pix_fmt, s=f"{across}x{down}", framerate=fps)
+
+
+def _encoding(spec: Animatic) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "format": "mp4",
+        "c:v": "libx264",
+        "preset": "ultrafast",
+        "crf": FLAT_CRF if spec.flat else CRF,
+        "pix_fmt": "yuv420p",
+        "threads": 1,
+        "frames:v": spec.frames,
+        "movflags": "+faststart",
+        "fflags": "+bitexact",
+        "flags:v": "+bitexact",
+        "metadata": "comment=SIMULATED by vgen",
+    }
+    if spec.audio:
+        options |= {"c:a": "aac", "b:a": "64k", "flags:a": "+bitexact"}
+    return options
+
+
+# The layers
+
+
+def _draw_layers(spec: Animatic, scratch: Path) -> tuple[int, int]:
+    """Write the raw pictures `back` and `caption`; the size of `back`."""
+    back = _background(spec)
+    (scratch / "back").write_bytes(back.tobytes())
+    (scratch / "caption").write_bytes(_caption(spec).tobytes())
+    return back.size
+
+
+def _unit(spec: Animatic) -> int:
+    return min(spec.width, spec.height)
+
+
+def _background(spec: Animatic) -> Image.Image:
+    """Soft colours that belong to the prompt, with fine grain."""
+    rng = random.Random(hashlib.sha256(spec.prompt.encode("utf-8", "surrogatepass")).digest())  # noqa: S311 - looks
+    margin = 0.0 if spec.flat else PAN_SHARE
+    size = (_even(spec.width * (1 + margin)), _even(spec.height * (1 + margin)))
+    cells = (1, 1) if spec.flat else (3, 4)
+    hue = rng.random()
+    colours = Image.new("RGB", cells)
+    colours.putdata([_colour(rng, hue) for _ in range(cells[0] * cells[1])])
+    soft = colours.resize(size, Image.Resampling.BICUBIC)
+    return soft if spec.flat else _grained(soft, rng)
+
+
+def _even(length: float) -> int:
+    return round(length / 2) * 2
+
+
+def _colour(rng: random.Random, hue: float) -> tuple[int, int, int]:
+    near = (hue + rng.uniform(-0.13, 0.13)) % 1.0
+    red, green, blue = colorsys.hsv_to_rgb(near, rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.85))
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def _grained(picture: Image.Image, rng: random.Random) -> Image.Image:
+    noise = Image.frombytes("L", picture.size, rng.randbytes(picture.width * picture.height))
+    grain = noise.point([128 + round((level - 127.5) / 127.5 * GRAIN) for level in range(256)])
+    return ImageChops.add(picture, Image.merge("RGB", (grain, grain, grain)), offset=-128)
+
+
+def _caption(spec: Animatic) -> Image.Image:
+    """Label and provider above, the prompt below, SIMULATED across; transparent elsewhere."""
+    scale = _unit(spec) / UNIT_SIDE
+    margin = round(_MARGIN * scale)
+    across = spec.width - 2 * margin
+    layer = Image.new("RGBA", (spec.width, spec.height))
+    _stamp(layer, scale)
+    draw = ImageDraw.Draw(layer)
+    label = _font(_LABEL * scale)
+    _write(draw, (margin, margin), [_cut(_legible(spec.label), label, across)], label)
+    small = _font(_PROVIDER * scale)
+    below = margin + _line_px(label)
+    _write(draw, (margin, below), [_cut(_legible(spec.provider), small, across)], small)
+    font = _font(_PROMPT * scale)
+    room = 3 if spec.flat else max(1, (spec.height * 2 // 5) // _line_px(font))
+    lines = _wrap(_legible(spec.prompt), font, across - margin, room)
+    if lines:
+        _panel(draw, spec, lines, font, margin)
+    return layer
+
+
+def _panel(
+    draw: ImageDraw.ImageDraw, spec: Animatic, lines: list[str], font: ImageFont.FreeTypeFont, margin: int
+) -> None:
+    inner = margin // 2
+    top = spec.height - margin - 2 * inner - len(lines) * _line_px(font)
+    box = (margin, top, spec.width - margin, spec.height - margin)
+    draw.rounded_rectangle(box, radius=inner, fill=(0, 0, 0, 120))
+    _write(draw, (margin + inner, top + inner), lines, font)
+
+
+def _stamp(layer: Image.Image, scale: float) -> None:
+    """SIMULATED, rising across the middle."""
+    font = _font(_WATERMARK * scale)
+    left, top, right, bottom = font.getbbox("SIMULATED")
+    word = Image.new("RGBA", (round(right - left), round(bottom - top)))
+    ImageDraw.Draw(word).text((-left, -top), "SIMULATED", font=font, fill=(255, 255, 255, 84))
+    word = word.rotate(18, expand=True, resample=Image.Resampling.BICUBIC)
+    layer.paste(word, ((layer.width - word.width) // 2, round(layer.height * 0.42) - word.height // 2))
+
+
+# Words
+
+
+def _font(size_px: float) -> ImageFont.FreeTypeFont:
+    """Basic layout: the same pixels whether or not Pillow has libraqm."""
+    return ImageFont.truetype(FONT, max(8, round(size_px)), layout_engine=ImageFont.Layout.BASIC)
+
+
+def _line_px(font: ImageFont.FreeTypeFont) -> int:
+    return round(font.size * 1.25)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], font: ImageFont.FreeTypeFont
+) -> None:
+    left, top = at
+    for number, line in enumerate(lines):
+        place = (left, top + number * _line_px(font))
+        draw.text(
+            place, line, font=font, fill=(255, 255, 255, 235), stroke_width=1, stroke_fill=(0, 0, 0, 90)
+        )
+
+
+def _legible(text: str) -> str:
+    """Composed, on one line, not longer than needed, without what has no width; a half of a pair is a box."""
+    kept = (_glyph(char) for char in unicodedata.normalize("NFC", text[: 2 * PROMPT_CHARS]))
+    return " ".join("".join(kept).split())
+
+
+def _glyph(char: str) -> str:
+    category = unicodedata.category(char)
+    if category == "Cs":
+        return "\N{WHITE SQUARE}"
+    if category == "Cc" or char.isspace():
+        return " "
+    return "" if category in {"Cf", "Mn", "Me"} else char
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
+    if font.getlength(text) <= width_px:
+        return text
+    fits = bisect.bisect_right(range(len(text)), width_px, key=lambda end: font.getlength(text[:end] + "…"))
+    return text[: max(0, fits - 1)].rstrip() + "…"
+
+
+def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: int, room: int) -> list[str]:
+    """At most `room` lines; the last one ends in an ellipsis if there was more."""
+    lines: list[str] = []
+    line = ""
+    for piece in _pieces(text[: PROMPT_CHARS + 1], font, width_px):
+        longer = f"{line} {piece}" if line else piece
+        if font.getlength(longer) <= width_px:
+            line = longer
+            continue
+        lines.append(line)
+        line = piece
+    lines.append(line)
+    if len(lines) > room or len(text) > PROMPT_CHARS:
+        lines = lines[:room]
+        lines[-1] = _cut(f"{lines[-1]}…", font, width_px)
+    return [line for line in lines if line]
+
+
+def _pieces(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> Iterator[str]:
+    """Words, and the parts of words that are wider than a line."""
+    for word in text.split():
+        piece = ""
+        for char in word:
+            if piece and font.getlength(piece + char) > width_px:
+                yield piece
+                piece = ""
+            piece += char
+        yield piece

@@ -1,0 +1,243 @@
+"""Holds the simulated providers' jobs and the truth about money. Knows no HTTP and no media bytes."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from vgen.money import micros, usd
+from vgen.simulator import jobs
+from vgen.simulator.faults import JOB_END, JOB_EXTRA, JOB_SIZE, PREFIXES, Faults
+from vgen.simulator.jobs import ENDED, Clip, Job, Order, Provider, State
+from vgen.simulator.journal import Journal
+from vgen.simulator.lane import Lane
+
+SLOW_FACTOR = 10
+
+
+class Cloud:
+    """Two providers with one account each.
+
+    `now` gives Unix seconds (virtual ones will do). `journal` makes it outlive its process. `credits_usd` is
+    what each account holds (None: no end). `extra_models`: "runway", "fal" or "pika", then the model, then
+    micro-dollars a second, sold besides the tables. `label` gives the words for a prompt on its clip.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        faults: Faults | None = None,
+        journal: Path | None = None,
+        queue_s: float = 0.2,
+        render_s: float = 1.0,
+        concurrency: int = 5,
+        seed: int = 0,
+        extra_models: Mapping[str, Mapping[str, int]] | None = None,
+        credits_usd: Decimal | None = None,
+        label: Callable[[str], str] | None = None,
+    ) -> None:
+        self._now = now
+        self.faults = faults or Faults()
+        self.queue_s = queue_s
+        self.render_s = render_s
+        self.concurrency = concurrency
+        self._credits_micro = None if credits_usd is None else micros(credits_usd)
+        self._label = label or (lambda _: "")
+        self.extra_models: dict[Provider, dict[str, int]] = {provider: {} for provider in Provider}
+        for name, models in (extra_models or {}).items():
+            self.extra_models[Provider(PREFIXES[name])].update(models)
+        self._jobs: dict[str, Job] = {}
+        self._lanes = {provider: Lane(concurrency) for provider in Provider}
+        self._unended: dict[Provider, set[str]] = {provider: set() for provider in Provider}
+        self._peak: Counter[Provider] = Counter(dict.fromkeys(Provider, 0))
+        self.requests: Counter[str] = Counter()
+        """How many requests of each kind came in."""
+        self._journal = Journal(journal) if journal else None
+        self._load()
+        self._ids = random.Random(f"{seed}/{len(self._jobs)}")  # noqa: S311 - repeatable, not secret
+
+    # --- buying
+
+    def now(self) -> float:
+        return self._now()
+
+    def affords(self, order: Order) -> bool:
+        """Whether the provider's account still holds the order's estimate."""
+        left = self.left_micro(order.provider)
+        return left is None or order.estimate_micro <= left
+
+    def left_micro(self, provider: Provider) -> int | None:
+        """What the account holds beyond what is charged or may yet be; None for no end."""
+        if self._credits_micro is None:
+            return None
+        now = self._advance()
+        mine = [job for job in self._jobs.values() if job.order.provider is provider]
+        return self._credits_micro - sum(job.charged_micro(now) + job.held_micro(now) for job in mine)
+
+    def accept(self, order: Order, *, moderated: bool = False) -> Job:
+        """Take the order: it runs and is charged, whatever becomes of the answer."""
+        now = self._advance()
+        job = Job(
+            id=self._fresh_id(),
+            order=order,
+            created_at=now,
+            queue_s=self.queue_s,
+            render_s=self.render_s,
+            faults=frozenset({"create_moderation"}) if moderated else self._draw(order),
+        )
+        if "job_slow" in job.faults:
+            job = replace(job, render_s=job.render_s * SLOW_FACTOR)
+        self._log({"event": "create", "at": now, "job": jobs.to_json(job)})
+        self._enter(job)
+        return job
+
+    def cancel(self, job: Job) -> State:
+        """Cancel it if it has not ended. Returns the state that it was found in."""
+        now = self._advance()
+        state = self._jobs[job.id].state(now)
+        if state not in ENDED:
+            self._log({"event": "cancel", "at": now, "id": job.id})
+            self._cancel(job.id, now)
+        return state
+
+    def delete(self, job: Job) -> None:
+        """Forget it, as far as `find` is concerned."""
+        now = self._advance()
+        self._log({"event": "delete", "at": now, "id": job.id})
+        self._jobs[job.id] = replace(self._jobs[job.id], deleted_at=now)
+
+    # --- looking
+
+    def find(self, provider: Provider, job_id: str) -> Job | None:
+        """The job as it is now, unless it was deleted."""
+        now = self._advance()
+        job = self._jobs.get(job_id.lower())
+        return job if job and job.order.provider is provider and job.deleted_at > now else None
+
+    def any_job(self, job_id: str) -> Job | None:
+        """The job, whoever's it is; for the media host."""
+        self._advance()
+        job = self._jobs.get(job_id)
+        return job if job and job.deleted_at == math.inf else None
+
+    def state(self, job: Job) -> State:
+        """Its state now."""
+        now = self._advance()
+        held_up = self._lanes[job.order.provider].is_held_up(job.id, now)
+        return State.THROTTLED if held_up else self._jobs[job.id].state(now)
+
+    def place(self, job: Job) -> int:
+        """How many jobs wait in front of this one."""
+        return self._lanes[job.order.provider].ahead(job.id)
+
+    def progress(self, job: Job) -> float:
+        """From 0 to 1, by the clock; a stuck job comes to 0.99."""
+        done = (self.now() - job.started_at) / job.render_s if job.render_s else 1.0
+        return min(max(round(done, 2), 0.0), 0.99)
+
+    def charged_micro(self, job: Job) -> int:
+        return self._jobs[job.id].charged_micro(self._advance())
+
+    def clip(self, job: Job) -> Clip:
+        """What this job delivers."""
+        return jobs.clip_of(job, self._label(job.order.prompt))
+
+    def all_jobs(self, provider: Provider) -> list[Job]:
+        """The provider's jobs, oldest first, deleted ones too."""
+        self._advance()
+        return [job for job in self._jobs.values() if job.order.provider is provider]
+
+    def charges(self) -> dict[str, Any]:
+        """The truth, as JSON: what was charged for what, and what was asked for how often."""
+        now = self._advance()
+        return {
+            "total_usd": usd(sum(job.charged_micro(now) for job in self._jobs.values())),
+            "creates": len(self._jobs),
+            "jobs": [
+                {
+                    "id": job.id,
+                    "provider": job.order.provider.value,
+                    "model": job.order.model,
+                    "prompt": job.order.prompt,
+                    "state": self.state(job).value,
+                    "estimate_usd": usd(job.order.estimate_micro),
+                    "charged_usd": usd(job.charged_micro(now)),
+                    "created_at": job.created_at,
+                    "faults": sorted(job.faults),
+                }
+                for job in self._jobs.values()
+            ],
+            "requests": dict(sorted(self.requests.items())),
+            "peak_in_flight": {provider.value: self._peak[provider] for provider in Provider},
+            "faults": dict(sorted(self.faults.counts.items())),
+        }
+
+    # --- within
+
+    def _draw(self, order: Order) -> frozenset[str]:
+        """What will go wrong with this job, decided once."""
+        pick = self.faults.first_of
+        who = (order.provider.value, order.prompt)
+        drawn = {pick(JOB_END, *who), pick(JOB_SIZE, *who), *(pick([name], *who) for name in JOB_EXTRA)}
+        return frozenset(name for name in drawn if name)
+
+    def _fresh_id(self) -> str:
+        while True:
+            job_id = str(UUID(int=self._ids.getrandbits(128), version=4))
+            if job_id not in self._jobs:
+                return job_id
+
+    def _enter(self, job: Job) -> None:
+        provider = job.order.provider
+        self._jobs[job.id] = job
+        if "job_queued" not in job.faults:
+            ready_at = job.created_at + job.queue_s
+            self._lanes[provider].enter(job.id, ready_at=ready_at, takes_s=job.render_s)
+        unended = self._unended[provider]
+        unended.add(job.id)
+        unended -= {one for one in unended if self._jobs[one].state(job.created_at) in ENDED}
+        self._peak[provider] = max(self._peak[provider], len(unended))
+
+    def _cancel(self, job_id: str, at: float) -> None:
+        self._jobs[job_id] = replace(self._jobs[job_id], cancelled_at=at)
+        self._lanes[self._jobs[job_id].order.provider].leave(job_id, at)
+
+    def _advance(self, until: float | None = None) -> float:
+        """Start every job whose turn has come. Returns the moment up to which this is done."""
+        now = self._now() if until is None else until
+        for lane in self._lanes.values():
+            while started := lane.next_start(now):
+                job = self._jobs[started[0]]
+                # A stuck job gives its place back in time: its runner is gone, only its record never learns.
+                ended_at = math.inf if "job_stuck" in job.faults else started[1] + job.render_s
+                self._jobs[job.id] = replace(job, started_at=started[1], ended_at=ended_at)
+        return now
+
+    def _log(self, event: Mapping[str, Any]) -> None:
+        if self._journal:
+            self._journal.append(event)
+
+    def _load(self) -> None:
+        """Live through the journal again: states follow from the events and the clock."""
+        events = self._journal.load() if self._journal else []
+        for event in events:
+            self._advance(event["at"])
+            match event["event"]:
+                case "create":
+                    self._enter(jobs.from_json(event["job"]))
+                case "cancel":
+                    self._cancel(event["id"], event["at"])
+                case "delete":
+                    self._jobs[event["id"]] = replace(self._jobs[event["id"]], deleted_at=event["at"])
+                case other:
+                    raise ValueError(
+                        f"the simulator's journal holds an unknown event {other!r}; move it away"
+                    )
+        if events:
+            self.faults.reseed(len(events))

@@ -1,0 +1,177 @@
+"""What a simulated provider remembers of a job, and what follows from it. Knows no HTTP and no files."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from vgen.money import CREDIT
+
+OVERRUN_FACTOR = 3
+
+
+class Provider(StrEnum):
+    """The two simulated providers. Pika is sold by fal."""
+
+    RUNWAY = "runway"
+    FAL = "fal"
+
+
+class State(StrEnum):
+    """A job's state in Runway's words; fal's protocol translates."""
+
+    PENDING = "PENDING"
+    THROTTLED = "THROTTLED"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a valid create asks for. Money in micro-dollars; `estimate_micro` is the most it may charge."""
+
+    provider: Provider
+    endpoint: str
+    model: str
+    prompt: str
+    body: Mapping[str, Any]
+    duration_s: float
+    width: int
+    height: int
+    estimate_micro: int
+    price_micro: int
+    audio: bool = False
+    invalid: tuple[Mapping[str, Any], ...] = ()
+    """fal finds bad input only when it runs: the problems to tell at the result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An accepted order. The last four fields are what happened since, in Unix seconds."""
+
+    id: str
+    order: Order
+    created_at: float
+    queue_s: float
+    render_s: float
+    faults: frozenset[str] = frozenset()
+    started_at: float = math.inf
+    ended_at: float = math.inf
+    cancelled_at: float = math.inf
+    deleted_at: float = math.inf
+
+    @property
+    def fails(self) -> bool:
+        return bool(self.order.invalid) or not self.faults.isdisjoint(
+            {"job_failed", "job_moderated", "create_moderation"}
+        )
+
+    @property
+    def price_micro(self) -> int:
+        """What it charges when it succeeds."""
+        if "price_overrun" not in self.faults:
+            return self.order.price_micro
+        whole = CREDIT if self.order.provider is Provider.RUNWAY else 1
+        return self.order.estimate_micro * OVERRUN_FACTOR // whole * whole
+
+    def state(self, now: float) -> State:
+        """Its state at `now`, with PENDING for everything that has not started."""
+        if self.cancelled_at <= now:
+            return State.CANCELLED
+        if self.ended_at <= now:
+            return State.FAILED if self.fails else State.SUCCEEDED
+        return State.RUNNING if self.started_at <= now else State.PENDING
+
+    def charged_micro(self, now: float) -> int:
+        """What has been charged for it at `now`: the truth that every ledger must agree with."""
+        match self.state(now):
+            case State.SUCCEEDED:
+                return self.price_micro
+            case State.FAILED if self.order.provider is Provider.RUNWAY and "job_moderated" in self.faults:
+                return self.price_micro
+            case State.CANCELLED if self.started_at <= self.cancelled_at:
+                return self.price_micro
+            case _:
+                return 0
+
+    def held_micro(self, now: float) -> int:
+        """What may yet be charged for it."""
+        return 0 if self.state(now) in ENDED else max(self.order.estimate_micro, self.price_micro)
+
+
+def to_json(job: Job) -> dict[str, Any]:
+    """A created job as a journal keeps it: what happens later follows from the events."""
+    order = {name.name: getattr(job.order, name.name) for name in fields(Order)}
+    order["provider"] = job.order.provider.value
+    order["body"] = dict(job.order.body)
+    order["invalid"] = [dict(problem) for problem in job.order.invalid]
+    return {
+        "id": job.id,
+        "created_at": job.created_at,
+        "queue_s": job.queue_s,
+        "render_s": job.render_s,
+        "faults": sorted(job.faults),
+        "order": order,
+    }
+
+
+def from_json(kept: Mapping[str, Any]) -> Job:
+    """The job that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
+    order = dict(kept["order"])
+    order["provider"] = Provider(order["provider"])
+    order["invalid"] = tuple(order["invalid"])
+    return Job(
+        id=kept["id"],
+        order=Order(**order),
+        created_at=kept["created_at"],
+        queue_s=kept["queue_s"],
+        render_s=kept["render_s"],
+        faults=frozenset(kept["faults"]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """The video that a job delivers: what a renderer is asked to make."""
+
+    job_id: str
+    label: str
+    prompt: str
+    provider: str
+    width: int
+    height: int
+    duration_s: float
+    audio: bool = False
+    small: bool = False
+    """A valid video of 100,000 bytes or less."""
+    fps: int = 24
+
+    def facts(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def clip_of(job: Job, label: str) -> Clip:
+    """What comes out of `job`, its clip_* faults applied."""
+    order = job.order
+    width, height = order.width, order.height
+    if "clip_480p" in job.faults:
+        width, height = (854, 480) if width >= height else (480, 854)
+    if "clip_landscape" in job.faults:
+        width, height = (height, width) if width != height else (width, height * 9 // 32 * 2)
+    return Clip(
+        job_id=job.id,
+        label=label,
+        prompt=order.prompt,
+        provider="pika" if "pika" in order.endpoint else order.provider.value,
+        width=width,
+        height=height,
+        duration_s=0.5 if "clip_short" in job.faults else order.duration_s,
+        audio=order.audio,
+        small="clip_small" in job.faults,
+    )

@@ -1,0 +1,48 @@
+"""The simulated providers' memory on disk: JSON lines, appended. Knows nothing of what the events mean."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+VERSION = 1
+
+
+class Journal:
+    """Events of one file. Nothing is written before the first `append`.
+
+    What was appended outlives the process, killed or not; it is not synced, so a power cut may take the last
+    events: the money is play money. A half-written last line is ignored, and cut off by the next `append`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole_bytes = 0
+
+    def load(self) -> list[dict[str, Any]]:
+        """All events, oldest first. Raises ValueError if a line before the last one is no event of ours."""
+        events: list[dict[str, Any]] = []
+        self._whole_bytes = 0
+        if not self._path.exists():
+            return events
+        for number, line in enumerate(self._path.read_bytes().splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break
+            event = json.loads(line)
+            if not isinstance(event, dict) or event.get("v") != VERSION:
+                raise ValueError(
+                    f"{self._path}:{number}: expected an event of version {VERSION}; move the file away"
+                )
+            events.append(event)
+            self._whole_bytes += len(line)
+        return events
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Add one event: it is with the operating system when this returns."""
+        line = json.dumps({"v": VERSION, **event}, separators=(",", ":")).encode() + b"\n"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("ab", buffering=0) as file:
+            if file.tell() > self._whole_bytes:
+                file.truncate(self._whole_bytes)
+            file.write(line)
+        self._whole_bytes += len(line)

@@ -1,0 +1,87 @@
+"""List prices and picture sizes of the simulated models. Knows no jobs and no protocol."""
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from vgen.money import CREDIT
+
+UNKNOWN_CREDITS_PER_S = Decimal(10)
+"""For Runway models whose price nobody has published."""
+
+_RUNWAY = {
+    "gen4.5": "12",
+    "gen4_turbo": "5",
+    "seedance2": "36",
+    "seedance2_fast": "29",
+    "seedance2_mini": "16",
+    "seedance2_5": "30",
+    "hailuo3": "10",
+    "gemini_omni_flash": "10",
+    "grok_imagine_1_5": "16.25",
+}
+"""Credits a second; 1 credit = $0.01."""
+
+SHAPE_MOST = 64
+"""16:9 is a shape, 1280:720 are pixels."""
+
+MOST_PIXELS = 4096
+"""Of either side: what nobody sells need not be drawn."""
+
+
+def runway_credits_per_s(model: str, body: Mapping[str, Any]) -> Decimal:
+    """Runway's list price of one second of `model`, with what `body` asks for."""
+    resolution = str(body.get("resolution", "")).lower()
+    match model:
+        case "veo3.1":
+            return Decimal(20 if body.get("audio") is False else 40)
+        case "veo3.1_fast":
+            return Decimal(10 if body.get("audio") is False else 15)
+        case "hailuo3" if resolution == "2k":
+            return Decimal(15)
+        case "grok_imagine_1_5" if resolution == "480p":
+            return Decimal(11)
+        case "seedance2_5" if min(pixels(body.get("ratio"), None)) < 640:
+            return Decimal(20)
+        case _:
+            return Decimal(_RUNWAY.get(model, UNKNOWN_CREDITS_PER_S))
+
+
+def runway_micro(per_s: Decimal, seconds: float) -> int:
+    """Micro-dollars of `seconds` at `per_s` credits."""
+    return int(per_s * CREDIT * Decimal(str(seconds)))
+
+
+def fal_micro_per_s(endpoint: str, resolution: str) -> int:
+    """fal's list price of one second at `endpoint`; other models than Pika's are given Pika's."""
+    if resolution == "1080p":
+        return 60_000 if endpoint.endswith("/pikaframes") else 90_000
+    return 40_000
+
+
+def pixels(ratio: Any, resolution: Any) -> tuple[int, int]:
+    """Width and height for `ratio` ("1280:720", "9:16", "auto_1080p", "adaptive", None) and `resolution`."""
+    short = _short_side(resolution)
+    text = str(ratio or "16:9")
+    if text.startswith("auto_"):
+        short, text = _short_side(text.removeprefix("auto_")), "16:9"
+    left, colon, right = text.partition(":")
+    if not (colon and left.isdecimal() and right.isdecimal() and int(left) and int(right)):
+        return pixels("16:9", resolution)
+    width, height = float(left[:5]), float(right[:5])
+    if min(width, height) <= SHAPE_MOST:
+        # Square as Runway's 960:960 at 720p: about the area of 16:9.
+        scale = short * 4 / 3 / width if width == height else short / min(width, height)
+        width, height = width * scale, height * scale
+    return _even(width), _even(height)
+
+
+def _short_side(resolution: Any) -> int:
+    digits = "".join(char for char in str(resolution or "720") if char.isdecimal())
+    named = {"2": 1440, "4": 2160}.get(digits)  # 2k, 4k
+    return named or min(max(int(digits[:5] or 720), 144), 2160) // 2 * 2
+
+
+def _even(length: float) -> int:
+    return min(math.ceil(round(length, 6) / 2) * 2, MOST_PIXELS)

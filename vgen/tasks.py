@@ -1,0 +1,272 @@
+"""The tasks as doit's plain dicts, and what a run does round them. The top: it knows everything, and decides little."""
+
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vgen import plan, reporter, settings
+from vgen.doctor import examine
+from vgen.errors import ClipFailed, InputError, Refusal
+from vgen.files import remove_clip, write_whole
+from vgen.plan import Act, File, Step
+from vgen.project import Project, current_batch
+from vgen.report import to_bytes
+from vgen.trio_doit import EitherWay, command_line_variables
+
+Task = dict[str, Any]
+
+BUILDS_NOTHING = frozenset({"plan", "doctor"})
+"""Tasks that neither take the run lock nor buy."""
+
+
+class Tasks:
+    """The tasks of one project. Also the `Session` that trio_doit puts round a run."""
+
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._variables = command_line_variables()
+        self.project = Project(root, self._variables, environ)
+        self._selected: set[int] = set()
+        self._full = False
+        self._builds = True
+
+    def config(self) -> dict[str, Any]:
+        """DOIT_CONFIG."""
+        return {
+            "par_type": "trio",
+            "continue": True,
+            "default_tasks": ["clip", "collect", "report"],
+            "backend": "json",
+            "dep_file": str(self.project.root / ".doit.db"),
+            "reporter": reporter.PlainReporter,
+            "session": self,
+            "verbosity": 2,
+        }
+
+    # ── the tasks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def clips(self) -> Iterator[Task]:
+        """One task a shot; its target is the clip, and vgen's own records say whether it is up to date."""
+        yield {
+            "name": None,
+            "doc": "one clip per shot: bought if it is stale or missing, else left alone",
+            "meta": {"runs_after_failures": True, "soft": True},
+            "clean": [self._clean_departed],
+        }
+        if self.project.problems:
+            return
+        for step in self.project.plan().steps:
+            yield {
+                "name": str(step.number),
+                "doc": _what(step),
+                "actions": [(EitherWay(self._make, self), [step.number])],
+                "targets": [self._relative(self.project.outputs.clip(step.number))],
+                "uptodate": [step.done],
+                "clean": [(self._clean_clip, [step.number])],
+                "io": {"capture": False},
+                "meta": {"soft": True},
+            }
+
+    def collect(self) -> Task:
+        """Jobs and clips that no shot of the list wants any more."""
+        return {
+            "actions": [EitherWay(self._collect, self)],
+            "uptodate": [self._nothing_left_over],
+            "task_dep": ["clip"],
+            "io": {"capture": False},
+            "meta": {"runs_after_failures": True, "soft": True},
+        }
+
+    def report(self) -> Task:
+        """clips.json and production_report.json, and the judgement of the gates."""
+        return {
+            "actions": [EitherWay(self._report)],
+            "targets": [self._relative(self.project.outputs.clips_json), self._relative(self.project.outputs.report_json)],
+            "uptodate": [self._report_is_current],
+            "task_dep": ["clip", "collect"],
+            "clean": True,
+            "io": {"capture": False},
+            "meta": {"runs_after_failures": True},
+        }
+
+    def plan(self) -> Task:
+        """What a run would do, why, and for how much. Spends nothing."""
+        return {"actions": [self._plan], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
+
+    def doctor(self) -> Task:
+        """Whether everything that a run needs is there, and what to do if not."""
+        return {"actions": [self._doctor], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
+
+    # ── the session ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.contextmanager
+    def before_load(self, names: Sequence[str]) -> Iterator[None]:
+        """Bad input ends here, with all problems; a build holds the run lock from here on."""
+        self._refuse_strays(names)
+        if names and set(names) <= {"doctor"}:
+            yield
+            return
+        ready = self.project.ready
+        if names and set(names) <= BUILDS_NOTHING:
+            yield
+            return
+        with self.project.locked(wait=ready.run.wait):
+            yield
+
+    def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
+        """Refuse what can't be made or paid; free work comes before the refusal."""
+        self._builds = not (self.project.problems or set(selected) <= BUILDS_NOTHING)
+        if not self._builds:
+            return
+        self._selected = _numbers(selected)
+        self._full = "collect" in selected
+        if always:
+            self.project.again = _numbers(named)
+            self.project.replan()
+        for warning in self.project.ready.warnings:
+            if self._has_work():
+                reporter.line(None, warning)
+        if impossible := self.project.plan().impossible(self._selected):
+            raise InputError(impossible)
+        if self.project.ready.simulated and any(self.project.plan().step(n).price for n in self._selected):
+            reporter.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
+        self._admit()
+
+    @contextlib.asynccontextmanager
+    async def opened(self) -> AsyncIterator[None]:
+        """The batch, round all tasks of a run."""
+        if not self._builds or not self._has_work():
+            yield
+            return
+        async with self.project.opened():
+            yield
+
+    def after_run(self, signum: int | None) -> None:
+        """An interrupted run writes its report all the same, and says what is left at the providers."""
+        if signum is None or self.project.problems or self.project.batch is None:
+            return
+        self.project.write_report(interrupted=True)
+        reporter.line(None, self.project.in_flight_line())
+
+    def _refuse_strays(self, names: Sequence[str]) -> None:
+        for name in self._variables:
+            homes = settings.COMMAND_VARIABLES.get(name)
+            if homes and not set(names) & set(homes):
+                commands = " and ".join(f"`doit {home}`" for home in homes)
+                raise InputError([f"{name}: belongs to {commands}, not to this command"])
+        if "wait" in self._variables and names and set(names) <= BUILDS_NOTHING:
+            raise InputError(["wait: belongs to a build; this command waits for nobody"])
+
+    def _has_work(self) -> bool:
+        plan_ = self.project.plan()
+        steps = [step for step in plan_.steps if not self._selected or step.number in self._selected]
+        return bool(self.project.again or plan_.orphans or plan_.departed) or any(not step.done for step in steps)
+
+    def _admit(self) -> None:
+        """The whole plan fits the budget, or nothing is bought (partial=yes overrides)."""
+        project = self.project
+        if project.ready.run.partial or project.plan().fits(self._selected):
+            return
+        free = [s for s in project.plan().steps if s.number in self._selected and s.act in (Act.RESTORE, Act.COLLECT)]
+        if free or (self._full and project.plan().orphans):
+            import trio  # noqa: PLC0415
+
+            trio.run(project.free_work, self._selected)
+            project.replan()
+            if project.plan().fits(self._selected):
+                return
+            if self._full:
+                project.write_report()
+        raise Refusal(plan.refusal(project.plan(), self._selected))
+
+    # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _make(self, number: int) -> None:
+        from vgen import produce  # noqa: PLC0415 - httpx and trio only when there is something to make
+
+        step = self.project.plan().step(number)
+        await produce.make(current_batch(), step.wish, step.file, again=number in self.project.again)
+
+    async def _collect(self) -> None:
+        from vgen import produce  # noqa: PLC0415
+
+        plan_ = self.project.replan()
+        if not plan_.orphans and not plan_.departed:
+            return
+        batch = current_batch()
+        batch.start()
+        for name, file in plan_.departed.items():
+            if file is File.EDITED:
+                batch.say(None, f"{name} belongs to no shot any more; left, because it was edited by hand", event="left")
+                continue
+            remove_clip(self.project.outputs.clips / name)
+            batch.ledger.unplace(name)
+            if file is not File.MISSING:
+                batch.say(None, f"{name} removed: its shot has left the list (its take is kept)", event="removed")
+        for row in plan_.orphans:
+            with contextlib.suppress(ClipFailed):
+                await produce.collect(batch, row)
+
+    def _nothing_left_over(self) -> bool:
+        plan_ = self.project.plan()
+        return not plan_.orphans and all(file is File.EDITED for file in plan_.departed.values())
+
+    async def _report(self) -> None:
+        entries, gates = self.project.write_report()
+        for text in reporter.gate_lines(gates, entries, self.project.plan()):
+            reporter.line(None, text)
+        if failed := [gate.name for gate in gates if not gate.passed]:
+            raise ClipFailed(f"gates failed: {', '.join(failed)}")
+
+    def _report_is_current(self) -> bool:
+        return not self.project.problems and self.project.report_is_current()
+
+    def _plan(self) -> None:
+        project = self.project
+        plan_ = project.plan()
+        expected_s = plan.expected_s(plan_, project.snapshot(), project.ready.run.max_concurrent)
+        for text in [*project.ready.warnings, *reporter.plan_lines(plan_, expected_s=expected_s)]:
+            print(text)
+        for text in plan_.impossible():
+            print(f"can't be made: {text}")
+        project.outputs.root.mkdir(parents=True, exist_ok=True)
+        write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
+
+    def _doctor(self) -> None:
+        for text in examine(self.project):
+            print(text)
+
+    # ── cleaning ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _clean_clip(self, number: int, dryrun: bool = False) -> None:
+        step = self.project.plan().step(number)
+        self._clean_one(self.project.outputs.clip(number), step.file, dryrun=dryrun)
+
+    def _clean_departed(self, dryrun: bool = False) -> None:
+        if self.project.problems:
+            return
+        for name, file in self.project.plan().departed.items():
+            self._clean_one(self.project.outputs.clips / name, file, dryrun=dryrun)
+
+    def _clean_one(self, clip: Path, file: File, *, dryrun: bool) -> None:
+        if file is File.EDITED:
+            print(f"{clip.name} - kept: somebody edited it, and it exists only here")
+        elif clip.exists():
+            print(f"{self._relative(clip)} - removing file")
+            if not dryrun:
+                remove_clip(clip)
+
+    def _relative(self, path: Path) -> str:
+        """As a user would type it: relative to dodo.py if it lies below."""
+        root = self.project.root
+        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _numbers(names: Collection[str]) -> set[int]:
+    return {int(name.removeprefix("clip:")) for name in names if name.startswith("clip:")}
+
+
+def _what(step: Step) -> str:
+    return f"shot {step.number}: {step.why}"
+
+

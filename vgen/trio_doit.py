@@ -1,0 +1,372 @@
+"""doit's runner on a trio nursery: `async def` actions run concurrently. Knows nothing of clips.
+
+`run` of the entry point `doit.COMMAND` is this `Run`. With `par_type` other than "trio" it is doit's own, unchanged. What
+a project adds comes through DOIT_CONFIG["session"] (see `Session`) and through a task's `meta`:
+
+    runs_after_failures   run although dependencies failed or were ignored
+    soft                  its failure does not decide the exit code, unless it was named on the command line
+
+Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature names; `DoitConfig` keys reach it too.
+"""
+
+import contextlib
+import fnmatch
+import functools
+import inspect
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from doit import cmd_run, doit_cmd
+from doit.exceptions import BaseFail, InvalidCommand, TaskError, TaskFailed
+from doit.runner import ERROR, FAILURE, Runner
+
+from vgen.errors import ClipFailed, VgenError
+
+REFUSED = 3
+"""doit's exit code for "error before task execution starts"."""
+
+
+class Session(Protocol):
+    """What a project does round a run. Any VgenError from the first two is shown, and the run ends with 3."""
+
+    def before_load(self, names: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+        """Entered before the tasks are made and left when the run is over; `names` as on the command line."""
+        ...
+
+    def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
+        """The tasks are known, none has begun. `named`: tasks named one by one (a glob is expanded)."""
+        ...
+
+    def opened(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Round all tasks of a trio run."""
+        ...
+
+    def after_run(self, signum: int | None) -> None:
+        """Everything has ended; `signum` tells which signal ended it."""
+        ...
+
+
+def command_line_variables() -> dict[str, str]:
+    """All `name=value` of the command line. doit keeps them in a private place, and only there."""
+    return dict(doit_cmd._CMDLINE_VARS or {})
+
+
+class EitherWay:
+    """An async action for any runner: TrioRunner awaits `run_async`; every other calls it, and gets a trio run of its own."""
+
+    def __init__(self, run_async: Callable[..., Awaitable[Any]], session: Session | None = None) -> None:
+        self.run_async = run_async
+        self._session = session
+        functools.update_wrapper(self, run_async)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        import trio  # noqa: PLC0415 - this module is imported by every doit project of the environment
+
+        async def alone() -> Any:
+            if self._session is None:
+                return await self.run_async(*args, **kwargs)
+            async with self._session.opened():
+                return await self.run_async(*args, **kwargs)
+
+        try:
+            return trio.run(alone)
+        except VgenError as exc:
+            return TaskFailed(str(exc))
+
+
+class TrioRunner(Runner):  # type: ignore[misc]
+    """Runs ready tasks concurrently; each is booked the moment it ends."""
+
+    def __init__(self, *args: Any, session: Session | None = None, named: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.signum: int | None = None
+        self._session = session
+        self._named = frozenset(named)
+
+    def run_tasks(self, dispatcher: Any) -> None:
+        """Doit's hook: dispatch until nothing is left."""
+        import trio  # noqa: PLC0415
+
+        try:
+            trio.run(self._supervise, dispatcher, restrict_keyboard_interrupt_to_checkpoints=True)
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+
+    async def _supervise(self, dispatcher: Any) -> None:
+        import trio  # noqa: PLC0415
+
+        async with trio.open_nursery() as watch:
+            await watch.start(self._watch_signals)
+            async with self._session.opened() if self._session else contextlib.nullcontext():
+                async with trio.open_nursery() as nursery:
+                    self._cancel = nursery.cancel_scope.cancel
+                    if self.signum is not None:
+                        self._cancel()
+                    await self._dispatch(dispatcher, nursery)
+            watch.cancel_scope.cancel()
+
+    async def _watch_signals(self, task_status: Any) -> None:
+        """First signal: stop, and let what is shielded finish. Second: out at once."""
+        import trio  # noqa: PLC0415
+
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        with trio.open_signal_receiver(*wanted) as received:
+            task_status.started()
+            async for signum in received:
+                if self.signum is not None:
+                    os._exit(128 + signum)
+                self.signum = signum
+                self._stop_running = True
+                self._cancel()
+
+    def _cancel(self) -> None:
+        """Until the nursery is open there is nothing to cancel."""
+
+    async def _dispatch(self, dispatcher: Any, nursery: Any) -> None:
+        import trio  # noqa: PLC0415
+
+        ended, came_back = trio.open_memory_channel[tuple[Any, BaseFail | None]](float("inf"))
+        completed, running = None, 0
+        while not self._stop_running:
+            try:
+                node = dispatcher.generator.send(completed)
+            except StopIteration:
+                if not running:
+                    return
+                node = "hold on"
+            completed = None
+            if node == "hold on":
+                completed, failure = await came_back.receive()
+                running -= 1
+                self.process_task_result(completed, failure)
+                continue
+            self._forgive(node)
+            if self.select_task(node, dispatcher.tasks):
+                running += 1
+                self.reporter.execute_task(node.task)
+                if node.task.teardown:
+                    self.teardown_list.append(node.task)
+                nursery.start_soon(self._run_one, node, ended)
+            else:
+                completed = node
+
+    @staticmethod
+    def _forgive(node: Any) -> None:
+        if (node.task.meta or {}).get("runs_after_failures"):
+            node.bad_deps.clear()
+            node.ignored_deps.clear()
+
+    async def _run_one(self, node: Any, ended: Any) -> None:
+        try:
+            failure = await self._actions(node.task)
+        except ClipFailed as exc:
+            failure = TaskFailed(str(exc), report=False)
+        except Exception as exc:  # noqa: BLE001 - a bug in one task must not end the others
+            failure = TaskError("Task error", exc)
+        await ended.send((node, failure))
+
+    async def _actions(self, task: Any) -> BaseFail | None:
+        """What Task.execute does, with async actions awaited."""
+        import trio  # noqa: PLC0415
+
+        task.executed = True
+        task.init_options()
+        for action in task.actions:
+            wanted = getattr(action, "py_callable", None)
+            run_async = getattr(wanted, "run_async", None)
+            if run_async is None and inspect.iscoroutinefunction(wanted):
+                run_async = wanted
+            if run_async is None:
+                failure = await trio.to_thread.run_sync(action.execute, *self._streams(task))
+                if isinstance(failure, BaseFail):
+                    return failure
+            else:
+                result = await run_async(*action.args, **action._prepare_kwargs())
+                if isinstance(result, BaseFail):
+                    return result
+                if result is False:
+                    return TaskFailed(f"Python Task failed: '{wanted}' returned False")
+                action.result = result
+                action.values = result if isinstance(result, dict) else {}
+            task.result = action.result
+            task.values.update(action.values)
+        return None
+
+    def _streams(self, task: Any) -> tuple[Any, Any]:
+        out, err = self.stream._get_out_err(task.verbosity) if hasattr(self.stream, "_get_out_err") else (None, None)
+        return out, err
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+        """doit's booking, but a soft task's failure neither stops the run nor decides its result."""
+        meta = node.task.meta or {}
+        if not meta.get("soft") or node.task.name in self._named:
+            super()._handle_task_error(node, base_fail)
+            return
+        before, stop, carry_on = self.final_result, self._stop_running, self.continue_
+        self.continue_ = True
+        super()._handle_task_error(node, base_fail)
+        self.continue_ = carry_on
+        self._stop_running = stop
+        if not isinstance(base_fail, TaskError):
+            self.final_result = before
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """`doit run`, which also knows `par_type` "trio" and sessions."""
+
+    cmd_options = (
+        *cmd_run.Run.cmd_options,
+        {
+            "name": "session",
+            "short": "",
+            "long": "",
+            "type": str,
+            "default": None,
+            "help": "object that a project puts round a run; only from DOIT_CONFIG",
+        },
+    )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """doit's, with the project's session entered between reading dodo.py and making its tasks."""
+        with contextlib.ExitStack() as stack:
+            load_config = self.loader.load_doit_config
+
+            def load_and_enter() -> Any:
+                config = load_config()
+                if config.get("session") is not None:
+                    names = [arg for arg in args if not arg.startswith("-")]
+                    _shown(lambda: stack.enter_context(config["session"].before_load(names)))
+                    _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
+                return config
+
+            self.loader.load_doit_config = load_and_enter
+            try:
+                return super().execute(params, args)
+            finally:
+                del self.loader.load_doit_config
+
+    def _execute(  # doit passes what this signature names
+        self,
+        outfile: Any,
+        verbosity: Any = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "process",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+        session: Session | None = None,
+    ) -> int:
+        run = functools.partial(
+            super()._execute,
+            outfile,
+            verbosity=verbosity,
+            always=always,
+            continue_=continue_,
+            reporter=reporter,
+            single=single,
+            auto_delayed_regex=auto_delayed_regex,
+            force_verbosity=force_verbosity,
+            failure_verbosity=failure_verbosity,
+            pdb=pdb,
+        )
+        named: list[str] = []
+        if session is not None:
+            named = self._named()
+            selected = self._selected()
+            _shown(lambda: session.before_run(named, selected, always=always))
+        if par_type != "trio":
+            result: int = run(num_process=num_process, par_type=par_type)
+            if session is not None:
+                session.after_run(None)
+            return result
+        made: list[TrioRunner] = []
+
+        def runner(*args: Any) -> TrioRunner:
+            made.append(TrioRunner(*args, session=session, named=named))
+            return made[-1]
+
+        with _swapped(cmd_run, "Runner", runner):
+            result = run(num_process=0)
+        signum = made[-1].signum if made else None
+        if session is not None:
+            session.after_run(signum)
+        return result if signum is None else 128 + signum
+
+    def _named(self) -> list[str]:
+        """Tasks named on the command line by task, target or glob; a group's name does not name its members."""
+        if self.sel_default_tasks:
+            return []
+        return list(self._resolved(self.sel_tasks))
+
+    def _selected(self) -> list[str]:
+        """All tasks that the selection leads to. (doit's own TaskControl can't be asked twice: it uses up options.)"""
+        tasks = {task.name: task for task in self.task_list}
+        waiting = list(self._resolved(self.sel_tasks) if self.sel_tasks is not None else tasks)
+        seen: dict[str, None] = {}
+        while waiting:
+            name = waiting.pop()
+            if name in tasks and name not in seen:
+                seen[name] = None
+                waiting += [*tasks[name].task_dep, *tasks[name].setup_tasks]
+        return list(seen)
+
+    def _resolved(self, words: Sequence[str]) -> Iterator[str]:
+        names = [task.name for task in self.task_list]
+        targets = {target: task.name for task in self.task_list for target in task.targets}
+        for word in words:
+            if "*" in word:
+                yield from fnmatch.filter(names, word)
+            else:
+                yield targets.get(word, word)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong, out of the nurseries' wrapping."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _shown(act: Callable[[], Any]) -> Any:
+    """A VgenError becomes doit's own "ERROR: …" and exit code 3."""
+    try:
+        return act()
+    except VgenError as exc:
+        raise InvalidCommand(str(exc)) from exc
+
+
+@contextlib.contextmanager
+def _swapped(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def _set_aside_if_damaged(dep_file: str, backend: str) -> None:
+    """doit's database is only a memory of what ran; a damaged one must not stop a build."""
+    if backend != "json" or not os.path.exists(dep_file):  # noqa: PTH110 - doit's own path, as a text
+        return
+    import json  # noqa: PLC0415
+
+    try:
+        with open(dep_file, encoding="utf-8") as file:  # noqa: PTH123
+            json.load(file)
+    except (OSError, ValueError):
+        aside = f"{dep_file}.damaged"
+        os.replace(dep_file, aside)  # noqa: PTH105
+        sys.stderr.write(f"{dep_file} was damaged and is now {aside}; nothing is lost by it\n")
+
+
+__all__ = ["ERROR", "FAILURE", "EitherWay", "Run", "Session", "TrioRunner", "command_line_variables"]

@@ -1,0 +1,241 @@
+"""HTTP: sends a Call, streams a download; httpx's errors become ours. Knows no provider, decides no retry.
+
+Creates go over a fresh connection each, are never repeated by the transport, and never follow a redirect. Media come
+over a client of its own that holds no header, no cookie and no key, and connects only to addresses that were checked.
+"""
+
+import contextlib
+import ipaddress
+import logging
+import re
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+import httpx
+import trio
+
+from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
+from vgen.providers.base import Call, Reply
+
+MAX_REPLY_BYTES = 1 << 20
+CONNECT_S = 10.0
+STALL_S = 30.0
+MAX_REDIRECTS = 5
+
+_SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+# What ipaddress calls global on some Pythons and is not (NAT64, 6to4, Teredo, cloud metadata, multicast).
+_NEVER = tuple(
+    map(
+        ipaddress.ip_network,
+        ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "192.0.0.0/24", "100.64.0.0/10",
+         "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),  # fmt: skip
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An open download: status and headers (lower case) are here, the bytes follow from `chunks`."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+@dataclass(slots=True)
+class Wire:
+    """The open clients of one run. `network`: where connections lead; None is the real network."""
+
+    now: Callable[[], float]
+    network: httpcore.AsyncNetworkBackend | None = None
+    _creates: httpx.AsyncClient = field(init=False)
+    _reads: httpx.AsyncClient = field(init=False)
+    _media: httpx.AsyncClient = field(init=False)
+    _private_media: httpx.AsyncClient = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # at INFO httpx logs URLs with their query
+        tls = ssl.create_default_context()
+        self._creates = _client(tls, self.network, keep=0, read_s=None)
+        self._reads = _client(tls, self.network, keep=20, read_s=None)
+        self._media = _client(tls, self.network or _Guarded(), keep=0, read_s=STALL_S)
+        self._private_media = _client(tls, self.network, keep=0, read_s=STALL_S)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for client in (self._creates, self._reads, self._media, self._private_media):
+            await client.aclose()
+
+    async def send(self, call: Call, *, timeout_s: float) -> Reply:
+        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon)."""
+        client = self._creates if call.step == "create" else self._reads
+        request = client.build_request(call.method, call.url, headers=list(call.headers), content=call.body)
+        request.headers["Authorization"] = call.auth
+        try:
+            with trio.fail_after(timeout_s):  # httpx has no total time-out: one byte a second would last for ever
+                response = await client.send(request, stream=True)
+                try:
+                    body = await _whole(response)
+                finally:
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                        await response.aclose()
+        except trio.TooSlowError as exc:
+            raise NoAnswer(f"no answer within {timeout_s:g} s") from exc
+        except _SENT_NOTHING as exc:
+            raise NotSent(f"no connection to {_host(call.url)}: {_reason(exc)}") from exc
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+            raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
+        return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
+
+    @contextlib.asynccontextmanager
+    async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
+        """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
+
+        Raises BlockedAddress, or WireError for everything that went wrong on the way.
+        """
+        private = is_private(base_url)
+        client = self._private_media if private else self._media
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                check_url(url, private=private)
+                asked = {"Accept-Encoding": "identity", **headers}
+                async with client.stream("GET", url, headers=asked) as response:
+                    if response.is_redirect:
+                        url = urljoin(url, response.headers.get("location", ""))
+                        continue
+                    if response.headers.get("content-encoding", "identity") != "identity":
+                        raise WireError(f"{_host(url)} sent an encoding that was not asked for")
+                    yield Download(
+                        status=response.status_code,
+                        headers=_lower(response.headers),
+                        chunks=response.aiter_raw(1 << 16),
+                    )
+                    return
+            raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
+        except httpx.HTTPError as exc:
+            if blocked := _blocked(exc):
+                raise blocked from None
+            raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
+        except (httpx.InvalidURL, httpx.StreamError) as exc:
+            raise WireError(f"the download broke: {_reason(exc)}") from exc
+
+
+def is_private(base_url: str) -> bool:
+    """Whether a provider is itself on loopback or simulated: then its media may be too."""
+    host = urlsplit(base_url).hostname or ""
+    return host.endswith(".simulated") or host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(\.\d+){3}", host))
+
+
+def check_url(url: str, *, private: bool) -> None:
+    """Raises BlockedAddress unless the URL is https (http too if the provider's own base URL is) with a plain host."""
+    parts = urlsplit(url)
+    allowed = ("https", "http") if private else ("https",)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in allowed or not parts.hostname or "@" in parts.netloc:
+        raise BlockedAddress(f"blocked download address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
+    if private:
+        if not is_private(url):
+            raise BlockedAddress(f"blocked download address: {parts.hostname} is not the simulator")
+    elif port not in (None, 443):
+        raise BlockedAddress(f"blocked download address: port {port} at {parts.hostname}")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one that a media host may have."""
+    ip = ipaddress.ip_address(address.split("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    if mapped is not None:
+        return is_public(str(mapped))
+    return ip.is_global and not ip.is_multicast and not any(ip in net for net in _NEVER if net.version == ip.version)
+
+
+class _Guarded(httpcore.AsyncNetworkBackend):
+    """Resolves a name, refuses it if any of its addresses is not public, and connects to an address that was checked."""
+
+    def __init__(self) -> None:
+        from httpcore._backends.trio import TrioBackend  # noqa: PLC0415 - no httpcore exports it
+
+        self._inner = TrioBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as exc:
+            raise httpcore.ConnectError(f"{host} has no address") from exc
+        addresses = [str(entry[4][0]) for entry in found]
+        if not addresses or not all(is_public(address) for address in addresses):
+            raise httpcore.ConnectError("blocked address") from BlockedAddress(f"blocked download address at {host}")
+        for address in addresses[:-1]:
+            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
+        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
+
+def _blocked(exc: BaseException) -> BlockedAddress | None:
+    cause: BaseException | None = exc
+    while cause is not None and not isinstance(cause, BlockedAddress):
+        cause = cause.__cause__
+    return cause
+
+
+def _client(
+    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int, read_s: float | None
+) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0)
+    transport._pool = httpcore.AsyncConnectionPool(  # httpx has no public way to name a network
+        ssl_context=tls,
+        max_connections=None,
+        max_keepalive_connections=keep,
+        keepalive_expiry=30,
+        retries=0,
+        http1=True,
+        http2=False,
+        network_backend=network,
+    )
+    timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, read=read_s, write=60.0)
+    return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for chunk in response.aiter_bytes(1 << 16):
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise httpx.DecodingError(f"more than {MAX_REPLY_BYTES} bytes of answer")
+    return bytes(body)
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "nowhere"
+
+
+def _reason(exc: Exception) -> str:
+    text = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+    return re.sub(r"https?://\S+", "…", text)[:200]
