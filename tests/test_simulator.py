@@ -18,7 +18,7 @@ from vgen.simulator import runway_rules
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
-from vgen.simulator.jobs import Clip
+from vgen.simulator.jobs import Clip, Order, Provider
 from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork, transport
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
 
@@ -285,6 +285,19 @@ def test_auto_duration_is_estimated_at_the_most_and_charged_as_delivered() -> No
             assert created.json()["estimatedCost"] == {"credits": 540}
             done = await w.bought(model="seedance2", duration="auto")
             assert done["cost"] == {"credits": 180}
+
+    run(story)
+
+
+def test_fractions_of_a_credit_are_estimated_and_not_charged() -> None:
+    async def story() -> None:
+        async with world() as w:
+            changes = {"model": "grok_imagine_1_5", "ratio": "9:16", "resolution": "720p"}
+            created = await w.create(**changes)
+            assert created.json()["estimatedCost"] == {"credits": 81.25}
+            await trio.sleep(2)
+            assert (await w.task(created.json()["id"])).json()["cost"] == {"credits": 81}
+            assert w.charged_usd() == 0.81
 
     run(story)
 
@@ -856,6 +869,21 @@ def test_a_killed_process_finds_its_provider_as_it_was(tmp_path: Path) -> None:
     lines = journal.read_bytes().splitlines()
     assert all(json.loads(line)["v"] == 1 for line in lines)
     assert len(lines) == 5 + 3 + 1
+
+
+def test_a_provider_that_is_started_again_does_not_repeat_its_luck(tmp_path: Path) -> None:
+    def failed_at_first_try(run_number: int) -> list[bool]:
+        cloud = Cloud(
+            now=lambda: EPOCH + run_number,
+            faults=Faults({"job_failed": "0.5"}, 1),
+            journal=tmp_path / "cloud.jsonl",
+        )
+        order = {"provider": Provider.RUNWAY, "endpoint": "text_to_video", "model": "gen4.5", "body": {}}
+        money = {"duration_s": 5, "width": 16, "height": 9, "estimate_micro": 1, "price_micro": 1}
+        jobs = [cloud.accept(Order(**order, **money, prompt=f"p{n}")) for n in range(20)]  # type: ignore[arg-type]
+        return ["job_failed" in job.faults for job in jobs]
+
+    assert failed_at_first_try(1) != failed_at_first_try(2)
 
 
 def test_a_journal_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from vgen.recipe import Recipe
 from vgen.shots import Shot
 
 PLAN_VERSION = 1
+QUEUE = "queue"
+"""error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
@@ -181,6 +183,9 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], rules: Rules) -> tuple[s
     final = [row for row in here if row.final and row.request == offer.order.text]
     if final:
         return f"{offer.provider} said no: {final[-1].error}", len(here)
+    queued = [row for row in here if row.error_code == QUEUE and row.run_id == rules.run_id]
+    if queued:
+        return f"{offer.provider}: {queued[-1].error}", len(here)
     over = {State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE}
     counted = [row for row in here if row.state in over and (row.charged > 0 or row.run_id == rules.run_id)]
     if len(counted) >= offer.max_retries:

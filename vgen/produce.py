@@ -475,7 +475,7 @@ class _Poller:
             if isinstance(status, (Missing, Cancelled)):
                 charged, by = _told(status.charged if isinstance(status, Cancelled) else None, row)
                 error = f"cancelled after {batch.settings.run.clip_timeout_s:g} s in the queue of {row.provider}"
-                batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code="queue")
+                batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=plan.QUEUE)
                 batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
                 return True
             if isinstance(status, Running) or self._settled(status):

@@ -5,12 +5,14 @@ import contextvars
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import vgen.batch
 from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
-from vgen.batch import Batch
+from vgen.batch import Batch, Tell
 from vgen.errors import ClipFailed, InputError, MediaError
 from vgen.files import Outputs
 from vgen.ledger import Ledger
@@ -25,6 +27,19 @@ NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT)
 
 _batch: contextvars.ContextVar[Batch] = contextvars.ContextVar("batch")
 
+Online = Callable[[Batch, Sequence[Wish]], contextlib.AbstractAsyncContextManager[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """The world as a project meets it: the clock, the dice, and how to get a batch online. Tests bring their own."""
+
+    now: Callable[[], float]
+    rng: random.Random
+    online: Online
+    tell: Tell
+    clock: Any = None
+
 
 def current_batch() -> Batch:
     """The batch that the running task belongs to."""
@@ -34,10 +49,17 @@ def current_batch() -> Batch:
 class Project:
     """Settings and shots of one directory, or the problems that they have. Nothing is written by looking."""
 
-    def __init__(self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        command_line: Mapping[str, str],
+        environ: Mapping[str, str] | None = None,
+        outside: Outside | None = None,
+    ) -> None:
         self.root = root
+        self.outside = outside or real_world()
         self.run_id = uuid.uuid4().hex[:12]
-        self.started_at = time.time()
+        self.started_at = self.outside.now()
         self.problems: list[str] = []
         self.again: set[int] = set()
         self.batch: Batch | None = None
@@ -166,28 +188,28 @@ class Project:
         with files.run_lock(outputs, wait=wait):
             outputs.prepare()
             if outputs.ledger.exists():
-                with contextlib.closing(Ledger(outputs.ledger, now=time.time)) as ledger:
+                with contextlib.closing(Ledger(outputs.ledger, now=self.outside.now)) as ledger:
                     if ledger.left_over():
                         ledger.settle_left_over()
             self._plan = None
             yield
 
     def reading(self) -> Ledger:
-        return Ledger.reading(self.outputs.ledger, now=time.time)
+        return Ledger.reading(self.outputs.ledger, now=self.outside.now)
 
     @contextlib.asynccontextmanager
     async def opened(self, *, offline: bool = False) -> AsyncIterator[Batch]:
         """The batch of this run: its ledger, and its wire and judge unless nothing needs them."""
         settings = self.ready
-        with contextlib.closing(Ledger(self.outputs.ledger, now=time.time)) as ledger:
+        with contextlib.closing(Ledger(self.outputs.ledger, now=self.outside.now)) as ledger:
             batch = Batch(
                 settings=settings,
                 outputs=self.outputs,
                 ledger=ledger,
                 run_id=self.run_id,
-                now=time.time,
-                rng=random.Random(),  # noqa: S311 - jitter
-                tell=reporter.line,
+                now=self.outside.now,
+                rng=self.outside.rng,
+                tell=self.outside.tell,
                 slots=vgen.batch.Slots(settings.run.max_concurrent),
                 fits_now=self._fits_now(),
                 started=self.batch is not None and self.batch.started,
@@ -202,7 +224,7 @@ class Project:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if not offline and self._needs_network():
-                        await stack.enter_async_context(_online(batch, self.wishes))
+                        await stack.enter_async_context(self.outside.online(batch, self.wishes))
                     yield batch
             finally:
                 if batch.started:
@@ -263,7 +285,7 @@ class Project:
         return report.RunFacts(
             id=self.run_id,
             started_at=self.started_at,
-            finished_at=time.time(),
+            finished_at=self.outside.now(),
             generated=generated,
             reused=max(0, up_to_date - generated),
             resumed=batch.resumed if batch else 0,
@@ -304,6 +326,11 @@ class Project:
             return "interrupted; nothing is in flight"
         jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
         return f"interrupted; {jobs} at the providers, for {show(held)}; the next run collects them, free"
+
+
+def real_world() -> Outside:
+    """The wall clock, real chance, the real network (or the simulator), the terminal."""
+    return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
 
 
 async def _quietly(make: object, *args: object) -> None:

@@ -1,7 +1,9 @@
 """What the terminal shows: a line when something happens, one line when nothing had to. Decides nothing."""
 
+import contextlib
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
@@ -20,6 +22,11 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
         super().__init__(outstream, options)
         self._worked = 0
         self._clips = 0
+
+    def write(self, text: str) -> None:
+        with unbroken():
+            self.outstream.write(text)
+            self.outstream.flush()
 
     def execute_task(self, task: Any) -> None:
         """Silent: an action says what it does."""
@@ -46,8 +53,26 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
 
 def line(number: int | None, text: str) -> None:
     """One line of progress."""
-    sys.stdout.write(f"clip {number:03d}  {text}\n" if number is not None else f"vgen: {text}\n")
-    sys.stdout.flush()
+    out(f"clip {number:03d}  {text}" if number is not None else f"vgen: {text}")
+
+
+def out(text: str) -> None:
+    """A line on stdout."""
+    with unbroken():
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def unbroken() -> Iterator[None]:
+    """Nobody reads any more (`doit | head`): go on in silence, the report still gets written."""
+    try:
+        yield
+    except (BrokenPipeError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            silence = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(silence, sys.stdout.fileno())
+            os.close(silence)
 
 
 _WORDS = {

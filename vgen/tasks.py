@@ -10,7 +10,7 @@ from vgen.doctor import examine
 from vgen.errors import ClipFailed, InputError, Refusal
 from vgen.files import remove_clip, write_whole
 from vgen.plan import Act, File, Step
-from vgen.project import Project, current_batch
+from vgen.project import Outside, Project, current_batch
 from vgen.report import to_bytes
 from vgen.trio_doit import EitherWay, command_line_variables
 
@@ -23,12 +23,16 @@ BUILDS_NOTHING = frozenset({"plan", "doctor"})
 class Tasks:
     """The tasks of one project. Also the `Session` that trio_doit puts round a run."""
 
-    def __init__(self, root: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, root: Path, environ: Mapping[str, str] | None = None, outside: Outside | None = None
+    ) -> None:
         self._variables = command_line_variables()
-        self.project = Project(root, self._variables, environ)
+        self.project = Project(root, self._variables, environ, outside)
+        self.clock = self.project.outside.clock
         self._selected: set[int] = set()
         self._full = False
         self._builds = True
+        self._forced = False
 
     def config(self) -> dict[str, Any]:
         """DOIT_CONFIG."""
@@ -120,6 +124,7 @@ class Tasks:
             return
         self._selected = _numbers(selected)
         self._full = "collect" in selected
+        self._forced = always
         if always:
             self.project.again = _numbers(named)
             self.project.replan()
@@ -135,7 +140,7 @@ class Tasks:
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """The batch, round all tasks of a run."""
-        if not self._builds or not self._has_work():
+        if not self._builds or not (self._forced or self._has_work()):
             yield
             return
         async with self.project.opened():
@@ -171,7 +176,7 @@ class Tasks:
         if free or (self._full and project.plan().orphans):
             import trio  # noqa: PLC0415
 
-            trio.run(project.free_work, self._selected)
+            trio.run(project.free_work, self._selected, clock=self.clock)
             project.replan()
             if project.plan().fits(self._selected):
                 return
@@ -226,15 +231,15 @@ class Tasks:
         plan_ = project.plan()
         expected_s = plan.expected_s(plan_, project.snapshot(), project.ready.run.max_concurrent)
         for text in [*project.ready.warnings, *reporter.plan_lines(plan_, expected_s=expected_s)]:
-            print(text)
+            reporter.out(text)
         for text in plan_.impossible():
-            print(f"can't be made: {text}")
+            reporter.out(f"can't be made: {text}")
         project.outputs.root.mkdir(parents=True, exist_ok=True)
         write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
 
     def _doctor(self) -> None:
         for text in examine(self.project):
-            print(text)
+            reporter.out(text)
 
     # ── cleaning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,9 +255,9 @@ class Tasks:
 
     def _clean_one(self, clip: Path, file: File, *, dryrun: bool) -> None:
         if file is File.EDITED:
-            print(f"{clip.name} - kept: somebody edited it, and it exists only here")
+            reporter.out(f"{clip.name} - kept: somebody edited it, and it exists only here")
         elif clip.exists():
-            print(f"{self._relative(clip)} - removing file")
+            reporter.out(f"{self._relative(clip)} - removing file")
             if not dryrun:
                 remove_clip(clip)
 

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from doit import cmd_run, doit_cmd
+from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand, TaskError, TaskFailed
 from doit.runner import ERROR, FAILURE, Runner
 
@@ -31,6 +32,9 @@ REFUSED = 3
 
 class Session(Protocol):
     """What a project does round a run. Any VgenError from the first two is shown, and the run ends with 3."""
+
+    clock: Any
+    """trio's clock for the run; None is the real one."""
 
     def before_load(self, names: Sequence[str]) -> contextlib.AbstractContextManager[None]:
         """Entered before the tasks are made and left when the run is over; `names` as on the command line."""
@@ -72,7 +76,7 @@ class EitherWay:
                 return await self.run_async(*args, **kwargs)
 
         try:
-            return trio.run(alone)
+            return trio.run(alone, clock=self._session.clock if self._session else None)
         except VgenError as exc:
             return TaskFailed(str(exc))
 
@@ -85,13 +89,22 @@ class TrioRunner(Runner):  # type: ignore[misc]
         self.signum: int | None = None
         self._session = session
         self._named = frozenset(named)
+        self._executed = 0
+
+    def finish(self) -> int:
+        """doit's end of a run; its database is left alone if no task ran (its JSON backend would write it again)."""
+        if not self._executed and self.dep_manager.db_class is JsonDB:
+            self.dep_manager.close = lambda: None
+        result: int = super().finish()
+        return result
 
     def run_tasks(self, dispatcher: Any) -> None:
         """Doit's hook: dispatch until nothing is left."""
         import trio  # noqa: PLC0415
 
         try:
-            trio.run(self._supervise, dispatcher, restrict_keyboard_interrupt_to_checkpoints=True)
+            clock = self._session.clock if self._session else None
+            trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
         except BaseExceptionGroup as group:
             raise _first(group) from group
 
@@ -146,6 +159,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
             self._forgive(node)
             if self.select_task(node, dispatcher.tasks):
                 running += 1
+                self._executed += 1
                 self.reporter.execute_task(node.task)
                 if node.task.teardown:
                     self.teardown_list.append(node.task)

@@ -209,6 +209,8 @@ def _result(reply: Reply) -> Status:
     if reply.status == 429 or (reply.status >= 500 and not said):
         return NoWord(message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at))
     message = _detail(said) or f"HTTP {reply.status}"
+    if reply.status >= 500 and "x-fal-request-id" not in reply.headers:
+        return NoWord(message=f"HTTP {reply.status} from fal's gateway")  # says nothing about the job, which may be paid
     if reply.status >= 500:
         return Failed(message=message, code=_type(said), again=True, charged=0)  # 5xx is never charged (fal's FAQ)
     if reply.status == 400 and "in progress" in message:

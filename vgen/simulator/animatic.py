@@ -8,6 +8,7 @@ the same bytes, on one machine with one ffmpeg.
 import bisect
 import colorsys
 import hashlib
+import math
 import random
 import tempfile
 import unicodedata
@@ -245,7 +246,9 @@ def _glyph(char: str) -> str:
 def _cut(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
     if font.getlength(text) <= width_px:
         return text
-    fits = bisect.bisect_right(range(len(text)), width_px, key=lambda end: font.getlength(text[:end] + "…"))
+    fits = bisect.bisect_right(
+        range(len(text)), width_px, key=lambda end: math.ceil(font.getlength(text[:end] + "…"))
+    )
     return text[: max(0, fits - 1)].rstrip() + "…"
 
 

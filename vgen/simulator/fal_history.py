@@ -6,7 +6,7 @@ from typing import Any
 
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import failure, iso, output, status_code
-from vgen.simulator.jobs import Job, Provider, State
+from vgen.simulator.jobs import Job, Provider
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.web import Request, Response, answer
 
@@ -36,7 +36,7 @@ class History:
             limit, skip = int(query.get("limit", "50")), int(query.get("cursor", "0"))
         except ValueError as exc:
             return _invalid(str(exc))
-        jobs = [job for job in self._ended(query) if start <= job.ended_at <= min(end, now)]
+        jobs = [job for job in self._asked(query) if start <= job.ended_at <= min(end, now)]
         jobs.sort(key=lambda job: job.ended_at, reverse=True)
         stop = max(skip, 0) + min(max(limit, 1), MOST_ITEMS)
         payloads = "payloads" in query.get("expand", "")
@@ -44,15 +44,14 @@ class History:
         more = len(jobs) > stop
         return answer(200, {"items": items, "has_more": more, "next_cursor": str(stop) if more else None})
 
-    def _ended(self, query: dict[str, str]) -> list[Job]:
-        """Jobs that the query's words other than times ask for."""
+    def _asked(self, query: dict[str, str]) -> list[Job]:
+        """Jobs that the query asks for, but for its times; those that never ended are later than any."""
         codes = _CODES.get(query.get("status", ""), range(600))
         return [
             job
             for job in self._cloud.all_jobs(Provider.FAL)
             if job.order.endpoint == query["endpoint_id"]
             and query.get("request_id", job.id) == job.id
-            and self._cloud.state(job) in (State.SUCCEEDED, State.FAILED)
             and status_code(job) in codes
         ]
 

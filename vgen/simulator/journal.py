@@ -17,16 +17,18 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._whole_bytes = 0
+        self._torn_at: tuple[int, int] | None = None
+        """Where the half line begins and ends that `load` found."""
 
     def load(self) -> list[dict[str, Any]]:
         """All events, oldest first. Raises ValueError if a line before the last one is no event of ours."""
         events: list[dict[str, Any]] = []
-        self._whole_bytes = 0
         if not self._path.exists():
             return events
+        whole_bytes = 0
         for number, line in enumerate(self._path.read_bytes().splitlines(keepends=True), 1):
             if not line.endswith(b"\n"):
+                self._torn_at = whole_bytes, whole_bytes + len(line)
                 break
             event = json.loads(line)
             if not isinstance(event, dict) or event.get("v") != VERSION:
@@ -34,7 +36,7 @@ class Journal:
                     f"{self._path}:{number}: expected an event of version {VERSION}; move the file away"
                 )
             events.append(event)
-            self._whole_bytes += len(line)
+            whole_bytes += len(line)
         return events
 
     def append(self, event: Mapping[str, Any]) -> None:
@@ -42,7 +44,7 @@ class Journal:
         line = json.dumps({"v": VERSION, **event}, separators=(",", ":")).encode() + b"\n"
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab", buffering=0) as file:
-            if file.tell() > self._whole_bytes:
-                file.truncate(self._whole_bytes)
+            if self._torn_at and file.tell() == self._torn_at[1]:
+                file.truncate(self._torn_at[0])
+            self._torn_at = None
             file.write(line)
-        self._whole_bytes += len(line)

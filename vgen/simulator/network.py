@@ -72,7 +72,9 @@ class SimulatedNetwork(httpcore.AsyncNetworkBackend):
 def transport(network: SimulatedNetwork) -> httpx.AsyncBaseTransport:
     """An httpx transport over `network`, otherwise with httpx's own defaults for one without proxies."""
     made = httpx.AsyncHTTPTransport(verify=_CONTEXT, trust_env=False)
-    made._pool = httpcore.AsyncConnectionPool(ssl_context=_CONTEXT, network_backend=network, retries=0)
+    made._pool = httpcore.AsyncConnectionPool(
+        ssl_context=_CONTEXT, network_backend=network, max_connections=None, retries=0
+    )
     return made
 
 
