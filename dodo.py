@@ -1,6 +1,8 @@
 """vgen's tasks by name, for doit. `doit list` shows them, `doit help run` the options; README.md has the rest."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from vgen.tasks import Tasks
 
@@ -9,26 +11,26 @@ _tasks = Tasks(Path(__file__).resolve().parent)
 DOIT_CONFIG = _tasks.config()
 
 
-def task_clip():
+def task_clip() -> Iterator[dict[str, Any]]:
     """one clip per shot: bought if it is stale or missing, else left alone"""
     yield from _tasks.clips()
 
 
-def task_collect():
+def task_collect() -> dict[str, Any]:
     """bring home jobs that no shot wants any more; remove clips whose shot has left the list"""
     return _tasks.collect()
 
 
-def task_report():
+def task_report() -> dict[str, Any]:
     """clips.json and production_report.json; fails if a quality gate fails"""
     return _tasks.report()
 
 
-def task_plan():
+def task_plan() -> dict[str, Any]:
     """what a run would do, why, and for how much; spends nothing"""
     return _tasks.plan()
 
 
-def task_doctor():
+def task_doctor() -> dict[str, Any]:
     """is everything there that a run needs, and what to do if not"""
     return _tasks.doctor()

@@ -2,10 +2,14 @@
 
 import contextlib
 import json
+import math
+import os
 import random
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Mapping, Sequence
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,16 @@ import trio
 import trio.testing
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
-from fakes import fake_judge
+from fakes import FAKE_MAGIC, fake_judge
 
+import vgen.files
 import vgen.reporter
+import vgen.wire
+from vgen import durable
 from vgen.batch import Batch
+from vgen.media import Verdict, Wanted
 from vgen.plan import Wish
-from vgen.project import Outside
+from vgen.project import Outside, Project
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
@@ -27,6 +35,8 @@ from vgen.simulator.renderers import plain_renderer
 from vgen.tasks import Tasks
 from vgen.wire import Wire
 
+TLS = ssl.create_default_context()
+"""Made once: loading certificates takes longer than a whole simulated run."""
 EPOCH = 1_795_000_000.0
 KEYS = {"RUNWAY_API_KEY": "key_vgencanary0123456789abcdef", "FAL_KEY": "vgencanary:0123456789abcdef"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,9 +45,34 @@ ROOT = Path(__file__).resolve().parent.parent
 def shots(n: int, *, duration: float = 5) -> list[dict[str, Any]]:
     """n plain shots; the prompt of shot k holds the word `shot-k`."""
     return [
-        {"shot_number": k, "duration": duration, "runway_prompt": f"shot-{k} a paper boat", "transition": "cut"}
+        {
+            "shot_number": k,
+            "duration": duration,
+            "runway_prompt": f"shot-{k} a paper boat",
+            "transition": "cut",
+        }
         for k in range(1, n + 1)
     ]
+
+
+class Crash(BaseException):
+    """The process is killed: nothing that comes after it is written any more."""
+
+
+@dataclass(slots=True)
+class CrashAt:
+    """A `durable.Hook` that kills at the k-th point, and lets nothing durable happen from then on. Counts points."""
+
+    k: float = math.inf
+    seen: int = 0
+    names: list[str] | None = None
+
+    def __call__(self, name: str, when: str) -> None:
+        self.seen += 1
+        if self.names is not None:
+            self.names.append(f"{name} {when}")
+        if self.seen >= self.k:
+            raise Crash(f"{self.k}: {when} {name}")
 
 
 class Studio:
@@ -49,6 +84,8 @@ class Studio:
         self.clock = trio.testing.MockClock(autojump_threshold=0)
         self.environ: dict[str, str] = dict(KEYS) if live else {}
         self.lines: list[str] = []
+        self.told: list[tuple[float, int | None, str]] = []
+        self.clouds: list[Cloud] = []
         self.cloud = self.new_cloud()
         self.network_refuses = None
         self._runs = 0
@@ -64,6 +101,7 @@ class Studio:
         faults = Faults(options.pop("faults", ()), self.seed)
         options = {"queue_s": 2.0, "render_s": 30.0, "concurrency": 50} | options
         self.cloud = Cloud(now=self.now, faults=faults, seed=self.seed, **options)
+        self.clouds.append(self.cloud)
         return self.cloud
 
     def faults(self, *faults: str, **options: Any) -> None:
@@ -74,8 +112,28 @@ class Studio:
         """No more faults; the same cloud, the same jobs."""
         self.cloud.faults = Faults((), self.seed)
 
+    def worsen(self, *faults: str) -> None:
+        """Other faults from now on; the same cloud, the same jobs."""
+        self.cloud.faults = Faults(faults, self.seed)
+
+    def heal_jobs(self) -> None:
+        """Jobs that would stay stuck or queued for ever end well, now."""
+        now = self.now()
+        self.cloud._advance()
+        for job_id, job in self.cloud._jobs.items():
+            if job.faults & {"job_stuck", "job_queued"} and job.cancelled_at > now:
+                faults = job.faults - {"job_stuck", "job_queued"}
+                started_at = min(job.started_at, now)
+                self.cloud._jobs[job_id] = replace(job, faults=faults, started_at=started_at, ended_at=now)
+
+    def pass_time(self, seconds: float) -> None:
+        """Nobody works; the providers' clocks go on."""
+        self.clock.jump(seconds)
+
     def write_shots(self, value: object) -> None:
-        (self.root / "config" / "visual_prompts.json").write_text(json.dumps(value, indent=1), encoding="utf-8")
+        (self.root / "config" / "visual_prompts.json").write_text(
+            json.dumps(value, indent=1), encoding="utf-8"
+        )
 
     def read_shots(self) -> list[dict[str, Any]]:
         return json.loads((self.root / "config" / "visual_prompts.json").read_text("utf-8"))
@@ -91,13 +149,23 @@ class Studio:
     def doit(self, *args: str) -> int:
         """`doit ARGS` in this project."""
         self._runs += 1
-        return int(DoitMain(_Loader(self)).run(list(args)))
+        with _quick():
+            return int(DoitMain(_Loader(self)).run(list(args)))
+
+    def crash(self, k: float, *args: str) -> CrashAt:
+        """`doit ARGS`, killed at the k-th durable point."""
+        hook = CrashAt(k)
+        with durable.hooked(hook), contextlib.suppress(Crash):
+            self.doit(*args)
+        return hook
 
     @contextlib.asynccontextmanager
     async def _online(self, batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
         batch.judge = fake_judge
         async with trio.open_nursery() as nursery:
-            network = SimulatedNetwork(nursery=nursery, app=App(self.cloud, plain_renderer), refuse=self.network_refuses)
+            network = SimulatedNetwork(
+                nursery=nursery, app=App(self.cloud, plain_renderer), refuse=self.network_refuses
+            )
             async with Wire(now=batch.now, network=network) as wire:
                 batch.wire = wire
                 yield
@@ -115,6 +183,7 @@ class Studio:
 
     def _tell(self, number: int | None, text: str) -> None:
         self.lines.append(f"{number or '-'} {text}")
+        self.told.append((self.clock.current_time(), number, text))
         vgen.reporter.line(number, text)
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,7 +213,9 @@ class Studio:
         rows = self.rows("SELECT spent, reserved, uncertain FROM budget")
         if not rows:
             return (0.0, 0.0, 0.0)
-        return tuple(round(sum(row[name] for row in rows) / 1e6, 6) for name in ("spent", "reserved", "uncertain"))  # type: ignore[return-value]
+        return tuple(
+            round(sum(row[name] for row in rows) / 1e6, 6) for name in ("spent", "reserved", "uncertain")
+        )  # type: ignore[return-value]
 
     def charged(self) -> float:
         """What the provider charged: the truth."""
@@ -154,8 +225,110 @@ class Studio:
         """Jobs that the provider accepted."""
         return int(self.cloud.charges()["creates"])
 
+    def creates(self) -> int:
+        """Creates that the provider read, accepted or not."""
+        return self.requests().get("create", 0)
+
+    def jobs(self, provider: str | None = None) -> list[dict[str, Any]]:
+        """The providers' own records, oldest first."""
+        return [job for job in self.cloud.charges()["jobs"] if provider in (None, job["provider"])]
+
+    def said(self, words: str) -> bool:
+        """Whether a line of progress held these words."""
+        return any(words in line for line in self.lines)
+
+    def when(self, number: int | None, words: str) -> float:
+        """Virtual seconds at which a clip first said these words."""
+        return next(at for at, who, text in self.told if who == number and words in text)
+
+    def clip(self, number: int) -> Path:
+        return self.outputs / "clips" / f"clip_{number:03d}.mp4"
+
+    def takes(self, pattern: str = "*.mp4") -> list[Path]:
+        return sorted((self.outputs / "takes").rglob(pattern))
+
+    def shown_clip(self, number: int) -> str:
+        """The prompt of the video that lies under a clip's name ("" if none lies there)."""
+        if not self.clip(number).exists():
+            return ""
+        head = self.clip(number).read_bytes().partition(b"\n")[0]
+        return str(json.loads(head.removeprefix(FAKE_MAGIC)).get("prompt", ""))
+
+    def successes(self) -> list[bool]:
+        return [entry["success"] for entry in self.clips()]
+
+    def errors(self) -> list[str | None]:
+        return [entry["error"] for entry in self.clips()]
+
+    def disk(self) -> dict[str, tuple[bytes, int]]:
+        """Every file of the project, with its bytes and mtime, but for the lock."""
+        found = {}
+        for path in sorted(self.root.rglob("*")):
+            if path.is_file() and path.name not in ("run.lock", "holder.json"):
+                found[path.relative_to(self.root).as_posix()] = (path.read_bytes(), path.stat().st_mtime_ns)
+        return found
+
+    def change_shot(self, number: int, **values: Any) -> None:
+        """Edit one shot of the list."""
+        found = self.read_shots()
+        for shot in found:
+            if shot["shot_number"] == number:
+                shot |= values
+        self.write_shots(found)
+
+    # ── promises ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_money(self) -> None:
+        """spent ≤ charged ≤ spent + reserved + uncertain, over all clouds; what was booked unasked left aside."""
+        charged = sum(round(float(cloud.charges()["total_usd"]) * 1e6) for cloud in self.clouds)
+        spent, reserved, uncertain = (round(value * 1e6) for value in self.booked())
+        assumed = sum(row["charged"] for row in self.rows() if row["state"] in ("cancelled", "lost"))
+        assert spent - assumed <= charged <= spent + reserved + uncertain, (spent, charged, reserved, uncertain)
+
+    def check_secrets(self) -> None:
+        """No key in any file, and none ever sent to a media host."""
+        canaries = [key.encode() for key in KEYS.values()] + [b"vgencanary"]
+        for path in self.root.rglob("*"):
+            if path.is_file() and path.name != ".env":
+                data = path.read_bytes()
+                assert not any(canary in data for canary in canaries), path
+        for cloud in self.clouds:
+            assert cloud.requests["media_authorized"] == 0
+
+    def check_clips(self) -> None:
+        """Every clip that the report calls good is there, whole, and its take's bytes."""
+        takes = {row["sha256"] for row in self.rows("SELECT sha256 FROM takes WHERE good")}
+        for entry in self.report()["clips"] if (self.outputs / "production_report.json").exists() else ():
+            if entry["success"]:
+                assert entry["sha256"] in takes
+        for row in self.rows("SELECT path, sha256 FROM takes"):
+            path = self.outputs / row["path"]
+            assert not path.exists() or vgen.files.sha256(path) == row["sha256"]
+
     def requests(self) -> dict[str, int]:
         return dict(self.cloud.charges()["requests"])
+
+
+@contextlib.contextmanager
+def _quick() -> Iterator[None]:
+    """Without what only a real machine needs: certificates, ffprobe for changed clips, the disk's own pace."""
+
+    def plays(_: Project, clip: Path) -> bool:
+        return clip.read_bytes().startswith(FAKE_MAGIC) and trio.run(_decodes, clip)
+
+    before = (vgen.wire.ssl.create_default_context, Project._plays, os.fsync)
+    vgen.wire.ssl.create_default_context = lambda: TLS
+    Project._plays = plays
+    os.fsync = lambda _: None
+    try:
+        yield
+    finally:
+        vgen.wire.ssl.create_default_context, Project._plays, os.fsync = before
+
+
+async def _decodes(clip: Path) -> bool:
+    judgement = await fake_judge(clip, Wanted(duration_s=0.1, aspect_ratio="9:16"))
+    return judgement.verdict is not Verdict.DAMAGED
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

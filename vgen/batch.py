@@ -126,7 +126,7 @@ class Batch:
         if not self.active:
             left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
             raise ClipFailed(
-                f"not bought: it costs {money.show(needed)} and {money.show(left)} is left of the budget; raise budget_usd"
+                f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
             )
         await self._money_moved.wait()
 
@@ -137,7 +137,14 @@ class Batch:
         secrets = self.settings.secrets()
         text = redact(text, secrets)
         self.tell(number, text)
-        record = {"at": round(self.now(), 3), "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
+        record = {
+            "at": round(self.now(), 3),
+            "run": self.run_id,
+            "shot": number,
+            "event": event,
+            "text": text,
+            **facts,
+        }
         line = redact(json.dumps(record, ensure_ascii=False, default=str), secrets)
         with contextlib.suppress(OSError), self.outputs.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
@@ -155,7 +162,7 @@ class Batch:
 
 
 def inspect(outputs: Outputs, placed: Mapping[str, Any], look: Callable[[str, Any], File]) -> dict[str, File]:
-    """Clip name → how its file stands. One stat a clip; `look` judges only files that changed since vgen put them there."""
+    """Clip name → how its file stands. One stat a clip; `look` judges only files that vgen did not leave so."""
     stats = outputs.clip_stats()
     found: dict[str, File] = {}
     for name, stat in stats.items():

@@ -29,7 +29,7 @@ def examine(project: Project) -> Iterator[str]:
 
 
 def _tools(settings: Settings | None) -> Iterator[str]:
-    import trio  # noqa: PLC0415
+    import trio
 
     try:
         tools = media.find_tools(settings.ffmpeg if settings else None, settings.ffprobe if settings else None)
@@ -47,7 +47,8 @@ def _keys(settings: Settings) -> Iterator[str]:
         elif provider.closed:
             yield f"note  {provider.closed}"
         else:
-            yield f"ok    {provider.name}: key set, account {provider.account}, {provider.terms.model} at {provider.terms.base_url}"
+            terms = provider.terms
+            yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"
 
 
 def _disk(project: Project) -> Iterator[str]:
@@ -68,4 +69,5 @@ def _ledger(project: Project) -> Iterator[str]:
         yield f"FIX   {exc}"
         return
     cap = "no cap binds play money" if budget.cap is None else f"of {show(budget.cap)}"
-    yield f"ok    ledger: spent {show(budget.spent)}, reserved {show(budget.reserved)}, uncertain {show(budget.uncertain)}, {cap}"
+    held = f"reserved {show(budget.reserved)}, uncertain {show(budget.uncertain)}"
+    yield f"ok    ledger: spent {show(budget.spent)}, {held}, {cap}"

@@ -1,4 +1,4 @@
-"""From a finished job to a take: download, check, publish. Nothing here can buy; a failure never moves work back to a create."""
+"""From a finished job to a take: download, check, publish. Nothing here buys, and no failure leads back to a create."""
 
 import contextlib
 import errno
@@ -72,13 +72,20 @@ async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
         if again and got.sha256 != last:
             last = got.sha256
-            batch.say(number, f"came damaged ({judgement.reason}); downloading again", event="damaged", job=row.job_id)
+            batch.say(
+                number,
+                f"came damaged ({judgement.reason}); downloading again",
+                event="damaged",
+                job=row.job_id,
+            )
             batch.ledger.move(row.id, State.RENDERED)
             files.discard(part)
             continue
         _publish(batch, row, part, judgement, got, number)
         return
-    raise ClipFailed(f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again")
+    raise ClipFailed(
+        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again"
+    )
 
 
 async def ask(batch: Batch, row: Purchase) -> Status:
@@ -126,8 +133,6 @@ async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _By
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
         loader = _Loader(batch, url, row.base_url, part, etag)
         try:
-            if not url:
-                raise _Expired
             with trio.fail_after(WHOLE_DOWNLOAD_S):
                 return await loader.run()
         except _Expired:
@@ -148,7 +153,9 @@ async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _By
             part.unlink(missing_ok=True)
             if exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 batch.stop_buying("the disk is full")
-                raise ClipFailed("the disk is full; the clip is paid and waits at the provider, make room and run again") from exc
+                raise ClipFailed(
+                    "the disk is full; the clip is paid and waits at the provider, make room and run again"
+                ) from exc
             reason = f"writing failed: {exc.strerror}"
         batch.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
         await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
@@ -179,6 +186,8 @@ class _Loader:
         self.etag = etag
 
     async def run(self) -> _Bytes:
+        if not self._url:
+            raise _Expired
         offset = self._part.stat().st_size if self.etag and self._part.exists() else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": self.etag} if offset and self.etag else {}
         assert self._batch.wire is not None, "BUG: a download without an open wire"
@@ -293,10 +302,10 @@ def _publish(batch: Batch, row: Purchase, part: Path, judgement: Judgement, got:
         text = f"rejected: {judgement.reason} (paid {show(row.charged)}, kept as {path.name})"
         batch.say(number, text, event="rejected", take=take, job=row.job_id)
     with contextlib.suppress(OSError):
-        _receipt(batch, row, path)
+        _receipt(row, path)
 
 
-def _receipt(batch: Batch, row: Purchase, take: Path) -> None:
+def _receipt(row: Purchase, take: Path) -> None:
     """What was bought, beside the take: enough to tell where it came from should the ledger ever be lost."""
     told = {
         "recipe": row.recipe,

@@ -254,7 +254,7 @@ def _link_or_copy(part: Path, final: Path) -> None:
 
 def _reflink(source: int, target: int) -> bool:
     try:
-        import fcntl  # noqa: PLC0415 - POSIX only
+        import fcntl
 
         fcntl.ioctl(target, _FICLONE, source)
     except (ImportError, OSError):

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import stat
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from vgen.errors import InputError
 MAX_BYTES = 3_900_000
 """A data URI may have 5,242,880 characters (providers.md 1.4), and base64 makes 4 of 3."""
 
-_KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"RIFF", "image/webp"))
+_KINDS = (
+    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
+    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
+)
 
 
 def identity(root: Path, image: str | None) -> str | None:
@@ -39,7 +44,8 @@ def _content(root: Path, image: str) -> bytes:
         if not stat.S_ISREG(facts.st_mode):
             raise InputError([f"image: {image!r} is not a regular file"])
         if facts.st_size > MAX_BYTES:
-            raise InputError([f"image: {image!r} has {facts.st_size:,} bytes; at most {MAX_BYTES:,} fit into a request, or give a URL"])
+            size = f"{facts.st_size:,} bytes; at most {MAX_BYTES:,} fit into a request, or give a URL"
+            raise InputError([f"image: {image!r} has {size}"])
         content = path.read_bytes()
     except OSError as exc:
         raise InputError([f"image: {image!r} can't be read ({exc.strerror})"]) from exc
@@ -49,4 +55,4 @@ def _content(root: Path, image: str) -> bytes:
 
 
 def _kind(content: bytes) -> str | None:
-    return next((kind for magic, kind in _KINDS if content.startswith(magic)), None)
+    return next((kind for magic, kind in _KINDS if magic.match(content)), None)

@@ -1,4 +1,4 @@
-"""Reads JSON that people edit: exact numbers, no duplicate keys, and the line of every value. Knows nothing of shots."""
+"""Reads JSON that people edit: exact numbers, doubled keys, and the line of every value. Knows nothing of shots."""
 
 import json
 import re
@@ -10,6 +10,9 @@ from vgen.errors import InputError
 
 MAX_BYTES = 64 * 1024 * 1024
 """A prompts file of 100,000 shots has about 40 MB; more than this is a mistake."""
+
+DEEP = 100
+"""No file of ours nests deeper; a bomb is reported at the line where it does."""
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the root to a value."""
@@ -40,9 +43,32 @@ def parse(data: bytes, where: str) -> Any:
     except json.JSONDecodeError as exc:
         raise InputError([f"{where}:{exc.lineno}: not JSON: {exc.msg} (column {exc.colno})"]) from exc
     except RecursionError as exc:
-        raise InputError([f"{where}: nested too deep to be a list of shots or a configuration"]) from exc
+        line = _line_of_depth(text)
+        raise InputError([f"{where}:{line}: nested too deep to be a list of shots or a configuration"]) from exc
     except (ValueError, ArithmeticError) as exc:
-        raise InputError([f"{where}: a number in it is too long to be meant"]) from exc
+        line = _line_of_long_number(text)
+        raise InputError([f"{where}:{line}: a number with too many digits to be meant"]) from exc
+
+
+def _line_of_depth(text: str) -> int:
+    depth = 0
+    for match in _TOKEN.finditer(text):
+        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match.group(), 0)
+        if depth > DEEP:
+            return text.count("\n", 0, match.start()) + 1
+    return 1
+
+
+def _line_of_long_number(text: str) -> int:
+    """The number whose digits (or whose exponent's) Python refuses to turn into a value."""
+    for match in _TOKEN.finditer(text):
+        found = match.group()
+        if found[0] in "-0123456789":
+            try:
+                json.loads(found, parse_float=Decimal)
+            except (ValueError, ArithmeticError):
+                return text.count("\n", 0, match.start()) + 1
+    return 1
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -63,34 +89,34 @@ def lines(data: bytes) -> Mapping[Path, int]:
     kinds: list[str] = []
     line, seen, expect_key = 1, 0, False
     for match in _TOKEN.finditer(text):
-        token = match.group()
+        part = match.group()
         line += text.count("\n", seen, match.start())
         seen = match.start()
-        if token in "}]":
+        if part in "}]":
             if kinds:
                 kinds.pop()
                 path.pop()
             expect_key = False
-        elif token == ",":
+        elif part == ",":
             if kinds and kinds[-1] == "[":
                 path[-1] = int(path[-1]) + 1
             expect_key = bool(kinds) and kinds[-1] == "{"
-        elif token == ":":
+        elif part == ":":
             expect_key = False
-        elif expect_key and token.startswith('"'):
-            path[-1] = _text(token)
-            found.setdefault(tuple(path), line)
+        elif expect_key and part.startswith('"'):
+            path[-1] = _text(part)
+            found[tuple(path)] = line  # of a doubled key, json keeps the last value
         else:
             found.setdefault(tuple(path), line)
-            if token in "{[":
-                kinds.append(token)
-                path.append(0 if token == "[" else "")
-                expect_key = token == "{"
+            if part in "{[":
+                kinds.append(part)
+                path.append(0 if part == "[" else "")
+                expect_key = part == "{"
     return found
 
 
-def _text(token: str) -> str:
+def _text(part: str) -> str:
     try:
-        return str(json.loads(token))
+        return str(json.loads(part))
     except ValueError:
-        return token.strip('"')
+        return part.strip('"')

@@ -1,4 +1,4 @@
-"""Who may buy now: slots over all, and per provider concurrency, requests a minute and Retry-After. Knows no HTTP, no money."""
+"""Who may buy now: slots over all; per provider concurrency, requests a minute and Retry-After. No HTTP, no money."""
 
 import contextlib
 import heapq
@@ -81,12 +81,14 @@ class Lane:
 
     async def turn(self) -> None:
         """Wait until the pause is over and the minute has room, and take one request of it."""
+        rate = self.requests_per_minute
+        window_s = MINUTE_S if rate is None else MINUTE_S / min(1.0, rate)  # half a request a minute: one in two
         while True:
             now = trio.current_time()
-            while self._sent and self._sent[0] <= now - MINUTE_S:
+            while self._sent and self._sent[0] + window_s <= now:  # the same sum as `until`: no rounding between them
                 self._sent.popleft()
-            full = self.requests_per_minute is not None and len(self._sent) >= max(1, int(self.requests_per_minute))
-            until = max(self._not_before, self._sent[0] + MINUTE_S if full else 0.0)
+            full = rate is not None and len(self._sent) >= max(1, int(rate))
+            until = max(self._not_before, self._sent[0] + window_s if full else 0.0)
             if until <= now:
                 self._sent.append(now)
                 return

@@ -1,4 +1,4 @@
-"""The ledger: every purchase, reservation and take, in SQLite. Write-ahead: each move is committed before the act after it.
+"""The ledger: every purchase, reservation and take, in SQLite. Each move is committed before the act that follows it.
 
 Knows nothing of HTTP, files or doit. Called inline, without an await, so that no cancellation falls between doing and
 recording. Rollback journal with synchronous=EXTRA: many Pythons ship an SQLite inside the WAL-reset bug range.
@@ -40,7 +40,9 @@ class Ledger:
                 self._db.execute(f"PRAGMA {pragma}")
             self._prepare()
         except sqlite3.DatabaseError as exc:
-            raise Refusal(f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it") from exc
+            raise Refusal(
+                f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it"
+            ) from exc
         if path is not None and path.stat().st_mode & 0o077:
             path.chmod(0o600)
 
@@ -67,7 +69,7 @@ class Ledger:
             self._db.execute("UPDATE runs SET finished_at = ? WHERE id = ?", (self._now(), run_id))
 
     def left_over(self) -> list[Purchase]:
-        """Purchases that a dead run left between two commits. Only the holder of the run lock may ask and `settle_left_over`."""
+        """Purchases that a dead run left between two commits. Only the holder of the run lock may settle them."""
         return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
 
     def settle_left_over(self) -> None:
@@ -82,7 +84,7 @@ class Ledger:
     # ── the life of a purchase ────────────────────────────────────────────────────────────────────────────────────
 
     def reserve(self, row: Mapping[str, Any], *, supersede: Mapping[int, Why] | None = None) -> int:
-        """Reserve the price of one create; its id. In one transaction: cap, one purchase a recipe, and what it supersedes.
+        """Reserve the price of one create, and return its id. One transaction: cap, uniqueness, what it supersedes.
 
         Raises OverBudget, AlreadyBought.
         """
@@ -139,7 +141,7 @@ class Ledger:
         """Remember which take lies under a clip's name."""
         values = tuple(getattr(placed, f.name) for f in fields(placed))
         with self._tx("place"):
-            self._db.execute(f"INSERT OR REPLACE INTO placed VALUES ({', '.join('?' * len(values))})", values)
+            self._db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def unplace(self, name: str) -> None:
         """The clip's file is no longer ours to look after."""
@@ -194,14 +196,16 @@ class Ledger:
         found = self._db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
         if found is None or int(found[0]) != SCHEMA:
             version = found[0] if found else "none"
-            raise Refusal(f"the ledger has schema {version}, this vgen writes {SCHEMA}; use the vgen that made it, or newer")
+            raise Refusal(
+                f"the ledger has schema {version}, this vgen writes {SCHEMA}; use the vgen that made it, or newer"
+            )
 
     def _create(self) -> None:
         """All of the schema or nothing: a kill in the middle leaves an empty file."""
         script = resources.files("vgen").joinpath("ledger.sql").read_text("utf-8")
-        kinds = {state: "reserved" for state in purchase.HOLDS}
-        kinds |= {state: "spent" for state in purchase.SETTLED}
-        kinds |= {state: "none" for state in purchase.FREE} | {State.UNCERTAIN: "uncertain"}
+        kinds = dict.fromkeys(purchase.HOLDS, "reserved")
+        kinds |= dict.fromkeys(purchase.SETTLED, "spent")
+        kinds |= dict.fromkeys(purchase.FREE, "none") | {State.UNCERTAIN: "uncertain"}
         self._db.execute("BEGIN IMMEDIATE")
         if not self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]:
             for statement in _statements(script):

@@ -1,6 +1,6 @@
-"""Money: whole micro-dollars (1 USD = 1,000,000 µ$) inside, numbers with at most 6 decimals in JSON. Knows no prices."""
+"""Money: whole micro-dollars (1 USD = 1,000,000 µ$) inside, numbers with up to 6 decimals in JSON. No prices."""
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar."""
@@ -8,16 +8,21 @@ MICRO = 1_000_000
 CREDIT = 10_000
 """Micro-dollars in a Runway credit: 1 credit = $0.01 (providers.md 1.10)."""
 
+_UP = Context(prec=40, rounding=ROUND_CEILING)
+
 
 def micros(usd: Decimal | int | float | str) -> int:
     """Micro-dollars of an amount in dollars, rounded up: an estimate may be too high, never too low.
 
     Raises ValueError for anything that is not a finite number.
     """
-    amount = Decimal(str(usd))
+    try:
+        amount = Decimal(str(usd))
+    except InvalidOperation as exc:
+        raise ValueError(f"not an amount of money: {usd!r}") from exc
     if not amount.is_finite():
         raise ValueError(f"not an amount of money: {usd!r}")
-    return int((amount * MICRO).to_integral_value(rounding=ROUND_CEILING))
+    return int(_UP.multiply(amount, Decimal(MICRO)).to_integral_value(rounding=ROUND_CEILING))
 
 
 def usd(amount: int) -> float | int:

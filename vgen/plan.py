@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from vgen import recipe
-from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
 from vgen.money import show, usd
 from vgen.providers.base import Order
 from vgen.purchase import COLLECTABLE, FREE, State, Why
 from vgen.recipe import Recipe
+from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
 from vgen.shots import Shot
 
 PLAN_VERSION = 1
@@ -116,9 +116,15 @@ def _unfinished(mine: Sequence[Purchase], rules: Rules) -> Stance | None:
         if row.superseded is not None:
             continue
         if row.id in rules.detached:
-            return Stance(act=Act.STOP, row=row, why=f"still running at {row.provider} ({row.job_id}); run again to collect it")
+            return Stance(
+                act=Act.STOP,
+                row=row,
+                why=f"still running at {row.provider} ({row.job_id}); run again to collect it",
+            )
         if row.state in COLLECTABLE:
-            return Stance(act=Act.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected")
+            return Stance(
+                act=Act.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected"
+            )
         if row.state is State.UNCERTAIN and rules.on_uncertain == "hold":
             return Stance(act=Act.HELD, row=row, why=_held(row))
         if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
@@ -139,7 +145,11 @@ def _purchase(wish: Wish, mine: Sequence[Purchase], fresh: Sequence[Purchase], r
     for row in fresh:
         if row.state is State.LOST and row.superseded is None:
             reason = row.error or "the file can't be fetched"
-            return Stance(act=Act.STOP, row=row, why=f"paid {show(row.charged)} at {row.provider}, but {reason}; {_again(wish)}")
+            return Stance(
+                act=Act.STOP,
+                row=row,
+                why=f"paid {show(row.charged)} at {row.provider}, but {reason}; {_again(wish)}",
+            )
     supersede: dict[int, Why] = {}
     for row in mine:
         if row.blocks:
@@ -152,10 +162,18 @@ def _purchase(wish: Wish, mine: Sequence[Purchase], fresh: Sequence[Purchase], r
             reasons.append(reason)
             continue
         moved = {
-            row_id: Why.FALLBACK if why in (Why.FAILED, Why.REJECTED) and _provider(mine, row_id) != offer.provider else why
+            row_id: Why.FALLBACK
+            if why in (Why.FAILED, Why.REJECTED) and _provider(mine, row_id) != offer.provider
+            else why
             for row_id, why in supersede.items()
         }
-        return Stance(act=Act.BUY, offer=offer, supersede=moved, attempt=tried + 1, why=f"to be bought at {offer.provider}")
+        return Stance(
+            act=Act.BUY,
+            offer=offer,
+            supersede=moved,
+            attempt=tried + 1,
+            why=f"to be bought at {offer.provider}",
+        )
     return Stance(act=Act.STOP, why="; ".join(reasons) or "no provider is open")
 
 
@@ -335,10 +353,14 @@ def _against_file(wish: Wish, now: Stance, placed: Placed | None, file: File, *,
         if same and file is File.EDITED:
             return Act.KEEP, "edited by hand, left as it is"
         if file is File.EDITED:
-            return Act.STOP, f"a file that vgen did not put there lies under its name; `doit -a clip:{wish.number}` replaces it"
-        return Act.RESTORE, {File.MISSING: "the clip is missing", File.DAMAGED: "the clip's file is damaged"}.get(
-            file, "another take lies under its name"
-        ) + "; its take is here"
+            return (
+                Act.STOP,
+                f"a file that vgen did not put there lies under its name; `doit -a clip:{wish.number}` replaces it",
+            )
+        return Act.RESTORE, {
+            File.MISSING: "the clip is missing",
+            File.DAMAGED: "the clip's file is damaged",
+        }.get(file, "another take lies under its name") + "; its take is here"
     if file is File.EDITED and not forced and now.act in (Act.BUY, Act.COLLECT):
         return Act.STOP, (
             f"its clip was edited by hand and its recipe has changed since; "
@@ -373,8 +395,9 @@ def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
     cap, left = budget.cap or 0, budget.left or 0
     enough = show(budget.exposure + needed).removeprefix("$")
     return (
-        f"{len(buying)} clips cost {show(needed)} at list price, but {show(left)} is left of the budget of {show(cap)}{held}; "
-        f"nothing was bought. `doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
+        f"{len(buying)} clips cost {show(needed)} at list price, "
+        f"but {show(left)} is left of the budget of {show(cap)}{held}; nothing was bought. "
+        f"`doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
     )
 
 
@@ -419,4 +442,4 @@ def _place(step: Step) -> str | None:
 
 def _digest(step: Step) -> str | None:
     provider = _place(step) or next(iter(step.wish.recipes), None)
-    return step.wish.recipes[provider].digest if provider in step.wish.recipes else None
+    return step.wish.recipes[provider].digest if provider and provider in step.wish.recipes else None

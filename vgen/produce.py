@@ -12,7 +12,16 @@ import trio
 
 from vgen import fetch, files, plan, retry
 from vgen.batch import Batch
-from vgen.errors import AlreadyBought, ClipFailed, LedgerError, NoAnswer, NotSent, OverBudget, Refusal, VgenError
+from vgen.errors import (
+    AlreadyBought,
+    ClipFailed,
+    LedgerError,
+    NoAnswer,
+    NotSent,
+    OverBudget,
+    Refusal,
+    VgenError,
+)
 from vgen.images import data_uri
 from vgen.money import show
 from vgen.plan import Act, File, Offer, Stance, Wish
@@ -88,12 +97,17 @@ async def collect(batch: Batch, row: Purchase) -> None:
     """Bring home a job that no shot wants any more; its take is kept. Raises ClipFailed."""
     batch.start()
     number = row.shot_number
-    batch.say(None, f"collecting job {row.job_id} at {row.provider}, of an earlier list", event="collect", job=row.job_id)
+    batch.say(
+        None,
+        f"collecting job {row.job_id} at {row.provider}, of an earlier list",
+        event="collect",
+        job=row.job_id,
+    )
     await _collect(batch, row, number)
 
 
 def _fresh_after(batch: Batch, wish: Wish) -> int | None:
-    """With -a: the newest purchase that does not count any more. A live job is collected instead of buying beside it."""
+    """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
     rows = [row for row in batch.rows(wish) if wish.matches(row)]
     if any(row.state in (State.RENDERING, State.RENDERED, State.FETCHED) for row in rows):
         return None
@@ -118,7 +132,12 @@ async def _until_done(clip: _Clip, file: File, *, forced: bool) -> None:
                 await _keep(clip, now, name, file)
                 return
             case Act.COLLECT if now.row is not None:
-                batch.say(wish.number, f"collecting the running job at {now.row.provider}", event="resume", job=now.row.job_id)
+                batch.say(
+                    wish.number,
+                    f"collecting the running job at {now.row.provider}",
+                    event="resume",
+                    job=now.row.job_id,
+                )
                 batch.resumed += 1
                 await _collect(batch, now.row, wish.number)
             case Act.BUY:
@@ -139,15 +158,28 @@ async def _keep(clip: _Clip, now: Stance, name: str, file: File) -> None:
     assert take is not None, "BUG: an accepted purchase without a take"
     await put_in_place(batch, take, clip.number)
     if now.row.run_id == batch.run_id:
-        what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {take.width}x{take.height}, {take.duration_s:.1f} s"
-        batch.say(clip.number, f"ready: {what}", event="ready", take=take.take, job=now.row.job_id, charged=now.row.charged)
+        size = f"{take.width}x{take.height}, {take.duration_s:.1f} s"
+        what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
+        batch.say(
+            clip.number,
+            f"ready: {what}",
+            event="ready",
+            take=take.take,
+            job=now.row.job_id,
+            charged=now.row.charged,
+        )
     else:
         batch.reused += 1
-        batch.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
+        batch.say(
+            clip.number,
+            f"ready: take {take.take} was here already, no cost",
+            event="restored",
+            take=take.take,
+        )
 
 
 async def put_in_place(batch: Batch, take: Take, number: int) -> None:
-    """Copy a take under the clip's name and remember it. A master that is gone is fetched again, free. Raises ClipFailed."""
+    """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
     master = batch.outputs.root / take.path
     if not master.exists():
         await _bring_back(batch, take, number)
@@ -223,7 +255,12 @@ async def _pause(clip: _Clip, provider: str) -> None:
         return
     batch = clip.batch
     seconds = retry.backoff_s(batch.settings.backoff, pause.failures, batch.rng, at_least_s=pause.at_least_s)
-    batch.say(clip.number, f"{provider}: next attempt in {seconds:.1f} s", event="backoff", seconds=round(seconds, 3))
+    batch.say(
+        clip.number,
+        f"{provider}: next attempt in {seconds:.1f} s",
+        event="backoff",
+        seconds=round(seconds, 3),
+    )
     pause.at_least_s = 0.0
     await trio.sleep(seconds)
 
@@ -268,7 +305,12 @@ async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provide
     image = data_uri(batch.settings.root, clip.wish.shot.image) if order.image_field else None
     call: Call = protocol.create(order, provider.terms, provider.key or "", image)
     price = f"{show(order.price)} for {order.bought_s} s of {order.model}"
-    batch.say(clip.number, f"{provider.name}: ordering, attempt {attempt}, {price}", event="submit", price=order.price)
+    batch.say(
+        clip.number,
+        f"{provider.name}: ordering, attempt {attempt}, {price}",
+        event="submit",
+        price=order.price,
+    )
     batch.ledger.move(purchase_id, State.SUBMITTING, submitted_at=batch.now())
     with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
         try:
@@ -299,12 +341,14 @@ def _accepted(clip: _Clip, purchase_id: int, provider: Provider, order: Order, a
     batch = clip.batch
     quoted = max(order.price, answer.quoted or 0)
     try:
-        batch.ledger.move(
-            purchase_id, State.RENDERING, job_id=answer.job.id, urls=answer.job.urls, price=quoted
-        )
+        batch.ledger.move(purchase_id, State.RENDERING, job_id=answer.job.id, urls=answer.job.urls, price=quoted)
     except LedgerError as exc:
         # The one thing that must not be lost: say it where it can be said.
-        batch.say(clip.number, f"BOUGHT at {provider.name} as job {answer.job.id}, but not written down: {exc}", event="unwritten")
+        batch.say(
+            clip.number,
+            f"BOUGHT at {provider.name} as job {answer.job.id}, but not written down: {exc}",
+            event="unwritten",
+        )
         batch.stop_buying("the ledger can't be written")
         raise
     batch.say(clip.number, f"{provider.name}: accepted as {answer.job.id}", event="accepted", job=answer.job.id)
@@ -330,7 +374,9 @@ def _refused(clip: _Clip, purchase_id: int, provider: Provider, answer: Refused)
         case No.KEY:
             batch.close_lane(provider.name, f"the key was rejected: {answer.message}")
         case No.SETUP:
-            batch.close_lane(provider.name, f"{provider.terms.base_url} or model {provider.terms.model}: {answer.message}")
+            batch.close_lane(
+                provider.name, f"{provider.terms.base_url} or model {provider.terms.model}: {answer.message}"
+            )
         case No.BROKEN | No.INPUT:
             pass
 
@@ -362,7 +408,9 @@ async def _wait_for(batch: Batch, purchase_id: int, number: int) -> None:
     provider = batch.provider_of(row)
     if provider is None:
         batch.detached.add(row.id)
-        raise ClipFailed(f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it")
+        raise ClipFailed(
+            f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it"
+        )
     deadline = trio.current_time() + batch.settings.run.clip_timeout_s
     poller = _Poller(batch, row, provider, number)
     await poller.run(deadline)
@@ -426,7 +474,11 @@ class _Poller:
                 batch.ledger.move(
                     row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=batch.now()
                 )
-                batch.say(self._number, f"rendered at {row.provider}, charged {show(charged)}; downloading", event="rendered")
+                batch.say(
+                    self._number,
+                    f"rendered at {row.provider}, charged {show(charged)}; downloading",
+                    event="rendered",
+                )
                 if charged > row.price:
                     batch.close_lane(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
                 return True
@@ -437,11 +489,17 @@ class _Poller:
                     row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
                     final=not status.again, rendered_at=batch.now(),
                 )  # fmt: skip
-                batch.say(self._number, f"failed at {row.provider}: {error} (charged {show(charged)})", event="job_failed")
+                batch.say(
+                    self._number,
+                    f"failed at {row.provider}: {error} (charged {show(charged)})",
+                    event="job_failed",
+                )
                 return True
             case Cancelled():
                 charged, by = _told(status.charged, row)
-                batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error="cancelled at the provider")
+                batch.ledger.move(
+                    row.id, State.CANCELLED, charged=charged, charged_by=by, error="cancelled at the provider"
+                )
                 batch.say(self._number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
                 return True
             case Missing():
@@ -475,7 +533,14 @@ class _Poller:
             if isinstance(status, (Missing, Cancelled)):
                 charged, by = _told(status.charged if isinstance(status, Cancelled) else None, row)
                 error = f"cancelled after {batch.settings.run.clip_timeout_s:g} s in the queue of {row.provider}"
-                batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=plan.QUEUE)
+                batch.ledger.move(
+                    row.id,
+                    State.CANCELLED,
+                    charged=charged,
+                    charged_by=by,
+                    error=error,
+                    error_code=plan.QUEUE,
+                )
                 batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
                 return True
             if isinstance(status, Running) or self._settled(status):

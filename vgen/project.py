@@ -2,23 +2,26 @@
 
 import contextlib
 import contextvars
+import json
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import vgen.batch
+from vgen import batch as batches
 from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
 from vgen.batch import Batch, Tell
-from vgen.errors import ClipFailed, InputError, MediaError
+from vgen.errors import ClipFailed, InputError, MediaError, NotJudged
 from vgen.files import Outputs
+from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
 from vgen.plan import Act, File, Offer, Plan, Wish
 from vgen.providers.base import CannotMake
+from vgen.purchase import COLLECTABLE
 from vgen.rows import Placed, Snapshot
 from vgen.settings import Provider, Settings, load
 from vgen.shots import Shot
@@ -90,7 +93,9 @@ class Project:
         try:
             data = settings.prompts_file.read_bytes()
         except OSError as exc:
-            raise InputError([f"{name}: can't be read ({exc.strerror}); name another with visual_prompts=FILE"]) from exc
+            raise InputError(
+                [f"{name}: can't be read ({exc.strerror}); name another with visual_prompts=FILE"]
+            ) from exc
         found = shots.parse(data, where=name, providers=settings.providers)
         problems: list[str] = []
         wishes = [wish for shot in found if (wish := self._wish(shot, settings, problems)) is not None]
@@ -135,14 +140,14 @@ class Project:
 
     def _plan_from(self, snapshot: Snapshot) -> Plan:
         settings = self.ready
-        states = vgen.batch.inspect(self.outputs, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+        states = batches.inspect(self.outputs, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
         batch = self.batch
         rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
         return plan.plan(
             self.wishes,
             snapshot,
             states,
-            vgen.batch.names(self.wishes),
+            batches.names(self.wishes),
             rules=rules,
             again=self.again if batch is None else (),
             simulated=settings.simulated,
@@ -171,10 +176,10 @@ class Project:
             return True
 
         try:
-            import trio  # noqa: PLC0415 - only for the rare file that was changed
+            import trio
 
             return trio.run(judged)
-        except media.NotJudged:
+        except NotJudged:
             return True
         except MediaError:
             return False
@@ -210,7 +215,7 @@ class Project:
                 now=self.outside.now,
                 rng=self.outside.rng,
                 tell=self.outside.tell,
-                slots=vgen.batch.Slots(settings.run.max_concurrent),
+                slots=Slots(settings.run.max_concurrent),
                 fits_now=self._fits_now(),
                 started=self.batch is not None and self.batch.started,
             )
@@ -218,7 +223,11 @@ class Project:
                 batch.messages = self.batch.messages
                 batch.detached = self.batch.detached
                 batch.lanes = {name: lane for name, lane in self.batch.lanes.items() if lane.closed}
-                batch.generated, batch.reused, batch.resumed = self.batch.generated, self.batch.reused, self.batch.resumed
+                batch.generated, batch.reused, batch.resumed = (
+                    self.batch.generated,
+                    self.batch.reused,
+                    self.batch.resumed,
+                )
             self.batch = batch
             token = _batch.set(batch)
             try:
@@ -250,9 +259,9 @@ class Project:
 
     async def free_work(self, numbers: Collection[int]) -> None:
         """What costs nothing: takes put back, running jobs collected."""
-        import trio  # noqa: PLC0415
+        import trio
 
-        from vgen import produce  # noqa: PLC0415
+        from vgen import produce
 
         async with self.opened() as batch:
             batch.start()
@@ -267,7 +276,9 @@ class Project:
 
     # ── reporting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def reported(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[report.Gate], dict[str, object]]:
+    def reported(
+        self, *, interrupted: bool = False
+    ) -> tuple[list[dict[str, object]], list[report.Gate], dict[str, object]]:
         """Entries, gates and the whole report, from the ledger and the files as they are now."""
         plan_ = self.replan()
         snapshot = self.snapshot()
@@ -320,7 +331,7 @@ class Project:
 
     def in_flight_line(self) -> str:
         """What stays at the providers when a run is interrupted."""
-        running = [row for row in self.snapshot().purchases.values() if row.state in plan.COLLECTABLE]
+        running = [row for row in self.snapshot().purchases.values() if row.state in COLLECTABLE]
         held = sum(row.cost for row in running)
         if not running:
             return "interrupted; nothing is in flight"
@@ -333,17 +344,17 @@ def real_world() -> Outside:
     return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
 
 
-async def _quietly(make: object, *args: object) -> None:
+async def _quietly(make: Callable[..., Awaitable[None]], *args: Any) -> None:
     with contextlib.suppress(ClipFailed):
-        await make(*args)  # type: ignore[operator]
+        await make(*args)
 
 
 @contextlib.asynccontextmanager
 async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
     """Open the wire and find the judge; in simulate mode the wire leads into a cloud of our own."""
-    import trio  # noqa: PLC0415
+    import trio
 
-    from vgen.wire import Wire  # noqa: PLC0415 - a run with nothing to do pays for no httpx
+    from vgen.wire import Wire
 
     settings = batch.settings
     tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
@@ -359,11 +370,11 @@ async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
 
 
-def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish], nursery: object) -> object:
-    from vgen.simulator.app import App  # noqa: PLC0415
-    from vgen.simulator.cloud import Cloud  # noqa: PLC0415
-    from vgen.simulator.network import SimulatedNetwork  # noqa: PLC0415
-    from vgen.simulator.renderers import animatic_renderer  # noqa: PLC0415
+def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish], nursery: Any) -> Any:
+    from vgen.simulator.app import App
+    from vgen.simulator.cloud import Cloud
+    from vgen.simulator.network import SimulatedNetwork
+    from vgen.simulator.renderers import animatic_renderer
 
     labels = {recipe_.prompt: str(wish.number) for wish in reversed(wishes) for recipe_ in wish.recipes.values()}
     extra: dict[str, dict[str, int]] = {"runway": {}, "fal": {}}
@@ -380,7 +391,7 @@ def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish],
         concurrency=batch.settings.run.max_concurrent,
         label=lambda prompt: labels.get(prompt, ""),
     )
-    return SimulatedNetwork(nursery=nursery, app=App(cloud, animatic_renderer(tools)))  # type: ignore[arg-type]
+    return SimulatedNetwork(nursery=nursery, app=App(cloud, animatic_renderer(tools)))
 
 
 def _offer(provider: Provider, made: recipe.Recipe | None) -> Offer:
@@ -405,8 +416,6 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _json(path: Path) -> dict[str, object] | None:
-    import json  # noqa: PLC0415
-
     data = _bytes(path)
     try:
         value = json.loads(data) if data else None
@@ -417,7 +426,5 @@ def _json(path: Path) -> dict[str, object] | None:
 
 def _json_like(value: dict[str, object]) -> dict[str, object]:
     """As it would read back."""
-    import json  # noqa: PLC0415
-
     loaded: dict[str, object] = json.loads(report.to_bytes(value))
     return loaded

@@ -1,4 +1,4 @@
-"""What decides the pixels of a clip: its manifest, digest, and what differs. Knows no price, number, path or provider."""
+"""What decides the pixels of a clip: manifest, digest, and what differs. Knows no price, number, path or provider."""
 
 import hashlib
 import json

@@ -2,8 +2,8 @@
 
 import base64
 import re
-from collections.abc import Iterable
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator
+from urllib.parse import quote, quote_plus
 
 MASK = "[key]"
 _SHAPES = re.compile(r"(?i)\b(bearer|key)\s+[a-z0-9_:.\-]{16,}|\bkey_[a-z0-9]{16,}")
@@ -11,10 +11,22 @@ _SHAPES = re.compile(r"(?i)\b(bearer|key)\s+[a-z0-9_:.\-]{16,}|\bkey_[a-z0-9]{16
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` without the secrets, as they are, URL-quoted or in base64, and without what looks like a key."""
-    for secret in secrets:
-        if len(secret) < 4:
-            continue
-        encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
-        for spelling in {secret, quote(secret, safe=""), encoded}:
-            text = text.replace(spelling, MASK)
+    spellings = {spelling for secret in secrets if len(secret) >= 4 for spelling in _spellings(secret)}
+    for spelling in sorted(spellings, key=len, reverse=True):  # a key that begins like another must not leave a rest
+        text = text.replace(spelling, MASK)
     return _SHAPES.sub(MASK, text)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    yield secret
+    yield repr(secret)[1:-1]
+    for quoted in (quote(secret, safe=""), quote(secret), quote_plus(secret)):
+        yield quoted
+        yield re.sub("%..", lambda code: code.group().lower(), quoted)
+    for before in range(3):
+        # Inside longer data (Basic auth: name:key) it begins anywhere in a group of three bytes; the characters
+        # that its neighbours share are left out.
+        start = (0, 2, 3)[before]
+        end = (before + len(secret.encode())) * 8 // 6
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encode(b"\0" * before + secret.encode()).decode()[start:end]

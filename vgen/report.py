@@ -1,4 +1,4 @@
-"""Steps and rows → clips.json, production_report.json, gates. A pure function of the ledger and the files; runs nothing."""
+"""Steps and rows → clips.json, production_report.json, gates. Pure: a function of ledger and files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,9 @@ class Gate:
     threshold: float | int | None
 
 
-def clips(plan: Plan, snapshot: Snapshot, paths: Mapping[int, str], messages: Mapping[int, str]) -> list[dict[str, Any]]:
+def clips(
+    plan: Plan, snapshot: Snapshot, paths: Mapping[int, str], messages: Mapping[int, str]
+) -> list[dict[str, Any]]:
     """One entry per shot: the seven keys of clips.json, then the report's own. `paths`: shot → the path to print."""
     return [_entry(step, snapshot, paths[step.number], messages.get(step.number)) for step in plan.steps]
 
@@ -57,8 +59,18 @@ def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_r
     sides = [min(entry["width"], entry["height"]) for entry in good if entry["width"] and entry["height"]]
     used = budget.spent + budget.uncertain
     return [
-        Gate(name="success_rate", passed=bool(entries) and rate >= min_success_rate, value=round(rate, 6), threshold=min_success_rate),
-        Gate(name="resolution", passed=all(s >= MIN_SIDE for s in sides), value=min(sides, default=None), threshold=MIN_SIDE),
+        Gate(
+            name="success_rate",
+            passed=bool(entries) and rate >= min_success_rate,
+            value=round(rate, 6),
+            threshold=min_success_rate,
+        ),
+        Gate(
+            name="resolution",
+            passed=all(s >= MIN_SIDE for s in sides),
+            value=min(sides, default=None),
+            threshold=MIN_SIDE,
+        ),
         Gate(
             name="budget",
             passed=budget.cap is None or used <= budget.cap,
@@ -101,9 +113,7 @@ def production_report(
             "uncertain_usd": usd(budget.uncertain),
             "remaining_usd": None if budget.left is None else usd(budget.left),
         },
-        "gates": [
-            {"name": g.name, "passed": g.passed, "value": g.value, "threshold": g.threshold} for g in judged
-        ],
+        "gates": [{"name": g.name, "passed": g.passed, "value": g.value, "threshold": g.threshold} for g in judged],
         "left_over": _left_over(plan),
     }
 

@@ -93,7 +93,9 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
         where = step.stance.offer.provider if step.act is Act.BUY and step.stance.offer else ""
         price = show(step.price) if step.price else ""
         lines.append(f"shot {step.number:>3}  {_WORDS[step.act]:<8}  {where:<8} {price:>7}  {step.why}".rstrip())
-    lines += [f"          collect             job {row.job_id} at {row.provider}, of an earlier list" for row in plan.orphans]
+    lines += [
+        f"          collect             job {row.job_id} at {row.provider}, of an earlier list" for row in plan.orphans
+    ]
     lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
     lines.append(_money(plan, expected_s))
     return lines
@@ -105,7 +107,7 @@ def _money(plan: Plan, expected_s: float) -> str:
     if not plan.total:
         text = "nothing is to be bought"
     else:
-        text = f"total {show(plan.total)}{play} at list price, at worst {show(plan.worst)} with all retries and fallbacks"
+        text = f"total {show(plan.total)}{play} at list price, at worst {show(plan.worst)} with retries and fallbacks"
     if budget.cap is not None:
         text += f"; {show(budget.left or 0)} is left of the budget of {show(budget.cap)}"
     if plan.total:

@@ -3,6 +3,7 @@
 import random
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -47,13 +48,17 @@ def retry_after_s(value: str | None, *, now: float, server_date: str | None = No
         at = _unix(text)
         if at is None:
             return None
-        seconds = at - (_unix(server_date or "") or now)
+        theirs = _unix(server_date or "")
+        sane = theirs is not None and abs(theirs - now) <= MAX_RETRY_AFTER_S
+        seconds = at - (theirs if theirs is not None and sane else now)
     return min(seconds, MAX_RETRY_AFTER_S) if seconds > 0 else None
 
 
 def _unix(text: str) -> float | None:
     try:
         moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
         return moment.timestamp()
     except (TypeError, ValueError, OverflowError, IndexError):
         return None

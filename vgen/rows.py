@@ -55,7 +55,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """One file that a purchase brought. `path` is relative to the outputs directory; `take` counts from 1 in a recipe."""
+    """One file that a purchase brought. `path` is relative to `outputs`; `take` counts from 1 in a recipe."""
 
     purchase_id: int
     recipe: str
@@ -110,7 +110,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a plan needs to know, read at once: purchases and takes of one world (live or simulated), clips placed."""
+    """All that a plan needs, read at once: purchases and takes of one world (live or simulated), clips placed."""
 
     purchases: Mapping[int, Purchase] = field(default_factory=dict)
     by_recipe: Mapping[str, Sequence[Purchase]] = field(default_factory=dict)

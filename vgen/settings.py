@@ -315,7 +315,9 @@ class _Loader:
             poll_exactly=config.poll_interval_s is not None,
             max_concurrent=config.max_concurrent or run.max_concurrent,
             requests_per_minute=config.requests_per_minute,
-            max_retries=config.max_retries if "max_retries" not in self._given() and config.max_retries else run.max_retries,
+            max_retries=config.max_retries
+            if "max_retries" not in self._given() and config.max_retries
+            else run.max_retries,
             closed=None if config.enabled else f"{name} is switched off in {where} (enabled)",
         )
 
@@ -345,7 +347,9 @@ class _Loader:
         for key in section.keys() - known:
             if re.search(r"(api_?)?key|secret|token", key, re.IGNORECASE):
                 names = " or ".join(KEY_NAMES.get(name, (f"{name.upper()}_API_KEY",)))
-                self._problems.append(f"{where}: {name}.{key}: keys don't belong in this file; set {names} in the environment")
+                self._problems.append(
+                    f"{where}: {name}.{key}: keys don't belong in this file; set {names} in the environment"
+                )
             elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
                 self._problems.append(f"{where}: {name}.{key}: unknown; did you mean {close[0]}?")
 
@@ -417,7 +421,9 @@ class _Loader:
             usable = [p for p in wanted if not ready[p.name].closed]
             if not usable:
                 names = " or ".join(dict.fromkeys(v for p in wanted for v in KEY_NAMES.get(p.name, ())))
-                self._problems.append(f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate")
+                self._problems.append(
+                    f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate"
+                )
             self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed and usable)
         elif any(ready[p.name].closed for p in wanted):
             self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed)
@@ -462,7 +468,9 @@ def _whole(values: Iterable[Any]) -> bool:
 
 
 def _positive(value: Any) -> bool:
-    return isinstance(value, (int, Decimal)) and not isinstance(value, bool) and Decimal(value).is_finite() and value > 0
+    return (
+        isinstance(value, (int, Decimal)) and not isinstance(value, bool) and Decimal(value).is_finite() and value > 0
+    )
 
 
 def _shown(value: Any) -> str:

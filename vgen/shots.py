@@ -62,13 +62,15 @@ class _Parser:
     def _entries(self, value: Any, root: jsonlines.Path) -> tuple[list[Any], jsonlines.Path]:
         """The list of shots, whichever of the upstream's shapes it is wrapped in."""
         for _ in range(3):
+            if isinstance(value, jsonlines.Duplicate):
+                self._problem(root, f"{_names(value.keys_twice)}: given twice; keep one")
             if isinstance(value, list):
                 return value, root
             key = next((k for k in ("visual_prompts", "prompts") if isinstance(value, dict) and k in value), None)
             if key is None:
                 break
             value, root = value[key], (*root, key)
-        self._problem(root, "no list of shots: expected an array, or an object with \"prompts\"")
+        self._problem(root, 'no list of shots: expected an array, or an object with "prompts"')
         return [], root
 
     def _problem(self, path: jsonlines.Path, message: str) -> None:
@@ -82,7 +84,7 @@ class _Parser:
         number = self._number(entry, path)
         name = f"shot {number}" if number else f"entry {int(path[-1]) + 1} of the list"
         if isinstance(entry, jsonlines.Duplicate):
-            self._problem(path, f"{name}: {', '.join(entry.keys_twice)}: given twice; keep one")
+            self._problem(path, f"{name}: {_names(entry.keys_twice)}: given twice; keep one")
         shot = Shot(
             number=number or 0,
             duration_s=self._duration(entry, path, name),
@@ -112,7 +114,7 @@ class _Parser:
 
     def _duration(self, entry: dict[str, Any], path: jsonlines.Path, name: str) -> Decimal:
         value = entry.get("duration")
-        if _is_number(value):
+        if value is not None and _is_number(value):
             duration_s = Decimal(value)
             if duration_s.is_finite() and 0 < duration_s <= MAX_DURATION_S:
                 return duration_s
@@ -179,8 +181,14 @@ def _text_fault(value: Any, *, may_be_empty: bool) -> str | None:
     return None
 
 
+def _names(keys: Collection[str]) -> str:
+    return ", ".join(key if key.isprintable() else _quote(key) for key in keys)
+
+
 def _quote(value: Any) -> str:
-    text = repr(str(value)) if isinstance(value, Decimal) else repr(value)
-    text = text.strip("'") if isinstance(value, Decimal) else text
+    try:
+        text = str(value) if isinstance(value, Decimal) else repr(value)
+    except RecursionError:
+        return "a deep nest"
     text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
     return text if len(text) <= 60 else text[:57] + "..."

@@ -23,9 +23,7 @@ BUILDS_NOTHING = frozenset({"plan", "doctor"})
 class Tasks:
     """The tasks of one project. Also the `Session` that trio_doit puts round a run."""
 
-    def __init__(
-        self, root: Path, environ: Mapping[str, str] | None = None, outside: Outside | None = None
-    ) -> None:
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None, outside: Outside | None = None) -> None:
         self._variables = command_line_variables()
         self.project = Project(root, self._variables, environ, outside)
         self.clock = self.project.outside.clock
@@ -85,7 +83,10 @@ class Tasks:
         """clips.json and production_report.json, and the judgement of the gates."""
         return {
             "actions": [EitherWay(self._report)],
-            "targets": [self._relative(self.project.outputs.clips_json), self._relative(self.project.outputs.report_json)],
+            "targets": [
+                self._relative(self.project.outputs.clips_json),
+                self._relative(self.project.outputs.report_json),
+            ],
             "uptodate": [self._report_is_current],
             "task_dep": ["clip", "collect"],
             "clean": True,
@@ -174,7 +175,7 @@ class Tasks:
             return
         free = [s for s in project.plan().steps if s.number in self._selected and s.act in (Act.RESTORE, Act.COLLECT)]
         if free or (self._full and project.plan().orphans):
-            import trio  # noqa: PLC0415
+            import trio
 
             trio.run(project.free_work, self._selected, clock=self.clock)
             project.replan()
@@ -187,13 +188,13 @@ class Tasks:
     # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _make(self, number: int) -> None:
-        from vgen import produce  # noqa: PLC0415 - httpx and trio only when there is something to make
+        from vgen import produce
 
         step = self.project.plan().step(number)
         await produce.make(current_batch(), step.wish, step.file, again=number in self.project.again)
 
     async def _collect(self) -> None:
-        from vgen import produce  # noqa: PLC0415
+        from vgen import produce
 
         plan_ = self.project.replan()
         if not plan_.orphans and not plan_.departed:
@@ -202,7 +203,11 @@ class Tasks:
         batch.start()
         for name, file in plan_.departed.items():
             if file is File.EDITED:
-                batch.say(None, f"{name} belongs to no shot any more; left, because it was edited by hand", event="left")
+                batch.say(
+                    None,
+                    f"{name} belongs to no shot any more; left, because it was edited by hand",
+                    event="left",
+                )
                 continue
             remove_clip(self.project.outputs.clips / name)
             batch.ledger.unplace(name)
@@ -273,5 +278,3 @@ def _numbers(names: Collection[str]) -> set[int]:
 
 def _what(step: Step) -> str:
     return f"shot {step.number}: {step.why}"
-
-

@@ -1,7 +1,7 @@
 """doit's runner on a trio nursery: `async def` actions run concurrently. Knows nothing of clips.
 
-`run` of the entry point `doit.COMMAND` is this `Run`. With `par_type` other than "trio" it is doit's own, unchanged. What
-a project adds comes through DOIT_CONFIG["session"] (see `Session`) and through a task's `meta`:
+`run` of the entry point `doit.COMMAND` is this `Run`. With `par_type` other than "trio" it is doit's own, unchanged.
+What a project adds comes through DOIT_CONFIG["session"] (see `Session`) and through a task's `meta`:
 
     runs_after_failures   run although dependencies failed or were ignored
     soft                  its failure does not decide the exit code, unless it was named on the command line
@@ -59,7 +59,7 @@ def command_line_variables() -> dict[str, str]:
 
 
 class EitherWay:
-    """An async action for any runner: TrioRunner awaits `run_async`; every other calls it, and gets a trio run of its own."""
+    """An async action for any runner: TrioRunner awaits `run_async`; any other calls it, and gets its own trio run."""
 
     def __init__(self, run_async: Callable[..., Awaitable[Any]], session: Session | None = None) -> None:
         self.run_async = run_async
@@ -67,7 +67,7 @@ class EitherWay:
         functools.update_wrapper(self, run_async)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        import trio  # noqa: PLC0415 - this module is imported by every doit project of the environment
+        import trio
 
         async def alone() -> Any:
             if self._session is None:
@@ -84,12 +84,16 @@ class EitherWay:
 class TrioRunner(Runner):  # type: ignore[misc]
     """Runs ready tasks concurrently; each is booked the moment it ends."""
 
+    final_result: int
+    continue_: bool
+
     def __init__(self, *args: Any, session: Session | None = None, named: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.signum: int | None = None
         self._session = session
         self._named = frozenset(named)
         self._executed = 0
+        self._work: Any = None
 
     def finish(self) -> int:
         """doit's end of a run; its database is left alone if no task ran (its JSON backend would write it again)."""
@@ -100,7 +104,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
 
     def run_tasks(self, dispatcher: Any) -> None:
         """Doit's hook: dispatch until nothing is left."""
-        import trio  # noqa: PLC0415
+        import trio
 
         try:
             clock = self._session.clock if self._session else None
@@ -109,21 +113,21 @@ class TrioRunner(Runner):  # type: ignore[misc]
             raise _first(group) from group
 
     async def _supervise(self, dispatcher: Any) -> None:
-        import trio  # noqa: PLC0415
+        import trio
 
         async with trio.open_nursery() as watch:
             await watch.start(self._watch_signals)
-            async with self._session.opened() if self._session else contextlib.nullcontext():
-                async with trio.open_nursery() as nursery:
-                    self._cancel = nursery.cancel_scope.cancel
-                    if self.signum is not None:
-                        self._cancel()
-                    await self._dispatch(dispatcher, nursery)
+            opened = self._session.opened() if self._session else contextlib.nullcontext()
+            async with opened, trio.open_nursery() as nursery:
+                self._work = nursery.cancel_scope
+                if self.signum is not None:
+                    self._work.cancel()
+                await self._dispatch(dispatcher, nursery)
             watch.cancel_scope.cancel()
 
     async def _watch_signals(self, task_status: Any) -> None:
         """First signal: stop, and let what is shielded finish. Second: out at once."""
-        import trio  # noqa: PLC0415
+        import trio
 
         wanted = [signal.SIGINT, signal.SIGTERM]
         with trio.open_signal_receiver(*wanted) as received:
@@ -133,13 +137,11 @@ class TrioRunner(Runner):  # type: ignore[misc]
                     os._exit(128 + signum)
                 self.signum = signum
                 self._stop_running = True
-                self._cancel()
-
-    def _cancel(self) -> None:
-        """Until the nursery is open there is nothing to cancel."""
+                if self._work is not None:
+                    self._work.cancel()
 
     async def _dispatch(self, dispatcher: Any, nursery: Any) -> None:
-        import trio  # noqa: PLC0415
+        import trio
 
         ended, came_back = trio.open_memory_channel[tuple[Any, BaseFail | None]](float("inf"))
         completed, running = None, 0
@@ -184,7 +186,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
 
     async def _actions(self, task: Any) -> BaseFail | None:
         """What Task.execute does, with async actions awaited."""
-        import trio  # noqa: PLC0415
+        import trio
 
         task.executed = True
         task.init_options()
@@ -219,7 +221,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
         if not meta.get("soft") or node.task.name in self._named:
             super()._handle_task_error(node, base_fail)
             return
-        before, stop, carry_on = self.final_result, self._stop_running, self.continue_
+        before, carry_on, stop = self.final_result, self.continue_, self._stop_running
         self.continue_ = True
         super()._handle_task_error(node, base_fail)
         self.continue_ = carry_on
@@ -372,7 +374,7 @@ def _set_aside_if_damaged(dep_file: str, backend: str) -> None:
     """doit's database is only a memory of what ran; a damaged one must not stop a build."""
     if backend != "json" or not os.path.exists(dep_file):  # noqa: PTH110 - doit's own path, as a text
         return
-    import json  # noqa: PLC0415
+    import json
 
     try:
         with open(dep_file, encoding="utf-8") as file:  # noqa: PTH123

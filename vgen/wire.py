@@ -34,8 +34,18 @@ _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, ht
 _NEVER = tuple(
     map(
         ipaddress.ip_network,
-        ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "fec0::/10", "192.0.0.0/24", "100.64.0.0/10",
-         "224.0.0.0/4", "240.0.0.0/4", "ff00::/8"),  # fmt: skip
+        (
+            "64:ff9b::/96",
+            "64:ff9b:1::/48",
+            "2002::/16",
+            "2001::/32",
+            "fec0::/10",
+            "192.0.0.0/24",
+            "100.64.0.0/10",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+            "ff00::/8",
+        ),
     )
 )
 
@@ -133,7 +143,12 @@ class Wire:
 def is_private(base_url: str) -> bool:
     """Whether a provider is itself on loopback or simulated: then its media may be too."""
     host = urlsplit(base_url).hostname or ""
-    return host.endswith(".simulated") or host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(\.\d+){3}", host))
+    return (
+        host.endswith(".simulated")
+        or host == "localhost"
+        or host == "::1"
+        or bool(re.fullmatch(r"127(\.\d+){3}", host))
+    )
 
 
 def check_url(url: str, *, private: bool) -> None:
@@ -163,10 +178,10 @@ def is_public(address: str) -> bool:
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
-    """Resolves a name, refuses it if any of its addresses is not public, and connects to an address that was checked."""
+    """Resolves a name, refuses it if any address is not public, and connects to an address that was checked."""
 
     def __init__(self) -> None:
-        from httpcore._backends.trio import TrioBackend  # noqa: PLC0415 - no httpcore exports it
+        from httpcore._backends.trio import TrioBackend
 
         self._inner = TrioBackend()
 

@@ -1,5 +1,6 @@
 """Stories: whole runs against the simulated cloud, under virtual time."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,34 @@ from studio import Studio
 
 
 @pytest.fixture
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
+def new_studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Studio]]:
+    """Makes projects. When the story ends, each one's money, secrets and clips are checked."""
+    made: list[Studio] = []
+
+    def make(**options: object) -> Studio:
+        root = tmp_path / f"project{len(made)}"
+        root.mkdir()
+        monkeypatch.chdir(root)
+        made.append(Studio(root, **options))
+        return made[-1]
+
+    yield make
+    for studio in made:
+        studio.pass_time(1000)
+        studio.check_money()
+        studio.check_secrets()
+        studio.check_clips()
+
+
+@pytest.fixture
+def studio(new_studio: Callable[..., Studio]) -> Studio:
     """A live project of three shots (the cloud takes real-looking money; nothing leaves the process)."""
-    root = tmp_path / "project"
-    root.mkdir()
-    monkeypatch.chdir(root)
-    return Studio(root)
+    return new_studio()
+
+
+@pytest.fixture
+def one(studio: Studio) -> Studio:
+    """A project of one shot, and money enough for every retry."""
+    studio.write_shots(studio.read_shots()[:1])
+    studio.configure(run={"budget_usd": 20})
+    return studio

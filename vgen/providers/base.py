@@ -1,11 +1,12 @@
-"""The values that every provider's codec speaks: calls out, replies in, and what a reply means. Neither sends nor sleeps."""
+"""The values that every codec speaks: calls out, replies in, and what a reply means. Neither sends nor sleeps."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
+from urllib.parse import urlsplit
 
 from vgen.recipe import Recipe
 
@@ -13,7 +14,11 @@ JOB_ID = r"[A-Za-z0-9._:-]{1,200}"
 """What may stand as a job id; anything else in that place is not an answer."""
 
 
-class CannotMake(Exception):
+MAX_URL = 8_192
+"""Signed URLs have some hundred characters; httpx refuses more than 65,536."""
+
+
+class CannotMake(Exception):  # noqa: N818 - a finding about a shot, not a fault
     """This model can't make this shot; `str()` says which limit, and the limit."""
 
 
@@ -34,7 +39,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is bought for a recipe: the request body (without the image's bytes), the seconds billed, the most it costs."""
+    """What is bought for a recipe: the request body without the image's bytes, the seconds billed, the most it costs."""
 
     model: str
     path: str
@@ -74,7 +79,7 @@ class Reply:
         """The body as JSON, or None if it is none."""
         try:
             return json.loads(self.body, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, ArithmeticError, RecursionError):
             return None
 
     def object(self) -> dict[str, Any]:
@@ -229,6 +234,16 @@ def brief(text: object, limit: int = 300) -> str:
     clean = "".join(c if c.isprintable() else " " for c in str(text))
     clean = " ".join(clean.split())
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def is_url(value: object) -> TypeGuard[str]:
+    """Whether a provider's field is a URL that can be stored and asked for; what it leads to is checked there."""
+    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_URL:
+        return False
+    try:
+        return bool(urlsplit(value).hostname)
+    except ValueError:
+        return False
 
 
 def number(value: float | Decimal) -> int | float:

@@ -35,6 +35,7 @@ from vgen.providers.base import (
     Terms,
     Unclear,
     brief,
+    is_url,
     next_longer,
     number,
 )
@@ -47,10 +48,15 @@ POLL_INTERVAL_S = 3.0
 """No rule is documented; the official client polls every 0.1 s, which is not worth copying."""
 LATE_BODIES = True
 
-# fal's `type` values of its own faults (docs "errors"); all others are the request's.
+# fal's `type` and `error_type` values of its own faults (docs "errors"); all others are the request's.
 _THEIR_FAULT = frozenset(
-    {"internal_server_error", "generation_timeout", "downstream_service_error", "downstream_service_unavailable"}
-)
+    {
+        "internal_server_error", "generation_timeout", "downstream_service_error", "downstream_service_unavailable",
+        "request_timeout", "startup_timeout", "runner_scheduling_failure", "runner_connection_timeout",
+        "runner_disconnected", "runner_connection_refused", "runner_connection_error", "runner_incomplete_response",
+        "runner_server_error", "internal_error",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,9 @@ _PIKA_IMAGE = "fal-ai/pika/v2.2/image-to-video"
 _MODELS: Mapping[str, _Model] = {
     MODEL: _Model(durations=(5, 10), resolutions=("720p", "1080p"), image_model=_PIKA_IMAGE),
     _PIKA_IMAGE: _Model(durations=(5, 10), resolutions=("720p", "1080p"), has_ratio=False, image_model=_PIKA_IMAGE),
-    "fal-ai/kling-video/v3/standard/text-to-video": _Model(durations=tuple(range(3, 16)), spelling="text", has_seed=False),
+    "fal-ai/kling-video/v3/standard/text-to-video": _Model(
+        durations=tuple(range(3, 16)), spelling="text", has_seed=False
+    ),
     "fal-ai/kling-video/v3/pro/text-to-video": _Model(durations=tuple(range(3, 16)), spelling="text", has_seed=False),
     "fal-ai/kling-video/v2.5-turbo/pro/text-to-video": _Model(durations=(5, 10), spelling="text", has_seed=False),
 }
@@ -125,7 +133,9 @@ def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
         body[order.image_field] = image
     data = json.dumps(body, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"),)
-    return Call(method="POST", url=terms.base_url + order.path, headers=headers, body=data, auth=f"Key {key}", step="create")
+    return Call(
+        method="POST", url=terms.base_url + order.path, headers=headers, body=data, auth=f"Key {key}", step="create"
+    )
 
 
 def answer(reply: Reply, terms: Terms) -> Answer:
@@ -172,10 +182,12 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     if call.step == "result":
         return _result(reply)
     said = reply.object()
-    if reply.status == 404:
-        return Missing()
+    if reply.status == 404 and said:
+        return Missing()  # in fal's own words; a gateway's page says nothing about a request
     if reply.status not in (200, 202) or said.get("request_id") not in (None, job.id):
-        return NoWord(message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at))
+        return NoWord(
+            message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
+        )
     match said.get("status"):
         case "IN_QUEUE":
             position = said.get("queue_position")
@@ -184,6 +196,9 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Running()
         case "CANCELLED" | "CANCELED":
             return Cancelled()
+        case "COMPLETED" if said.get("error") and _type(said) in _THEIR_FAULT:
+            # Its result is a 5xx (never charged, fal's FAQ), which from outside looks like a gateway's hiccup.
+            return Failed(message=_detail(said), code=_type(said), again=True, charged=0)
         case "COMPLETED":
             return Call(method="GET", url=job.urls["response"], auth=f"Key {key}", step="result")
         case other:
@@ -202,22 +217,23 @@ def _result(reply: Reply) -> Status:
     if reply.status == 200:
         video = said.get("video")
         url = video.get("url") if isinstance(video, dict) else None
-        if isinstance(url, str):
+        if is_url(url):
             return Done(url=url)
         if "detail" not in said and not said.get("error"):
             return NoWord(message="the request completed, but names no video")
     if reply.status == 429 or (reply.status >= 500 and not said):
-        return NoWord(message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at))
-    message = _detail(said) or f"HTTP {reply.status}"
-    if reply.status >= 500 and "x-fal-request-id" not in reply.headers:
-        return NoWord(message=f"HTTP {reply.status} from fal's gateway")  # says nothing about the job, which may be paid
+        return NoWord(
+            message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
+        )
+    if not _detail(said) or (reply.status >= 500 and "x-fal-request-id" not in reply.headers):
+        return NoWord(message=f"HTTP {reply.status}, not in fal's own words")  # the job may be done, and paid
     if reply.status >= 500:
-        return Failed(message=message, code=_type(said), again=True, charged=0)  # 5xx is never charged (fal's FAQ)
-    if reply.status == 400 and "in progress" in message:
+        return Failed(message=_detail(said), code=_type(said), again=True, charged=0)  # never charged (fal's FAQ)
+    if reply.status == 400 and "in progress" in _detail(said):
         return Running()
     if reply.status == 404:
         return Missing()
-    return Failed(message=message, code=_type(said), again=_type(said) in _THEIR_FAULT, charged=charged)
+    return Failed(message=_detail(said), code=_type(said), again=_type(said) in _THEIR_FAULT, charged=charged)
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:
@@ -225,11 +241,12 @@ def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:
     app = "/".join(terms.model.strip("/").split("/")[:2])
     standard = f"{terms.base_url}/{app}/requests/{quote(job_id, safe='')}"
     usual = {"status": f"{standard}/status", "response": standard, "cancel": f"{standard}/cancel"}
-    return {name: url if _same_origin(url := said.get(f"{name}_url"), terms.base_url) else usual[name] for name in usual}
+    return {name: _own(said.get(f"{name}_url"), terms.base_url) or usual[name] for name in usual}
 
 
-def _same_origin(url: object, base_url: str) -> bool:
-    return isinstance(url, str) and urlsplit(url)[:2] == urlsplit(base_url)[:2]
+def _own(url: object, base_url: str) -> str | None:
+    """`url`, if it is one of the API's own origin."""
+    return url if is_url(url) and urlsplit(url)[:2] == urlsplit(base_url)[:2] else None
 
 
 def _resolution(model: _Model, terms: Terms) -> str | None:

@@ -14,7 +14,7 @@ Prices = Mapping[str, int]
 
 
 def _credits(by_resolution: Mapping[str, float]) -> Prices:
-    return {resolution: int(credits * CREDIT) for resolution, credits in by_resolution.items()}
+    return {resolution: int(rate * CREDIT) for resolution, rate in by_resolution.items()}
 
 
 RUNWAY: Mapping[str, Prices] = {
@@ -22,7 +22,7 @@ RUNWAY: Mapping[str, Prices] = {
     "gen4_turbo": _credits({"": 5}),
     "veo3.1": _credits({"": 20}),  # silent; 40 with audio, which vgen does not order
     "veo3.1_fast": _credits({"": 10}),  # silent; 15 with audio
-    "seedance2": _credits({"": 36}),
+    "seedance2": _credits({"480p": 36, "720p": 36}),  # nobody told the price of 1080p and 4K
     "seedance2_fast": _credits({"": 29}),
     "seedance2_mini": _credits({"": 16}),
     "seedance2_5": _credits({"480p": 20, "720p": 30}),

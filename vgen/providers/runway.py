@@ -37,6 +37,7 @@ from vgen.providers.base import (
     Terms,
     Unclear,
     brief,
+    is_url,
     next_longer,
     number,
 )
@@ -50,6 +51,8 @@ POLL_INTERVAL_S = 5.0
 """\"Do not expect updates more often than once every five seconds\" (GET /v1/tasks/{id})."""
 LATE_BODIES = False
 MIN_SIDE = 720
+MAX_CREDITS = 10**9
+"""Ten million dollars for one clip: not a price."""
 
 _ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
 _PLAIN_RATIO = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "960:960"}
@@ -76,6 +79,8 @@ def models() -> Mapping[str, Mapping[str, Any]]:
 
 def list_price(model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second, from the price table."""
+    if resolution is None:
+        resolution = next((side for side in ("720p", "768p") if side in prices.RUNWAY.get(model, {})), None)
     return prices.per_second(prices.RUNWAY, model, resolution)
 
 
@@ -163,8 +168,8 @@ def poll(job: Job, base_url: str, key: str) -> Call:
 def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     """What the reply to a poll means."""
     said = reply.object()
-    if reply.status == 404:
-        return Missing()
+    if reply.status == 404 and said:
+        return Missing()  # in Runway's own words; a gateway's page says nothing about a task
     if reply.status in (401, 403):
         return NoWord(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
     if reply.status != 200 or said.get("id") not in (None, job.id):
@@ -178,7 +183,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Running(progress=_progress(said.get("progress")))
         case "SUCCEEDED":
             urls = said.get("output")
-            if isinstance(urls, list) and urls and isinstance(urls[0], str):
+            if isinstance(urls, list) and urls and is_url(urls[0]):
                 return Done(url=urls[0], charged=charged)
             return NoWord(message="the task succeeded, but names no output")
         case "FAILED":
@@ -300,7 +305,7 @@ def _credits(cost: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     amount = Decimal(value)
-    return _ceil(amount * CREDIT) if amount.is_finite() and amount >= 0 else None
+    return _ceil(amount * CREDIT) if amount.is_finite() and 0 <= amount <= MAX_CREDITS else None
 
 
 def _ceil(amount: Decimal | int) -> int:
@@ -318,6 +323,8 @@ def _with_issues(message: str, said: Mapping[str, Any]) -> str:
     if not isinstance(issues, list):
         return message
     told = [
-        f"{'.'.join(map(str, issue.get('path') or []))}: {issue.get('message')}" for issue in issues if isinstance(issue, dict)
+        f"{'.'.join(map(str, issue.get('path') or []))}: {issue.get('message')}"
+        for issue in issues
+        if isinstance(issue, dict)
     ]
     return brief(f"{message} ({'; '.join(told)})" if told else message)
