@@ -18,10 +18,11 @@ LAYERS = (
     ("lanes", "batch", "fetch", "produce", "simulator"),
     ("trio_doit", "reporter", "project", "doctor"),
     ("tasks",),
+    ("__main__",),
 )
 PURE = {name for row in LAYERS[:4] for name in row}
 DOORS = {
-    "doit": {"trio_doit", "reporter"},
+    "doit": {"trio_doit", "reporter", "__main__"},
     "trio": {"trio_doit", "lanes", "batch", "fetch", "produce", "project", "doctor", "tasks", "media", "wire", "simulator"},
     "httpx": {"wire", "simulator"},
     "httpcore": {"wire", "simulator"},

@@ -1,14 +1,22 @@
 """`doit doctor`: looks at everything that a run needs and says what to do. Spends nothing, shows no key."""
 
 import shutil
+import time
 from collections.abc import Iterator
+from http import HTTPStatus
+
+import trio
 
 from vgen import media
 from vgen.errors import Refusal, VgenError
 from vgen.money import show
 from vgen.project import Project
-from vgen.settings import KEY_NAMES, Settings
+from vgen.providers import codec
+from vgen.providers.base import Reply
+from vgen.settings import KEY_NAMES, Provider, Settings
+from vgen.wire import Wire
 
+REACH_S = 15.0
 LOW_DISK_BYTES = 2 << 30
 
 
@@ -29,8 +37,6 @@ def examine(project: Project) -> Iterator[str]:
 
 
 def _tools(settings: Settings | None) -> Iterator[str]:
-    import trio
-
     try:
         tools = media.find_tools(settings.ffmpeg if settings else None, settings.ffprobe if settings else None)
         versions = trio.run(media.verify, tools)
@@ -49,6 +55,28 @@ def _keys(settings: Settings) -> Iterator[str]:
         else:
             terms = provider.terms
             yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"
+            yield _reached(provider)
+
+
+def _reached(provider: Provider) -> str:
+    """Ask the provider something that costs nothing, where there is such a thing."""
+    name, protocol = provider.name, codec(provider.name)
+    if not hasattr(protocol, "account"):
+        return f"note  {name}: has no free call, so it was not asked"
+    call = protocol.account(provider.terms.base_url, provider.key or "")
+
+    async def ask() -> Reply:
+        async with Wire(now=time.time) as wire:
+            return await wire.send(call, timeout_s=REACH_S)
+
+    try:
+        reply = trio.run(ask)
+    except VgenError as exc:
+        return f"FIX   {name}: {exc}; check base_url and the network"
+    if reply.status != HTTPStatus.OK:
+        return f"FIX   {name}: answered HTTP {reply.status}; check the key"
+    balance = reply.object().get("creditBalance")
+    return f"ok    {name}: reached" + (f", {balance} credits left" if isinstance(balance, int) else "")
 
 
 def _disk(project: Project) -> Iterator[str]:

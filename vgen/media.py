@@ -145,9 +145,7 @@ def _as_named(name: str, given: str) -> str:
     if found := shutil.which(given):
         return found
     variable = f"VGEN_{name.upper()}"
-    raise ToolMissing(
-        f"{variable}={one_line(given)} is not a program that can be run: correct or unset {variable}"
-    )
+    raise ToolMissing(f"{variable}={one_line(given)} is not a program that can be run: correct or unset {variable}")
 
 
 def _in_wheel(name: str) -> str | None:
@@ -187,9 +185,7 @@ async def _version(program: str) -> str:
     version = one_line(match[1])
     major = re.match(r"n?(\d+)\.", version)  # builds from git are named N-123-gabc, and are new enough
     if major and int(major[1]) < MIN_MAJOR_VERSION:
-        raise ToolMissing(
-            f"{program} is version {version}, too old (needs {MIN_MAJOR_VERSION}); {HOW_TO_INSTALL}"
-        )
+        raise ToolMissing(f"{program} is version {version}, too old (needs {MIN_MAJOR_VERSION}); {HOW_TO_INSTALL}")
     return version
 
 
@@ -417,9 +413,7 @@ def shortcomings(facts: Facts, wanted: Wanted) -> list[str]:
         found.append(f"wanted more than {MIN_BYTES} bytes, got {facts.size_bytes}")
     shorter = min(facts.width, facts.height)
     if shorter < MIN_SIDE:
-        found.append(
-            f"wanted {MIN_SIDE} px or more on the shorter side, got {shorter} ({facts.width}x{facts.height})"
-        )
+        found.append(f"wanted {MIN_SIDE} px or more on the shorter side, got {shorter} ({facts.width}x{facts.height})")
     if not _shaped(facts, wanted.aspect_ratio):
         found.append(f"wanted {wanted.aspect_ratio}, got {facts.width}x{facts.height}")
     least_s = max(MIN_DURATION_S, wanted.duration_s - SHORT_BY_S)
@@ -453,9 +447,7 @@ async def judge(tools: Tools, path: Path, wanted: Wanted) -> Judgement:
     except NotJudged as exc:
         return Judgement(verdict=Verdict.NOT_JUDGED, reason=str(exc))
     except OSError as exc:
-        return Judgement(
-            verdict=Verdict.NOT_JUDGED, reason=f"cannot read it: {one_line(exc.strerror or str(exc))}"
-        )
+        return Judgement(verdict=Verdict.NOT_JUDGED, reason=f"cannot read it: {one_line(exc.strerror or str(exc))}")
 
 
 async def _judge_once(tools: Tools, path: Path, wanted: Wanted) -> Judgement:

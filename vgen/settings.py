@@ -15,12 +15,13 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import dotenv
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from vgen import jsonlines, money, providers, retry
 from vgen.errors import InputError
 from vgen.providers import fal, runway
 from vgen.providers.base import Terms
+from vgen.shots import MAX_DURATION_S
 
 PREFIX = "VGEN_"
 SIMULATED_POLL_S = 0.25
@@ -45,7 +46,13 @@ _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|\[?::1\]?|[a-z]+\.simulated")
 
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
-        raise ValueError(f"{str(value).lower()} is not a number")
+        raise ValueError(f"{str(value).lower()} is not a number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _plain(value: str) -> str:
+    if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+        raise ValueError("holds a control character, or half a character")
     return value
 
 
@@ -54,7 +61,7 @@ Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=1e7, allow_
 Pause = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e6, allow_inf_nan=False)]
 Dollars = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=10**9, allow_inf_nan=False)]
 Rate = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1, allow_inf_nan=False)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
 
 
 class Run(BaseModel):
@@ -178,13 +185,21 @@ def load(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str]
 def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """`.env` of the project, and over it the real environment."""
     file = root / ".env"
-    found = dotenv.dotenv_values(file, interpolate=False) if file.is_file() else {}
+    try:
+        found = dotenv.dotenv_values(file, interpolate=False, encoding="utf-8-sig") if file.is_file() else {}
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError([".env: can't be read as UTF-8 text; save it so, with one NAME=value a line"]) from exc
     return {name: value for name, value in found.items() if value is not None} | dict(environ)
 
 
 def fingerprint(key: str) -> str:
     """Tells accounts apart without telling the key."""
     return hashlib.sha256(b"vgen account " + key.encode()).hexdigest()[:12]
+
+
+def key_names(provider: str) -> tuple[str, ...]:
+    """The environment variables that may hold a provider's key, first come, first served."""
+    return KEY_NAMES.get(provider, (f"{provider.upper()}_API_KEY", "FAL_KEY"))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -200,6 +215,7 @@ class _Loader:
         self._environ = environment(root, environ)
         self._problems: list[str] = []
         self._warnings: list[str] = []
+        self._sections: frozenset[str] = frozenset()
 
     def settings(self) -> Settings:
         first = self._merged({})
@@ -223,7 +239,7 @@ class _Loader:
         """Variable → (raw value, where it came from), by precedence."""
         merged: dict[str, tuple[Any, str]] = {}
         if isinstance(file, dict):
-            merged |= {name: (value, f"{where}: run.{name}") for name, value in file.items()}
+            merged |= {name: (value, f"{where}: run.{_shown(name)}") for name, value in file.items()}
         for name, value in self._environ.items():
             if name.startswith(PREFIX) and name not in OTHER_ENVIRONMENT:
                 merged[name.removeprefix(PREFIX).lower()] = (value, name)
@@ -260,11 +276,24 @@ class _Loader:
         if not isinstance(value, dict):
             self._problems.append(f"{name}: not an object with a section for each provider")
             return {}, name
+        self._doubled(value, name, "")
         inner = value.get("video_generation")
         section = value | inner if isinstance(inner, dict) else value
-        if isinstance(section, dict) and not isinstance(section.get("run", {}), dict):
+        self._sections = frozenset(inner if isinstance(inner, dict) else value)  # the rest is the parent's business
+        for key, said in section.items():
+            if key in ("video_generation", "run", "runway", "pika"):
+                self._doubled(said, name, f"{key}: ")
+            elif isinstance(said, str) and _is_secret(key, said):
+                self._problems.append(
+                    f"{name}: {_shown(key)}: keys don't belong in this file; set them in the environment"
+                )
+        if not isinstance(section.get("run", {}), dict):
             self._problems.append(f"{name}: run: not an object of run variables")
         return section, name
+
+    def _doubled(self, value: Any, where: str, place: str) -> None:
+        if isinstance(value, jsonlines.Duplicate):
+            self._problems.append(f"{where}: {place}{', '.join(map(_shown, value.keys_twice))}: given twice; keep one")
 
     def _providers(self, config: Mapping[str, Any], where: str, run: Run) -> dict[str, Provider]:
         found: dict[str, Provider] = {}
@@ -275,17 +304,22 @@ class _Loader:
                 section = {}
             if provider := self._provider(name, section, where, run):
                 found[name] = provider
-        for name, section in config.items():
-            if name in ("runway", "pika", "run") or not isinstance(section, dict):
+        for name in config.keys() & self._sections - {"runway", "pika", "run"}:
+            section = config[name]
+            marks = {"model", "base_url", "endpoint"}
+            if not (isinstance(section, dict) and section.keys() & marks and re.fullmatch(r"[a-z][a-z0-9_]*", name)):
                 continue
-            if re.fullmatch(r"[a-z][a-z0-9_]*", name) and section.keys() & {"model", "base_url", "endpoint"}:
-                if provider := self._provider(name, section, where, run):
-                    found[name] = provider
+            before = len(self._problems), len(self._warnings)
+            provider = self._provider(name, section, where, run)
+            if provider:
+                found[name] = provider
+            elif name not in (run.primary_api, run.fallback_api):  # another tool's section: not ours to judge
+                del self._problems[before[0] :], self._warnings[before[1] :]
         return found
 
     def _provider(self, name: str, section: Mapping[str, Any], where: str, run: Run) -> Provider | None:
-        self._typos(name, section, where)
         before = len(self._problems)
+        self._typos(name, section, where)
         config = self._provider_config(name, section, where)
         if config is None:
             return None
@@ -315,9 +349,7 @@ class _Loader:
             poll_exactly=config.poll_interval_s is not None,
             max_concurrent=config.max_concurrent or run.max_concurrent,
             requests_per_minute=config.requests_per_minute,
-            max_retries=config.max_retries
-            if "max_retries" not in self._given() and config.max_retries
-            else run.max_retries,
+            max_retries=run.max_retries if "max_retries" in self._given() else config.max_retries or run.max_retries,
             closed=None if config.enabled else f"{name} is switched off in {where} (enabled)",
         )
 
@@ -345,17 +377,20 @@ class _Loader:
     def _typos(self, name: str, section: Mapping[str, Any], where: str) -> None:
         known = {*ProviderConfig.model_fields, "endpoint", "rate_limits", "retry"}
         for key in section.keys() - known:
-            if re.search(r"(api_?)?key|secret|token", key, re.IGNORECASE):
-                names = " or ".join(KEY_NAMES.get(name, (f"{name.upper()}_API_KEY",)))
+            if _is_secret(key, section[key]):
+                names = " or ".join(key_names(name))
                 self._problems.append(
-                    f"{where}: {name}.{key}: keys don't belong in this file; set {names} in the environment"
+                    f"{where}: {name}.{_shown(key)}: keys don't belong in this file; set {names} in the environment"
                 )
             elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
-                self._problems.append(f"{where}: {name}.{key}: unknown; did you mean {close[0]}?")
+                self._problems.append(f"{where}: {name}.{_shown(key)}: unknown; did you mean {close[0]}?")
 
     def _base_url(self, text: str, name: str, where: str) -> str:
-        url = urlsplit(text.strip())
-        host = (url.hostname or "").lower()
+        try:
+            url = urlsplit(text.strip())
+            host = (url.hostname or "").lower() if url.port != 0 else ""
+        except ValueError:
+            url, host = urlsplit(""), ""
         if url.scheme not in ("http", "https") or not host or url.query or url.fragment or "@" in url.netloc:
             self._problems.append(f"{where}: {name}.base_url: not the origin of an API, like {runway.BASE_URL}")
             return runway.BASE_URL
@@ -364,7 +399,7 @@ class _Loader:
         if host in _INVENTED:
             self._warnings.append(f"{where}: {name}: {host} serves no API; {_INVENTED[host]} is used")
             return _INVENTED[host]
-        return re.sub(r"(/v1)?/*$", "", text.strip())
+        return text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
 
     def _durations(self, value: Any, name: str, where: str) -> tuple[Decimal, ...] | None:
         """Seconds on offer: a list, {"min", "max"} in whole seconds, or "any"."""
@@ -389,7 +424,7 @@ class _Loader:
             )
 
     def _key(self, name: str) -> str | None:
-        for variable in KEY_NAMES.get(name, (f"{name.upper()}_API_KEY", "FAL_KEY")):
+        for variable in key_names(name):
             key = self._environ.get(variable, "").strip()
             if key and not re.fullmatch(r"[\x21-\x7e]+", key):
                 self._problems.append(f"{variable}: holds a blank or a strange character; copy the key again")
@@ -420,7 +455,7 @@ class _Loader:
         if live:
             usable = [p for p in wanted if not ready[p.name].closed]
             if not usable:
-                names = " or ".join(dict.fromkeys(v for p in wanted for v in KEY_NAMES.get(p.name, ())))
+                names = " or ".join(dict.fromkeys(v for p in wanted for v in key_names(p.name)))
                 self._problems.append(
                     f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate"
                 )
@@ -454,7 +489,7 @@ class _Loader:
             values["poll_interval_s"] = providers.codec(terms.provider).POLL_INTERVAL_S if live else SIMULATED_POLL_S
         if live:
             if provider.key is None and provider.closed is None:
-                names = " or ".join(KEY_NAMES.get(terms.provider, (f"{terms.provider.upper()}_API_KEY",)))
+                names = " or ".join(key_names(terms.provider))
                 values["closed"] = f"{terms.provider} is closed: no key; set {names}"
             return Provider(**values)
         swapped = {name: getattr(terms, name) for name in Terms.__dataclass_fields__}
@@ -464,17 +499,27 @@ class _Loader:
 
 
 def _whole(values: Iterable[Any]) -> bool:
-    return all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= 3600 for v in values)
+    return all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MAX_DURATION_S for v in values)
 
 
 def _positive(value: Any) -> bool:
-    return (
-        isinstance(value, (int, Decimal)) and not isinstance(value, bool) and Decimal(value).is_finite() and value > 0
-    )
+    if not isinstance(value, (int, Decimal)) or isinstance(value, bool):
+        return False
+    return Decimal(value).is_finite() and 0 < value <= MAX_DURATION_S
+
+
+def _is_secret(key: str, value: Any) -> bool:
+    """Whether a field looks like a key itself, and not like the name of a variable that holds one, or nothing."""
+    if not re.search(r"(key|secret|token|password)$", key, re.IGNORECASE):
+        return False
+    return bool(value) and not re.fullmatch(r"\$\{?\w+\}?", str(value))
 
 
 def _shown(value: Any) -> str:
-    text = str(value)
+    try:
+        text = str(value)
+    except RecursionError:
+        return "a deep nest"
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 60 else text[:57] + "..."
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vgen import plan, reporter, settings
-from vgen.doctor import examine
-from vgen.errors import ClipFailed, InputError, Refusal
+from vgen.errors import ClipFailed, InputError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
 from vgen.plan import Act, File, Step
 from vgen.project import Outside, Project, current_batch
@@ -55,9 +54,7 @@ class Tasks:
             "meta": {"runs_after_failures": True, "soft": True},
             "clean": [self._clean_departed],
         }
-        if self.project.problems:
-            return
-        for step in self.project.plan().steps:
+        for step in self._steps():
             yield {
                 "name": str(step.number),
                 "doc": _what(step),
@@ -68,6 +65,16 @@ class Tasks:
                 "io": {"capture": False},
                 "meta": {"soft": True},
             }
+
+    def _steps(self) -> Sequence[Step]:
+        """The plan's steps; what keeps it from being made becomes a problem: `doctor` and `clean` still work."""
+        if self.project.problems:
+            return ()
+        try:
+            return self.project.plan().steps
+        except (VgenError, OSError) as exc:
+            self.project.problems.append(str(exc))
+            return ()
 
     def collect(self) -> Task:
         """Jobs and clips that no shot of the list wants any more."""
@@ -120,7 +127,9 @@ class Tasks:
 
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""
-        self._builds = not (self.project.problems or set(selected) <= BUILDS_NOTHING)
+        if self.project.problems and not set(selected) <= {"doctor"}:
+            raise InputError(self.project.problems)
+        self._builds = not set(selected) <= BUILDS_NOTHING
         if not self._builds:
             return
         self._selected = _numbers(selected)
@@ -243,6 +252,8 @@ class Tasks:
         write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
 
     def _doctor(self) -> None:
+        from vgen.doctor import examine  # the only one that needs HTTP without a batch
+
         for text in examine(self.project):
             reporter.out(text)
 

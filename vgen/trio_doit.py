@@ -261,6 +261,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             self.loader.load_doit_config = load_and_enter
             try:
                 return super().execute(params, args)
+            except KeyboardInterrupt:
+                sys.stderr.write("interrupted before anything was started\n")
+                return 128 + signal.SIGINT
             finally:
                 del self.loader.load_doit_config
 

@@ -80,3 +80,50 @@ def test_twenty_kills(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0.1", "--render-s", "0.3")
     project.buys_at(server)
     campaign(project, server, kills=20, seed=20)
+
+
+def test_kills_in_simulate_mode_buy_nothing_twice(project: Project) -> None:
+    """The provider lives in the run's own process; its journal is the truth."""
+    journal = project.outputs / ".vgen" / "simulator.jsonl"
+
+    def accepted() -> Counter[str]:
+        if not journal.exists():
+            return Counter()
+        whole = journal.read_bytes().rpartition(b"\n")[0]
+        events = [json.loads(line) for line in whole.splitlines()]
+        return Counter(event["job"]["prompt"] for event in events if event["event"] == "create")
+
+    def check() -> None:
+        assert_each_once(project, accepted())
+        project.assert_clips_are_takes()
+
+    assert kill_now_and_then(project, random.Random(5), 5, check) == 5
+    code, said = project.doit("max_concurrent=2", "budget_usd=9")
+    assert "Traceback" not in said
+    check()
+    project.assert_report_is_true()
+    assert code == 0, said
+    assert all(clip["simulated"] for clip in project.report()["clips"])
+
+
+def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
+    project: Project, serve: Callable[..., Server]
+) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
+    project.buys_at(server)
+    project.write_shots(shots(3))
+    started = project.start()
+    started.says("ready:", times=2)
+    started.kill()
+    assert server.accepted().total() == 3
+
+    code, said = project.doit()
+    assert code == 1, said  # 2 of 3 are below the gate
+    assert server.accepted().total() == 3
+    assert project.states() == {"accepted": 2, "uncertain": 1}
+    held = project.clips()[1]
+    assert held["success"] is False
+    assert "perhaps bought" in held["error"]
+    assert "$0.24" in held["error"]
+    project.assert_money_is_true(server)
+    project.assert_report_is_true()

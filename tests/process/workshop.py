@@ -65,7 +65,8 @@ class Server:
     """`python -m vgen.simulator` on a free port."""
 
     def __init__(self, home: Path, *options: str) -> None:
-        self._errors = (home / f"simulator-{time.monotonic_ns()}.err").open("wb")
+        errors = home / f"simulator-{time.monotonic_ns()}.err"
+        self._errors = errors.open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vgen.simulator", "--port", "0", *options],
             stdin=subprocess.DEVNULL,
@@ -77,9 +78,10 @@ class Server:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], 20)
         line = self.process.stdout.readline().decode() if ready else ""
-        assert "http://" in line, f"the simulator did not start: {line!r}"
-        self.url = line.split("http://")[1].split()[0]
-        self.url = f"http://{self.url}"
+        if "http://" not in line:
+            self.stop()
+            raise AssertionError(f"the simulator did not start: {line}{errors.read_text('utf-8')}")
+        self.url = "http://" + line.split("http://")[1].split()[0]
 
     def charges(self) -> dict[str, Any]:
         """The truth: every job, and what it was charged."""

@@ -18,7 +18,7 @@ MAX_URL = 8_192
 """Signed URLs have some hundred characters; httpx refuses more than 65,536."""
 
 
-class CannotMake(Exception):  # noqa: N818 - a finding about a shot, not a fault
+class CannotMake(Exception):
     """This model can't make this shot; `str()` says which limit, and the limit."""
 
 
@@ -39,7 +39,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is bought for a recipe: the request body without the image's bytes, the seconds billed, the most it costs."""
+    """What is bought for a recipe: the body without the image's bytes, the seconds billed, the most it costs."""
 
     model: str
     path: str

@@ -1,6 +1,6 @@
 """The fal queue as a pure codec (Pika 2.2 and others): bytes in, meaning out.
 
-Facts: `fal_client` 1.0.3, fal-js of 2026-08-02, fal's docs. A failed job reads COMPLETED: its error is in the status body
+Facts: `fal_client` 1.0.3, fal-js 2026-08-02, fal's docs. A failed job reads COMPLETED: its error is in the status body
 or in the HTTP status of the result. Status, result and cancel URLs are used as given, if they are the API's own.
 """
 
@@ -18,8 +18,8 @@ from vgen.providers.base import (
     Accepted,
     Answer,
     Call,
-    CannotMake,
     Cancelled,
+    CannotMake,
     Done,
     Failed,
     Job,

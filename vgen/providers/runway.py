@@ -1,6 +1,6 @@
 """Runway's developer API as a pure codec: bytes in, meaning out. Models come from runway_models.json, not from code.
 
-Facts: `runwayml` 5.24.0 and Runway's OpenAPI of 2026-08-08; api.dev.runwayml.com, version header 2024-11-06. There is no
+Facts: `runwayml` 5.24.0, Runway's OpenAPI of 2026-08-08; api.dev.runwayml.com, version header 2024-11-06. There is no
 list of tasks and no idempotency key: a lost answer stays uncertain.
 """
 
@@ -201,6 +201,11 @@ def cancel(job: Job, base_url: str, key: str) -> Call:
     return _call("DELETE", _task_url(job, base_url), key, step="cancel", headers=(("X-Runway-Version", VERSION),))
 
 
+def account(base_url: str, key: str) -> Call:
+    """The free call that shows whether the key works: balance and limits of the organization."""
+    return _call("GET", f"{base_url}/v1/organization", key, step="account", headers=(("X-Runway-Version", VERSION),))
+
+
 def _call(
     method: str, url: str, key: str, *, step: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None
 ) -> Call:
@@ -251,6 +256,8 @@ def _ratio(fields: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | 
     if aspect_ratio in offered:
         return aspect_ratio
     side = _wanted_side(terms)
+    if terms.resolution and side is None:
+        raise CannotMake(f"resolution {terms.resolution} is not like 720p or 1080p, as {terms.model} has it")
     fitting = [
         (width * height, text)
         for text in offered
@@ -259,7 +266,7 @@ def _ratio(fields: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | 
         if (min(size) == side if side else min(size) >= MIN_SIDE)
     ]
     if fitting:
-        return min(fitting)[1]
+        return str(min(fitting)[1])
     auto = [text for text in offered if text == f"auto_{side or MIN_SIDE}p"]
     if auto:
         return str(auto[0])

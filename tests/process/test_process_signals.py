@@ -1,0 +1,146 @@
+"""Ctrl-C and SIGTERM: nothing new is bought, what is in flight is told and collected by the next run."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import pytest
+from workshop import LIVE, Project, Server, shots
+
+ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+
+@pytest.mark.parametrize(("signum", "code"), ENDS)
+def test_a_signal_while_jobs_render(
+    project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
+) -> None:
+    server = serve("--queue-s", "0.1", "--render-s", "1.2")
+    project.buys_at(server)
+    project.write_shots(shots(4))
+    started = project.start("max_concurrent=2")
+    started.says("rendering at", times=2)
+    started.process.send_signal(signum)
+    assert started.ends(within_s=5) == code, started.said()
+    assert "Traceback" not in started.said()
+    assert server.accepted().total() == 2, "nothing new may be bought after a signal"
+    last = started.lines()[-1]
+    assert "2 jobs" in last
+    assert "$0.48" in last
+    report = project.report()
+    assert report["run"]["interrupted"] is True
+    assert report["budget"]["reserved_usd"] == 0.48
+    assert [clip["success"] for clip in report["clips"]] == [False] * 4
+    project.assert_report_is_true()
+
+    code, said = project.doit()
+    assert code == 0, said
+    assert server.accepted().total() == 4
+    assert server.charged_usd() == 0.96 == project.booked()["spent"]
+    assert said.count("collecting the running job") == 2
+    project.assert_report_is_true()
+
+
+def test_a_signal_in_the_middle_of_everything(project: Project, serve: Callable[..., Server]) -> None:
+    """Some clips ready, some rendering, some not begun; a moment later all are there, each bought once."""
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(5))
+    started = project.start("max_concurrent=2")
+    started.says("ready:")
+    started.process.send_signal(signal.SIGTERM)
+    assert started.ends(within_s=5) == 143, started.said()
+    project.assert_report_is_true()
+    project.assert_clips_are_takes()
+    project.assert_money_is_true(server)
+    live = [row for row in project.rows() if row["state"] in LIVE]
+    if live:
+        assert f"{len(live)} job" in started.lines()[-1]
+    code, said = project.doit()
+    assert code == 0, said
+    assert set(server.accepted().values()) == {1}
+    assert server.charged_usd() == 1.2 == project.booked()["spent"]
+
+
+@pytest.mark.parametrize(("signum", "code"), ENDS)
+def test_a_signal_while_a_create_is_unanswered(
+    project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
+) -> None:
+    """The create is waited for as long as its time-out allows; then the money is told as uncertain."""
+    server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
+    project.buys_at(server, timeout_seconds=1.5)
+    project.write_shots(shots(2))
+    started = project.start()
+    started.says("ordering", times=2)
+    started.process.send_signal(signum)
+    assert started.ends(within_s=6) == code, started.said()
+    assert project.states()["uncertain"] == 1
+    report = project.report()
+    assert report["budget"]["uncertain_usd"] == 0.24
+    project.assert_money_is_true(server)
+    project.assert_report_is_true()
+    assert "perhaps bought" in report["clips"][1]["error"]
+
+    project.doit()
+    assert server.accepted().total() == 2
+    project.assert_money_is_true(server)
+
+
+def test_the_last_lines_tell_of_uncertain_money(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--fault", "create_hang=1")
+    project.buys_at(server, timeout_seconds=1)
+    project.write_shots(shots(1))
+    started = project.start()
+    started.says("ordering")
+    started.process.send_signal(signal.SIGINT)
+    assert started.ends(within_s=6) == 130
+    last = started.lines()[-1]
+    assert "$0.24" in last
+    assert "nothing is in flight" not in last
+
+
+@pytest.mark.parametrize(("signum", "code"), ENDS)
+def test_a_second_signal_is_out_at_once(
+    project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
+) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
+    project.buys_at(server, timeout_seconds=30)
+    project.write_shots(shots(2))
+    started = project.start()
+    started.says("ready:")
+    started.process.send_signal(signum)
+    time.sleep(0.3)
+    assert started.process.poll() is None, "the create is unanswered: the first signal waits for it"
+    started.process.send_signal(signum)
+    assert started.ends(within_s=2) == code, started.said()
+    assert "Traceback" not in started.said()
+    project.assert_money_is_true(server)
+
+    code, said = project.doit()
+    assert code == 1, said
+    assert project.states() == {"accepted": 1, "uncertain": 1}
+    assert server.accepted().total() == 2
+    project.assert_money_is_true(server)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("signum", "code"), ENDS)
+def test_a_signal_at_any_moment(
+    project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
+) -> None:
+    """From the first import to the last line. Before vgen's own handler stands, the system's word counts."""
+    server = serve("--queue-s", "0.05", "--render-s", "0.2")
+    project.buys_at(server)
+    for turn in range(16):
+        project.write_shots(shots(3, first=1 + 10 * turn))
+        started = project.start("budget_usd=20")
+        time.sleep(0.06 * (turn + 1))
+        started.process.send_signal(signum)
+        ended = started.ends(within_s=10)
+        assert ended in (0, code, -signum), (turn, started.said())
+        if (project.outputs / "production_report.json").exists() and ended == code:
+            assert project.report()["run"]["interrupted"] is True
+        project.assert_money_is_true(server)
+    code, said = project.doit("budget_usd=20")
+    assert code == 0, said
+    project.assert_money_is_true(server)
+    assert set(server.accepted().values()) == {1}
