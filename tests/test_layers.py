@@ -35,7 +35,7 @@ DOORS = {
     "dotenv": {"settings"},
     "subprocess": {"media"},
     "asyncio": set(),
-    "datetime": {"report", "simulator"},
+    "datetime": {"report", "retry", "simulator"},
 }
 IMPURE = {"os", "time", "pathlib", "shutil", "socket", "tempfile"}
 """What a pure module may not import: it gets `now`, `rng` and text as arguments."""

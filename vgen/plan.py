@@ -20,6 +20,8 @@ from vgen.shots import Shot
 PLAN_VERSION = 1
 QUEUE = "queue"
 """error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
+OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
+"""Attempts that ended without a clip."""
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
@@ -204,8 +206,8 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], rules: Rules) -> tuple[s
     queued = [row for row in here if row.error_code == QUEUE and row.run_id == rules.run_id]
     if queued:
         return f"{offer.provider}: {queued[-1].error}", len(here)
-    over = {State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE}
-    counted = [row for row in here if row.state in over and (row.charged > 0 or row.run_id == rules.run_id)]
+    paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]
+    counted = [row for row in here if row in paid or (row.run_id == rules.run_id and row.state in OVER)]
     if len(counted) >= offer.max_retries:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
         return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted)

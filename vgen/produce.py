@@ -244,7 +244,7 @@ async def _buy(clip: _Clip, now: Stance) -> None:
         row = batch.ledger.get(row.id)
     if row.state is State.ACCEPTED:
         batch.generated += 1
-    elif row.state in (State.REJECTED, State.FAILED, State.RELEASED, State.REFUSED):
+    elif row.state in (*plan.OVER, State.UNCERTAIN):
         clip.pauses.setdefault(offer.provider, _Pause()).failures += 1
 
 

@@ -20,8 +20,8 @@ from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
 from vgen.plan import Act, File, Offer, Plan, Wish
-from vgen.providers.base import CannotMake
-from vgen.purchase import COLLECTABLE
+from vgen.providers.base import CannotMake, NoPrice
+from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Placed, Snapshot
 from vgen.settings import Provider, Settings, load
 from vgen.shots import Shot
@@ -100,14 +100,15 @@ class Project:
         problems: list[str] = []
         wishes = [wish for shot in found if (wish := self._wish(shot, settings, problems)) is not None]
         if problems:
-            raise InputError(f"{name}: {problem}" for problem in problems)
+            raise InputError(problems)
         return wishes
 
     def _wish(self, shot: Shot, settings: Settings, problems: list[str]) -> Wish | None:
         try:
             image = images.identity(settings.root, shot.image)
         except InputError as exc:
-            problems.extend(f"shot {shot.number}: {problem}" for problem in exc.problems)
+            name = settings.run.visual_prompts
+            problems.extend(f"{name}: shot {shot.number}: {problem}" for problem in exc.problems)
             return None
         aspect_ratio = settings.run.aspect_ratio
         recipes = {
@@ -115,7 +116,13 @@ class Project:
             for name in settings.providers
             if (made := recipe.of(shot, name, aspect_ratio=aspect_ratio, image=image)) is not None
         }
-        offers = [_offer(provider, recipes.get(provider.name)) for provider in settings.offers]
+        offers = []
+        for provider in settings.offers:
+            try:
+                offers.append(_offer(provider, recipes.get(provider.name)))
+            except NoPrice as exc:
+                problem = f"{provider.name}: {exc}"
+                problems.extend([] if problem in problems else [problem])
         return Wish(shot=shot, recipes=recipes, offers=offers)
 
     # ── planning ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -331,12 +338,18 @@ class Project:
 
     def in_flight_line(self) -> str:
         """What stays at the providers when a run is interrupted."""
-        running = [row for row in self.snapshot().purchases.values() if row.state in COLLECTABLE]
-        held = sum(row.cost for row in running)
-        if not running:
-            return "interrupted; nothing is in flight"
-        jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
-        return f"interrupted; {jobs} at the providers, for {show(held)}; the next run collects them, free"
+        rows = [row for row in self.snapshot().purchases.values() if row.superseded is None]
+        running = [row for row in rows if row.state in COLLECTABLE]
+        unsure = [row for row in rows if row.state in (State.UNCERTAIN, State.SUBMITTING)]
+        told = []
+        if running:
+            jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
+            cost = show(sum(row.cost for row in running))
+            told.append(f"{jobs} at the providers, for {cost}; the next run collects them, free")
+        if unsure:
+            orders = "1 order is" if len(unsure) == 1 else f"{len(unsure)} orders are"
+            told.append(f"{orders} uncertain, for {show(sum(row.cost for row in unsure))}: perhaps bought")
+        return "interrupted; " + ("; ".join(told) or "nothing is in flight")
 
 
 def real_world() -> Outside:
@@ -399,6 +412,8 @@ def _offer(provider: Provider, made: recipe.Recipe | None) -> Offer:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
     try:
         order = providers.codec(provider.name).order(made, provider.terms)
+    except NoPrice:
+        raise
     except CannotMake as exc:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem=str(exc))
     return Offer(provider=provider.name, max_retries=provider.max_retries, order=order)

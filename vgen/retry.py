@@ -1,9 +1,9 @@
 """When to try again, as pure functions of what happened, the time and a random number. Never sleeps."""
 
+import calendar
 import random
 import re
 from dataclasses import dataclass
-from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -56,9 +56,6 @@ def retry_after_s(value: str | None, *, now: float, server_date: str | None = No
 
 def _unix(text: str) -> float | None:
     try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.timestamp()
+        return float(calendar.timegm(parsedate_to_datetime(text).utctimetuple()))  # without a zone it is UTC
     except (TypeError, ValueError, OverflowError, IndexError):
         return None

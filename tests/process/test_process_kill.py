@@ -91,7 +91,7 @@ def test_kills_in_simulate_mode_buy_nothing_twice(project: Project) -> None:
             return Counter()
         whole = journal.read_bytes().rpartition(b"\n")[0]
         events = [json.loads(line) for line in whole.splitlines()]
-        return Counter(event["job"]["prompt"] for event in events if event["event"] == "create")
+        return Counter(event["job"]["order"]["prompt"] for event in events if event["event"] == "create")
 
     def check() -> None:
         assert_each_once(project, accepted())

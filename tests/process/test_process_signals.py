@@ -144,3 +144,25 @@ def test_a_signal_at_any_moment(
     assert code == 0, said
     project.assert_money_is_true(server)
     assert set(server.accepted().values()) == {1}
+
+
+@pytest.mark.parametrize(("signum", "code"), ENDS)
+def test_a_signal_while_free_work_goes_before_a_refusal(
+    project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
+) -> None:
+    """The plan does not fit; the running job is collected first; a signal in that time ends in a report too."""
+    server = serve("--queue-s", "0", "--render-s", "3")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    first = project.start()
+    first.says("rendering at")
+    first.kill()
+    project.write_shots(shots(2))
+    started = project.start("budget_usd=0.30")
+    started.says("rendering at")
+    started.process.send_signal(signum)
+    assert started.ends(within_s=5) == code, started.said()
+    assert "Traceback" not in started.said()
+    assert project.report()["run"]["interrupted"] is True
+    assert "1 job" in started.lines()[-1]
+    project.assert_money_is_true(server)

@@ -22,6 +22,10 @@ class CannotMake(Exception):
     """This model can't make this shot; `str()` says which limit, and the limit."""
 
 
+class NoPrice(CannotMake):
+    """Nobody told what this model costs: nothing may be bought from it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """One provider as configured: where it is, what to buy there, and at what price.

@@ -25,6 +25,7 @@ from vgen.providers.base import (
     Job,
     Missing,
     No,
+    NoPrice,
     NoWord,
     Order,
     Queued,
@@ -115,7 +116,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body["seed"] = recipe.seed
     price = prices.settled(list_price(name, resolution), terms.price)
     if price is None:
-        raise CannotMake(f"no price known for {name}; set its cost_per_second_usd in the config")
+        raise NoPrice(f"no price known for {name}; set its cost_per_second_usd in the config")
     return Order(
         model=name,
         path="/" + name.strip("/"),

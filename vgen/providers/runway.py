@@ -27,6 +27,7 @@ from vgen.providers.base import (
     Job,
     Missing,
     No,
+    NoPrice,
     NoWord,
     Order,
     Queued,
@@ -105,7 +106,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body["negativePrompt"] = recipe.negative_prompt
     price = prices.settled(list_price(terms.model, resolution or _side(body.get("ratio"))), terms.price)
     if price is None:
-        raise CannotMake(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
+        raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
     return Order(
         model=terms.model,
         path=f"/v1/{endpoint}",

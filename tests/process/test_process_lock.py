@@ -1,0 +1,59 @@
+"""The run lock: gone with its holder, and not in the way of those who only look."""
+
+from collections.abc import Callable
+
+from workshop import Project, Server, everything, shots
+
+
+def test_the_lock_ends_with_its_holder(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.5")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    holder = project.start()
+    holder.says("rendering at")
+    assert project.doit()[0] == 3
+    holder.kill()
+    code, said = project.doit()
+    assert code == 0, said
+    assert server.charges()["creates"] == 1
+
+
+def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "3")
+    project.buys_at(server)
+    project.write_shots(shots(2))
+    holder = project.start()
+    holder.says("rendering at", times=2)
+    before = server.charges()["creates"]
+    code, said = project.doit("plan")
+    assert code == 0, said
+    assert "Traceback" not in said
+    assert "collect" in said or "bought" in said
+    for words in (["list", "--all", "--status"], ["info", "clip:1"], ["doctor"]):
+        code, said = project.doit(*words)
+        assert "Traceback" not in said, said
+        assert code in (0, 1), (words, said)
+    assert holder.process.poll() is None
+    assert holder.ends() == 0, holder.said()
+    assert server.charges()["creates"] == before == 2
+    project.assert_report_is_true()
+    code, said = project.doit()
+    assert code == 0
+    assert "nothing to do" in said
+
+
+def test_a_locked_out_run_changes_nothing(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "2")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    holder = project.start()
+    holder.says("rendering at")
+    before = everything(project.root)
+    assert project.doit()[0] == 3
+    after = everything(project.root)
+    assert {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} <= {
+        "outputs/vgen.log",
+        "outputs/ledger.db",  # the holder's own, at any moment
+        "outputs/ledger.db-journal",
+    }
+    assert holder.ends() == 0
