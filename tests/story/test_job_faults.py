@@ -228,6 +228,7 @@ def test_an_overrun_is_booked_as_told_and_closes_the_lane(studio: Studio) -> Non
     assert studio.said("is closed for this run")
 
 
+@pytest.mark.xfail(strict=True, reason="S4: fal's billable units are not read")
 def test_an_overrun_at_fal_is_booked_as_told(one: Studio) -> None:
     one.faults("fal.price_overrun=first:1")
     assert one.doit(*only("pika")) == 0

@@ -1,0 +1,150 @@
+"""The project as shipped, without keys: real MP4s, told as simulated; and a second run that touches nothing."""
+
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from workshop import Project, everything
+
+from vgen import media
+
+TOOLS = media.find_tools(None, None)
+
+
+def facts(path: Path) -> media.Facts:
+    async def look() -> media.Facts:
+        found = await media.probe(TOOLS, path)
+        await media.decode(TOOLS, path, found.duration_s)
+        return found
+
+    return trio.run(look)
+
+
+def recorder(folder: Path, name: str, real: str) -> tuple[Path, Path]:
+    """A program that writes down that it was called, and then is the real one. And where it writes."""
+    calls = folder / f"{name}.calls"
+    script = folder / name
+    script.write_text(f'#!/bin/sh\necho "$@" >> "{calls}"\nexec "{real}" "$@"\n', "utf-8")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    return script, calls
+
+
+def said_simulated(value: Any) -> list[bool]:
+    if isinstance(value, dict):
+        found = [value["simulated"]] if "simulated" in value else []
+        return found + [flag for item in value.values() for flag in said_simulated(item)]
+    return [flag for item in value for flag in said_simulated(item)] if isinstance(value, list) else []
+
+
+def test_the_shipped_project(project: Project, tmp_path: Path) -> None:
+    ffprobe, probed = recorder(tmp_path, "ffprobe", TOOLS.ffprobe)
+    ffmpeg, decoded = recorder(tmp_path, "ffmpeg", TOOLS.ffmpeg)
+    project.environ |= {"VGEN_FFPROBE": str(ffprobe), "VGEN_FFMPEG": str(ffmpeg)}
+
+    code, said = project.doit()
+    assert code == 0, said
+    assert "SIMULATED" in said
+    assert [clip["success"] for clip in project.clips()] == [True] * 3
+    for clip, asked_s in zip(project.clips(), (3, 4, 4), strict=True):
+        path = project.root / clip["clip_path"]
+        found = facts(path)
+        assert found.width < found.height, "9:16 is upright"
+        assert found.width >= 720
+        assert found.codec == "h264"
+        assert found.size_bytes > 100_000
+        assert asked_s <= found.duration_s < asked_s + 1.1
+    report = project.report()
+    flags = said_simulated(report)
+    assert len(flags) >= 4
+    assert all(flags)
+    assert all(row["simulated"] for row in project.rows())
+    project.assert_report_is_true()
+    project.assert_clips_are_takes()
+    assert len(probed.read_text().splitlines()) >= 3
+    assert len(decoded.read_text().splitlines()) >= 3
+
+    probed.unlink()
+    decoded.unlink()
+    before = everything(project.root)
+    code, said = project.doit()
+    assert code == 0, said
+    assert "nothing to do" in said
+    assert everything(project.root) == before, "a run with nothing to do leaves every file as it is"
+    assert not probed.exists()
+    assert not decoded.exists()
+
+
+def test_nothing_to_do_starts_no_process_and_opens_no_socket(project: Project, tmp_path: Path) -> None:
+    """As python's own audit hooks see it, whatever the program is called."""
+    project.write_shots([{"shot_number": 1, "duration": 2, "runway_prompt": "one"}])
+    assert project.doit()[0] == 0
+    watch = tmp_path / "watch"
+    watch.mkdir()
+    seen = tmp_path / "seen.txt"
+    (watch / "sitecustomize.py").write_text(
+        "import sys\n"
+        "def hook(event, args):\n"
+        "    if event.split('.')[0] in ('socket', 'subprocess') or event in ('os.fork', 'os.posix_spawn', 'os.exec',\n"
+        "            'os.system', 'os.rename', 'os.remove'):\n"
+        f"        open({str(seen)!r}, 'a').write(event + chr(10))\n"
+        "sys.addaudithook(hook)\n",
+        "utf-8",
+    )
+    code, said = project.doit(PYTHONPATH=str(watch))
+    assert (code, "nothing to do" in said) == (0, True), said
+    assert not seen.exists(), seen.read_text()
+    (project.outputs / "clips" / "clip_001.mp4").unlink()
+    assert project.doit(PYTHONPATH=str(watch))[0] == 0
+    assert seen.exists(), "the hook sees nothing at all"
+
+
+def test_one_clip_by_name_and_by_target(project: Project) -> None:
+    code, said = project.doit("clip:2")
+    assert code == 0, said
+    assert [path.name for path in project.published()] == ["clip_002.mp4"]
+    (project.outputs / "clips" / "clip_002.mp4").unlink()
+    code, said = project.doit("outputs/clips/clip_002.mp4")
+    assert code == 0, said
+    assert [path.name for path in project.published()] == ["clip_002.mp4"]
+    assert len(project.rows()) == 1, "the take is put back, nothing is ordered again"
+
+
+@pytest.mark.parametrize("module", ["doit", "vgen"])
+def test_a_lost_doit_database_costs_nothing(project: Project, module: str) -> None:
+    project.write_shots([{"shot_number": 1, "duration": 2, "runway_prompt": "one"}])
+    assert project.doit()[0] == 0
+    (project.root / ".doit.db").unlink()
+    started = project.start(command=[sys.executable, "-m", module])
+    assert started.ends() == 0, started.said()
+    assert len(project.rows()) == 1
+    (project.root / ".doit.db").write_text("{ not json", "utf-8")
+    started = project.start(command=[sys.executable, "-m", module])
+    assert started.ends() == 0, started.said()
+    assert "Traceback" not in started.said()
+    assert len(project.rows()) == 1
+
+
+def test_live_takes_no_simulated_clip(project: Project) -> None:
+    """Simulated clips never satisfy mode=live: a plan with keys wants to buy all three."""
+    assert project.doit()[0] == 0
+    code, said = project.doit("plan", RUNWAY_API_KEY="key_vgencanary0123456789abcdef")
+    assert code == 0, said
+    assert said.count(" buy ") == 3, said
+
+
+def test_the_simulator_says_no_in_one_line(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "vgen.simulator", "--fault", "creat_429=1"],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert ran.returncode == 3
+    assert "create_429" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
