@@ -16,6 +16,6 @@ def no_way_out(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     if request.node.get_closest_marker("live"):
         return
     guard.close_the_door(monkeypatch)
-    for name in os.environ:
+    for name in list(os.environ):
         if name in guard.SECRETS or name.startswith("VGEN_"):
             monkeypatch.delenv(name)

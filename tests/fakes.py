@@ -22,7 +22,7 @@ async def fake_judge(path: Path, wanted: media.Wanted) -> media.Judgement:
     head, _, payload = data.partition(b"\n")
     said = _said(head)
     if said is None:
-        return media.Judgement(verdict=media.Verdict.DAMAGED, reason="not a video container")
+        return media.Judgement(verdict=media.Verdict.DAMAGED, reason="not a video container", container=False)
     if hashlib.sha256(payload).hexdigest() != said.get("payload_sha256", said.get("sha256")):
         return media.Judgement(
             verdict=media.Verdict.DAMAGED, reason="does not decode: the payload is damaged"

@@ -572,7 +572,6 @@ def test_runway_jobs_end_as_their_fault_says(fault: str, status: str, charged_us
         ("job_moderated", "COMPLETED", 422, 0),
         ("job_stuck", "IN_PROGRESS", 400, 0),
         ("job_queued", "IN_QUEUE", 400, 0),
-        ("price_overrun", "COMPLETED", 200, 0.6),
     ],
 )
 def test_fal_jobs_end_as_their_fault_says(
@@ -594,8 +593,6 @@ def test_fal_jobs_end_as_their_fault_says(
             if fault == "job_moderated":
                 assert result.json()["detail"][0]["type"] == "content_policy_violation"
                 assert result.headers["x-fal-billable-units"] == "0"
-            if fault == "price_overrun":
-                assert result.headers["x-fal-billable-units"] == "15"
             assert w.charged_usd() == pytest.approx(charged_usd)
 
     run(story)

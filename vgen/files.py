@@ -205,6 +205,7 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
         outputs.private.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()
+        (outputs.private / "holder.json").unlink(missing_ok=True)  # of a run that was killed
     except filelock.Timeout:
         raise LockHeld(
             f"another vgen run{_holder(outputs)} works on {outputs.root}; wait for it, or start with wait=yes"
@@ -225,6 +226,15 @@ def sign_lock(outputs: Outputs, run_id: str) -> None:
 
 
 def _holder(outputs: Outputs) -> str:
+    """Who holds the lock: the kernel knows it on Linux; elsewhere the holder says so once it works."""
+    try:
+        inode = (outputs.private / "run.lock").stat().st_ino
+        for text in Path("/proc/locks").read_text("ascii").splitlines():
+            fields = text.split()
+            if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
+                return f" (process {int(fields[4])})"
+    except (OSError, ValueError, IndexError):
+        pass
     try:
         told = json.loads((outputs.private / "holder.json").read_text("utf-8"))
         return f" (process {int(told['pid'])})"

@@ -105,6 +105,7 @@ class Judgement:
     verdict: Verdict
     reason: str = ""
     facts: Facts | None = None
+    container: bool = True
 
 
 class Judge(Protocol):
@@ -453,7 +454,7 @@ async def judge(tools: Tools, path: Path, wanted: Wanted) -> Judgement:
 async def _judge_once(tools: Tools, path: Path, wanted: Wanted) -> Judgement:
     """Damage is looked for before shortcomings: bad means that it came whole, which must have been seen."""
     if not _is_mp4(path):
-        return Judgement(verdict=Verdict.DAMAGED, reason="not a video container")
+        return Judgement(verdict=Verdict.DAMAGED, reason="not a video container", container=False)
     facts: Facts | None = None
     try:
         facts = await probe(tools, path)

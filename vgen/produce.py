@@ -5,6 +5,7 @@ so a run that is killed anywhere simply asks again. ExceptionGroups stop here: o
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,17 +94,21 @@ async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> 
         raise ClipFailed(str(exc)) from exc
 
 
-async def collect(batch: Batch, row: Purchase) -> None:
-    """Bring home a job that no shot wants any more; its take is kept. Raises ClipFailed."""
+async def collect_all(batch: Batch, rows: Sequence[Purchase]) -> None:
+    """Bring home jobs that no shot wants any more; their takes are kept. What can't be now, can be next time."""
+    async with trio.open_nursery() as nursery:
+        for row in rows:
+            nursery.start_soon(_collect_orphan, batch, row)
+
+
+async def _collect_orphan(batch: Batch, row: Purchase) -> None:
     batch.start()
-    number = row.shot_number
-    batch.say(
-        None,
-        f"collecting job {row.job_id} at {row.provider}, of an earlier list",
-        event="collect",
-        job=row.job_id,
-    )
-    await _collect(batch, row, number)
+    what = f"job {row.job_id} at {row.provider}, of an earlier list"
+    batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
+    try:
+        await _collect(batch, row, row.shot_number)
+    except ClipFailed as exc:
+        batch.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 
 def _fresh_after(batch: Batch, wish: Wish) -> int | None:

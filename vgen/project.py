@@ -6,7 +6,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
-from vgen.plan import Act, File, Offer, Plan, Wish
+from vgen.plan import Act, File, Offer, Plan, Step, Wish
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Placed, Snapshot
@@ -264,7 +264,7 @@ class Project:
                 fitting.add(step.number)
         return fitting
 
-    async def free_work(self, numbers: Collection[int]) -> None:
+    async def free_work(self, numbers: Collection[int], *, orphans: bool) -> None:
         """What costs nothing: takes put back, running jobs collected."""
         import trio
 
@@ -276,9 +276,9 @@ class Project:
             async with trio.open_nursery() as nursery:
                 for step in self.plan().steps:
                     if step.number in numbers and step.act in (Act.RESTORE, Act.COLLECT):
-                        nursery.start_soon(_quietly, produce.make, batch, step.wish, step.file)
-                for row in self.plan().orphans:
-                    nursery.start_soon(_quietly, produce.collect, batch, row)
+                        nursery.start_soon(_if_it_can, batch, step)
+                if orphans:
+                    nursery.start_soon(produce.collect_all, batch, self.plan().orphans)
         batch.messages.clear()
 
     # ── reporting ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -357,9 +357,11 @@ def real_world() -> Outside:
     return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
 
 
-async def _quietly(make: Callable[..., Awaitable[None]], *args: Any) -> None:
+async def _if_it_can(batch: Batch, step: Step) -> None:
+    from vgen import produce
+
     with contextlib.suppress(ClipFailed):
-        await make(*args)
+        await produce.make(batch, step.wish, step.file)
 
 
 @contextlib.asynccontextmanager

@@ -78,7 +78,7 @@ class _Parser:
 
     def _shot(self, entry: Any, path: jsonlines.Path) -> Shot | None:
         if not isinstance(entry, dict):
-            self._problem(path, f"entry {path[-1]}: {_quote(entry)} is not a shot (an object)")
+            self._problem(path, f"entry {int(path[-1]) + 1} of the list: {_quote(entry)} is not a shot (an object)")
             return None
         before = len(self._found)
         number = self._number(entry, path)

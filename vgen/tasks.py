@@ -36,7 +36,7 @@ class Tasks:
         return {
             "par_type": "trio",
             "continue": True,
-            "default_tasks": ["clip", "collect", "report"],
+            "default_tasks": ["collect", "clip", "report"],
             "backend": "json",
             "dep_file": str(self.project.root / ".doit.db"),
             "reporter": reporter.PlainReporter,
@@ -81,7 +81,6 @@ class Tasks:
         return {
             "actions": [EitherWay(self._collect, self)],
             "uptodate": [self._nothing_left_over],
-            "task_dep": ["clip"],
             "io": {"capture": False},
             "meta": {"runs_after_failures": True, "soft": True},
         }
@@ -145,14 +144,22 @@ class Tasks:
             raise InputError(impossible)
         if self.project.ready.simulated and any(self.project.plan().step(n).price for n in self._selected):
             reporter.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
-        self._admit()
+        if not self._fits() and not self._free_work():
+            raise Refusal(plan.refusal(self.project.plan(), self._selected))
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        """The batch, round all tasks of a run."""
+        """The batch, round all tasks of a run. A plan that does not fit the budget is refused after the free work."""
         if not self._builds or not (self._forced or self._has_work()):
             yield
             return
+        if not self._fits():
+            await self.project.free_work(self._selected, orphans=self._full)
+            if self._full:
+                self.project.write_report()
+            self.project.replan()
+            if not self._fits():
+                raise Refusal(plan.refusal(self.project.plan(), self._selected))
         async with self.project.opened():
             yield
 
@@ -177,22 +184,17 @@ class Tasks:
         steps = [step for step in plan_.steps if not self._selected or step.number in self._selected]
         return bool(self.project.again or plan_.orphans or plan_.departed) or any(not step.done for step in steps)
 
-    def _admit(self) -> None:
-        """The whole plan fits the budget, or nothing is bought (partial=yes overrides)."""
-        project = self.project
-        if project.ready.run.partial or project.plan().fits(self._selected):
-            return
-        free = [s for s in project.plan().steps if s.number in self._selected and s.act in (Act.RESTORE, Act.COLLECT)]
-        if free or (self._full and project.plan().orphans):
-            import trio
+    def _fits(self) -> bool:
+        """Whether this run may begin to buy: all of it fits the budget, or the user wants what fits."""
+        return self.project.ready.run.partial or self.project.plan().fits(self._selected)
 
-            trio.run(project.free_work, self._selected, clock=self.clock)
-            project.replan()
-            if project.plan().fits(self._selected):
-                return
-            if self._full:
-                project.write_report()
-        raise Refusal(plan.refusal(project.plan(), self._selected))
+    def _free_work(self) -> bool:
+        """Whether there is anything to do that costs nothing."""
+        plan_ = self.project.plan()
+        free = [
+            step for step in plan_.steps if step.number in self._selected and step.act in (Act.RESTORE, Act.COLLECT)
+        ]
+        return bool(free or (self._full and plan_.orphans))
 
     # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +207,7 @@ class Tasks:
     async def _collect(self) -> None:
         from vgen import produce
 
-        plan_ = self.project.replan()
+        plan_ = self.project.plan()
         if not plan_.orphans and not plan_.departed:
             return
         batch = current_batch()
@@ -222,9 +224,7 @@ class Tasks:
             batch.ledger.unplace(name)
             if file is not File.MISSING:
                 batch.say(None, f"{name} removed: its shot has left the list (its take is kept)", event="removed")
-        for row in plan_.orphans:
-            with contextlib.suppress(ClipFailed):
-                await produce.collect(batch, row)
+        await produce.collect_all(batch, plan_.orphans)
 
     def _nothing_left_over(self) -> bool:
         plan_ = self.project.plan()

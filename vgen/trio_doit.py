@@ -31,7 +31,7 @@ REFUSED = 3
 
 
 class Session(Protocol):
-    """What a project does round a run. Any VgenError from the first two is shown, and the run ends with 3."""
+    """What a project does round a run. A VgenError from any of them is shown, and the run ends with 3."""
 
     clock: Any
     """trio's clock for the run; None is the real one."""
@@ -94,9 +94,12 @@ class TrioRunner(Runner):  # type: ignore[misc]
         self._named = frozenset(named)
         self._executed = 0
         self._work: Any = None
+        self.refused: VgenError | None = None
 
     def finish(self) -> int:
         """doit's end of a run; its database is left alone if no task ran (its JSON backend would write it again)."""
+        if self.refused is not None:
+            return int(self.final_result)
         if not self._executed and self.dep_manager.db_class is JsonDB:
             self.dep_manager.close = lambda: None
         result: int = super().finish()
@@ -109,20 +112,23 @@ class TrioRunner(Runner):  # type: ignore[misc]
         try:
             clock = self._session.clock if self._session else None
             trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
+        except VgenError as exc:
+            self.refused = exc
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            error = _first(group)
+            if not isinstance(error, VgenError):
+                raise error from group
+            self.refused = error
 
     async def _supervise(self, dispatcher: Any) -> None:
         import trio
 
         async with trio.open_nursery() as watch:
-            await watch.start(self._watch_signals)
-            opened = self._session.opened() if self._session else contextlib.nullcontext()
-            async with opened, trio.open_nursery() as nursery:
-                self._work = nursery.cancel_scope
-                if self.signum is not None:
-                    self._work.cancel()
-                await self._dispatch(dispatcher, nursery)
+            with trio.CancelScope() as self._work:
+                await watch.start(self._watch_signals)
+                opened = self._session.opened() if self._session else contextlib.nullcontext()
+                async with opened, trio.open_nursery() as nursery:
+                    await self._dispatch(dispatcher, nursery)
             watch.cancel_scope.cancel()
 
     async def _watch_signals(self, task_status: Any) -> None:
@@ -137,8 +143,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
                     os._exit(128 + signum)
                 self.signum = signum
                 self._stop_running = True
-                if self._work is not None:
-                    self._work.cancel()
+                self._work.cancel()
 
     async def _dispatch(self, dispatcher: Any, nursery: Any) -> None:
         import trio
@@ -315,6 +320,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         with _swapped(cmd_run, "Runner", runner):
             result = run(num_process=0)
         signum = made[-1].signum if made else None
+        if signum is None and made and made[-1].refused is not None:
+            raise InvalidCommand(str(made[-1].refused))
         if session is not None:
             session.after_run(signum)
         return result if signum is None else 128 + signum

@@ -41,22 +41,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Runway's and fal's protocols on loopback. All money is play money; any key_… will do.",
         epilog="A fault's value: 0.2 (probability), first:3 (the first three), ~TEXT (prompts with TEXT) or\n"
-        "first:1~TEXT; runway. or fal. before its name confines it to that provider.\n\nfaults:\n"
-        + fault_table(),
+        "first:1~TEXT; runway. or fal. before its name confines it to that provider.\n\nfaults:\n" + fault_table(),
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=_port, default=8080, help="0: any free one (default: %(default)s)")
     made.add_argument("--fault", action="append", default=[], metavar="NAME=VALUE", help="may be given often")
     made.add_argument("--seed", type=int, default=0, help="of ids and of faults (default: %(default)s)")
-    made.add_argument(
-        "--queue-s", type=_seconds, default=0.5, help="seconds in the queue (default: %(default)s)"
-    )
-    made.add_argument(
-        "--render-s", type=_seconds, default=2.0, help="seconds of rendering (default: %(default)s)"
-    )
-    made.add_argument(
-        "--concurrency", type=_count, default=5, help="jobs at once per provider (default: %(default)s)"
-    )
+    made.add_argument("--queue-s", type=_seconds, default=0.5, help="seconds in the queue (default: %(default)s)")
+    made.add_argument("--render-s", type=_seconds, default=2.0, help="seconds of rendering (default: %(default)s)")
+    made.add_argument("--concurrency", type=_count, default=5, help="jobs at once per provider (default: %(default)s)")
     made.add_argument("--credits-usd", type=_money, help="what each account holds (default: no end)")
     made.add_argument("--journal", type=Path, metavar="FILE", help="remember jobs in this file")
     made.add_argument("--fast", action="store_true", help="serve placeholder bytes instead of rendered video")
@@ -74,9 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not options.allow_remote and not is_loopback(options.host):
         return _refuse(f"--host {options.host}: others could reach it; add --allow-remote if they may")
     if any(text.partition("=")[0].endswith("connect_refused") for text in options.fault):
-        return _refuse(
-            "fault connect_refused: only the in-process network can refuse; stop the server instead"
-        )
+        return _refuse("fault connect_refused: only the in-process network can refuse; stop the server instead")
     try:
         cloud = Cloud(
             now=time.time,
@@ -109,9 +100,7 @@ async def _serve(app: App, host: str, port: int) -> str | None:
             except OSError as exc:
                 return exc.strerror or str(exc)
             shown = f"[{host}]" if ":" in host else host
-            print(
-                f"vgen simulator: http://{shown}:{real} (Runway and fal; all money is play money)", flush=True
-            )
+            print(f"vgen simulator: http://{shown}:{real} (Runway and fal; all money is play money)", flush=True)
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()

@@ -61,9 +61,7 @@ async def render(tools: media.Tools, spec: Animatic, target: Path) -> None:
         made = scratch / "clip.mp4"
         try:
             size = await trio.to_thread.run_sync(_draw_layers, spec, scratch)
-            argv = ffmpeg.compile(
-                _graph(spec, scratch, size, made), cmd=[tools.ffmpeg, "-nostdin", "-v", "error"]
-            )
+            argv = ffmpeg.compile(_graph(spec, scratch, size, made), cmd=[tools.ffmpeg, "-nostdin", "-v", "error"])
             ran = await media.run(argv, limit_s=media.decode_limit_s(spec.duration_s))
             if ran.returncode != 0:
                 raise MediaError(f"animatic {media.one_line(spec.label, 40)}: {media.first_line(ran.stderr)}")
@@ -79,9 +77,7 @@ def _graph(spec: Animatic, scratch: Path, size: tuple[int, int], made: Path) -> 
     """Every source ends by itself: an endless one beside sound can hang ffmpeg 8.1 in spite of `-frames`."""
     back = _still(scratch / "back", "rgb24", size, spec.fps).filter("format", "yuv420p")
     back = back.filter("loop", loop=spec.frames - 1, size=1)
-    caption = _still(scratch / "caption", "rgba", (spec.width, spec.height), spec.fps).filter(
-        "format", "yuva420p"
-    )
+    caption = _still(scratch / "caption", "rgba", (spec.width, spec.height), spec.fps).filter("format", "yuva420p")
     bar_px = max(2, _unit(spec) * _BAR // UNIT_SIDE)
     bar = f"color=c=white@0.85:s={spec.width}x{bar_px}:r={spec.fps}:d={1 / spec.fps}"
     way = f"n/{max(1, spec.frames - 1)}"
@@ -217,15 +213,11 @@ def _line_px(font: ImageFont.FreeTypeFont) -> int:
     return round(font.size * 1.25)
 
 
-def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], font: ImageFont.FreeTypeFont
-) -> None:
+def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], font: ImageFont.FreeTypeFont) -> None:
     left, top = at
     for number, line in enumerate(lines):
         place = (left, top + number * _line_px(font))
-        draw.text(
-            place, line, font=font, fill=(255, 255, 255, 235), stroke_width=1, stroke_fill=(0, 0, 0, 90)
-        )
+        draw.text(place, line, font=font, fill=(255, 255, 255, 235), stroke_width=1, stroke_fill=(0, 0, 0, 90))
 
 
 def _legible(text: str) -> str:
@@ -246,9 +238,7 @@ def _glyph(char: str) -> str:
 def _cut(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
     if font.getlength(text) <= width_px:
         return text
-    fits = bisect.bisect_right(
-        range(len(text)), width_px, key=lambda end: math.ceil(font.getlength(text[:end] + "…"))
-    )
+    fits = bisect.bisect_right(range(len(text)), width_px, key=lambda end: math.ceil(font.getlength(text[:end] + "…")))
     return text[: max(0, fits - 1)].rstrip() + "…"
 
 

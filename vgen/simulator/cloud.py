@@ -185,6 +185,8 @@ class Cloud:
         pick = self.faults.first_of
         who = (order.provider.value, order.prompt)
         drawn = {pick(JOB_END, *who), pick(JOB_SIZE, *who), *(pick([name], *who) for name in JOB_EXTRA)}
+        if order.provider is Provider.FAL:
+            drawn.discard("price_overrun")  # fal does not say what it charges
         return frozenset(name for name in drawn if name)
 
     def _fresh_id(self) -> str:
@@ -236,8 +238,6 @@ class Cloud:
                 case "delete":
                     self._jobs[event["id"]] = replace(self._jobs[event["id"]], deleted_at=event["at"])
                 case other:
-                    raise ValueError(
-                        f"the simulator's journal holds an unknown event {other!r}; move it away"
-                    )
+                    raise ValueError(f"the simulator's journal holds an unknown event {other!r}; move it away")
         if events:
             self.faults.reseed(len(events))

@@ -43,9 +43,7 @@ def problems(endpoint: str, body: Any) -> list[Problem]:
     if not isinstance(body, dict):
         return [_problem("dict_type", (), "Input should be a valid dictionary", body)]
     model = MODELS.get(endpoint, _ANY)
-    found = [
-        _problem("missing", (name,), "Field required", body) for name in model.required if name not in body
-    ]
+    found = [_problem("missing", (name,), "Field required", body) for name in model.required if name not in body]
     checks: list[tuple[str, Callable[[Any], Problem | None]]] = [
         ("prompt", lambda value: _text("prompt", value)),
         ("negative_prompt", lambda value: _text("negative_prompt", value)),

@@ -65,7 +65,7 @@ KNOWN: dict[str, str] = {
     "job_stuck": "the job stays running for ever",
     "job_queued": "the job never leaves the queue",
     "job_slow": "the render takes ten times as long",
-    "price_overrun": "the job charges three times its estimate, and says so",
+    "price_overrun": "Runway: the job charges three times its estimate, and says so",
     "poll_500": "status: 500 with a JSON error body",
     "poll_502": "status: 502 with a gateway's HTML page",
     "poll_reset": "status: connection reset",
@@ -124,9 +124,7 @@ def parse(key: str, value: str) -> Rule:
     except ValueError:
         chance = -1.0
     if not 0 <= chance <= 1:
-        raise InputError(
-            [f"fault {key}={value}: write a probability from 0 to 1, first:N, ~TEXT or first:N~TEXT"]
-        )
+        raise InputError([f"fault {key}={value}: write a probability from 0 to 1, first:N, ~TEXT or first:N~TEXT"])
     return Rule(key=key, name=name, provider=provider, chance=chance)
 
 

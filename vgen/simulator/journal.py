@@ -32,9 +32,7 @@ class Journal:
                 break
             event = json.loads(line)
             if not isinstance(event, dict) or event.get("v") != VERSION:
-                raise ValueError(
-                    f"{self._path}:{number}: expected an event of version {VERSION}; move the file away"
-                )
+                raise ValueError(f"{self._path}:{number}: expected an event of version {VERSION}; move the file away")
             events.append(event)
             whole_bytes += len(line)
         return events

@@ -185,9 +185,7 @@ class Runway:
                     "maxMonthlyCreditSpend": PLENTY_CREDITS,
                     "models": dict.fromkeys(sorted(models), limit),
                 },
-                "usage": {
-                    "models": {model: {"dailyGenerations": used.count(model)} for model in sorted(set(used))}
-                },
+                "usage": {"models": {model: {"dailyGenerations": used.count(model)} for model in sorted(set(used))}},
             },
         )
 

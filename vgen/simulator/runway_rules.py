@@ -107,9 +107,7 @@ def _field(name: str, rule: Mapping[str, Any], body: Mapping[str, Any]) -> Itera
         }
         return
     if not _is(value, rule.get("type")):
-        yield _issue(
-            "invalid_type", [name], f"Invalid input: expected {_expected(rule)}, received {_kind(value)}"
-        )
+        yield _issue("invalid_type", [name], f"Invalid input: expected {_expected(rule)}, received {_kind(value)}")
         return
     yield from _within(name, value, rule)
 
@@ -167,9 +165,7 @@ def _image(name: str, rule: Mapping[str, Any], body: Mapping[str, Any]) -> Itera
     value = body.get(name)
     if isinstance(value, str):
         if not _is_image(value):
-            yield _issue(
-                "invalid_value", [name], "Invalid image: expected an https, runway or data:image URI"
-            )
+            yield _issue("invalid_value", [name], "Invalid image: expected an https, runway or data:image URI")
     elif isinstance(value, list):
         yield from _within(name, value, rule)
         for index, one in enumerate(value):

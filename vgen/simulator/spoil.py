@@ -43,9 +43,7 @@ def spoil_poll(fault: str, missing: Response, words: Words) -> Response:
         case "poll_502":
             return page(502, "502 Bad Gateway")
         case "poll_garbage":
-            return Response(
-                status=200, headers=(("content-type", "application/json"),), body=b'{"status": \xff<html>'
-            )
+            return Response(status=200, headers=(("content-type", "application/json"),), body=b'{"status": \xff<html>')
         case "poll_404":
             return missing
         case "poll_reset":

@@ -7,9 +7,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-HTML_PAGE = (
-    b"<html>\r\n<head><title>%s</title></head>\r\n<body><center><h1>%s</h1></center></body>\r\n</html>\r\n"
-)
+HTML_PAGE = b"<html>\r\n<head><title>%s</title></head>\r\n<body><center><h1>%s</h1></center></body>\r\n</html>\r\n"
 
 
 class Wire(StrEnum):

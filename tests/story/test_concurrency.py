@@ -1,0 +1,113 @@
+"""Who buys when: slots, lanes, order, back-off."""
+
+import pytest
+from studio import Studio, shots
+
+
+def peak(studio: Studio) -> dict[str, int]:
+    return dict(studio.cloud.charges()["peak_in_flight"])
+
+
+def sent(studio: Studio, provider: str | None = None) -> list[tuple[float, int]]:
+    """(moment, shot) of every order, in the order sent."""
+    rows = [row for row in studio.rows() if row["submitted_at"] and provider in (None, row["provider"])]
+    return sorted((row["submitted_at"], row["shot_number"]) for row in rows)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 6])
+def test_no_more_jobs_run_than_allowed(studio: Studio, limit: int) -> None:
+    studio.write_shots(shots(6))
+    assert studio.doit("budget_usd=9", f"max_concurrent={limit}") == 0
+    assert peak(studio)["runway"] == limit
+
+
+def test_the_limit_is_over_all_providers(studio: Studio) -> None:
+    studio.write_shots(shots(8))
+    studio.faults(*(f"runway.create_moderation=~shot-{k}" for k in (2, 4, 6, 8)))
+    studio.doit("budget_usd=9", "max_concurrent=2")
+    events: list[tuple[float, int]] = []
+    for row in studio.rows():
+        if row["rendered_at"]:
+            events += [(row["submitted_at"], 1), (row["rendered_at"], -1)]
+    running = highest = 0
+    for _, step in sorted(events):
+        running += step
+        highest = max(highest, running)
+    assert highest == 2
+
+
+def test_a_provider_has_its_own_limit(studio: Studio) -> None:
+    studio.write_shots(shots(6))
+    studio.configure(runway={"max_concurrent": 2})
+    assert studio.doit("budget_usd=9") == 0
+    assert peak(studio)["runway"] == 2
+
+
+def test_requests_per_minute_space_the_orders(studio: Studio) -> None:
+    studio.write_shots(shots(6))
+    studio.configure(runway={"requests_per_minute": 2})
+    assert studio.doit("budget_usd=9", "max_concurrent=6") == 0
+    moments = [at for at, _ in sent(studio)]
+    assert all(later - sooner >= 60 for sooner, later in zip(moments, moments[2:], strict=False))
+    assert moments[-1] - moments[0] < 130
+
+
+def test_shots_are_bought_in_their_order(studio: Studio) -> None:
+    studio.write_shots(list(reversed(shots(6))))
+    assert studio.doit("budget_usd=9", "max_concurrent=2") == 0
+    assert [number for _, number in sent(studio)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_clip_that_backs_off_holds_no_slot(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio.faults("job_failed=first:1~shot-1", render_s=5)
+    assert studio.doit("max_concurrent=1", "backoff_base_s=500", "backoff_max_s=1000") == 0
+    first_failed = studio.when(1, "next attempt in")
+    assert studio.when(2, "ordering") - first_failed < 10
+    assert studio.when(3, "ready") < studio.when(1, "ready")
+
+
+def test_the_fallback_begins_for_a_clip_at_once(studio: Studio) -> None:
+    studio.faults("runway.create_moderation=~shot-1", render_s=100)
+    assert studio.doit() == 0
+    at = {(row["shot_number"], row["provider"]): row["submitted_at"] for row in studio.rows()}
+    assert at[1, "pika"] - at[1, "runway"] < 5
+    assert at[1, "pika"] < studio.rows()[1]["rendered_at"]
+
+
+def test_a_slow_primary_does_not_hold_up_the_fallback_of_another_clip(studio: Studio) -> None:
+    studio.faults("job_slow=~shot-1", "runway.job_failed=~shot-2")
+    studio.doit("max_retries=1", "clip_timeout_s=200")
+    rows = {(row["shot_number"], row["provider"]): row for row in studio.rows()}
+    assert rows[2, "pika"]["rendered_at"] - rows[2, "runway"]["submitted_at"] < 120
+
+
+@pytest.mark.xfail(strict=True, reason="S5: who waits for a lane holds a global slot")
+def test_a_paused_lane_does_not_hold_up_the_other_provider(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vgen.simulator.spoil.RETRY_AFTER_S", 100)
+    studio.write_shots(shots(4))
+    studio.faults("runway.job_moderated=~shot-1", "runway.create_429=first:1~shot-2", render_s=10)
+    assert studio.doit("budget_usd=9", "max_concurrent=2") == 0
+    rows = {(row["shot_number"], row["provider"]): row for row in studio.rows()}
+    assert rows[1, "pika"]["submitted_at"] - rows[1, "runway"]["rendered_at"] < 5
+
+
+@pytest.mark.xfail(strict=True, reason="S5: who waits for a lane holds a global slot")
+def test_clips_of_one_provider_do_not_wait_for_a_lane_that_is_full(studio: Studio) -> None:
+    """A clip whose turn is at a full lane must not keep the others from an open one."""
+    studio.write_shots(shots(4))
+    studio.configure(runway={"max_concurrent": 1})
+    studio.faults("runway.create_moderation=~shot-1", render_s=100)
+    assert studio.doit("budget_usd=9", "max_concurrent=2") == 0
+    rows = {(row["shot_number"], row["provider"]): row for row in studio.rows()}
+    assert rows[1, "pika"]["submitted_at"] - rows[1, "runway"]["submitted_at"] < 50
+
+
+def test_who_waits_for_the_same_recipe_holds_no_slot(studio: Studio) -> None:
+    one = shots(1)[0]
+    other = shots(3)[2]
+    studio.write_shots([one, one | {"shot_number": 2}, other])
+    assert studio.doit("max_concurrent=2") == 0
+    moments = [at for at, _ in sent(studio)]
+    assert moments[1] - moments[0] < 1

@@ -1,0 +1,94 @@
+"""The table of a purchase's life: complete, without contradiction, and free of shortcuts."""
+
+import itertools
+
+import pytest
+
+from vgen import purchase
+from vgen.purchase import COLLECTABLE, FREE, HOLDS, IN_FLIGHT, LIVE, MOVES, SETTLED, State
+
+END = {State.ACCEPTED, State.REJECTED, State.REFUSED, State.RELEASED, State.FAILED, State.CANCELLED, State.LOST}
+
+
+def reachable(start: State) -> set[State]:
+    seen: set[State] = set()
+    todo = [start]
+    while todo:
+        if (state := todo.pop()) not in seen:
+            seen.add(state)
+            todo.extend(MOVES[state])
+    return seen
+
+
+def test_the_tables_do_not_contradict_each_other() -> None:
+    purchase.check()
+
+
+def test_every_state_can_be_reached_from_a_reservation() -> None:
+    assert set(State) == reachable(State.RESERVED)
+
+
+def test_from_every_state_an_end_can_be_reached() -> None:
+    assert set() == {state for state in State if not reachable(state) & END}
+
+
+def test_what_has_ended_stays() -> None:
+    assert END == {state for state in State if not MOVES[state]}
+
+
+def test_nothing_moves_to_itself() -> None:
+    assert set() == {state for state in State if state in MOVES[state]}
+
+
+def test_live_is_what_has_not_ended_and_is_known() -> None:
+    assert set(State) - END - {State.UNCERTAIN} == LIVE
+
+
+def test_what_can_be_collected_has_a_job() -> None:
+    assert {State.RENDERING, State.RENDERED, State.FETCHED} == COLLECTABLE
+    assert IN_FLIGHT <= HOLDS
+
+
+def test_money_that_is_spent_never_comes_back() -> None:
+    assert set() == {(was, to) for was in SETTLED for to in MOVES[was] if to not in SETTLED}
+
+
+def test_nothing_is_free_that_may_have_arrived() -> None:
+    """Free ends come from an explicit no or from what provably never left."""
+    assert {State.SUBMITTING} == {was for was in State if State.REFUSED in MOVES[was]}
+    assert {State.RESERVED, State.NOT_SENT} == {was for was in State if State.RELEASED in MOVES[was]}
+
+
+@pytest.mark.parametrize(
+    ("was", "to"),
+    [
+        (State.RESERVED, State.RENDERING),
+        (State.SUBMITTING, State.RELEASED),
+        (State.SUBMITTING, State.RESERVED),
+        (State.UNCERTAIN, State.RESERVED),
+        (State.UNCERTAIN, State.RELEASED),
+        (State.UNCERTAIN, State.ACCEPTED),
+        (State.RENDERING, State.SUBMITTING),
+        (State.RENDERING, State.RELEASED),
+        (State.RENDERING, State.ACCEPTED),
+        (State.RENDERED, State.RENDERING),
+        (State.RENDERED, State.ACCEPTED),
+        (State.LOST, State.RESERVED),
+    ],
+)
+def test_there_is_no_shortcut(was: State, to: State) -> None:
+    assert to not in MOVES[was]
+
+
+@pytest.mark.parametrize(
+    ("state", "charged", "expected"),
+    [(state, charged, True) for state, charged in itertools.product((*LIVE, State.UNCERTAIN), (0, 1))]
+    + [(state, charged, True) for state, charged in itertools.product((State.ACCEPTED, State.REJECTED, State.LOST), (0, 1))]
+    + [(state, 0, False) for state in FREE]
+    + [(state, 0, False) for state in (State.FAILED, State.CANCELLED)]
+    + [(state, 1, True) for state in (State.FAILED, State.CANCELLED)],
+)
+def test_only_what_cost_nothing_and_has_ended_lets_another_be_bought(
+    state: State, charged: int, expected: bool
+) -> None:
+    assert expected == purchase.blocks(state, charged)

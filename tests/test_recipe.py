@@ -1,0 +1,170 @@
+"""The recipe: changes with what decides the pixels, and with nothing else."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vgen import recipe, shots
+from vgen.recipe import Recipe
+from vgen.shots import Shot
+
+GOLDEN = "10dd63cee75df34b8eccecff30b3b1bf8e77d8d4df7d2af1b2f0b5ba19a8f7f1"
+
+
+def made(**changes: Any) -> Recipe:
+    whole: dict[str, Any] = {"prompt": "a boat", "duration_s": Decimal(4), "aspect_ratio": "9:16", **changes}
+    return Recipe(**whole)
+
+
+def parsed(**changes: Any) -> Shot:
+    import json
+
+    entry = {"shot_number": 1, "duration": 4, "prompt": "a boat", **changes}
+    [shot] = shots.parse(json.dumps([entry]).encode(), where="p", providers=("runway", "pika"))
+    return shot
+
+
+def digest_of(shot: Shot, provider: str = "runway", aspect_ratio: str = "9:16", image: str | None = None) -> str:
+    found = recipe.of(shot, provider, aspect_ratio=aspect_ratio, image=image)
+    assert found is not None
+    return found.digest
+
+
+def test_the_format_of_the_digest_has_not_changed() -> None:
+    """If this fails, every take that was ever bought would be bought again: think of VERSION, not of this line."""
+    whole = made(negative_prompt="fog", image="sha256:00ff", seed=7, duration_s=Decimal("4.5"), prompt="ein Boot — 🛶")
+    assert GOLDEN == whole.digest
+
+
+@pytest.mark.parametrize("spelling", ["4", "4.0", "4.000", "4e0", "0.4e1", "40e-1"])
+def test_one_duration_has_one_digest_however_it_is_spelled(spelling: str) -> None:
+    assert made().digest == made(duration_s=Decimal(spelling)).digest
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"prompt": "a boat "},
+    {"prompt": "A boat"},
+    {"negative_prompt": "fog"},
+    {"negative_prompt": "a boat"},
+    {"duration_s": Decimal("4.001")},
+    {"duration_s": Decimal(40)},
+    {"aspect_ratio": "16:9"},
+    {"image": "sha256:00"},
+    {"image": "sha256:01"},
+    {"seed": 0},
+    {"seed": 1},
+]
+
+
+def test_each_thing_that_decides_the_pixels_changes_the_digest() -> None:
+    digests = {made().digest, *(made(**change).digest for change in CHANGES)}
+    assert len(CHANGES) + 1 == len(digests)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shot_number": 7},
+        {"transition": "fade"},
+        {"camera": {"movement": "pan"}},
+        {"style": "noir"},
+        {"platform_params": {"resolution": "4k"}},
+        {"pika_prompt": "for another"},
+        {"runway_prompt": "a boat"},
+        {"negative_prompt": None},
+        {"negative_prompt": ""},
+        {"seed": None},
+        {"aspect_ratio": "9:16"},
+    ],
+    ids=str,
+)
+def test_nothing_else_changes_the_digest(change: dict[str, Any]) -> None:
+    assert digest_of(parsed()) == digest_of(parsed(**change))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"prompt": "a ship"},
+        {"runway_prompt": "a ship"},
+        {"negative_prompt": "fog"},
+        {"duration": 5},
+        {"aspect_ratio": "1:1"},
+        {"seed": 0},
+    ],
+    ids=str,
+)
+def test_a_change_in_the_file_that_decides_the_pixels_changes_the_digest(change: dict[str, Any]) -> None:
+    assert digest_of(parsed()) != digest_of(parsed(**change))
+
+
+def test_the_providers_name_is_not_in_the_digest() -> None:
+    assert digest_of(parsed(), "runway") == digest_of(parsed(), "pika")
+
+
+def test_the_shots_aspect_ratio_goes_before_the_runs() -> None:
+    assert digest_of(parsed(aspect_ratio="16:9")) == digest_of(parsed(), aspect_ratio="16:9")
+
+
+def test_the_images_content_is_in_the_digest() -> None:
+    assert 3 == len({digest_of(parsed(), image=image) for image in (None, "sha256:00", "sha256:01")})
+
+
+def test_a_shot_without_text_for_a_provider_has_no_recipe_there() -> None:
+    [shot] = shots.parse(
+        b'[{"shot_number": 1, "duration": 4, "pika_prompt": "a"}]', where="p", providers=("runway", "pika")
+    )
+    assert recipe.of(shot, "runway", aspect_ratio="9:16", image=None) is None
+
+
+@given(st.text(), st.text())
+def test_what_stands_in_one_field_never_passes_for_another(one: str, other: str) -> None:
+    assert made(prompt=one, negative_prompt=other).manifest == made(prompt=one, negative_prompt=other).manifest
+    if one != other:
+        assert made(prompt=one, negative_prompt=other).digest != made(prompt=other, negative_prompt=one).digest
+
+
+@given(st.decimals(Decimal("0.001"), 3600, places=3), st.integers(0, 5))
+def test_plain_spells_a_number_once_and_exactly(number: Decimal, zeros: int) -> None:
+    longer = Decimal(f"{number:f}" + "0" * zeros)
+    assert (recipe.plain(number), number) == (recipe.plain(longer), Decimal(recipe.plain(number)))
+
+
+@pytest.mark.parametrize(("number", "expected"), [("4", "4"), ("4.50", "4.5"), ("1E+2", "100"), ("100", "100")])
+def test_plain_spells_as_people_do(number: str, expected: str) -> None:
+    assert expected == recipe.plain(Decimal(number))
+
+
+def differences(**changes: Any) -> list[str]:
+    return recipe.difference(made().manifest, made(**changes).manifest)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, []),
+        ({"prompt": "a ship"}, ["prompt: 'a boat' → 'a ship'"]),
+        ({"duration_s": Decimal(5)}, ["duration: '4' → '5'"]),
+        ({"seed": 7}, ["seed: none → '7'"]),
+        ({"negative_prompt": "fog"}, ["negative_prompt: none → 'fog'"]),
+        (
+            {"aspect_ratio": "1:1", "duration_s": Decimal("4.5")},
+            ["duration: '4' → '4.5'", "aspect_ratio: '9:16' → '1:1'"],
+        ),
+    ],
+)
+def test_what_changed_is_said_in_words(changes: dict[str, Any], expected: list[str]) -> None:
+    assert expected == differences(**changes)
+
+
+def test_what_was_taken_away_is_said() -> None:
+    assert ["seed: '7' → none"] == recipe.difference(made(seed=7).manifest, made().manifest)
+
+
+def test_of_long_prompts_the_part_that_differs_is_shown() -> None:
+    start = "a very long beginning that is the same in both of them, then "
+    [line] = recipe.difference(made(prompt=start + "golden hour").manifest, made(prompt=start + "blue hour").manifest)
+    assert ("golden hour" in line, "blue hour" in line, len(line) < 120) == (True, True, True)
