@@ -1,5 +1,6 @@
 """The recipe: changes with what decides the pixels, and with nothing else."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +12,7 @@ from vgen import recipe, shots
 from vgen.recipe import Recipe
 from vgen.shots import Shot
 
-GOLDEN = "10dd63cee75df34b8eccecff30b3b1bf8e77d8d4df7d2af1b2f0b5ba19a8f7f1"
+GOLDEN = "db678454c32d97e19aa9f6de67b7d41254cdaa9de6611596578303f8831d6f3a"
 
 
 def made(**changes: Any) -> Recipe:
@@ -20,8 +21,6 @@ def made(**changes: Any) -> Recipe:
 
 
 def parsed(**changes: Any) -> Shot:
-    import json
-
     entry = {"shot_number": 1, "duration": 4, "prompt": "a boat", **changes}
     [shot] = shots.parse(json.dumps([entry]).encode(), where="p", providers=("runway", "pika"))
     return shot

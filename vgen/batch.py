@@ -51,9 +51,11 @@ class Batch:
     reused: int = 0
     resumed: int = 0
     fits_now: set[int] | None = None
-    active: set[int] = field(default_factory=set)
     _alone: dict[str, trio.Lock] = field(default_factory=dict)
-    _money_moved: trio.Event = field(default_factory=trio.Event)
+    _hoping: set[int] = field(default_factory=set)
+    _waiting: set[int] = field(default_factory=set)
+    _settlements: int = 0
+    _changed: trio.Event = field(default_factory=trio.Event)
     started: bool = False
 
     def start(self) -> None:
@@ -94,7 +96,7 @@ class Batch:
         """No further purchase in this run; what runs is collected."""
         if self.stop_reason is None:
             self.stop_reason = reason
-            self.money_moved()
+            self._look_again()
 
     @contextlib.asynccontextmanager
     async def alone(self, wish: Wish) -> AsyncIterator[None]:
@@ -106,29 +108,58 @@ class Batch:
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def money_moved(self) -> None:
-        """Somebody's money was settled or released: those who wait for some look again."""
-        self._money_moved.set()
-        self._money_moved = trio.Event()
-
     @contextlib.contextmanager
-    def buying(self, purchase_id: int) -> Iterator[None]:
-        """A reservation whose money may come back in this run."""
-        self.active.add(purchase_id)
+    def hoping(self, number: int) -> Iterator[None]:
+        """As long as a shot is being made, it may give money back that others wait for."""
+        self._hoping.add(number)
         try:
             yield
         finally:
-            self.active.discard(purchase_id)
-            self.money_moved()
+            self._hoping.discard(number)
+            self._look_again()
 
-    async def wait_for_money(self, needed: int) -> None:
-        """Wait until money may have come back. Raises ClipFailed if none can any more."""
-        if not self.active:
-            left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
-            raise ClipFailed(
-                f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
-            )
-        await self._money_moved.wait()
+    @contextlib.contextmanager
+    def buying(self) -> Iterator[None]:
+        """Round a reservation: when it ends, its money is settled or released."""
+        try:
+            yield
+        finally:
+            self._settlements += 1
+            self._look_again()
+
+    async def wait_for_money(self, number: int, needed: int) -> None:
+        """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
+        seen = self._settlements
+        self._waiting.add(number)
+        self._look_again()
+        try:
+            while self._settlements == seen:
+                if self.stop_reason:
+                    raise ClipFailed(f"not bought: {self.stop_reason}")
+                if not self._hoping - self._waiting:
+                    left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
+                    raise ClipFailed(
+                        f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
+                    )
+                await self._changed.wait()
+        finally:
+            self._waiting.discard(number)
+
+    def _look_again(self) -> None:
+        """Wake those who wait for money."""
+        self._changed.set()
+        self._changed = trio.Event()
+
+    @contextlib.asynccontextmanager
+    async def turn(self, lane: Lane, number: int) -> AsyncIterator[None]:
+        """Hold a slot of the lane and one over all. Who waits for its own lane stands in nobody else's way."""
+        async with lane.slots.one(number):
+            while True:
+                await lane.ready()
+                async with self.slots.one(number):
+                    if lane.take():
+                        yield
+                        return
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
 

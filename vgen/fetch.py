@@ -68,7 +68,7 @@ async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
         else:
             got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
         judgement = await _judge(batch, row, part)
-        # The same bytes twice: it came whole. Of damaged bytes that is believed only with a length and a video container.
+        # The same bytes twice: it came whole. Of damaged bytes that is believed only with a length and a container.
         believable = judgement.verdict is Verdict.BAD or (got.told and judgement.container)
         again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
         if judgement.verdict is Verdict.NOT_JUDGED:

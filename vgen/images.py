@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import re
 import stat
 from pathlib import Path
@@ -39,6 +40,9 @@ def data_uri(root: Path, image: str | None) -> str | None:
 
 def _content(root: Path, image: str) -> bytes:
     path = root / image
+    if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
+        # A shot list may be a language model's work: what leaves this machine lies in the project, or is linked there.
+        raise InputError([f"image: {image!r} lies outside the project; copy it there, or link to it"])
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):

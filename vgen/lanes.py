@@ -79,17 +79,24 @@ class Lane:
         self.closed = self.closed or reason
         return was_open
 
-    async def turn(self) -> None:
-        """Wait until the pause is over and the minute has room, and take one request of it."""
+    async def ready(self) -> None:
+        """Wait until the pause is over and the minute has room."""
+        while (until := self._next()) > trio.current_time():
+            await trio.sleep_until(until)  # noqa: ASYNC110 - others may move the moment meanwhile
+
+    def take(self) -> bool:
+        """Take one request of the minute; False if the lane is not ready any more."""
+        now = trio.current_time()
+        if self._next() > now:
+            return False
+        self._sent.append(now)
+        return True
+
+    def _next(self) -> float:
+        """The earliest moment for another request."""
         rate = self.requests_per_minute
         window_s = MINUTE_S if rate is None else MINUTE_S / min(1.0, rate)  # half a request a minute: one in two
-        while True:
-            now = trio.current_time()
-            while self._sent and self._sent[0] + window_s <= now:  # the same sum as `until`: no rounding between them
-                self._sent.popleft()
-            full = rate is not None and len(self._sent) >= max(1, int(rate))
-            until = max(self._not_before, self._sent[0] + window_s if full else 0.0)
-            if until <= now:
-                self._sent.append(now)
-                return
-            await trio.sleep_until(until)
+        while self._sent and self._sent[0] + window_s <= trio.current_time():  # the same sum as below: no rounding
+            self._sent.popleft()
+        full = rate is not None and len(self._sent) >= max(1, int(rate))
+        return max(self._not_before, self._sent[0] + window_s if full else 0.0)

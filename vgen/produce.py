@@ -81,9 +81,10 @@ async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> 
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
     batch.start()
     try:
-        async with batch.alone(wish):
-            clip = _Clip(batch, wish, _fresh_after(batch, wish) if again else None)
-            await _until_done(clip, file, forced=again)
+        with batch.hoping(wish.number):
+            async with batch.alone(wish):
+                clip = _Clip(batch, wish, _fresh_after(batch, wish) if again else None)
+                await _until_done(clip, file, forced=again)
     except ClipFailed as exc:
         batch.messages[wish.number] = str(exc)
         batch.say(wish.number, str(exc), event="failed")
@@ -224,25 +225,24 @@ async def _buy(clip: _Clip, now: Stance) -> None:
     assert offer.order is not None, "BUG: a purchase without an order"
     await _pause(clip, offer.provider)
     if batch.fits_now is not None and clip.number not in batch.fits_now:
-        await batch.wait_for_money(offer.order.price)
+        await batch.wait_for_money(clip.number, offer.order.price)
         batch.fits_now.add(clip.number)
     lane = batch.lane(offer.provider)
     row: Purchase | None = None
     try:
-        async with batch.slots.one(clip.number), lane.slots.one(clip.number):
-            await lane.turn()
+        async with batch.turn(lane, clip.number):
             if lane.closed:
                 return
             if batch.stop_reason:
                 raise ClipFailed(f"not bought: {batch.stop_reason}")
             provider = batch.settings.providers[offer.provider]
             purchase_id = _reserve(clip, now, offer.order, provider)
-            with batch.buying(purchase_id):
+            with batch.buying():
                 if await _submit(clip, purchase_id, offer, provider, now.attempt):
                     await _wait_for(batch, purchase_id, clip.number)
                 row = batch.ledger.get(purchase_id)
     except OverBudget as exc:
-        await batch.wait_for_money(exc.needed)
+        await batch.wait_for_money(clip.number, exc.needed)
         return
     if row.state is State.RENDERED:
         await fetch.bring_home(batch, row, clip.number)
@@ -400,7 +400,7 @@ async def _collect(batch: Batch, row: Purchase, number: int) -> None:
     if row.state is State.RENDERING:
         lane = batch.lane(row.provider)
         async with batch.slots.one(number, at_once=True), lane.slots.one(number, at_once=True):
-            with batch.buying(row.id):
+            with batch.buying():
                 await _wait_for(batch, row.id, number)
         row = batch.ledger.get(row.id)
     if row.state in (State.RENDERED, State.FETCHED):

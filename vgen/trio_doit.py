@@ -166,7 +166,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
             self._forgive(node)
             if self.select_task(node, dispatcher.tasks):
                 running += 1
-                self._executed += 1
+                self._executed += bool(node.task.actions)
                 self.reporter.execute_task(node.task)
                 if node.task.teardown:
                     self.teardown_list.append(node.task)

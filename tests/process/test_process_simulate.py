@@ -1,5 +1,6 @@
 """The project as shipped, without keys: real MP4s, told as simulated; and a second run that touches nothing."""
 
+import os
 import stat
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from workshop import Project, everything
+from workshop import ROOT, Project, clean_environment, everything
 
 from vgen import media
 
@@ -97,13 +98,13 @@ def test_nothing_to_do_starts_no_process_and_asks_nobody(project: Project, tmp_p
     watch, seen = tmp_path / "watch", tmp_path / "seen.txt"
     watch.mkdir()
     (watch / "sitecustomize.py").write_text(f"SEEN = {str(seen)!r}\n{HOOK}", "utf-8")
-    started = project.start(command=[sys.executable, "-m", module], PYTHONPATH=str(watch))
+    started = project.start(command=[sys.executable, "-m", module], PYTHONPATH=f"{watch}{os.pathsep}{ROOT}")
     assert started.ends() == 0, started.said()
     assert "nothing to do" in started.said()
     assert not seen.exists(), seen.read_text()
     (project.outputs / "clips" / "clip_001.mp4").unlink()
     project.write_shots([{"shot_number": 1, "duration": 2, "runway_prompt": "two"}])
-    started = project.start(command=[sys.executable, "-m", module], PYTHONPATH=str(watch))
+    started = project.start(command=[sys.executable, "-m", module], PYTHONPATH=f"{watch}{os.pathsep}{ROOT}")
     assert started.ends() == 0, started.said()
     assert "subprocess.Popen" in seen.read_text(), "the hook sees nothing at all"
 
@@ -150,6 +151,7 @@ def test_the_simulator_says_no_in_one_line(tmp_path: Path) -> None:
         timeout=20,
         check=False,
         cwd=tmp_path,
+        env=clean_environment(),
     )
     assert ran.returncode == 3
     assert "create_429" in ran.stderr

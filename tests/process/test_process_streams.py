@@ -203,14 +203,14 @@ def test_a_disk_that_fills_up_in_the_middle(
         except OSError:
             pass
     code = started.ends(within_s=30)
-    assert code in (1, 2), started.said()
-    assert "Traceback" not in started.said(), started.said()
     project.assert_money_is_true(server)
     assert max(server.accepted().values()) == 1
     filler.unlink()
-    code, said = project.doit("max_concurrent=2")
+    assert project.doit("max_concurrent=2")[0] in (0, 1)
     project.assert_money_is_true(server)
     assert max(server.accepted().values()) == 1
     uncertain = project.states()["uncertain"]
-    assert sum(clip["success"] for clip in project.clips()) == 4 - uncertain, said
+    assert sum(clip["success"] for clip in project.clips()) == 4 - uncertain
     project.assert_clips_are_takes()
+    assert code == 1, started.said()
+    assert "Traceback" not in started.said(), started.said()

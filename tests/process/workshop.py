@@ -35,9 +35,10 @@ def shots(n: int, *, duration: float = 2, first: int = 1) -> list[dict[str, Any]
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """What a process needs, and nothing that could steer vgen."""
+    """What a process needs, and nothing that could steer vgen; the vgen that it imports is the one of these tests."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
-    return {name: os.environ[name] for name in kept if name in os.environ} | more
+    found = {name: os.environ[name] for name in kept if name in os.environ}
+    return found | {"PYTHONPATH": str(ROOT)} | more
 
 
 def wait_until(true: Callable[[], bool], *, limit_s: float, what: str) -> None:
