@@ -1,6 +1,7 @@
 """A studio for tests: a project directory, a simulated cloud, virtual time; `doit` runs for real, in this process."""
 
 import contextlib
+import gc
 import json
 import math
 import os
@@ -21,12 +22,11 @@ from fakes import FAKE_MAGIC, fake_judge
 
 import vgen.files
 import vgen.reporter
-import vgen.wire
-from vgen import durable
+from vgen import durable, media
 from vgen.batch import Batch
-from vgen.media import Verdict, Wanted
+from vgen.errors import MediaError
 from vgen.plan import Wish
-from vgen.project import Outside, Project
+from vgen.project import Outside
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
@@ -150,7 +150,7 @@ class Studio:
     def doit(self, *args: str) -> int:
         """`doit ARGS` in this project."""
         self._runs += 1
-        with _quick():
+        with _quick(random.Random(f"order {self.seed}/{self._runs}")):
             return int(DoitMain(_Loader(self)).run(list(args)))
 
     def crash(self, k: float, *args: str) -> CrashAt:
@@ -158,6 +158,7 @@ class Studio:
         hook = CrashAt(k)
         with durable.hooked(hook), contextlib.suppress(Crash):
             self.doit(*args)
+        gc.collect()  # the system closes a dead process's files
         return hook
 
     @contextlib.asynccontextmanager
@@ -311,25 +312,32 @@ class Studio:
 
 
 @contextlib.contextmanager
-def _quick() -> Iterator[None]:
-    """Without what only a real machine needs: certificates, ffprobe for changed clips, the disk's own pace."""
+def _quick(rng: random.Random) -> Iterator[None]:
+    """Without what only a real machine needs: certificates, ffprobe, the disk's own pace, chance."""
 
-    def plays(_: Project, clip: Path) -> bool:
-        return clip.read_bytes().startswith(FAKE_MAGIC) and trio.run(_decodes, clip)
-
-    before = (vgen.wire.ssl.create_default_context, Project._plays, os.fsync)
-    vgen.wire.ssl.create_default_context = lambda: TLS
-    Project._plays = plays
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # trio's own hook for Hypothesis
+    trio._core._run._r = rng
+    before = (ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode)
+    ssl.create_default_context = lambda: TLS
     os.fsync = lambda _: None
+    media.find_tools = lambda *_: None
+    media.probe, media.decode = _fake_probe, _fake_decode
     try:
         yield
     finally:
-        vgen.wire.ssl.create_default_context, Project._plays, os.fsync = before
+        ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode = before
 
 
-async def _decodes(clip: Path) -> bool:
-    judgement = await fake_judge(clip, Wanted(duration_s=0.1, aspect_ratio="9:16"))
-    return judgement.verdict is not Verdict.DAMAGED
+async def _fake_probe(tools: object, path: Path) -> media.Facts:
+    """Where a run asks about a file that is no download: what ffprobe would say of a fake clip."""
+    judgement = await fake_judge(path, media.Wanted(duration_s=0.1, aspect_ratio="9:16"))
+    if judgement.facts is None:
+        raise MediaError(judgement.reason or "no video")
+    return judgement.facts
+
+
+async def _fake_decode(tools: object, path: Path, duration_s: float) -> None:
+    await _fake_probe(tools, path)
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

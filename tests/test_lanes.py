@@ -137,13 +137,14 @@ def test_who_gives_up_while_waiting_takes_nothing_along(after: float) -> None:
     assert (0, [1, 3]) == virtually(main)
 
 
-def test_who_is_cancelled_in_the_moment_of_being_served_hands_the_slot_on() -> None:
-    async def main() -> tuple[int, list[int]]:
+@pytest.mark.parametrize("cancel_first", [True, False])
+def test_who_is_cancelled_in_the_moment_of_being_served_hands_the_slot_on(cancel_first: bool) -> None:
+    async def main() -> tuple[int, bool, float]:
         slots, seen = Slots(1), list[int]()
 
         async def waits(scope: trio.CancelScope) -> None:
             with scope:
-                await hold(slots, 2, seen)
+                await hold(slots, 2, seen, seconds=50)
 
         async with trio.open_nursery() as nursery:
             scope = trio.CancelScope()
@@ -151,10 +152,12 @@ def test_who_is_cancelled_in_the_moment_of_being_served_hands_the_slot_on() -> N
                 nursery.start_soon(waits, scope)
                 nursery.start_soon(hold, slots, 3, seen)
                 await trio.testing.wait_all_tasks_blocked()
-            scope.cancel()  # the slot was handed to 2 just now; it never saw it
-        return slots.held, seen
+                if cancel_first:
+                    scope.cancel()  # 2 is still in line when the slot comes free, and never sees it
+            scope.cancel()
+        return slots.held, 3 in seen, trio.current_time()
 
-    assert (0, [3]) == virtually(main)
+    assert (0, True, 1) == virtually(main)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 4)), max_size=10), st.integers(1, 3))
@@ -259,7 +262,7 @@ def test_a_pause_that_comes_while_waiting_counts_too() -> None:
         one = lane()
         one.pause(5)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(one.turn)
+            nursery.start_soon(turn, one)
             await trio.sleep(4)
             one.pause(10)
         return trio.current_time()

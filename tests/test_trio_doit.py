@@ -42,6 +42,11 @@ class Session:
         if self.refuse_before_run:
             raise Refusal(self.refuse_before_run)
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        self.told.append("alone")
+        yield
+
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         self.told.append("opened")

@@ -81,8 +81,8 @@ class Lane:
 
     async def ready(self) -> None:
         """Wait until the pause is over and the minute has room."""
-        while (until := self._next()) > trio.current_time():
-            await trio.sleep_until(until)  # noqa: ASYNC110 - others may move the moment meanwhile
+        while (until := self._next()) > trio.current_time():  # noqa: ASYNC110 - it may be put off meanwhile
+            await trio.sleep_until(until)
 
     def take(self) -> bool:
         """Take one request of the minute; False if the lane is not ready any more."""

@@ -60,7 +60,7 @@ class Ledger:
         """Write down the run and the cap that it works under."""
         with self._tx("run.start"):
             self._db.execute(
-                "INSERT INTO runs (id, started_at, simulated, cap) VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO runs (id, started_at, simulated, cap) VALUES (?, ?, ?, ?)",
                 (run_id, self._now(), simulated, cap),
             )
 

@@ -22,7 +22,12 @@ def micros(usd: Decimal | int | float | str) -> int:
         raise ValueError(f"not an amount of money: {usd!r}") from exc
     if not amount.is_finite():
         raise ValueError(f"not an amount of money: {usd!r}")
-    return int(_UP.multiply(amount, Decimal(MICRO)).to_integral_value(rounding=ROUND_CEILING))
+    return up(_UP.multiply(amount, Decimal(MICRO)))
+
+
+def up(amount: Decimal) -> int:
+    """The next whole micro-dollar."""
+    return int(amount.to_integral_value(rounding=ROUND_CEILING))
 
 
 def usd(amount: int) -> float | int:

@@ -14,7 +14,7 @@ from typing import Any
 from vgen import batch as batches
 from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
 from vgen.batch import Batch, Tell
-from vgen.errors import ClipFailed, InputError, MediaError, NotJudged
+from vgen.errors import ClipFailed, InputError, LedgerError, MediaError, NotJudged
 from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
@@ -244,7 +244,8 @@ class Project:
                     yield batch
             finally:
                 if batch.started:
-                    ledger.finish_run(self.run_id)
+                    with contextlib.suppress(LedgerError):  # a full disk: only the run's end is not written down
+                        ledger.finish_run(self.run_id)
                 with contextlib.suppress(ValueError):
                     _batch.reset(token)
 

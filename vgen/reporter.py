@@ -65,11 +65,11 @@ def out(text: str) -> None:
 
 @contextlib.contextmanager
 def unbroken() -> Iterator[None]:
-    """Nobody reads any more (`doit | head`): go on in silence, the report still gets written."""
+    """Nobody reads (`doit | head`, `doit >&-`, a full device): go on in silence; what is shown decides nothing."""
     try:
         yield
-    except (BrokenPipeError, ValueError):
-        with contextlib.suppress(OSError, ValueError):
+    except (OSError, ValueError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             silence = os.open(os.devnull, os.O_WRONLY)
             os.dup2(silence, sys.stdout.fileno())
             os.close(silence)

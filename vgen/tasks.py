@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vgen import plan, reporter, settings
-from vgen.errors import ClipFailed, InputError, Refusal, VgenError
+from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
 from vgen.plan import Act, File, Step
 from vgen.project import Outside, Project, current_batch
@@ -30,6 +30,7 @@ class Tasks:
         self._full = False
         self._builds = True
         self._forced = False
+        self._entered = False
 
     def config(self) -> dict[str, Any]:
         """DOIT_CONFIG."""
@@ -113,6 +114,7 @@ class Tasks:
     @contextlib.contextmanager
     def before_load(self, names: Sequence[str]) -> Iterator[None]:
         """Bad input ends here, with all problems; a build holds the run lock from here on."""
+        self._entered = True
         self._refuse_strays(names)
         if names and set(names) <= {"doctor"}:
             yield
@@ -146,6 +148,15 @@ class Tasks:
             reporter.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
         if not self._fits() and not self._free_work():
             raise Refusal(plan.refusal(self.project.plan(), self._selected))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Round one action of a run that did not come through vgen's `run` (doit's stock runner): lock for it alone."""
+        if self._entered:
+            yield
+            return
+        with self.project.locked(wait=self.project.ready.run.wait):
+            yield
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
@@ -231,7 +242,13 @@ class Tasks:
         return not plan_.orphans and all(file is File.EDITED for file in plan_.departed.values())
 
     async def _report(self) -> None:
-        entries, gates = self.project.write_report()
+        try:
+            entries, gates = self.project.write_report()
+        except (OSError, LedgerError) as exc:
+            what = exc.strerror if isinstance(exc, OSError) else exc
+            reporter.line(None, f"the report can't be written: {what}; make room and run again")
+            reporter.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
+            raise ClipFailed("no report") from exc
         for text in reporter.gate_lines(gates, entries, self.project.plan()):
             reporter.line(None, text)
         if failed := [gate.name for gate in gates if not gate.passed]:

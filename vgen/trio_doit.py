@@ -17,12 +17,13 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from doit import cmd_run, doit_cmd
 from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand, TaskError, TaskFailed
-from doit.runner import ERROR, FAILURE, Runner
+from doit.runner import Runner
 
 from vgen.errors import ClipFailed, VgenError
 
@@ -46,6 +47,10 @@ class Session(Protocol):
 
     def opened(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Round all tasks of a trio run."""
+        ...
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Round one action under any other runner; nothing else may have been entered before."""
         ...
 
     def after_run(self, signum: int | None) -> None:
@@ -75,8 +80,10 @@ class EitherWay:
             async with self._session.opened():
                 return await self.run_async(*args, **kwargs)
 
+        session = self._session
         try:
-            return trio.run(alone, clock=self._session.clock if self._session else None)
+            with session.alone() if session else contextlib.nullcontext():
+                return trio.run(alone, clock=session.clock if session else None)
         except VgenError as exc:
             return TaskFailed(str(exc))
 
@@ -382,17 +389,16 @@ def _swapped(module: Any, name: str, value: Any) -> Iterator[None]:
 
 def _set_aside_if_damaged(dep_file: str, backend: str) -> None:
     """doit's database is only a memory of what ran; a damaged one must not stop a build."""
-    if backend != "json" or not os.path.exists(dep_file):  # noqa: PTH110 - doit's own path, as a text
-        return
     import json
 
+    path = Path(dep_file)
+    if backend != "json" or not path.exists():
+        return
     try:
-        with open(dep_file, encoding="utf-8") as file:  # noqa: PTH123
-            json.load(file)
-    except (OSError, ValueError):
-        aside = f"{dep_file}.damaged"
-        os.replace(dep_file, aside)  # noqa: PTH105
-        sys.stderr.write(f"{dep_file} was damaged and is now {aside}; nothing is lost by it\n")
-
-
-__all__ = ["ERROR", "FAILURE", "EitherWay", "Run", "Session", "TrioRunner", "command_line_variables"]
+        if all(isinstance(entry, dict) for entry in json.loads(path.read_bytes()).values()):
+            return
+    except (OSError, ValueError, AttributeError):
+        pass
+    with contextlib.suppress(OSError):
+        aside = path.replace(f"{dep_file}.damaged")
+        sys.stderr.write(f"{path.name} was damaged and is now {aside.name}; nothing is lost by it\n")

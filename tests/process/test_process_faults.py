@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import pytest
 from workshop import Project, Server, shots
 
 FAULTS = (
@@ -38,12 +39,11 @@ def test_a_bad_day(project: Project, serve: Callable[..., Server]) -> None:
     project.assert_clips_are_takes()
 
 
+@pytest.mark.slow
 def test_clips_that_came_whole_but_are_bad(project: Project, serve: Callable[..., Server]) -> None:
     """480 pixels, half a second, wrong way up: paid for, kept as rejected, and bought once more each."""
     options = ["clip_480p=first:1~shot-1", "clip_short=first:1~shot-2", "clip_landscape=first:1~shot-3"]
-    server = serve(
-        "--queue-s", "0", "--render-s", "0.1", *[w for text in options for w in ("--fault", text)]
-    )
+    server = serve("--queue-s", "0", "--render-s", "0.1", *[w for text in options for w in ("--fault", text)])
     project.buys_at(server)
     project.write_shots(shots(3))
     code, said = project.doit("backoff_base_s=0.05")
@@ -56,6 +56,7 @@ def test_clips_that_came_whole_but_are_bad(project: Project, serve: Callable[...
     project.assert_report_is_true()
 
 
+@pytest.mark.slow
 def test_the_providers_own_file_is_damaged(project: Project, serve: Callable[..., Server]) -> None:
     """The same bad bytes twice: it came whole, it is bad, and it goes on as a rejected take."""
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "clip_damaged=first:1")
@@ -84,6 +85,7 @@ def test_the_server_is_gone(project: Project, serve: Callable[..., Server]) -> N
         assert "connection" in clip["error"]
 
 
+@pytest.mark.slow
 def test_the_server_dies_and_comes_back(
     project: Project, serve: Callable[..., Server], tmp_path_factory: object
 ) -> None:

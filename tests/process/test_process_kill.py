@@ -82,6 +82,7 @@ def test_twenty_kills(project: Project, serve: Callable[..., Server]) -> None:
     campaign(project, server, kills=20, seed=20)
 
 
+@pytest.mark.slow
 def test_kills_in_simulate_mode_buy_nothing_twice(project: Project) -> None:
     """The provider lives in the run's own process; its journal is the truth."""
     journal = project.outputs / ".vgen" / "simulator.jsonl"

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import pytest
 from workshop import Project, Server, everything, shots
 
 
+@pytest.mark.slow
 def test_the_lock_ends_with_its_holder(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.5")
     project.buys_at(server)
@@ -18,6 +20,7 @@ def test_the_lock_ends_with_its_holder(project: Project, serve: Callable[..., Se
     assert server.charges()["creates"] == 1
 
 
+@pytest.mark.slow
 def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "3")
     project.buys_at(server)
@@ -42,6 +45,7 @@ def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -
     assert "nothing to do" in said
 
 
+@pytest.mark.slow
 def test_a_locked_out_run_changes_nothing(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "2")
     project.buys_at(server)

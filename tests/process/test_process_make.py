@@ -40,19 +40,15 @@ needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="there is n
 
 
 @needs_make
-@pytest.mark.parametrize("first", ["by_file", "by_cd"])
-def test_make_calls_doit_and_ffmpeg_joins_the_clips(
-    project: Project, serve: Callable[..., Server], first: str
-) -> None:
+@pytest.mark.parametrize("first", ["by_file", pytest.param("by_cd", marks=pytest.mark.slow)])
+def test_make_calls_doit_and_ffmpeg_joins_the_clips(project: Project, serve: Callable[..., Server], first: str) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.1")
     project.buys_at(server)
     project.write_shots(shots(2))
     tools = media.find_tools(None, None)
     desk = project.root.parent
     (desk / "list.py").write_text(LIST, "utf-8")
-    (desk / "Makefile").write_text(
-        MAKEFILE.format(python=sys.executable, ffmpeg=tools.ffmpeg, first=first), "utf-8"
-    )
+    (desk / "Makefile").write_text(MAKEFILE.format(python=sys.executable, ffmpeg=tools.ffmpeg, first=first), "utf-8")
     for _ in range(2):
         made = project.start(command=["make"], cwd=desk)
         assert made.ends() == 0, made.said()
@@ -67,6 +63,7 @@ def test_make_calls_doit_and_ffmpeg_joins_the_clips(
 
 
 @needs_make
+@pytest.mark.slow
 def test_make_stops_when_a_gate_fails(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_moderation=~shot-1")
     project.buys_at(server)
@@ -81,6 +78,7 @@ def test_make_stops_when_a_gate_fails(project: Project, serve: Callable[..., Ser
     assert not (desk / "all").exists()
 
 
+@pytest.mark.slow
 def test_outputs_elsewhere(project: Project, serve: Callable[..., Server], tmp_path: Path) -> None:
     """An absolute outputs directory outside of the project; the report names files that are there."""
     server = serve("--queue-s", "0", "--render-s", "0.1")
@@ -96,6 +94,7 @@ def test_outputs_elsewhere(project: Project, serve: Callable[..., Server], tmp_p
     assert (code, "nothing to do" in said) == (0, True), said
 
 
+@pytest.mark.slow
 def test_no_tool_of_the_system_is_needed(project: Project, tmp_path: Path) -> None:
     """An empty PATH: ffmpeg and ffprobe come with the package."""
     if "wheel" not in media.find_tools(None, None).source:

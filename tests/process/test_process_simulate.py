@@ -90,6 +90,7 @@ sys.addaudithook(hook)
 """`ldconfig -p` is how trio 0.35 looks for the name of a thread, at import."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["doit", "vgen"])
 def test_nothing_to_do_starts_no_process_and_asks_nobody(project: Project, tmp_path: Path, module: str) -> None:
     """As python's own audit hooks see it, whatever the program is called."""
@@ -109,6 +110,7 @@ def test_nothing_to_do_starts_no_process_and_asks_nobody(project: Project, tmp_p
     assert "subprocess.Popen" in seen.read_text(), "the hook sees nothing at all"
 
 
+@pytest.mark.slow
 def test_one_clip_by_name_and_by_target(project: Project) -> None:
     code, said = project.doit("clip:2")
     assert code == 0, said
@@ -120,6 +122,7 @@ def test_one_clip_by_name_and_by_target(project: Project) -> None:
     assert len(project.rows()) == 1, "the take is put back, nothing is ordered again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["doit", "vgen"])
 def test_a_lost_doit_database_costs_nothing(project: Project, module: str) -> None:
     project.write_shots([{"shot_number": 1, "duration": 2, "runway_prompt": "one"}])
@@ -135,6 +138,7 @@ def test_a_lost_doit_database_costs_nothing(project: Project, module: str) -> No
     assert len(project.rows()) == 1
 
 
+@pytest.mark.slow
 def test_live_takes_no_simulated_clip(project: Project) -> None:
     """Simulated clips never satisfy mode=live: a plan with keys wants to buy all three."""
     assert project.doit()[0] == 0

@@ -47,6 +47,7 @@ def test_two_clips_one_at_a_time(project: Project, server: Server) -> None:
     project.assert_clips_are_takes()
 
 
+@pytest.mark.slow
 def test_everything_and_the_report(project: Project, server: Server) -> None:
     code, said = stock(project)
     assert code == 0, said
@@ -57,23 +58,25 @@ def test_everything_and_the_report(project: Project, server: Server) -> None:
     assert server.charges()["creates"] == 2
 
 
+@pytest.mark.slow
 def test_stock_doit_keeps_the_budget(project: Project, server: Server) -> None:
     project.write_shots(shots(4))
-    code, said = stock(project, "budget_usd=0.50")
+    code, _ = stock(project, "budget_usd=0.50")
     assert code != 0
     assert server.charged_usd() <= 0.5
     project.assert_money_is_true(server)
 
 
+@pytest.mark.slow
 def test_what_stock_doit_made_is_up_to_date_for_vgens_own(project: Project, server: Server) -> None:
     assert stock(project)[0] == 0
-    code, said = project.doit()
+    code, _ = project.doit()
     assert code == 0
     assert server.charges()["creates"] == 2
     assert project.doit()[1].count("nothing to do") == 1
 
 
-@pytest.mark.parametrize("kind", ["thread", "process"])
+@pytest.mark.parametrize("kind", ["thread", pytest.param("process", marks=pytest.mark.slow)])
 def test_doits_own_parallel_runners(project: Project, server: Server, kind: str) -> None:
     code, said = project.doit("-P", kind, "-n", "2")
     assert code == 0, said
@@ -85,6 +88,7 @@ def test_doits_own_parallel_runners(project: Project, server: Server, kind: str)
     assert server.charges()["creates"] == 2
 
 
+@pytest.mark.slow
 def test_force_of_a_named_clip_under_stock_doit_buys_one_take(project: Project, server: Server) -> None:
     assert stock(project)[0] == 0
     code, said = stock(project, "-a")

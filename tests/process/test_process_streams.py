@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from workshop import Project, Server, shots
@@ -18,9 +19,11 @@ from workshop import Project, Server, shots
 DOIT = shlex.join([sys.executable, "-m", "doit"])
 
 
-def test_a_closed_pipe_ends_neither_the_run_nor_its_report(
-    project: Project, serve: Callable[..., Server]
-) -> None:
+def slow(value: str) -> Any:
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
+def test_a_closed_pipe_ends_neither_the_run_nor_its_report(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.3")
     project.buys_at(server)
     project.write_shots(shots(2))
@@ -34,6 +37,7 @@ def test_a_closed_pipe_ends_neither_the_run_nor_its_report(
     project.assert_report_is_true()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", ["list --all --status", "plan", "help run", ""])
 def test_looking_at_the_first_line_only(project: Project, words: str) -> None:
     """`doit … | head -1`, a reader who leaves: no traceback of ours."""
@@ -45,18 +49,21 @@ def test_looking_at_the_first_line_only(project: Project, words: str) -> None:
         assert "Traceback" not in bash.said(), bash.said()
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "</dev/full >/dev/full 2>/dev/full"])
+@pytest.mark.parametrize("closed", [">&-", ">/dev/full 2>/dev/full", slow("2>&-"), slow(">&- 2>&-"), slow("<&-")])
 def test_no_stream_at_all(project: Project, serve: Callable[..., Server], closed: str) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.1")
     project.buys_at(server)
     project.write_shots(shots(1))
-    bash = project.start("-c", f"{DOIT} {closed}; echo code $? >&3", command=["bash", "-c", 'exec 3>&1; eval "$2"', "-"])
+    bash = project.start(
+        "-c", f"{DOIT} {closed}; echo code $? >&3", command=["bash", "-c", 'exec 3>&1; eval "$2"', "-"]
+    )
     assert bash.ends() == 0
     assert "code 0" in bash.said(), bash.said()
     assert server.charged_usd() == 0.24 == project.booked()["spent"]
     assert project.clips()[0]["success"] is True
 
 
+@pytest.mark.slow
 def test_a_terminal_is_fine_too(project: Project) -> None:
     """On a tty of its own; Ctrl-C comes as the terminal sends it, to the whole process group."""
     project.write_shots(shots(1))
@@ -77,6 +84,7 @@ def test_a_terminal_is_fine_too(project: Project) -> None:
     assert project.clips()[0]["success"] is True
 
 
+@pytest.mark.slow
 def test_a_terminal_that_goes_away(project: Project, serve: Callable[..., Server]) -> None:
     """SIGHUP kills a run as it kills every program; what it bought is collected by the next one."""
     server = serve("--queue-s", "0", "--render-s", "0.5")
@@ -134,7 +142,7 @@ def test_outputs_that_are_read_only(project: Project, serve: Callable[..., Serve
     assert server.charges()["creates"] == 0
 
 
-@pytest.mark.parametrize("name", ["clips", "takes", "ledger.db"])
+@pytest.mark.parametrize("name", ["takes", slow("clips"), slow("ledger.db")])
 def test_a_link_that_leads_out_of_the_outputs(
     project: Project, serve: Callable[..., Server], tmp_path: Path, name: str
 ) -> None:
@@ -185,9 +193,8 @@ def test_a_full_disk_is_told_before_anything_is_bought(
     assert server.charges()["creates"] == 0
 
 
-def test_a_disk_that_fills_up_in_the_middle(
-    project: Project, serve: Callable[..., Server], small_disk: Path
-) -> None:
+@pytest.mark.slow
+def test_a_disk_that_fills_up_in_the_middle(project: Project, serve: Callable[..., Server], small_disk: Path) -> None:
     """What was bought stays at the provider and is collected when there is room again."""
     server = serve("--queue-s", "0", "--render-s", "0.8")
     project.buys_at(server)

@@ -60,7 +60,6 @@ def test_partial_with_no_money_at_all_buys_nothing(studio: Studio) -> None:
     assert all("budget" in error for error in studio.errors())
 
 
-@pytest.mark.xfail(strict=True, reason="S6: who waits for money gives up before the others began")
 def test_money_that_a_refusal_releases_goes_to_a_waiting_shot(studio: Studio) -> None:
     studio.faults("runway.create_moderation=~shot-1", "fal.create_moderation=~shot-1")
     studio.doit("budget_usd=1.20", "partial=yes")
@@ -68,7 +67,6 @@ def test_money_that_a_refusal_releases_goes_to_a_waiting_shot(studio: Studio) ->
     assert studio.booked() == (1.2, 0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="S6: who waits for money gives up before the others began")
 def test_money_that_a_failed_job_releases_goes_to_a_waiting_shot(studio: Studio) -> None:
     studio.faults("job_failed=~shot-1")
     studio.doit("budget_usd=1.20", "partial=yes", "fallback_api=none", "max_retries=1")

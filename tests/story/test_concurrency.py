@@ -81,7 +81,6 @@ def test_a_slow_primary_does_not_hold_up_the_fallback_of_another_clip(studio: St
     assert rows[2, "pika"]["rendered_at"] - rows[2, "runway"]["submitted_at"] < 120
 
 
-@pytest.mark.xfail(strict=True, reason="S5: who waits for a lane holds a global slot")
 def test_a_paused_lane_does_not_hold_up_the_other_provider(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +92,6 @@ def test_a_paused_lane_does_not_hold_up_the_other_provider(
     assert rows[1, "pika"]["submitted_at"] - rows[1, "runway"]["rendered_at"] < 5
 
 
-@pytest.mark.xfail(strict=True, reason="S5: who waits for a lane holds a global slot")
 def test_clips_of_one_provider_do_not_wait_for_a_lane_that_is_full(studio: Studio) -> None:
     """A clip whose turn is at a full lane must not keep the others from an open one."""
     studio.write_shots(shots(4))

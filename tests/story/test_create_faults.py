@@ -234,7 +234,6 @@ def test_rebuy_in_the_first_run_buys_again_at_once(one: Studio) -> None:
     assert one.booked() == (RUNWAY_USD, 0, RUNWAY_USD)
 
 
-@pytest.mark.xfail(strict=True, reason="S1: uncertain purchases do not count as submissions")
 def test_rebuy_is_bounded_by_max_retries(one: Studio) -> None:
     """Each lost answer may have cost money; the user's word is not one for ever."""
     one.faults("create_lost=1.0")

@@ -39,13 +39,13 @@ def assert_bought(studio: Studio, more: int) -> None:
 # ── nothing to do ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     before, asked = built.disk(), built.requests()
-    capsys.readouterr()
+    capfd.readouterr()
     assert built.doit() == 0
     assert built.disk() == before
     assert built.requests() == asked
-    assert "nothing to do" in capsys.readouterr().out
+    assert "nothing to do" in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("args", [("report",), ("clip",), ("clip:2",), ("collect",), ("outputs/clips/clip_002.mp4",)])

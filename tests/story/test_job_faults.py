@@ -86,7 +86,8 @@ def test_a_stuck_job_is_detached_and_collected_later(one: Studio, provider: str)
     assert one.bought() == 1
     assert one.booked() == (PRICES[provider], 0, 0)
     assert one.report()["run"]["resumed"] == 1
-    assert one.report()["run"]["generated"] == 0 or one.report()["clips"][0]["success"]
+    assert one.report()["run"]["generated"] == 0
+    assert one.report()["run"]["reused"] == 0
 
 
 def test_a_stuck_job_is_not_bought_again_at_the_fallback(one: Studio) -> None:
@@ -197,6 +198,15 @@ def test_a_slow_job_is_detached_then_collected_free(one: Studio, provider: str) 
     assert one.booked() == (PRICES[provider], 0, 0)
 
 
+@pytest.mark.xfail(strict=True, reason="S12: it says that the take was here already, at no cost")
+def test_a_collected_job_is_not_told_as_a_take_that_was_here(one: Studio) -> None:
+    one.faults("job_slow=first:1", render_s=31)
+    one.doit("fallback_api=none")
+    one.doit("fallback_api=none")
+    assert one.said("ready: ")
+    assert not one.said("was here already")
+
+
 def test_a_long_clip_timeout_waits_for_a_slow_job(one: Studio) -> None:
     one.faults("job_slow=first:1", render_s=31)
     assert one.doit("clip_timeout_s=400") == 0
@@ -228,7 +238,6 @@ def test_an_overrun_is_booked_as_told_and_closes_the_lane(studio: Studio) -> Non
     assert studio.said("is closed for this run")
 
 
-@pytest.mark.xfail(strict=True, reason="S4: fal's billable units are not read")
 def test_an_overrun_at_fal_is_booked_as_told(one: Studio) -> None:
     one.faults("fal.price_overrun=first:1")
     assert one.doit(*only("pika")) == 0

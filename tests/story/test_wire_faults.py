@@ -100,7 +100,6 @@ def test_a_download_that_fails_three_times_is_tried_again(one: Studio, fault: st
     assert_bought_once(one, "runway")
 
 
-@pytest.mark.xfail(strict=True, reason="S2: an HTML page twice counts as a bad clip and is bought again")
 @pytest.mark.parametrize("times", ["first:2", "first:3", "1.0"])
 def test_a_page_instead_of_the_file_is_no_download(one: Studio, times: str) -> None:
     one.faults(f"media_html={times}")

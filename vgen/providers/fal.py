@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from vgen.money import up
 from vgen.providers import prices
 from vgen.providers.base import (
     JOB_ID,
@@ -123,7 +124,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body=body,
         image_field="image_url" if recipe.image else None,
         bought_s=bought_s,
-        price=-int(-(price * bought_s) // 1),
+        price=up(price * bought_s),
     )
 
 

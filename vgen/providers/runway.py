@@ -6,6 +6,7 @@ list of tasks and no idempotency key: a lost answer stays uncertain.
 
 import functools
 import json
+import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,7 +14,7 @@ from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
-from vgen.money import CREDIT
+from vgen.money import CREDIT, up
 from vgen.providers import prices
 from vgen.providers.base import (
     JOB_ID,
@@ -113,7 +114,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body=body,
         image_field="promptImage" if recipe.image else None,
         bought_s=bought_s,
-        price=_ceil(price * bought_s),
+        price=up(price * bought_s),
     )
 
 
@@ -264,7 +265,7 @@ def _ratio(fields: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | 
         for text in offered
         if (size := _size(text)) and (width := size[0]) and (height := size[1])
         if abs(Decimal(width) / height / _ASPECTS[aspect_ratio] - 1) < Decimal("0.03")
-        if (min(size) == side if side else min(size) >= MIN_SIDE)
+        if (side in (min(size), _tier(size)) if side else min(size) >= MIN_SIDE)
     ]
     if fitting:
         return str(min(fitting)[1])
@@ -282,7 +283,12 @@ def _size(ratio: str) -> tuple[int, int] | None:
 
 def _side(ratio: object) -> str | None:
     size = _size(str(ratio))
-    return f"{min(size)}p" if size else None
+    return f"{_tier(size)}p" if size else None
+
+
+def _tier(size: tuple[int, int]) -> int:
+    """By area: 960:960 has the pixels of 1280:720, and Runway's price of 720p."""
+    return math.isqrt(size[0] * size[1] * 9 // 16)
 
 
 def _wanted_side(terms: Terms) -> int | None:
@@ -313,11 +319,7 @@ def _credits(cost: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return None
     amount = Decimal(value)
-    return _ceil(amount * CREDIT) if amount.is_finite() and 0 <= amount <= MAX_CREDITS else None
-
-
-def _ceil(amount: Decimal | int) -> int:
-    return -int(-Decimal(amount) // 1)
+    return up(amount * CREDIT) if amount.is_finite() and 0 <= amount <= MAX_CREDITS else None
 
 
 def _progress(value: object) -> float | None:

@@ -1,0 +1,435 @@
+"""The fal queue: the request that is paid for, and what each answer means; failed jobs read COMPLETED."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vgen.providers import codec, fal, prices, runway
+from vgen.providers.base import (
+    Accepted,
+    Call,
+    Cancelled,
+    CannotMake,
+    Done,
+    Failed,
+    Job,
+    Missing,
+    No,
+    NoWord,
+    Order,
+    Queued,
+    Refused,
+    Reply,
+    Running,
+    Status,
+    Terms,
+    Unclear,
+)
+from vgen.recipe import Recipe
+
+KEY = "vgencanary:0123456789abcdef"
+ID = "0b9c7a52-5e5c-4d0d-8f2e-5f6f5e1f2a10"
+NOW = 1_795_000_000.0
+ROOT = f"https://queue.fal.run/fal-ai/pika/requests/{ID}"
+URLS = {"status": f"{ROOT}/status", "response": ROOT, "cancel": f"{ROOT}/cancel"}
+JOB = Job(id=ID, urls=URLS)
+VIDEO = "https://v3b.fal.media/files/b/tiger/AbC123_output.mp4"
+HTML = b"<html><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></html>"
+OWN = {"x-fal-request-id": ID}
+IMAGE_MODEL = "fal-ai/pika/v2.2/image-to-video"
+
+
+def terms(model: str = fal.MODEL, **changes: Any) -> Terms:
+    return Terms(**{"provider": "pika", "base_url": fal.BASE_URL, "model": model, **changes})
+
+
+def recipe(**changes: Any) -> Recipe:
+    return Recipe(**{"prompt": "a paper boat", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+
+
+def order(model: str = fal.MODEL, *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
+    return fal.order(recipe(**changes), terms(model, **(at or {})))
+
+
+def reply(status: int, body: Any = b"", headers: dict[str, str] | None = None) -> Reply:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Reply(status=status, headers=headers or {}, body=data, at=NOW)
+
+
+def status(answer: Reply) -> Status | Call:
+    return fal.status(fal.poll(JOB, fal.BASE_URL, KEY), answer, JOB, KEY)
+
+
+def result(answer: Reply) -> Status | Call:
+    """What the answer to the question for the result means."""
+    asked = status(reply(200, {"status": "COMPLETED", "request_id": ID}))
+    assert isinstance(asked, Call)
+    return fal.status(asked, answer, JOB, KEY)
+
+
+# ── the order ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PIKA = {"prompt": "a paper boat", "duration": 5, "aspect_ratio": "9:16", "resolution": "720p"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "at", "body", "dollars"),
+    [
+        ({}, {}, PIKA, "0.20"),
+        ({"duration_s": Decimal(10)}, {}, {**PIKA, "duration": 10}, "0.40"),
+        ({"duration_s": Decimal("5.5")}, {}, {**PIKA, "duration": 10}, "0.40"),
+        ({"duration_s": Decimal(1)}, {}, PIKA, "0.20"),
+        ({"negative_prompt": "fog", "seed": 0}, {}, {**PIKA, "negative_prompt": "fog", "seed": 0}, "0.20"),
+        ({"aspect_ratio": "1:1"}, {}, {**PIKA, "aspect_ratio": "1:1"}, "0.20"),
+        ({}, {"resolution": "1080p"}, {**PIKA, "resolution": "1080p"}, "0.45"),
+        ({}, {"resolution": "1080P"}, {**PIKA, "resolution": "1080p"}, "0.45"),
+    ],
+    ids=str,
+)
+def test_the_request_is_exactly_this(
+    changes: dict[str, Any], at: dict[str, Any], body: dict[str, Any], dollars: str
+) -> None:
+    made = order(at=at, **changes)
+    assert (body, "/fal-ai/pika/v2.2/text-to-video", None) == (made.body, made.path, made.image_field)
+    assert Decimal(dollars) * 1_000_000 == made.price
+
+
+@pytest.mark.parametrize("model", [fal.MODEL, IMAGE_MODEL])
+def test_a_picture_goes_to_the_endpoint_for_pictures_and_decides_the_ratio(model: str) -> None:
+    made = order(model, image="sha256:0")
+    expected = {key: PIKA[key] for key in ("prompt", "duration", "resolution")}
+    assert (IMAGE_MODEL, f"/{IMAGE_MODEL}", expected, "image_url") == (
+        made.model, made.path, made.body, made.image_field
+    )  # fmt: skip
+
+
+def test_kling_spells_seconds_as_text_and_takes_no_seed() -> None:
+    made = order("fal-ai/kling-video/v3/standard/text-to-video", duration_s=Decimal("3.2"), seed=7)
+    assert {"prompt": "a paper boat", "duration": "4", "aspect_ratio": "9:16"} == made.body
+    assert 336_000 == made.price
+
+
+def test_an_unknown_endpoint_is_bought_at_its_configured_price() -> None:
+    made = order("me/mine", at={"price": 10_000, "durations": ()}, duration_s=Decimal("4.5"))
+    assert ({"prompt": "a paper boat", "duration": 4.5, "aspect_ratio": "9:16"}, 45_000) == (made.body, made.price)
+
+
+@pytest.mark.parametrize(("configured", "dollars"), [(30_000, "0.20"), (50_000, "0.25")])
+def test_a_lower_configured_price_is_never_used(configured: int, dollars: str) -> None:
+    assert Decimal(dollars) * 1_000_000 == order(at={"price": configured}).price
+
+
+def test_a_price_is_rounded_up() -> None:
+    assert 1 == order("me/mine", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "at", "expected"),
+    [
+        (fal.MODEL, {"duration_s": Decimal("10.5")}, {}, "makes at most 10 s, the shot asks 10.5 s"),
+        (fal.MODEL, {}, {"resolution": "4k"}, "offers 720p, 1080p, not 4k"),
+        (IMAGE_MODEL, {}, {}, "needs an image"),
+        ("fal-ai/kling-video/v3/pro/text-to-video", {"image": "sha256:0"}, {}, "takes no image"),
+        ("me/mine", {}, {}, "no price known for me/mine; set its cost_per_second_usd"),
+    ],
+)
+def test_what_the_model_cannot_make_is_told_with_the_limit(
+    model: str, changes: dict[str, Any], at: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(CannotMake, match=expected):
+        order(model, at=at, **changes)
+
+
+def test_the_create_call_is_a_post_with_key_and_picture() -> None:
+    call = fal.create(order(image="sha256:0"), terms(), KEY, "https://x/boat.png")
+    assert ("POST", f"https://queue.fal.run/{IMAGE_MODEL}", "create") == (call.method, call.url, call.step)
+    assert "https://x/boat.png" == json.loads(call.body or b"")["image_url"]
+    assert f"Key {KEY}" == call.auth
+
+
+def test_the_key_shows_in_no_repr() -> None:
+    calls = [fal.create(order(), terms(), KEY, None), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
+             status(reply(200, {"status": "COMPLETED"}))]  # fmt: skip
+    assert [False] * 4 == ["canary" in repr(call) for call in calls]
+
+
+def test_the_urls_that_fal_gave_are_used_as_they_are() -> None:
+    asked = status(reply(200, {"status": "COMPLETED"}))
+    assert isinstance(asked, Call)
+    calls = [fal.poll(JOB, "", KEY), asked, fal.cancel(JOB, "", KEY)]
+    assert [("GET", URLS["status"]), ("GET", URLS["response"]), ("PUT", URLS["cancel"])] == [
+        (call.method, call.url) for call in calls
+    ]
+
+
+def test_every_priced_endpoint_can_be_ordered() -> None:
+    for model in prices.FAL:
+        assert order(model, image="sha256:0" if model == IMAGE_MODEL else None).price > 0
+
+
+def test_runway_and_pika_have_their_protocols_and_any_other_name_speaks_the_queue() -> None:
+    assert [runway, fal, fal] == [codec(name) for name in ("runway", "pika", "kling")]
+
+
+# ── what a submit's answer means ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def submitted(**fields: Any) -> Reply:
+    return reply(200, {"status": "IN_QUEUE", "request_id": ID, "queue_position": 0, **fields})
+
+
+def test_an_accepted_request_brings_its_urls() -> None:
+    given_ = {f"{name}_url": url for name, url in URLS.items()}
+    assert Accepted(job=JOB) == fal.answer(submitted(**given_), terms())
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        None,
+        7,
+        "",
+        "/requests/1",
+        "http://queue.fal.run/x",
+        "https://queue.fal.run.evil.com/x",
+        "https://queue.fal.run@evil.com/x",
+        "https://queue.fal.run:8443/x",
+        "https://evil.com/queue.fal.run",
+        "https://[::1",
+        "https://queue.fal.run/\n",
+        "https://queue.fal.run/\ud800",
+        "https://queue.fal.run/" + "a" * 70_000,
+        "file:///etc/passwd",
+    ],
+    ids=lambda url: str(url)[:30],
+)
+def test_urls_of_another_origin_are_not_called_with_the_key(elsewhere: Any) -> None:
+    given_ = {f"{name}_url": elsewhere for name in URLS}
+    assert Accepted(job=JOB) == fal.answer(submitted(**given_), terms())
+
+
+def test_urls_of_a_rehearsal_stay_there() -> None:
+    here = "http://127.0.0.1:8080"
+    found = fal.answer(submitted(status_url=f"{here}/s", response_url="http://127.0.0.1:9/r"), terms(base_url=here))
+    assert isinstance(found, Accepted)
+    assert (f"{here}/s", f"{here}/fal-ai/pika/requests/{ID}") == (found.job.urls["status"], found.job.urls["response"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", HTML, b"null", b"[]", {}, {"request_id": None}, {"request_id": 7}, {"request_id": "a/b"}, {"request_id": ""},
+     {"id": ID}, {"request_id": "x" * 201}, b'{"request_id": "0b', b"\xff", b'{"a": 1e99999999999999999999}'],
+    ids=lambda body: str(body)[:20],
+)  # fmt: skip
+def test_an_accepting_answer_without_a_usable_id_is_none(body: Any) -> None:
+    assert isinstance(fal.answer(reply(200, body), terms()), Unclear)
+
+
+@pytest.mark.parametrize(
+    ("status_", "body", "headers", "no", "message"),
+    [
+        (400, {"detail": "Bad"}, {}, No.INPUT, "Bad"),
+        (401, {"detail": "Authentication is required"}, {}, No.KEY, "Authentication"),
+        (402, {"detail": "Pay"}, {}, No.CREDIT, "Pay"),
+        (403, {"detail": "Forbidden"}, {}, No.KEY, "Forbidden"),
+        (403, {"detail": "User is locked. Reason: Exhausted balance."}, {}, No.CREDIT, "Exhausted"),
+        (404, {"detail": "Application 'x' not found"}, {}, No.SETUP, "not found"),
+        (405, {"detail": "Method"}, {}, No.SETUP, "Method"),
+        (413, {"detail": "Large"}, {}, No.INPUT, "Large"),
+        (422, {"detail": [{"loc": ["body"], "msg": "one"}, {"msg": "two"}, 3]}, {}, No.INPUT, "one; two; 3"),
+        (429, {"detail": "Slow"}, {"retry-after": "7"}, No.LATER, "Slow"),
+        (429, HTML, {}, No.LATER, "HTTP 429"),
+        (500, {"detail": "Internal"}, {}, No.BROKEN, "Internal"),
+        (503, {"message": "x"}, OWN, No.BROKEN, "x"),
+        (504, {"detail": "Timed out", "error_type": "request_timeout"}, {}, No.BROKEN, "Timed out"),
+    ],
+    ids=str,
+)
+def test_an_explicit_no_is_understood(status_: int, body: Any, headers: dict[str, str], no: No, message: str) -> None:
+    found = fal.answer(reply(status_, body, headers), terms())
+    assert isinstance(found, Refused)
+    assert (no, True) == (found.no, message in found.message)
+    assert (7 if "retry-after" in headers else None) == found.retry_after_s
+
+
+@pytest.mark.parametrize(
+    ("status_", "body"),
+    [
+        *((status_, HTML) for status_ in (500, 502, 503, 504, 408, 409, 301, 302, 307, 100)),
+        (500, b""),
+        (502, {"message": "a gateway's own JSON"}),
+        (408, {"detail": "x"}),
+        (409, {"detail": "x"}),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_is_not_fals_own_word_is_no_answer(status_: int, body: Any) -> None:
+    assert isinstance(fal.answer(reply(status_, body), terms()), Unclear)
+
+
+# ── what a poll's answer means ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status_", [200, 202])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"status": "IN_QUEUE", "queue_position": 2}, Queued(position=2)),
+        ({"status": "IN_QUEUE", "queue_position": 0}, Queued(position=0)),
+        ({"status": "IN_QUEUE"}, Queued()),
+        ({"status": "IN_QUEUE", "queue_position": -1}, Queued()),
+        ({"status": "IN_QUEUE", "queue_position": "2"}, Queued()),
+        ({"status": "IN_PROGRESS", "logs": None}, Running()),
+        ({"status": "CANCELLED"}, Cancelled()),
+    ],
+    ids=str,
+)
+def test_each_status_is_understood(status_: int, fields: dict[str, Any], expected: Status) -> None:
+    assert expected == status(reply(status_, {"request_id": ID, **fields}))
+    assert expected == status(reply(status_, fields))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, {"status": "FAILED"}),
+        reply(200, {"status": None}),
+        reply(200, {"status": ["COMPLETED"]}),
+        reply(200, {}),
+        reply(200, {"status": "COMPLETED", "request_id": "another"}),
+        reply(200, HTML),
+        reply(200, b""),
+        reply(404, HTML),
+        reply(404, b""),
+        reply(302, b""),
+        reply(400, {"detail": "x"}),
+        reply(429, {"detail": "x"}),
+        reply(500, {"detail": "x"}),
+        reply(502, HTML),
+        reply(504, HTML),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:40]!r}",
+)
+def test_what_says_nothing_about_the_request_is_asked_again(answer: Reply) -> None:
+    found = status(answer)
+    assert isinstance(found, NoWord)
+    assert not found.key_rejected
+
+
+@pytest.mark.parametrize("ask", [status, result])
+def test_a_request_that_fal_does_not_know_is_missing(ask: Any) -> None:
+    assert Missing() == ask(reply(404, {"detail": "Request not found"}))
+
+
+@pytest.mark.parametrize("ask", [status, result])
+@pytest.mark.parametrize("status_", [401, 403])
+def test_a_rejected_key_says_nothing_about_the_request(ask: Any, status_: int) -> None:
+    assert ask(reply(status_, {"detail": "x"})).key_rejected
+
+
+def test_a_finished_request_brings_its_video() -> None:
+    assert Done(url=VIDEO) == result(reply(200, {"video": {"url": VIDEO, "file_size": 4120933}}))
+
+
+@pytest.mark.parametrize(
+    ("status_", "body", "headers", "expected"),
+    [
+        (
+            422,
+            {"detail": [{"loc": ["body", "prompt"], "msg": "flagged", "type": "content_policy_violation"}]},
+            {**OWN, "x-fal-billable-units": "0"},
+            Failed(message="flagged", code="content_policy_violation", charged=0),
+        ),
+        (
+            422,
+            {"detail": [{"msg": "flagged", "type": "content_policy_violation"}]},
+            {**OWN, "x-fal-billable-units": "5"},
+            Failed(message="flagged", code="content_policy_violation"),
+        ),
+        (422, {"detail": "flagged"}, {}, Failed(message="flagged")),
+        (422, {"detail": [{"msg": "late", "type": "generation_timeout"}]}, {},
+         Failed(message="late", code="generation_timeout", again=True)),
+        (400, {"detail": "Request is still in progress"}, {}, Running()),
+        (400, {"detail": "Bad"}, {}, Failed(message="Bad")),
+        (500, {"detail": [{"msg": "Oops", "type": "internal_server_error"}]}, OWN,
+         Failed(message="Oops", code="internal_server_error", again=True, charged=0)),
+        (504, {"detail": "Timed out", "error_type": "request_timeout"}, OWN,
+         Failed(message="Timed out", code="request_timeout", again=True, charged=0)),
+        (200, {"error": "Runner disconnected", "error_type": "runner_disconnected"}, {},
+         Failed(message="Runner disconnected", code="runner_disconnected", again=True)),
+        (200, {"detail": "odd"}, {}, Failed(message="odd")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_completed_request_may_hide_a_failure_in_its_result(
+    status_: int, body: Any, headers: dict[str, str], expected: Status
+) -> None:
+    assert expected == result(reply(status_, body, headers))
+
+
+def test_a_completed_request_may_hide_a_failure_in_its_status() -> None:
+    body = {"status": "COMPLETED", "error": "Runner disconnected", "error_type": "runner_disconnected"}
+    expected = Failed(message="Runner disconnected", code="runner_disconnected", again=True, charged=0)
+    assert expected == status(reply(200, body))
+
+
+@pytest.mark.parametrize("more", [{"error": "odd"}, {"error": "x", "error_type": "content_policy_violation"}, {"error": None}])
+def test_a_failure_that_may_be_the_requests_own_is_told_by_the_result(more: dict[str, Any]) -> None:
+    asked = status(reply(200, {"status": "COMPLETED", **more}))
+    assert isinstance(asked, Call)
+    assert ("result", URLS["response"]) == (asked.step, asked.url)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, {}),
+        reply(200, {"video": None}),
+        reply(200, {"video": {"url": None}}),
+        reply(200, {"video": {"url": ""}}),
+        reply(200, {"video": {"url": "https://[::1"}}),
+        reply(200, {"video": VIDEO}),
+        reply(200, HTML),
+        reply(302, b""),
+        reply(404, HTML),
+        reply(408, HTML),
+        reply(422, HTML),
+        reply(429, {"detail": "slow"}),
+        reply(500, HTML),
+        reply(502, {"message": "a gateway's own JSON"}),
+        reply(503, {"detail": "a gateway's own JSON"}),
+        reply(504, b""),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:40]!r}",
+)
+def test_a_paid_request_is_not_failed_by_what_is_not_fals_own_word(answer: Reply) -> None:
+    found = result(answer)
+    assert isinstance(found, NoWord)
+    assert not found.key_rejected
+
+
+BODIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    | st.sampled_from([ID, VIDEO, "IN_QUEUE", "IN_PROGRESS", "COMPLETED"]),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["request_id", "status", "video", "url", "detail", "error", "error_type", "type", "msg",
+                         "status_url", "response_url", "queue_position"]), inner, max_size=5),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from([200, 202, 302, 400, 401, 404, 422, 429, 500, 502, 504]),
+    BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30),
+    st.sampled_from([{}, OWN]),
+)
+def test_any_answer_means_something(status_: int, body: bytes, headers: dict[str, str]) -> None:
+    answer = reply(status_, body, headers)
+    assert isinstance(fal.answer(answer, terms()), Accepted | Refused | Unclear)
+    assert isinstance(status(answer), Queued | Running | Failed | Cancelled | Missing | NoWord | Call)
+    assert isinstance(result(answer), Running | Done | Failed | Missing | NoWord)
