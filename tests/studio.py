@@ -1,7 +1,8 @@
 """A studio for tests: a project directory, a simulated cloud, virtual time; `doit` runs for real, in this process."""
 
 import contextlib
-import gc
+import functools
+import importlib.metadata
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import Any
 
 import trio
 import trio.testing
+from doit import plugin
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from fakes import FAKE_MAGIC, fake_judge
@@ -101,7 +103,7 @@ class Studio:
         """A provider with an empty account book."""
         faults = Faults(options.pop("faults", ()), self.seed)
         options = {"queue_s": 2.0, "render_s": 30.0, "concurrency": 50} | options
-        self.cloud = Cloud(now=self.now, faults=faults, seed=self.seed, **options)
+        self.cloud = Cloud(now=self.now, faults=faults, seed=100 * self.seed + len(self.clouds), **options)
         self.clouds.append(self.cloud)
         return self.cloud
 
@@ -151,14 +153,13 @@ class Studio:
         """`doit ARGS` in this project."""
         self._runs += 1
         with _quick(random.Random(f"order {self.seed}/{self._runs}")):
-            return int(DoitMain(_Loader(self)).run(list(args)))
+            return int(DoitMain(_Loader(self)).run(list(args)) or 0)
 
     def crash(self, k: float, *args: str) -> CrashAt:
         """`doit ARGS`, killed at the k-th durable point."""
         hook = CrashAt(k)
         with durable.hooked(hook), contextlib.suppress(Crash):
             self.doit(*args)
-        gc.collect()  # the system closes a dead process's files
         return hook
 
     @contextlib.asynccontextmanager
@@ -318,6 +319,7 @@ def _quick(rng: random.Random) -> Iterator[None]:
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # trio's own hook for Hypothesis
     trio._core._run._r = rng
     before = (ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode)
+    plugin.entry_points_impl = lambda: _entry_points
     ssl.create_default_context = lambda: TLS
     os.fsync = lambda _: None
     media.find_tools = lambda *_: None
@@ -326,6 +328,10 @@ def _quick(rng: random.Random) -> Iterator[None]:
         yield
     finally:
         ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode = before
+
+
+_entry_points = functools.cache(importlib.metadata.entry_points)
+"""doit reads the metadata of all installed packages three times a run."""
 
 
 async def _fake_probe(tools: object, path: Path) -> media.Facts:

@@ -7,7 +7,7 @@ lane is closed, what was said).
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +15,13 @@ import trio
 
 from vgen import money, plan
 from vgen.errors import ClipFailed
-from vgen.files import Outputs, clip_name, sign_lock
+from vgen.files import Outputs, clip_name, discard, sign_lock
 from vgen.lanes import Lane, Slots
 from vgen.ledger import Ledger
 from vgen.media import Judge
 from vgen.plan import File, Wish
 from vgen.redact import redact
-from vgen.rows import Purchase
+from vgen.rows import Placed, Purchase
 from vgen.settings import Provider, Settings
 from vgen.wire import Wire
 
@@ -47,6 +47,7 @@ class Batch:
     stop_reason: str | None = None
     detached: set[int] = field(default_factory=set)
     messages: dict[int, str] = field(default_factory=dict)
+    collected: set[int] = field(default_factory=set)
     generated: int = 0
     reused: int = 0
     resumed: int = 0
@@ -63,7 +64,14 @@ class Batch:
         if not self.started:
             self.started = True
             sign_lock(self.outputs, self.run_id)
+            self._sweep_parts()
             self.ledger.start_run(self.run_id, simulated=self.settings.simulated, cap=self.settings.cap)
+
+    def _sweep_parts(self) -> None:
+        """Bytes of purchases that came to their end before their part was removed."""
+        for part in self.outputs.parts():
+            if not part.stem.isdigit() or self.ledger.is_over(int(part.stem)):
+                discard(part)
 
     def lane(self, name: str) -> Lane:
         """The provider's lane; one that is no longer configured gets one too, to collect from."""
@@ -192,18 +200,23 @@ class Batch:
         return provider if provider and provider.key else None
 
 
-def inspect(outputs: Outputs, placed: Mapping[str, Any], look: Callable[[str, Any], File]) -> dict[str, File]:
+def inspect(
+    outputs: Outputs,
+    names_: Collection[str],
+    placed: Mapping[str, Placed],
+    look: Callable[[str, Placed | None], File],
+) -> dict[str, File]:
     """Clip name → how its file stands. One stat a clip; `look` judges only files that vgen did not leave so."""
     stats = outputs.clip_stats()
     found: dict[str, File] = {}
-    for name, stat in stats.items():
-        row = placed.get(name)
-        if row is not None and (row.size_bytes, row.mtime_ns) == (stat.size_bytes, stat.mtime_ns):
+    for name in names_:
+        row, stat = placed.get(name), stats.get(name)
+        if stat is None:
+            found[name] = File.MISSING
+        elif row is not None and (row.size_bytes, row.mtime_ns) == (stat.size_bytes, stat.mtime_ns):
             found[name] = File.EDITED if row.edited else File.INTACT
         else:
             found[name] = look(name, row)
-    for name in placed.keys() - stats.keys():
-        found[name] = File.MISSING
     return found
 
 

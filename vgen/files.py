@@ -74,6 +74,10 @@ class Outputs:
         """Where a purchase's bytes arrive: same file system as the takes."""
         return self.private / "parts" / f"{purchase_id}.part"
 
+    def parts(self) -> list[Path]:
+        """Downloads that are or were under way."""
+        return sorted((self.private / "parts").glob("*.part"))
+
     def clip(self, number: int) -> Path:
         return self.clips / clip_name(number)
 

@@ -32,6 +32,7 @@ class Ledger:
         Raises Refusal if the file is damaged or of a newer vgen.
         """
         self._now = now
+        self._db = sqlite3.connect(":memory:")
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=BUSY_S)
             self._db.row_factory = sqlite3.Row
@@ -39,7 +40,10 @@ class Ledger:
             for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON", "fullfsync=ON"):
                 self._db.execute(f"PRAGMA {pragma}")
             self._prepare()
-        except sqlite3.DatabaseError as exc:
+        except BaseException as exc:
+            self._db.close()  # leaves no lock on a file that could not be opened
+            if not isinstance(exc, sqlite3.DatabaseError):
+                raise
             raise Refusal(
                 f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it"
             ) from exc
@@ -158,6 +162,11 @@ class Ledger:
         wanted = tuple(recipes)
         marks = ", ".join("?" * len(wanted))
         return self._purchases(f"recipe IN ({marks}) AND simulated = ?", *wanted, simulated)
+
+    def is_over(self, purchase_id: int) -> bool:
+        """Whether nothing is left to be brought home for a purchase."""
+        found = self._purchases("id = ?", purchase_id)
+        return not found or found[0].state not in purchase.COLLECTABLE
 
     def take_of(self, purchase_id: int) -> Take | None:
         return next(iter(self._takes("purchase_id = ?", purchase_id)), None)

@@ -163,31 +163,22 @@ async def _keep(clip: _Clip, now: Stance, name: str, file: File) -> None:
     take = batch.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
     await put_in_place(batch, take, clip.number)
+    size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
+    what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
+    facts = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
     if now.row.run_id == batch.run_id:
-        size = f"{take.width}x{take.height}, {take.duration_s:.1f} s"
-        what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
-        batch.say(
-            clip.number,
-            f"ready: {what}",
-            event="ready",
-            take=take.take,
-            job=now.row.job_id,
-            charged=now.row.charged,
-        )
+        batch.say(clip.number, f"ready: {what}", event="ready", **facts)
+    elif now.row.id in batch.collected:
+        batch.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
     else:
         batch.reused += 1
-        batch.say(
-            clip.number,
-            f"ready: take {take.take} was here already, no cost",
-            event="restored",
-            take=take.take,
-        )
+        batch.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
 
 
 async def put_in_place(batch: Batch, take: Take, number: int) -> None:
     """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
     master = batch.outputs.root / take.path
-    if not master.exists():
+    if not master.exists() or files.sha256(master) != take.sha256:
         await _bring_back(batch, take, number)
     clip = batch.outputs.clip(number)
     stat = files.place_clip(master, clip)
@@ -204,15 +195,15 @@ async def put_in_place(batch: Batch, take: Take, number: int) -> None:
 
 
 async def _bring_back(batch: Batch, take: Take, number: int) -> None:
-    """The master was deleted: take it from a clip that still holds it. Raises ClipFailed."""
+    """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
     master = batch.outputs.root / take.path
+    what = "damaged" if master.exists() else "deleted"
     for clip in batch.outputs.clips.glob("*.mp4"):
         if clip.stat().st_size == take.size_bytes and files.sha256(clip) == take.sha256:
-            master.parent.mkdir(parents=True, exist_ok=True)
             files.place_clip(clip, master)
             master.chmod(0o444)
             return
-    raise ClipFailed(f"its take {take.path} was deleted; put it back, or buy a new one with `doit -a clip:{number}`")
+    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
 
 
 # ── buying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,6 +396,7 @@ async def _collect(batch: Batch, row: Purchase, number: int) -> None:
         row = batch.ledger.get(row.id)
     if row.state in (State.RENDERED, State.FETCHED):
         await fetch.bring_home(batch, row, number)
+    batch.collected.add(row.id)
 
 
 async def _wait_for(batch: Batch, purchase_id: int, number: int) -> None:

@@ -1,12 +1,14 @@
 """One project directory: what was read from it, the plan of it, its open batch, its report. Knows no doit."""
 
+import concurrent.futures
 import contextlib
 import contextvars
 import json
+import os
 import random
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 from vgen import batch as batches
 from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
 from vgen.batch import Batch, Tell
-from vgen.errors import ClipFailed, InputError, LedgerError, MediaError, NotJudged
+from vgen.errors import ClipFailed, InputError, LedgerError, MediaError, NotJudged, ToolMissing
 from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
@@ -67,6 +69,8 @@ class Project:
         self.again: set[int] = set()
         self.batch: Batch | None = None
         self._plan: tuple[Plan, Snapshot] | None = None
+        self._seen: dict[tuple[str, int, int], File] = {}
+        self._holds_lock = False
         self.settings: Settings | None = None
         self.wishes: list[Wish] = []
         try:
@@ -147,7 +151,7 @@ class Project:
 
     def _plan_from(self, snapshot: Snapshot) -> Plan:
         settings = self.ready
-        states = batches.inspect(self.outputs, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+        states = self._states(snapshot)
         batch = self.batch
         rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
         return plan.plan(
@@ -160,36 +164,62 @@ class Project:
             simulated=settings.simulated,
         )
 
+    def _states(self, snapshot: Snapshot) -> dict[str, File]:
+        """How the files stand under the names that matter; one stat a clip."""
+        wanted = {*batches.names(self.wishes).values(), *snapshot.placed}
+        return batches.inspect(self.outputs, wanted, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+
     def _look(self, name: str, row: Placed | None, snapshot: Snapshot) -> File:
         """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
         clip = self.outputs.clips / name
         if clip.is_symlink() or not clip.is_file():
             return File.EDITED
-        digest = files.sha256(clip)
-        if row is not None and digest == row.sha256:
-            return File.EDITED if row.edited else File.INTACT
-        if row is None and any(take.sha256 == digest for take in snapshot.takes.values()):
-            return File.DAMAGED  # one of our takes, put there by hand or before a crash: replacing it loses nothing
-        return File.EDITED if self._plays(clip) else File.DAMAGED
+        stat = clip.stat()
+        seen = (name, stat.st_size, stat.st_mtime_ns)
+        if seen not in self._seen:
+            digest = files.sha256(clip)
+            if row is None:  # one of our takes may be replaced by another; anything else is not ours
+                ours = any(take.sha256 == digest for take in snapshot.takes.values())
+                self._seen[seen] = File.DAMAGED if ours else File.EDITED
+            elif digest == row.sha256:
+                self._seen[seen] = File.EDITED if row.edited else File.INTACT
+            else:
+                self._seen[seen] = File.EDITED if self._plays(clip) else File.DAMAGED
+            self._remember(row, digest, stat, self._seen[seen])
+        return self._seen[seen]
+
+    def _remember(self, row: Placed | None, digest: str, stat: os.stat_result, state: File) -> None:
+        """What was found out about a changed file need not be found out again. Only the holder of the lock writes."""
+        if row is None or not self._holds_lock or state is File.DAMAGED:
+            return
+        seen = Placed(
+            name=row.name,
+            shot_number=row.shot_number,
+            purchase_id=row.purchase_id,
+            sha256=digest,
+            size_bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            edited=state is File.EDITED,
+        )
+        with contextlib.suppress(LedgerError), contextlib.closing(self._ledger()) as ledger:
+            ledger.place(seen)
 
     def _plays(self, clip: Path) -> bool:
         """Whether a changed file is a video still; when nobody can tell, it counts as one."""
         settings = self.ready
 
-        async def judged() -> bool:
+        async def judged() -> None:
             tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
             facts = await media.probe(tools, clip)
             await media.decode(tools, clip, facts.duration_s)
-            return True
 
         try:
-            import trio
-
-            return trio.run(judged)
-        except NotJudged:
+            _in_a_trio_of_its_own(judged)
+        except (NotJudged, ToolMissing):
             return True
         except MediaError:
             return False
+        return True
 
     # ── working ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -200,20 +230,27 @@ class Project:
         with files.run_lock(outputs, wait=wait):
             outputs.prepare()
             if outputs.ledger.exists():
-                with contextlib.closing(Ledger(outputs.ledger, now=self.outside.now)) as ledger:
+                with contextlib.closing(self._ledger()) as ledger:
                     if ledger.left_over():
                         ledger.settle_left_over()
             self._plan = None
-            yield
+            self._holds_lock = True
+            try:
+                yield
+            finally:
+                self._holds_lock = False
 
     def reading(self) -> Ledger:
         return Ledger.reading(self.outputs.ledger, now=self.outside.now)
+
+    def _ledger(self) -> Ledger:
+        return Ledger(self.outputs.ledger, now=self.outside.now)
 
     @contextlib.asynccontextmanager
     async def opened(self, *, offline: bool = False) -> AsyncIterator[Batch]:
         """The batch of this run: its ledger, and its wire and judge unless nothing needs them."""
         settings = self.ready
-        with contextlib.closing(Ledger(self.outputs.ledger, now=self.outside.now)) as ledger:
+        with contextlib.closing(self._ledger()) as ledger:
             batch = Batch(
                 settings=settings,
                 outputs=self.outputs,
@@ -356,6 +393,14 @@ class Project:
 def real_world() -> Outside:
     """The wall clock, real chance, the real network (or the simulator), the terminal."""
     return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
+
+
+def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:
+    """Run a coroutine function in a thread of its own: the caller may stand inside a trio run."""
+    import trio
+
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        executor.submit(trio.run, act).result()
 
 
 async def _if_it_can(batch: Batch, step: Step) -> None:

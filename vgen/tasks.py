@@ -155,6 +155,7 @@ class Tasks:
         if self._entered:
             yield
             return
+        self._forced = True  # whatever doit says runs
         with self.project.locked(wait=self.project.ready.run.wait):
             yield
 

@@ -69,6 +69,7 @@ def test_the_providers_own_file_is_damaged(project: Project, serve: Callable[...
     project.assert_money_is_true(server)
 
 
+@pytest.mark.slow
 def test_the_server_is_gone(project: Project, serve: Callable[..., Server]) -> None:
     """No connection: provably not sent, nothing is uncertain, and it is said in words."""
     server = serve("--fast")
@@ -86,9 +87,7 @@ def test_the_server_is_gone(project: Project, serve: Callable[..., Server]) -> N
 
 
 @pytest.mark.slow
-def test_the_server_dies_and_comes_back(
-    project: Project, serve: Callable[..., Server], tmp_path_factory: object
-) -> None:
+def test_the_server_dies_and_comes_back(project: Project, serve: Callable[..., Server]) -> None:
     """Jobs outlive their server (its journal): the next run collects them, and nothing is bought twice."""
     journal = project.journal / "cloud.jsonl"
     server = serve("--queue-s", "0", "--render-s", "0.8", "--journal", str(journal))

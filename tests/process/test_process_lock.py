@@ -61,3 +61,23 @@ def test_a_locked_out_run_changes_nothing(project: Project, serve: Callable[...,
         "outputs/ledger.db-journal",
     }
     assert holder.ends() == 0
+
+
+@pytest.mark.slow
+def test_jobs_of_an_earlier_list_come_home_before_anything_is_bought(
+    project: Project, serve: Callable[..., Server]
+) -> None:
+    """Free work first: what runs already is collected, whatever shots there are now."""
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(2))
+    started = project.start()
+    started.says("rendering at", times=2)
+    started.kill()
+    project.write_shots(shots(2, first=11))
+    code, said = project.doit()
+    assert code == 0, said
+    assert server.charged_usd() == 0.96 == project.booked()["spent"]
+    assert project.states() == {"accepted": 4}
+    assert [path.name for path in project.published()] == ["clip_011.mp4", "clip_012.mp4"]
+    assert said.index("collecting") < said.index("ordering"), said

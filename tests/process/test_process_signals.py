@@ -77,6 +77,8 @@ def test_a_signal_while_a_create_is_unanswered(
     started.process.send_signal(signum)
     assert started.ends(within_s=6) == code, started.said()
     assert project.states()["uncertain"] == 1
+    assert "$0.24" in started.lines()[-1]
+    assert "nothing is in flight" not in started.said()
     report = project.report()
     assert report["budget"]["uncertain_usd"] == 0.24
     project.assert_money_is_true(server)
@@ -86,19 +88,6 @@ def test_a_signal_while_a_create_is_unanswered(
     project.doit()
     assert server.accepted().total() == 2
     project.assert_money_is_true(server)
-
-
-def test_the_last_lines_tell_of_uncertain_money(project: Project, serve: Callable[..., Server]) -> None:
-    server = serve("--fault", "create_hang=1")
-    project.buys_at(server, timeout_seconds=1)
-    project.write_shots(shots(1))
-    started = project.start()
-    started.says("ordering")
-    started.process.send_signal(signal.SIGINT)
-    assert started.ends(within_s=6) == 130
-    last = started.lines()[-1]
-    assert "$0.24" in last
-    assert "nothing is in flight" not in last
 
 
 @pytest.mark.parametrize(("signum", "code"), SIGTERM_FIRST)

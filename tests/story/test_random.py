@@ -22,6 +22,7 @@ def test_a_random_bad_day_keeps_the_promises(new_studio: Callable[..., Studio], 
     rng = random.Random(seed)
     studio = new_studio(seed=seed)
     studio.write_shots(shots(4))
+    studio.configure(runway={"poll_interval_s": 15}, pika={"poll_interval_s": 15})
     cap = rng.choice([2.4, 3.0, 5.0, 9.0])
     args = (f"budget_usd={cap}", "partial=yes", f"max_retries={MAX_RETRIES}", f"max_concurrent={rng.choice([1, 2, 5])}")
     density = rng.choice([0.05, 0.15, 0.35])
@@ -33,12 +34,14 @@ def test_a_random_bad_day_keeps_the_promises(new_studio: Callable[..., Studio], 
             studio.pass_time(rng.choice([10, 1000, 100_000]))
     studio.calm()
     studio.heal_jobs()
-    codes = [studio.doit(*args), studio.doit(*args)]
+    codes = [studio.doit(*args)]
+    if rng.random() < 0.5:
+        codes.append(studio.doit(*args))
     at_every_moment(studio, cap)
     at_the_end(studio)
     before, creates, moves = studio.disk(), studio.creates(), len(studio.rows("SELECT * FROM moves"))
     codes.append(studio.doit(*args))
-    assert codes[1] == codes[2]
+    assert codes[-1] == codes[-2]
     assert studio.creates() == creates, "M11: nothing more is bought"
     assert len(studio.rows("SELECT * FROM moves")) == moves, "M11: no money entry"
     if all(studio.successes()):

@@ -1,0 +1,338 @@
+"""Bad input, and the commands that spend nothing."""
+
+import json
+from typing import Any
+
+import pytest
+from fakes import fake_clip
+from studio import KEYS, Studio, shots
+
+
+def outputs(studio: Studio) -> dict[str, tuple[bytes, int]]:
+    return {name: state for name, state in studio.disk().items() if name.startswith("outputs")}
+
+
+def refused(studio: Studio, capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    """What is said on stderr when `doit ARGS` is refused with 3, with nothing spent and nothing changed."""
+    before, asked = outputs(studio), studio.requests()
+    capfd.readouterr()
+    assert studio.doit(*args) == 3
+    told = capfd.readouterr().err
+    assert "Traceback" not in told
+    assert told.strip()
+    assert outputs(studio) == before
+    assert studio.requests() == asked
+    return told
+
+
+BAD_SHOTS: list[tuple[Any, tuple[str, ...]]] = [
+    ([{"duration": 5, "prompt": "x"}], ("shot_number",)),
+    ([{"shot_number": 0, "duration": 5, "prompt": "x"}], ("shot_number", "0")),
+    ([{"shot_number": True, "duration": 5, "prompt": "x"}], ("shot_number",)),
+    ([{"shot_number": "1", "duration": 5, "prompt": "x"}], ("shot_number",)),
+    ([{"shot_number": 1.5, "duration": 5, "prompt": "x"}], ("shot_number", "1.5")),
+    ([shots(1)[0], shots(1)[0]], ("shot 1", "shot_number")),
+    ([{"shot_number": 7, "duration": -1, "prompt": "x"}], ("shot 7", "duration", "-1")),
+    ([{"shot_number": 7, "duration": "5", "prompt": "x"}], ("shot 7", "duration")),
+    ([{"shot_number": 7, "prompt": "x"}], ("shot 7", "duration")),
+    ([{"shot_number": 7, "duration": 5, "prompt": "  "}], ("shot 7", "prompt")),
+    ([{"shot_number": 7, "duration": 5}], ("shot 7", "prompt")),
+    ([{"shot_number": 7, "duration": 5, "prompt": ["x"]}], ("shot 7", "prompt")),
+    ([{"shot_number": 7, "duration": 5, "prompt": "x", "aspect_ratio": "4:3"}], ("shot 7", "aspect_ratio", "4:3")),
+    ([{"shot_number": 7, "duration": 5, "prompt": "x", "seed": -1}], ("shot 7", "seed")),
+    ([{"shot_number": 7, "duration": 5, "prompt": "x", "image": "none.png"}], ("shot 7", "image", "none.png")),
+    (["nothing"], ("entry",)),
+    ({"shots": []}, ("list of shots",)),
+    (17, ("list of shots",)),
+]
+BAD_BYTES = [b"", b"[", b'[{"shot_number": 1,}]', b"\xff\xfe\x00", b"[" * 100_000, b'[{"shot_number": NaN}]']
+
+
+@pytest.mark.parametrize(("value", "words"), BAD_SHOTS)
+def test_bad_shots_are_refused_with_shot_field_and_value(
+    studio: Studio, capfd: pytest.CaptureFixture[str], value: Any, words: tuple[str, ...]
+) -> None:
+    studio.write_shots(value)
+    told = refused(studio, capfd)
+    for word in words:
+        assert word in told
+
+
+@pytest.mark.parametrize("data", BAD_BYTES)
+def test_a_file_that_is_no_list_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], data: bytes) -> None:
+    (studio.root / "config" / "visual_prompts.json").write_bytes(data)
+    assert "visual_prompts.json" in refused(studio, capfd)
+
+
+def test_a_missing_file_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    (studio.root / "config" / "visual_prompts.json").unlink()
+    assert "visual_prompts=" in refused(studio, capfd)
+
+
+def test_every_problem_has_its_own_line(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.write_shots([
+        {"shot_number": 1, "duration": -5, "prompt": ""},
+        {"shot_number": 2, "duration": 5, "prompt": "x"},
+        {"shot_number": 2, "duration": 5, "prompt": "x", "seed": "x"},
+    ])
+    told = refused(studio, capfd).strip().splitlines()
+    assert len([line for line in told if "visual_prompts.json" in line]) == 4
+
+
+def test_bad_input_after_a_build_leaves_everything_as_it_is(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.doit()
+    studio.write_shots([{"shot_number": 1}])
+    refused(studio, capfd)
+    studio.write_shots(shots(3))
+    assert studio.doit() == 0
+    assert studio.bought() == 3
+
+
+def test_a_byte_order_mark_is_accepted(studio: Studio) -> None:
+    path = studio.root / "config" / "visual_prompts.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert studio.doit() == 0
+
+
+@pytest.mark.parametrize(
+    ("arg", "near"),
+    [
+        ("budget=3", "budget_usd"),
+        ("max_concurent=2", "max_concurrent"),
+        ("primary=pika", "primary_api"),
+        ("Mode=live", "mode"),
+    ],
+)
+def test_an_unknown_variable_is_refused_with_the_nearest_name(
+    studio: Studio, capfd: pytest.CaptureFixture[str], arg: str, near: str
+) -> None:
+    assert near in refused(studio, capfd, arg)
+
+
+@pytest.mark.parametrize(
+    "arg",
+    [
+        "budget_usd=-1", "budget_usd=nan", "budget_usd=inf", "budget_usd=two", "max_concurrent=0", "max_retries=1.5",
+        "clip_timeout_s=0", "mode=real", "on_uncertain=maybe", "aspect_ratio=2:1", "primary_api=sora", "partial=perhaps",
+        "fallback_api=sora", "min_success_rate=2", "backoff_base_s=-1", "clip_paths=short",
+    ],
+)  # fmt: skip
+def test_an_impossible_value_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], arg: str) -> None:
+    assert arg.partition("=")[0] in refused(studio, capfd, arg)
+
+
+@pytest.mark.parametrize("arg", ["shot=2", "take=1", "as=charged"])
+def test_a_variable_of_another_command_is_refused(
+    studio: Studio, capfd: pytest.CaptureFixture[str], arg: str
+) -> None:
+    assert arg.partition("=")[0] in refused(studio, capfd, arg)
+
+
+def test_a_variable_of_the_environment_is_judged_too(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.environ["VGEN_BUDGET_USD"] = "lots"
+    assert "VGEN_BUDGET_USD" in refused(studio, capfd)
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(studio: Studio) -> None:
+    studio.configure(run={"max_concurrent": 1})
+    studio.environ["VGEN_MAX_CONCURRENT"] = "2"
+    studio.doit()
+    assert studio.cloud.charges()["peak_in_flight"]["runway"] == 2
+    studio.faults()
+    studio.doit("max_concurrent=3", "outputs=other")
+    assert studio.cloud.charges()["peak_in_flight"]["runway"] == 3
+    studio.lines_of_credit = 2
+
+
+@pytest.mark.parametrize("name", ["api_key", "key", "secret", "apiKey"])
+def test_a_key_in_the_config_is_refused_and_not_shown(
+    studio: Studio, capfd: pytest.CaptureFixture[str], name: str
+) -> None:
+    studio.configure(runway={name: "hunter2hunter2hunter2"})
+    told = refused(studio, capfd)
+    assert "hunter2" not in told
+    assert "RUNWAY_API_KEY" in told
+
+
+def test_a_broken_config_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    (studio.root / "config" / "api_config.json").write_text("{")
+    assert "api_config.json" in refused(studio, capfd)
+
+
+def test_live_without_any_key_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.environ.clear()
+    assert "RUNWAY_API_KEY" in refused(studio, capfd, "mode=live")
+
+
+def test_live_with_one_key_closes_the_other_provider_with_one_line(studio: Studio) -> None:
+    del studio.environ["FAL_KEY"]
+    studio.faults("runway.create_moderation=~shot-2")
+    assert studio.doit() == 1
+    assert studio.successes() == [True, False, True]
+    assert not studio.jobs("fal")
+
+
+# ── commands that spend nothing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_plan_needs_no_key_no_network_and_no_money(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.environ.clear()
+    assert studio.doit("plan") == 0
+    assert studio.requests() == {}
+    told = capfd.readouterr().out
+    assert "$1.80" in told
+
+
+def test_the_plan_tells_every_shot_and_its_reason(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.doit()
+    studio.change_shot(2, runway_prompt="another boat")
+    studio.clip(3).unlink()
+    capfd.readouterr()
+    asked = studio.requests()
+    assert studio.doit("plan") == 0
+    plan = json.loads((studio.outputs / "plan.json").read_text("utf-8"))
+    assert [shot["action"] for shot in plan["shots"]] == ["keep", "buy", "restore"]
+    assert plan["total_usd"] == 0.6
+    assert plan["worst_case_usd"] == 2.4
+    assert plan["fits"] is False
+    assert "another boat" in plan["shots"][1]["why"]
+    assert "missing" in plan["shots"][2]["why"]
+    assert studio.requests() == asked
+    assert studio.doit("plan", "budget_usd=9") == 0
+
+
+def test_the_plan_shows_each_kind_of_shot(studio: Studio) -> None:
+    studio.faults("create_lost=~shot-1", "job_stuck=~shot-2", "create_moderation=~shot-3")
+    studio.doit()
+    studio.doit("plan")
+    plan = json.loads((studio.outputs / "plan.json").read_text("utf-8"))
+    assert [shot["action"] for shot in plan["shots"]] == ["held", "collect", "stop"]
+    assert plan["total_usd"] == 0
+
+
+def test_what_the_plan_says_is_what_the_run_does(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.doit("plan")
+    plan = json.loads((studio.outputs / "plan.json").read_text("utf-8"))
+    studio.doit()
+    assert plan["total_usd"] == studio.charged()
+
+
+def test_the_plan_of_bad_input_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.write_shots([{"shot_number": 1}])
+    refused(studio, capfd, "plan")
+
+
+def test_the_plan_writes_nothing_but_itself(studio: Studio) -> None:
+    studio.doit()
+    before = outputs(studio)
+    studio.doit("plan")
+    after = outputs(studio)
+    assert set(after) - set(before) == {"outputs/plan.json"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_list_and_info_ask_nobody(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.doit("clip:1")
+    asked = studio.requests()
+    before = outputs(studio)
+    assert studio.doit("list", "--all", "--status") == 0
+    told = capfd.readouterr().out
+    assert "clip:3" in told
+    studio.doit("info", "clip:2")
+    assert "clip_002.mp4" in capfd.readouterr().out
+    assert studio.requests() == asked
+    assert outputs(studio) == before
+
+
+def test_list_and_help_work_with_bad_input(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.write_shots([{"shot_number": 1}])
+    assert studio.doit("list") == 0
+    assert studio.doit("help") == 0
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_clean_takes_clips_and_reports_and_leaves_takes_and_ledger(studio: Studio) -> None:
+    studio.doit()
+    assert studio.doit("clean") == 0
+    assert not any(studio.clip(number).exists() for number in (1, 2, 3))
+    assert not (studio.outputs / "clips.json").exists()
+    assert not (studio.outputs / "production_report.json").exists()
+    assert len(studio.takes()) == 3
+    assert studio.booked() == (1.8, 0, 0)
+    asked = studio.requests()
+    assert studio.doit() == 0
+    assert studio.requests() == asked
+    assert studio.successes() == [True, True, True]
+
+
+def test_clean_of_one_clip_takes_that_one(studio: Studio) -> None:
+    studio.doit()
+    assert studio.doit("clean", "clip:2") == 0
+    assert [studio.clip(number).exists() for number in (1, 2, 3)] == [True, False, True]
+
+
+def test_a_dry_clean_takes_nothing(studio: Studio) -> None:
+    studio.doit()
+    before = studio.disk()
+    assert studio.doit("clean", "-n") == 0
+    assert studio.disk() == before
+
+
+def test_clean_leaves_an_edited_clip(studio: Studio) -> None:
+    studio.doit()
+    edited = fake_clip(width=720, height=1280, duration_s=5)
+    studio.clip(2).write_bytes(edited)
+    assert studio.doit("clean") == 0
+    assert studio.clip(2).read_bytes() == edited
+    assert not studio.clip(1).exists()
+
+
+def test_clean_works_with_bad_input(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.doit()
+    studio.write_shots([{"shot_number": 1}])
+    assert studio.doit("clean") == 0
+    assert "Traceback" not in capfd.readouterr().err
+    assert len(studio.takes()) == 3
+
+
+@pytest.mark.parametrize("args", [("forget",), ("forget", "clip:2"), ("forget", "--all"), ("reset-dep",)])
+def test_what_doit_forgets_costs_nothing(studio: Studio, args: tuple[str, ...]) -> None:
+    studio.doit()
+    asked = studio.requests()
+    studio.doit(*args)
+    assert studio.doit() == 0
+    assert studio.requests() == asked
+
+
+def test_an_ignored_clip_is_left_out_and_the_report_runs(studio: Studio) -> None:
+    assert studio.doit("ignore", "clip:2") == 0
+    assert studio.doit() == 1
+    assert studio.successes() == [True, False, True]
+    assert studio.bought() == 2
+    assert studio.doit("forget", "clip:2") == 0
+    assert studio.doit() == 0
+    assert studio.bought() == 3
+
+
+def test_an_ignored_clip_needs_no_money(studio: Studio) -> None:
+    studio.doit("ignore", "clip:2")
+    assert studio.doit("budget_usd=1.20", "min_success_rate=0.6") == 0
+    assert studio.bought() == 2
+
+
+def test_continue_and_other_options_of_doit_are_harmless(studio: Studio) -> None:
+    assert studio.doit("-c") == 0
+    assert studio.doit("-v", "0") == 0
+    assert studio.doit("-n", "4") == 0
+    assert studio.bought() == 3
+
+
+def test_no_key_is_anywhere_after_many_kinds_of_runs(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.faults("bad_key=first:1", "create_lost=first:1", "job_failed=first:1", "media_cut=first:1")
+    for args in [(), ("plan",), ("-a", "clip:1"), ("list",), ("on_uncertain=rebuy", "budget_usd=9"), ("nonsense=1",)]:
+        studio.doit(*args)
+    told = "".join(capfd.readouterr())
+    for key in KEYS.values():
+        assert key not in told
+    studio.check_secrets()
