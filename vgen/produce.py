@@ -144,7 +144,6 @@ async def _until_done(clip: _Clip, file: File, *, forced: bool) -> None:
                     event="resume",
                     job=now.row.job_id,
                 )
-                batch.resumed += 1
                 await _collect(batch, now.row, wish.number)
             case Act.BUY:
                 await _buy(clip, now)
@@ -169,6 +168,7 @@ async def _keep(clip: _Clip, now: Stance, name: str, file: File) -> None:
     if now.row.run_id == batch.run_id:
         batch.say(clip.number, f"ready: {what}", event="ready", **facts)
     elif now.row.id in batch.collected:
+        batch.resumed += 1
         batch.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
     else:
         batch.reused += 1

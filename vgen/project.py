@@ -338,13 +338,14 @@ class Project:
         batch = self.batch
         up_to_date = sum(step.done for step in self.plan().steps)
         generated = batch.generated if batch else 0
+        resumed = batch.resumed if batch else 0
         return report.RunFacts(
             id=self.run_id,
             started_at=self.started_at,
             finished_at=self.outside.now(),
             generated=generated,
-            reused=max(0, up_to_date - generated),
-            resumed=batch.resumed if batch else 0,
+            reused=max(0, up_to_date - generated - resumed),
+            resumed=resumed,
             interrupted=interrupted,
         )
 

@@ -71,7 +71,7 @@ def test_the_fallback_begins_for_a_clip_at_once(studio: Studio) -> None:
     assert studio.doit() == 0
     at = {(row["shot_number"], row["provider"]): row["submitted_at"] for row in studio.rows()}
     assert at[1, "pika"] - at[1, "runway"] < 5
-    assert at[1, "pika"] < studio.rows()[1]["rendered_at"]
+    assert at[1, "pika"] < min(row["rendered_at"] for row in studio.rows() if row["shot_number"] > 1)
 
 
 def test_a_slow_primary_does_not_hold_up_the_fallback_of_another_clip(studio: Studio) -> None:

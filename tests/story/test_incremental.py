@@ -271,7 +271,17 @@ def test_a_copied_shot_costs_nothing(built: Studio) -> None:
 # ── files that are gone, damaged or changed ───────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[]", b"\xff\xfe\x00", b'{"clip:1": 5}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        pytest.param(b"[]", marks=pytest.mark.xfail(strict=True, reason="S9: JSON of another shape")),
+        pytest.param(b'{"clip:1": 5}', marks=pytest.mark.xfail(strict=True, reason="S9: JSON of another shape")),
+    ],
+)
 def test_doits_database_can_be_lost(built: Studio, content: bytes | None) -> None:
     database = built.root / ".doit.db"
     if content is None:
@@ -417,6 +427,7 @@ def test_clip_and_master_deleted_is_told_or_fetched_but_never_bought_unasked(bui
     assert_bought(built, 1)
 
 
+@pytest.mark.xfail(strict=True, reason="S10: a master is put in place without a look at its bytes")
 def test_a_damaged_master_is_not_put_in_place(built: Studio) -> None:
     built.clip(2).unlink()
     (take,) = [path for path in built.takes() if path.read_bytes().find(b"shot-2") > 0]

