@@ -34,3 +34,18 @@ def task_plan() -> dict[str, Any]:
 def task_doctor() -> dict[str, Any]:
     """is everything there that a run needs, and what to do if not"""
     return _tasks.doctor()
+
+
+def task_recover() -> dict[str, Any]:
+    """look for lost jobs at the providers and adopt them; buys nothing"""
+    return _tasks.recover()
+
+
+def task_settle() -> dict[str, Any]:
+    """write down what you found out about an uncertain purchase: shot=2 as=charged (not-charged, or a job id)"""
+    return _tasks.settle()
+
+
+def task_audit() -> dict[str, Any]:
+    """recompute every figure from raw rows and files; with keys, compare with the providers' own"""
+    return _tasks.audit()

@@ -9,7 +9,7 @@ import pytest
 SECRETS = ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET", "PIKA_API_KEY", "FAL_KEY")
 
 
-class ThisTestWouldHaveSpentMoney(BaseException):  # noqa: N818 - no `except Exception` may swallow it
+class ThisTestWouldHaveSpentMoney(BaseException):
     """A connection was about to be made to a machine that is not this one."""
 
 

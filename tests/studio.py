@@ -102,7 +102,7 @@ class Studio:
     def new_cloud(self, **options: Any) -> Cloud:
         """A provider with an empty account book."""
         faults = Faults(options.pop("faults", ()), self.seed)
-        options = {"queue_s": 2.0, "render_s": 30.0, "concurrency": 50} | options
+        options = {"queue_s": 2.0, "render_s": 12.0, "concurrency": 50} | options
         self.cloud = Cloud(now=self.now, faults=faults, seed=100 * self.seed + len(self.clouds), **options)
         self.clouds.append(self.cloud)
         return self.cloud
@@ -202,7 +202,8 @@ class Studio:
         return json.loads((self.outputs / "production_report.json").read_text("utf-8"))
 
     def rows(self, query: str = "SELECT * FROM purchases ORDER BY id") -> list[dict[str, Any]]:
-        if not (self.outputs / "ledger.db").exists():
+        ledger = self.outputs / "ledger.db"
+        if not ledger.exists() or not ledger.stat().st_size:
             return []
         with contextlib.closing(sqlite3.connect(self.outputs / "ledger.db")) as db:
             db.row_factory = sqlite3.Row
@@ -334,8 +335,13 @@ _entry_points = functools.cache(importlib.metadata.entry_points)
 """doit reads the metadata of all installed packages three times a run."""
 
 
+PROBED: list[Path] = []
+"""Files that runs asked about though they are no downloads."""
+
+
 async def _fake_probe(tools: object, path: Path) -> media.Facts:
     """Where a run asks about a file that is no download: what ffprobe would say of a fake clip."""
+    PROBED.append(path)
     judgement = await fake_judge(path, media.Wanted(duration_s=0.1, aspect_ratio="9:16"))
     if judgement.facts is None:
         raise MediaError(judgement.reason or "no video")
@@ -367,4 +373,7 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
             "task_report": tasks.report,
             "task_plan": tasks.plan,
             "task_doctor": tasks.doctor,
+            "task_recover": tasks.recover,
+            "task_settle": tasks.settle,
+            "task_audit": tasks.audit,
         }

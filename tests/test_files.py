@@ -41,6 +41,7 @@ def digest(data: bytes) -> str:
 
 def part(outputs: Outputs, data: bytes = BYTES) -> Path:
     path = outputs.part(1)
+    files.discard(path)
     path.write_bytes(data)
     return path
 
@@ -76,7 +77,8 @@ def killer(place: int, when: str) -> durable.Hook:
 
 
 @pytest.mark.parametrize(
-    ("number", "expected"), [(1, "clip_001.mp4"), (999, "clip_999.mp4"), (1000, "clip_1000.mp4"), (9_999_999, "clip_9999999.mp4")]
+    ("number", "expected"),
+    [(1, "clip_001.mp4"), (999, "clip_999.mp4"), (1000, "clip_1000.mp4"), (9_999_999, "clip_9999999.mp4")],
 )
 def test_clips_are_named_with_three_digits_or_more(number: int, expected: str) -> None:
     assert expected == files.clip_name(number)
@@ -88,7 +90,7 @@ def test_names_are_plain_short_and_different_on_any_file_system() -> None:
         outputs.take(recipe * 64, number, simulated=simulated, good=good)
         for recipe in "ab" for number in (1, 2) for simulated in (True, False) for good in (True, False)
     ]  # fmt: skip
-    assert 16 == len({str(name).casefold() for name in names})
+    assert len({str(name).casefold() for name in names}) == 16
     assert all(set(part) <= set("abcdefghijklmnopqrstuvwxyz0123456789._-") for name in names for part in name.parts)
     assert all(len(part) <= 100 for name in names for part in name.parts)
 
@@ -112,8 +114,9 @@ def test_a_full_disk_is_refused_before_anything_is_bought(outputs: Outputs, monk
 
 @posix
 @pytest.mark.parametrize(
-    "name", ["clips", "takes", "ledger.db", "clips.json", "production_report.json", "plan.json", "vgen.log", ".vgen/parts",
-             "takes/" + "a" * 16, "clips/clip_001.mp4"],
+    "name",
+    ["clips", "takes", "ledger.db", "clips.json", "production_report.json", "plan.json", "vgen.log", ".vgen/parts",
+     "takes/" + "a" * 16, "clips/clip_001.mp4"],
 )  # fmt: skip
 def test_a_link_that_leads_out_is_refused(outputs: Outputs, tmp_path: Path, name: str) -> None:
     place = outputs.root / name
@@ -133,7 +136,7 @@ def test_nothing_is_made_through_a_link_that_leads_out(tmp_path: Path) -> None:
     (tmp_path / "outputs/.vgen").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Refusal):
         Outputs(tmp_path / "outputs").prepare()
-    assert [] == list((tmp_path / "elsewhere").iterdir())
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 @posix
@@ -151,7 +154,7 @@ def test_clip_stats_tell_of_clips_only(outputs: Outputs) -> None:
         (outputs.clips / name).write_bytes(b"123")
     stat_ = (outputs.clips / "clip_001.mp4").stat()
     assert {"clip_001.mp4": Stat(size_bytes=3, mtime_ns=stat_.st_mtime_ns)} == outputs.clip_stats()
-    assert {} == Outputs(outputs.root / "absent").clip_stats()
+    assert Outputs(outputs.root / "absent").clip_stats() == {}
 
 
 # ── takes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -159,19 +162,19 @@ def test_clip_stats_tell_of_clips_only(outputs: Outputs) -> None:
 
 def test_a_take_is_published_read_only_under_its_name(outputs: Outputs) -> None:
     final = take(outputs)
-    assert (BYTES, 0o444) == (final.read_bytes(), stat.S_IMODE(final.stat().st_mode))
+    assert (final.read_bytes(), stat.S_IMODE(final.stat().st_mode)) == (BYTES, 0o444)
 
 
 def test_a_take_never_replaces_other_bytes(outputs: Outputs) -> None:
     final = take(outputs, data=OTHER)
     with pytest.raises(Refusal, match="another file is in the way"):
         files.publish_take(part(outputs), final, digest(BYTES))
-    assert (OTHER, BYTES) == (final.read_bytes(), outputs.part(1).read_bytes())
+    assert (final.read_bytes(), outputs.part(1).read_bytes()) == (OTHER, BYTES)
 
 
 def test_the_same_bytes_already_there_are_fine(outputs: Outputs) -> None:
-    assert BYTES == take(outputs).read_bytes()
-    assert BYTES == take(outputs).read_bytes()
+    assert take(outputs).read_bytes() == BYTES
+    assert take(outputs).read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -181,7 +184,7 @@ def test_killed_anywhere_a_take_is_whole_or_absent_and_can_be_published_again(ou
         with durable.hooked(killer(place, when)), pytest.raises(Killed):
             take(outputs)
         assert not final.exists() or final.read_bytes() == BYTES
-    assert BYTES == take(outputs).read_bytes()
+    assert take(outputs).read_bytes() == BYTES
 
 
 def no_links(*_args: Any, **_kwargs: Any) -> None:
@@ -190,7 +193,7 @@ def no_links(*_args: Any, **_kwargs: Any) -> None:
 
 def test_without_hard_links_a_take_is_copied(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.link", no_links)
-    assert BYTES == take(outputs).read_bytes()
+    assert take(outputs).read_bytes() == BYTES
     with pytest.raises(Refusal):
         take(outputs, data=OTHER)
 
@@ -201,12 +204,12 @@ def test_without_hard_links_a_take_is_whole_or_absent_too(outputs: Outputs, monk
         target.write(source.read(100))
         raise Killed
 
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr("os.link", no_links)
-        patch.setattr("shutil.copyfileobj", half)
-        take(outputs)
     monkeypatch.setattr("os.link", no_links)
-    assert BYTES == take(outputs).read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfileobj", half)
+        with pytest.raises(Killed):
+            take(outputs)
+    assert take(outputs).read_bytes() == BYTES
 
 
 def test_discarding_what_is_gone_is_fine(outputs: Outputs) -> None:
@@ -227,18 +230,18 @@ def test_the_digest_is_sha256(tmp_path: Path) -> None:
 def test_a_clip_is_a_copy_of_its_take_and_never_a_hard_link(outputs: Outputs) -> None:
     source, clip = take(outputs), outputs.clip(1)
     placed = files.place_clip(source, clip)
-    assert (BYTES, 1) == (clip.read_bytes(), clip.stat().st_nlink)
-    assert not os.path.samefile(source, clip)
+    assert (clip.read_bytes(), clip.stat().st_nlink) == (BYTES, 1)
+    assert not source.samefile(clip)
     assert Stat(size_bytes=len(BYTES), mtime_ns=clip.stat().st_mtime_ns) == placed
     with clip.open("r+b") as file:
         file.write(b"edited")
-    assert BYTES == source.read_bytes()
+    assert source.read_bytes() == BYTES
 
 
 @posix
 def test_a_clip_can_be_edited_although_its_take_cannot(outputs: Outputs) -> None:
     files.place_clip(take(outputs), outputs.clip(1))
-    assert 0o644 == stat.S_IMODE(outputs.clip(1).stat().st_mode)
+    assert stat.S_IMODE(outputs.clip(1).stat().st_mode) == 0o644
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -254,7 +257,7 @@ def test_killed_anywhere_a_clip_is_the_old_or_the_new_one(outputs: Outputs, when
         assert (clip.read_bytes() if clip.exists() else None) in (old, BYTES)
         assert {"clip_001.mp4", "clip_002.mp4"} >= outputs.clip_stats().keys()
     files.place_clip(source, clip)
-    assert BYTES == clip.read_bytes()
+    assert clip.read_bytes() == BYTES
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
@@ -277,9 +280,9 @@ def test_a_clip_that_is_a_link_is_replaced_and_not_written_through(outputs: Outp
     (tmp_path / "mine.mp4").write_bytes(OTHER)
     outputs.clip(1).symlink_to(tmp_path / "mine.mp4")
     files.place_clip(take(outputs), outputs.clip(1))
-    assert (OTHER, BYTES, False) == (
+    assert (
         (tmp_path / "mine.mp4").read_bytes(), outputs.clip(1).read_bytes(), outputs.clip(1).is_symlink()
-    )  # fmt: skip
+    ) == (OTHER, BYTES, False)  # fmt: skip
 
 
 def test_a_clip_is_removed_and_its_take_stays(outputs: Outputs) -> None:
@@ -287,7 +290,7 @@ def test_a_clip_is_removed_and_its_take_stays(outputs: Outputs) -> None:
     files.place_clip(source, outputs.clip(1))
     files.remove_clip(outputs.clip(1))
     files.remove_clip(outputs.clip(1))
-    assert (False, True) == (outputs.clip(1).exists(), source.exists())
+    assert (outputs.clip(1).exists(), source.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -299,7 +302,7 @@ def test_killed_anywhere_a_report_is_the_old_or_the_new_one(tmp_path: Path, when
             files.write_whole(path, b"new")
         assert path.read_bytes() in (b"old", b"new")
     files.write_whole(path, b"new")
-    assert {"report.json": b"new", "x.json": b"{}"} == {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"report.json": b"new", "x.json": b"{}"}
 
 
 # ── the run lock ──────────────────────────────────────────────────────────────────────────────────────────────────────

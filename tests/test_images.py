@@ -24,11 +24,11 @@ def problem(root: Path, image: str) -> str:
 
 
 def test_no_image_is_no_image(tmp_path: Path) -> None:
-    assert (None, None) == (images.identity(tmp_path, None), images.data_uri(tmp_path, None))
+    assert (images.identity(tmp_path, None), images.data_uri(tmp_path, None)) == (None, None)
 
 
 def test_a_url_stands_for_itself(tmp_path: Path) -> None:
-    assert (URL, URL) == (images.identity(tmp_path, URL), images.data_uri(tmp_path, URL))
+    assert (images.identity(tmp_path, URL), images.data_uri(tmp_path, URL)) == (URL, URL)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a.png", "file:///etc/passwd", "ftp://x/a.png", "HTTP://x/a.png"])
@@ -49,7 +49,7 @@ def test_another_name_is_the_same_picture_and_other_bytes_are_another(tmp_path: 
     for name, content in (("a.png", PNG), ("b.png", PNG), ("c.png", PNG + b"\x01")):
         (tmp_path / name).write_bytes(content)
     a, b, c = (images.identity(tmp_path, name) for name in ("a.png", "b.png", "c.png"))
-    assert (True, False) == (a == b, a == c)
+    assert (a == b, a == c) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,9 @@ def test_the_biggest_picture_fits_runways_bound_for_data_uris(tmp_path: Path) ->
     assert len(f"data:image/jpeg;base64,{base64.b64encode(bytes(images.MAX_BYTES)).decode()}") <= 5_242_880
 
 
-@pytest.mark.parametrize("image", ["absent.png", "", ".", "x" * 300, "~/boat.png", "data:image/png;base64,iVBORw0KGgo="])
+@pytest.mark.parametrize(
+    "image", ["absent.png", "", ".", "x" * 300, "~/boat.png", "data:image/png;base64,iVBORw0KGgo="]
+)
 def test_what_is_no_file_is_refused(tmp_path: Path, image: str) -> None:
     assert problem(tmp_path, image).startswith("image: ")
 
@@ -100,4 +102,4 @@ def test_a_picture_inside_the_project_may_be_named_in_any_way(tmp_path: Path) ->
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "boat.png").write_bytes(PNG)
     names = ["in/boat.png", "./in/boat.png", "in/../in/boat.png", str(tmp_path / "in" / "boat.png")]
-    assert 1 == len({images.identity(tmp_path, name) for name in names})
+    assert len({images.identity(tmp_path, name) for name in names}) == 1

@@ -31,13 +31,13 @@ def test_numbers_are_exact() -> None:
 
 
 def test_a_byte_order_mark_is_no_matter() -> None:
-    assert {"a": 1} == jsonlines.parse(b'\xef\xbb\xbf{"a": 1}', "f")
+    assert jsonlines.parse(b'\xef\xbb\xbf{"a": 1}', "f") == {"a": 1}
 
 
 def test_doubled_keys_are_named() -> None:
     value = jsonlines.parse(b'{"b": 1, "a": 1, "c": 1, "a": 2, "b": 3}', "f")
     assert isinstance(value, jsonlines.Duplicate)
-    assert (("a", "b"), {"b": 3, "a": 2, "c": 1}) == (value.keys_twice, dict(value))
+    assert (value.keys_twice, dict(value)) == (("a", "b"), {"b": 3, "a": 2, "c": 1})
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_every_value_has_its_line() -> None:
 
 
 def test_windows_line_ends_count_once() -> None:
-    assert 3 == jsonlines.lines(b"[\r\n1,\r\n2]")[1,]
+    assert jsonlines.lines(b"[\r\n1,\r\n2]")[1,] == 3
 
 
 def test_of_a_doubled_key_the_line_is_that_of_the_value_used() -> None:
-    assert 2 == jsonlines.lines(b'{"a": 1,\n"a": 2}')["a",]
+    assert jsonlines.lines(b'{"a": 1,\n"a": 2}')["a",] == 2
 
 
 def paths(value: Any, at: jsonlines.Path = ()) -> set[jsonlines.Path]:
@@ -127,8 +127,10 @@ def test_in_an_indented_file_no_line_lies(value: Any) -> None:
 
 @given(st.binary(max_size=80) | st.text(alphabet='[]{}",:\\01e.- \n', max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    found: tuple[str, ...] = ()
     try:
         jsonlines.parse(data, "f")
     except InputError as exc:
-        assert all(line.startswith("f:") for line in exc.problems)
+        found = exc.problems or ("nothing is said",)
+    assert all(line.startswith("f:") for line in found)
     jsonlines.lines(data)

@@ -47,7 +47,7 @@ def test_never_more_holders_than_the_limit(limit: int, lengths: list[int]) -> No
         async with trio.open_nursery() as nursery:
             for number, seconds in enumerate(lengths):
                 nursery.start_soon(one, number, seconds)
-        assert 0 == slots.held
+        assert slots.held == 0
         return most
 
     assert virtually(main) == min(limit, len(lengths))
@@ -64,7 +64,7 @@ def test_the_lowest_number_is_served_first(limit: int) -> None:
 
     found = virtually(main)
     batches = [sorted(found[k : k + limit]) for k in range(0, 5, limit)]
-    assert [1, 3, 5, 7, 9] == [number for batch in batches for number in batch]
+    assert [number for batch in batches for number in batch] == [1, 3, 5, 7, 9]
 
 
 def test_who_comes_late_with_a_low_number_goes_before_those_in_line() -> None:
@@ -77,7 +77,7 @@ def test_who_comes_late_with_a_low_number_goes_before_those_in_line() -> None:
             nursery.start_soon(hold, slots, 1, seen)
         return seen
 
-    assert [5, 1, 6, 7] == virtually(main)
+    assert virtually(main) == [5, 1, 6, 7]
 
 
 def test_equal_numbers_go_by_arrival() -> None:
@@ -88,7 +88,7 @@ def test_equal_numbers_go_by_arrival() -> None:
                 nursery.start_soon(hold, slots, 1, seen)
         return len(seen)
 
-    assert 4 == virtually(main)
+    assert virtually(main) == 4
 
 
 def test_a_job_that_runs_already_takes_its_slot_at_once_and_newcomers_wait_for_it() -> None:
@@ -109,7 +109,7 @@ def test_a_job_that_runs_already_takes_its_slot_at_once_and_newcomers_wait_for_i
             nursery.start_soon(lambda: one(3, at_once=False))
         return at, most
 
-    assert ([0, 0, 1], 2) == virtually(main)
+    assert virtually(main) == ([0, 0, 1], 2)
 
 
 def test_a_slot_is_free_again_after_an_error() -> None:
@@ -120,7 +120,7 @@ def test_a_slot_is_free_again_after_an_error() -> None:
                 raise ValueError("boom")
         return slots.held
 
-    assert 0 == virtually(main)
+    assert virtually(main) == 0
 
 
 @pytest.mark.parametrize("after", [0, 0.5, 1, 1.5])
@@ -134,7 +134,7 @@ def test_who_gives_up_while_waiting_takes_nothing_along(after: float) -> None:
             nursery.start_soon(hold, slots, 3, seen)
         return slots.held, sorted(seen)
 
-    assert (0, [1, 3]) == virtually(main)
+    assert virtually(main) == (0, [1, 3])
 
 
 @pytest.mark.parametrize("cancel_first", [True, False])
@@ -157,13 +157,11 @@ def test_who_is_cancelled_in_the_moment_of_being_served_hands_the_slot_on(cancel
             scope.cancel()
         return slots.held, 3 in seen, trio.current_time()
 
-    assert (0, True, 1) == virtually(main)
+    assert virtually(main) == (0, True, 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 4)), max_size=10), st.integers(1, 3))
-def test_whatever_is_cancelled_whenever_no_slot_is_lost(
-    clips: list[tuple[int, int, int]], limit: int
-) -> None:
+def test_whatever_is_cancelled_whenever_no_slot_is_lost(clips: list[tuple[int, int, int]], limit: int) -> None:
     async def main() -> int:
         slots = Slots(limit)
 
@@ -180,7 +178,7 @@ def test_whatever_is_cancelled_whenever_no_slot_is_lost(
                 await hold(slots, 0, [], seconds=0)
         return slots.held
 
-    assert 0 == virtually(main)
+    assert virtually(main) == 0
 
 
 async def turns(one: Lane, n: int, *, start: float = 0.0, together: bool = True) -> list[float]:
@@ -225,7 +223,7 @@ def test_the_minute_slides() -> None:
             at.append(trio.current_time())
         return at
 
-    assert [0, 50, 60, 110, 120] == virtually(main)
+    assert virtually(main) == [0, 50, 60, 110, 120]
 
 
 @given(st.integers(1, 5), st.lists(st.floats(0, 90), min_size=1, max_size=15))
@@ -254,7 +252,7 @@ def test_a_pause_binds_all_and_the_longest_counts() -> None:
         one.pause(3)
         return await turns(one, 3)
 
-    assert [7, 7, 7] == virtually(main)
+    assert virtually(main) == [7, 7, 7]
 
 
 def test_a_pause_that_comes_while_waiting_counts_too() -> None:
@@ -267,7 +265,7 @@ def test_a_pause_that_comes_while_waiting_counts_too() -> None:
             one.pause(10)
         return trio.current_time()
 
-    assert 14 == virtually(main)
+    assert virtually(main) == 14
 
 
 def test_who_gives_up_waiting_for_a_turn_leaves_it_to_others() -> None:
@@ -279,9 +277,9 @@ def test_who_gives_up_waiting_for_a_turn_leaves_it_to_others() -> None:
         await turn(one)
         return trio.current_time()
 
-    assert 60 == virtually(main)
+    assert virtually(main) == 60
 
 
 def test_a_lane_is_closed_once_and_the_first_reason_stays() -> None:
     one = lane()
-    assert (True, False, "no credit") == (one.close("no credit"), one.close("bad key"), one.closed)
+    assert (one.close("no credit"), one.close("bad key"), one.closed) == (True, False, "no credit")

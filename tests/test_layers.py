@@ -15,8 +15,8 @@ LAYERS = (
     ("recipe", "providers"),
     ("plan", "report"),
     ("settings", "ledger", "files", "images", "media", "wire"),
-    ("lanes", "batch", "fetch", "produce", "simulator"),
-    ("trio_doit", "reporter", "project", "doctor"),
+    ("lanes", "batch", "fetch", "recover", "produce", "simulator"),
+    ("trio_doit", "reporter", "project", "doctor", "audit"),
     ("tasks",),
     ("__main__",),
 )
@@ -27,7 +27,7 @@ DOORS = {
     "httpx": {"wire", "simulator"},
     "httpcore": {"wire", "simulator"},
     "h11": {"simulator"},
-    "sqlite3": {"ledger"},
+    "sqlite3": {"ledger", "audit"},
     "ffmpeg": {"media", "simulator"},
     "PIL": {"simulator"},
     "filelock": {"files"},
@@ -35,7 +35,7 @@ DOORS = {
     "dotenv": {"settings"},
     "subprocess": {"media"},
     "asyncio": set(),
-    "datetime": {"report", "retry", "simulator"},
+    "datetime": {"providers", "report", "retry", "simulator"},
 }
 IMPURE = {"os", "time", "pathlib", "shutil", "socket", "tempfile"}
 """What a pure module may not import: it gets `now`, `rng` and text as arguments."""

@@ -49,7 +49,8 @@ def opened(path: Path | None, *, cap: int | None = None, run: str = "r1") -> Ite
 def row(recipe: str = RECIPE, **changes: Any) -> dict[str, Any]:
     simulated = changes.get("simulated", False)
     return {
-        "run_id": "r1-s" if simulated else "r1", "shot_number": 1, "recipe": recipe, "manifest": '[["prompt", "a boat"]]',
+        "run_id": "r1-s" if simulated else "r1", "shot_number": 1, "recipe": recipe,
+        "manifest": '[["prompt", "a boat"]]',
         "simulated": False, "provider": "runway", "account": "acc", "base_url": "https://x", "model": "gen4.5",
         "path": "/v1/text_to_video", "request": "{}", "bought_s": "5", "price": PRICE, **changes,
     }  # fmt: skip
@@ -110,18 +111,25 @@ def test_a_purchase_is_born_reserved_and_uncharged(ledger: Ledger) -> None:
     for changes in ({"state": "accepted"}, {"charged": 1}):
         with pytest.raises(LedgerError, match="begins reserved"):
             ledger.reserve(row(**changes))
-    assert [] == states(ledger)
+    assert states(ledger) == []
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"price": -1}, {"recipe": "short"}, {"run_id": "nobody"}, {"charged_by": "guess"}, {"job_id": ""}, {"price": "much"}],
+    [
+        {"price": -1},
+        {"recipe": "short"},
+        {"run_id": "nobody"},
+        {"charged_by": "guess"},
+        {"job_id": ""},
+        {"price": "much"},
+    ],
     ids=str,
 )
 def test_a_row_that_makes_no_sense_is_refused(ledger: Ledger, changes: dict[str, Any]) -> None:
     with pytest.raises(LedgerError):
         ledger.reserve(row(**changes))
-    assert [] == states(ledger)
+    assert states(ledger) == []
 
 
 def test_every_move_is_written_down_with_its_time(ledger: Ledger, path: Path) -> None:
@@ -129,10 +137,10 @@ def test_every_move_is_written_down_with_its_time(ledger: Ledger, path: Path) ->
     ledger.note(number, charged=5)
     ledger.supersede(number, Why.AGAIN)
     found = raw(path, "SELECT state, charged, superseded, at FROM moves ORDER BY id")
-    assert [
+    assert found == [
         ("reserved", 0, None, NOW), ("submitting", 0, None, NOW), ("rendering", 0, None, NOW),
         ("rendered", 0, None, NOW), ("rendered", 5, None, NOW), ("rendered", 5, "again", NOW),
-    ] == found  # fmt: skip
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -175,7 +183,7 @@ def test_a_second_purchase_is_refused_unless_the_first_ended_for_free(
 def test_a_superseded_purchase_lets_another_be_made(ledger: Ledger, state: State) -> None:
     first = bring_to(ledger, state, charged=1)
     second = ledger.reserve(row(), supersede={first: Why.AGAIN})
-    assert ("again", State.RESERVED) == (ledger.get(first).superseded, ledger.get(second).state)
+    assert (ledger.get(first).superseded, ledger.get(second).state) == ("again", State.RESERVED)
     with pytest.raises(AlreadyBought):
         ledger.reserve(row())
 
@@ -239,7 +247,7 @@ def test_nothing_bought_is_nothing_spent(ledger: Ledger) -> None:
 
 
 def test_what_is_left_is_never_negative() -> None:
-    assert (0, 15, None) == (Budget(cap=10, spent=15).left, Budget(cap=10, spent=15).exposure, Budget(spent=15).left)
+    assert (Budget(cap=10, spent=15).left, Budget(cap=10, spent=15).exposure, Budget(spent=15).left) == (0, 15, None)
 
 
 @pytest.mark.parametrize(
@@ -261,14 +269,14 @@ def test_no_reservation_passes_the_cap(path: Path, cap: int | None, fits: bool, 
 
 def test_a_free_purchase_fits_any_cap(path: Path) -> None:
     with opened(path, cap=0) as ledger:
-        assert 1 == ledger.reserve(row(price=0))
+        assert ledger.reserve(row(price=0)) == 1
 
 
 def test_play_money_does_not_eat_the_budget(path: Path) -> None:
     with opened(path, cap=PRICE) as ledger:
         bring_to(ledger, State.ACCEPTED, simulated=True, charged=PRICE)
         ledger.reserve(row())
-        assert [PRICE, 0] == [ledger.budget(False, None).reserved, ledger.budget(False, None).spent]
+        assert [ledger.budget(False, None).reserved, ledger.budget(False, None).spent] == [PRICE, 0]
 
 
 def test_money_that_came_back_can_be_reserved_again(path: Path) -> None:
@@ -300,7 +308,7 @@ def test_two_at_once_do_not_pass_the_cap_together(path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert ["bought"] * 4 + ["over"] * 4 == sorted(results)
+    assert sorted(results) == ["bought"] * 4 + ["over"] * 4
 
 
 def test_two_at_once_do_not_buy_one_recipe_twice(path: Path) -> None:
@@ -314,7 +322,9 @@ Step = tuple[int, State, int]
 
 
 @hypothesis_settings(max_examples=60)
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from(State), st.integers(0, 3)), max_size=25), st.integers(0, 8))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from(State), st.integers(0, 3)), max_size=25), st.integers(0, 8)
+)
 def test_whatever_is_tried_money_adds_up_and_stays_under_the_cap(steps: list[Step], cap: int) -> None:
     with opened(None, cap=cap) as ledger:
         held: dict[int, tuple[int, State, int]] = {}  # recipe → purchase, state, charged
@@ -369,9 +379,9 @@ def test_a_take_and_its_purchases_last_move_are_booked_together(ledger: Ledger) 
     ledger.book_take({"purchase_id": number, **TAKE}, State.ACCEPTED, charged=5)
     take = ledger.take_of(number)
     assert take is not None
-    assert (True, False, None, State.ACCEPTED, 5) == (
+    assert (
         take.good, take.has_audio, take.codec, ledger.get(number).state, ledger.get(number).charged
-    )  # fmt: skip
+    ) == (True, False, None, State.ACCEPTED, 5)  # fmt: skip
 
 
 def test_without_the_move_there_is_no_take(ledger: Ledger) -> None:
@@ -382,11 +392,14 @@ def test_without_the_move_there_is_no_take(ledger: Ledger) -> None:
 
 
 def test_takes_count_from_one_within_a_recipe_and_world(ledger: Ledger) -> None:
-    assert 1 == ledger.next_take(RECIPE, simulated=False)
+    assert ledger.next_take(RECIPE, simulated=False) == 1
     number = bring_to(ledger, State.FETCHED)
     ledger.book_take({"purchase_id": number, **TAKE, "good": False}, State.REJECTED)
-    found = [ledger.next_take(recipe, simulated=world) for recipe, world in ((RECIPE, False), (RECIPE, True), ("b" * 64, False))]
-    assert [2, 1, 1] == found
+    found = [
+        ledger.next_take(recipe, simulated=world)
+        for recipe, world in ((RECIPE, False), (RECIPE, True), ("b" * 64, False))
+    ]
+    assert found == [2, 1, 1]
 
 
 def test_a_snapshot_has_all_of_one_world(ledger: Ledger) -> None:
@@ -398,7 +411,9 @@ def test_a_snapshot_has_all_of_one_world(ledger: Ledger) -> None:
     ledger.place(spot)
     found = ledger.snapshot(simulated=False, cap=9)
     assert {number, other} == found.purchases.keys()
-    assert {RECIPE: [number], "b" * 64: [other]} == {key: [one.id for one in rows] for key, rows in found.by_recipe.items()}
+    assert {RECIPE: [number], "b" * 64: [other]} == {
+        key: [one.id for one in rows] for key, rows in found.by_recipe.items()
+    }
     assert ({number}, {"clip_001.mp4": spot}) == (found.takes.keys(), found.placed)
     assert Budget(cap=9, spent=5, reserved=PRICE) == found.budget
 
@@ -437,10 +452,10 @@ def test_all_that_was_committed_is_there_after_reopening(path: Path) -> None:
 
 def test_only_its_owner_may_read_the_file(path: Path) -> None:
     with opened(path):
-        assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     path.chmod(0o644)
     with contextlib.closing(Ledger(path, now=lambda: NOW)):
-        assert 0o600 == stat.S_IMODE(path.stat().st_mode)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_looking_makes_no_file(path: Path) -> None:

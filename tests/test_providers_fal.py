@@ -17,6 +17,8 @@ from vgen.providers.base import (
     Done,
     Failed,
     Job,
+    Listed,
+    Listing,
     Missing,
     No,
     NoWord,
@@ -109,13 +111,13 @@ def test_a_picture_goes_to_the_endpoint_for_pictures_and_decides_the_ratio(model
 
 def test_kling_spells_seconds_as_text_and_takes_no_seed() -> None:
     made = order("fal-ai/kling-video/v3/standard/text-to-video", duration_s=Decimal("3.2"), seed=7)
-    assert {"prompt": "a paper boat", "duration": "4", "aspect_ratio": "9:16"} == made.body
-    assert 336_000 == made.price
+    assert made.body == {"prompt": "a paper boat", "duration": "4", "aspect_ratio": "9:16"}
+    assert made.price == 336_000
 
 
 def test_an_unknown_endpoint_is_bought_at_its_configured_price() -> None:
     made = order("me/mine", at={"price": 10_000, "durations": ()}, duration_s=Decimal("4.5"))
-    assert ({"prompt": "a paper boat", "duration": 4.5, "aspect_ratio": "9:16"}, 45_000) == (made.body, made.price)
+    assert (made.body, made.price) == ({"prompt": "a paper boat", "duration": 4.5, "aspect_ratio": "9:16"}, 45_000)
 
 
 @pytest.mark.parametrize(("configured", "dollars"), [(30_000, "0.20"), (50_000, "0.25")])
@@ -124,7 +126,7 @@ def test_a_lower_configured_price_is_never_used(configured: int, dollars: str) -
 
 
 def test_a_price_is_rounded_up() -> None:
-    assert 1 == order("me/mine", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price
+    assert order("me/mine", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price == 1
 
 
 @pytest.mark.parametrize(
@@ -147,14 +149,14 @@ def test_what_the_model_cannot_make_is_told_with_the_limit(
 def test_the_create_call_is_a_post_with_key_and_picture() -> None:
     call = fal.create(order(image="sha256:0"), terms(), KEY, "https://x/boat.png")
     assert ("POST", f"https://queue.fal.run/{IMAGE_MODEL}", "create") == (call.method, call.url, call.step)
-    assert "https://x/boat.png" == json.loads(call.body or b"")["image_url"]
+    assert json.loads(call.body or b"")["image_url"] == "https://x/boat.png"
     assert f"Key {KEY}" == call.auth
 
 
 def test_the_key_shows_in_no_repr() -> None:
     calls = [fal.create(order(), terms(), KEY, None), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
              status(reply(200, {"status": "COMPLETED"}))]  # fmt: skip
-    assert [False] * 4 == ["canary" in repr(call) for call in calls]
+    assert ["canary" in repr(call) for call in calls] == [False] * 4
 
 
 def test_the_urls_that_fal_gave_are_used_as_they_are() -> None:
@@ -377,7 +379,9 @@ def test_a_completed_request_may_hide_a_failure_in_its_status() -> None:
     assert expected == status(reply(200, body))
 
 
-@pytest.mark.parametrize("more", [{"error": "odd"}, {"error": "x", "error_type": "content_policy_violation"}, {"error": None}])
+@pytest.mark.parametrize(
+    "more", [{"error": "odd"}, {"error": "x", "error_type": "content_policy_violation"}, {"error": None}]
+)
 def test_a_failure_that_may_be_the_requests_own_is_told_by_the_result(more: dict[str, Any]) -> None:
     asked = status(reply(200, {"status": "COMPLETED", **more}))
     assert isinstance(asked, Call)
@@ -410,6 +414,45 @@ def test_a_paid_request_is_not_failed_by_what_is_not_fals_own_word(answer: Reply
     found = result(answer)
     assert isinstance(found, NoWord)
     assert not found.key_rejected
+
+
+# ── jobs that were lost ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_adopted_job_has_the_standard_addresses() -> None:
+    assert fal.adopted(ID, fal.MODEL, fal.BASE_URL) == JOB
+
+
+def test_a_list_says_whose_each_job_is() -> None:
+    page = {
+        "items": [{"request_id": ID, "json_input": {"prompt": "a boat", "seed": 7}}],
+        "has_more": True,
+        "next_cursor": "c2",
+    }
+    assert fal.listing(reply(200, page)) == Listing(jobs=(Listed(id=ID, prompt="a boat", marker="7"),), more="c2")
+
+
+@pytest.mark.parametrize(
+    ("status_", "body"),
+    [
+        (200, HTML),
+        (200, {}),
+        (200, {"items": None}),
+        (200, {"items": [7]}),
+        (200, {"items": [{"request_id": ID}]}),
+        (200, {"items": [{"request_id": "a/b", "json_input": {}}]}),
+        (401, {"items": []}),
+        (500, {"items": []}),
+    ],
+    ids=str,
+)
+def test_a_list_that_cannot_be_read_never_says_that_a_job_is_not_there(status_: int, body: Any) -> None:
+    assert fal.listing(reply(status_, body)) is None
+
+
+def test_the_key_goes_to_fals_own_list_only() -> None:
+    urls = [fal.find(fal.MODEL, NOW, base, KEY, None).url for base in (fal.BASE_URL, "http://127.0.0.1:8080")]
+    assert [url.split("/v1/")[0] for url in urls] == [fal.PLATFORM_URL, "http://127.0.0.1:8080"]
 
 
 BODIES = st.recursive(

@@ -94,9 +94,7 @@ TALL, WIDE = {"ratio": "720:1280"}, {"ratio": "1280:720"}
     ],
     ids=str,
 )
-def test_the_request_is_exactly_this(
-    model: str, changes: dict[str, Any], body: dict[str, Any], dollars: str
-) -> None:
+def test_the_request_is_exactly_this(model: str, changes: dict[str, Any], body: dict[str, Any], dollars: str) -> None:
     made = order(model, **changes)
     endpoint = "image_to_video" if "image" in changes else "text_to_video"
     assert ({"model": model, **body}, f"/v1/{endpoint}", model) == (made.body, made.path, made.model)
@@ -143,7 +141,7 @@ def test_the_next_longer_duration_is_bought_and_paid(model: str, asked: str, bou
 
 
 def test_configured_durations_go_before_the_models() -> None:
-    assert 8 == order(at={"durations": (Decimal(8),)}).bought_s
+    assert order(at={"durations": (Decimal(8),)}).bought_s == 8
     assert Decimal("4.5") == order(at={"durations": ()}, duration_s=Decimal("4.5")).bought_s
 
 
@@ -191,19 +189,19 @@ def test_a_lower_configured_price_is_never_used(configured: int, dollars: str) -
 
 
 def test_a_price_is_rounded_up() -> None:
-    assert 1 == order("new", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price
+    assert order("new", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price == 1
 
 
 def test_the_stored_request_is_canonical_and_holds_no_picture() -> None:
     made = order("gen4_turbo", image="sha256:0", prompt="é 🛶")
-    assert '{"duration":5,"model":"gen4_turbo","promptText":"é 🛶","ratio":"720:1280"}' == made.text
+    assert made.text == '{"duration":5,"model":"gen4_turbo","promptText":"é 🛶","ratio":"720:1280"}'
 
 
 def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
     made = order("gen4_turbo", image="sha256:0")
     call = runway.create(made, terms("gen4_turbo"), KEY, "data:image/png;base64,AAAA")
     assert ("POST", f"{runway.BASE_URL}/v1/image_to_video", "create") == (call.method, call.url, call.step)
-    assert {"Content-Type": "application/json", "X-Runway-Version": "2024-11-06"} == dict(call.headers)
+    assert dict(call.headers) == {"Content-Type": "application/json", "X-Runway-Version": "2024-11-06"}
     assert {**made.body, "promptImage": "data:image/png;base64,AAAA"} == json.loads(call.body or b"")
     assert f"Bearer {KEY}" == call.auth
 
@@ -211,13 +209,13 @@ def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
 def test_the_key_shows_in_no_repr() -> None:
     calls = [runway.create(order(), terms(), KEY, None), runway.poll(JOB, runway.BASE_URL, KEY),
              runway.cancel(JOB, runway.BASE_URL, KEY)]  # fmt: skip
-    assert [False] * 3 == ["canary" in repr(call) for call in calls]
+    assert ["canary" in repr(call) for call in calls] == [False] * 3
 
 
 def test_poll_and_cancel_ask_for_the_task() -> None:
     poll, cancel = runway.poll(JOB, "https://x", KEY), runway.cancel(Job(id="a/../b"), "https://x", KEY)
     assert ("GET", f"https://x/v1/tasks/{ID}", "status") == (poll.method, poll.url, poll.step)
-    assert ("DELETE", "https://x/v1/tasks/a%2F..%2Fb", "cancel") == (cancel.method, cancel.url, cancel.step)
+    assert (cancel.method, cancel.url, cancel.step) == ("DELETE", "https://x/v1/tasks/a%2F..%2Fb", "cancel")
 
 
 def test_every_priced_model_can_be_ordered() -> None:
@@ -270,8 +268,8 @@ def test_a_price_beyond_all_measure_does_not_lose_the_job(number: str) -> None:
 @pytest.mark.parametrize("status_", [200, 201, 202])
 @pytest.mark.parametrize(
     "body",
-    [b"", HTML, b"null", b"[]", b'"x"', {}, {"id": None}, {"id": ""}, {"id": 7}, {"id": {}}, {"id": "a b"}, {"id": "a/b"},
-     {"id": "a\nb"}, {"id": "x" * 201}, {"id": "é"}, {"ID": ID}, b'{"id": "3f0d', b"\xff", b"[" * 5000,
+    [b"", HTML, b"null", b"[]", b'"x"', {}, {"id": None}, {"id": ""}, {"id": 7}, {"id": {}}, {"id": "a b"},
+     {"id": "a/b"}, {"id": "a\nb"}, {"id": "x" * 201}, {"id": "é"}, {"ID": ID}, b'{"id": "3f0d', b"\xff", b"[" * 5000,
      b'{"id": ' + b"9" * 5000 + b"}"],
     ids=lambda body: str(body)[:20],
 )  # fmt: skip
@@ -353,7 +351,10 @@ def test_retry_after_is_handed_on(header: str | None, expected: float | None) ->
         ({"status": "SUCCEEDED", "output": [URL, "https://x/2"], "cost": {}}, Done(url=URL)),
         ({"status": "CANCELLED", "cost": {"credits": 60}}, Cancelled(charged=600_000)),
         ({"status": "CANCELLED"}, Cancelled()),
-        ({"status": "FAILED", "failure": "Oops", "cost": {"credits": 0}}, Failed(message="Oops", again=True, charged=0)),
+        (
+            {"status": "FAILED", "failure": "Oops", "cost": {"credits": 0}},
+            Failed(message="Oops", again=True, charged=0),
+        ),
         ({"status": "FAILED", "failureCode": None}, Failed(message="the task failed", again=True)),
     ],
     ids=str,
@@ -422,7 +423,7 @@ def test_a_failure_is_judged_by_the_longest_prefix_of_its_code(code: str, again:
 def test_what_says_nothing_about_the_task_is_asked_again(answer: Reply) -> None:
     found = status(answer)
     assert isinstance(found, NoWord)
-    assert (False, True) == (found.key_rejected, found.message.isprintable())
+    assert (found.key_rejected, found.message.isprintable()) == (False, True)
 
 
 def test_a_task_that_runway_does_not_know_is_missing() -> None:
@@ -443,7 +444,7 @@ def test_a_poll_that_is_throttled_says_how_long() -> None:
 def test_long_and_strange_words_come_as_one_short_line() -> None:
     found = status(task(status="FAILED", failure="a\nb\x1b[31m\ud800 " + "x" * 10_000))
     assert isinstance(found, Failed)
-    assert (True, True) == (found.message.isprintable(), len(found.message) <= 300)
+    assert (found.message.isprintable(), len(found.message) <= 300) == (True, True)
 
 
 BODIES = st.recursive(
@@ -466,4 +467,4 @@ def test_any_answer_means_something(status_: int, body: bytes) -> None:
 
 
 def test_prices_carry_their_date() -> None:
-    assert "2026-11-22" == prices.AS_OF
+    assert prices.AS_OF == "2026-11-22"

@@ -33,7 +33,7 @@ def test_from_every_state_an_end_can_be_reached() -> None:
 
 
 def test_what_has_ended_stays() -> None:
-    assert END == {state for state in State if not MOVES[state]}
+    assert {state for state in State if not MOVES[state]} == END
 
 
 def test_nothing_moves_to_itself() -> None:
@@ -83,7 +83,10 @@ def test_there_is_no_shortcut(was: State, to: State) -> None:
 @pytest.mark.parametrize(
     ("state", "charged", "expected"),
     [(state, charged, True) for state, charged in itertools.product((*LIVE, State.UNCERTAIN), (0, 1))]
-    + [(state, charged, True) for state, charged in itertools.product((State.ACCEPTED, State.REJECTED, State.LOST), (0, 1))]
+    + [
+        (state, charged, True)
+        for state, charged in itertools.product((State.ACCEPTED, State.REJECTED, State.LOST), (0, 1))
+    ]
     + [(state, 0, False) for state in FREE]
     + [(state, 0, False) for state in (State.FAILED, State.CANCELLED)]
     + [(state, 1, True) for state in (State.FAILED, State.CANCELLED)],

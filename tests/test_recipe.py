@@ -35,7 +35,7 @@ def digest_of(shot: Shot, provider: str = "runway", aspect_ratio: str = "9:16", 
 def test_the_format_of_the_digest_has_not_changed() -> None:
     """If this fails, every take that was ever bought would be bought again: think of VERSION, not of this line."""
     whole = made(negative_prompt="fog", image="sha256:00ff", seed=7, duration_s=Decimal("4.5"), prompt="ein Boot — 🛶")
-    assert GOLDEN == whole.digest
+    assert whole.digest == GOLDEN
 
 
 @pytest.mark.parametrize("spelling", ["4", "4.0", "4.000", "4e0", "0.4e1", "40e-1"])
@@ -109,7 +109,7 @@ def test_the_shots_aspect_ratio_goes_before_the_runs() -> None:
 
 
 def test_the_images_content_is_in_the_digest() -> None:
-    assert 3 == len({digest_of(parsed(), image=image) for image in (None, "sha256:00", "sha256:01")})
+    assert len({digest_of(parsed(), image=image) for image in (None, "sha256:00", "sha256:01")}) == 3
 
 
 def test_a_shot_without_text_for_a_provider_has_no_recipe_there() -> None:
@@ -160,7 +160,7 @@ def test_what_changed_is_said_in_words(changes: dict[str, Any], expected: list[s
 
 
 def test_what_was_taken_away_is_said() -> None:
-    assert ["seed: '7' → none"] == recipe.difference(made(seed=7).manifest, made().manifest)
+    assert recipe.difference(made(seed=7).manifest, made().manifest) == ["seed: '7' → none"]
 
 
 def test_of_long_prompts_the_part_that_differs_is_shown() -> None:

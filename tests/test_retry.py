@@ -20,12 +20,10 @@ def waits(policy: Policy, attempt: int, *, at_least_s: float = 0.0, n: int = 500
     return sorted(backoff_s(policy, attempt, rng, at_least_s=at_least_s) for _ in range(n))
 
 
-@pytest.mark.parametrize(
-    ("attempt", "ceiling"), [(1, 2), (2, 4), (3, 8), (5, 32), (6, 60), (7, 60), (10**9, 60)]
-)
+@pytest.mark.parametrize(("attempt", "ceiling"), [(1, 2), (2, 4), (3, 8), (5, 32), (6, 60), (7, 60), (10**9, 60)])
 def test_jitter_is_full_up_to_twice_as_long_each_time(attempt: int, ceiling: float) -> None:
     found = waits(POLICY, attempt)
-    assert (True, True) == (0 <= found[0] < ceiling * 0.05, ceiling * 0.95 < found[-1] <= ceiling)
+    assert (0 <= found[0] < ceiling * 0.05, ceiling * 0.95 < found[-1] <= ceiling) == (True, True)
     assert max(b - a for a, b in pairwise(found)) < ceiling * 0.05  # no hole
 
 
@@ -88,7 +86,7 @@ def test_a_date_without_a_zone_is_utc_wherever_we_are(header: str, monkeypatch: 
     monkeypatch.setenv("TZ", "JST-9")
     time.tzset()
     try:
-        assert 90.0 == retry_after_s(header, now=NOW)
+        assert retry_after_s(header, now=NOW) == 90.0
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -163,6 +163,34 @@ class Ledger:
         marks = ", ".join("?" * len(wanted))
         return self._purchases(f"recipe IN ({marks}) AND simulated = ?", *wanted, simulated)
 
+    def uncertain(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases that nobody knows the fate of, and that nothing supersedes."""
+        return self._purchases("state = 'uncertain' AND superseded IS NULL AND simulated = ?", simulated)
+
+    def with_jobs(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases that became a job at a provider."""
+        return self._purchases("job_id IS NOT NULL AND simulated = ?", simulated)
+
+    def job_ids(self, provider: str) -> set[str]:
+        """All jobs of a provider that belong to a purchase."""
+        query = "SELECT job_id FROM purchases WHERE provider = ? AND job_id IS NOT NULL"
+        return {row["job_id"] for row in self._db.execute(query, (provider,))}
+
+    def jobs_sent_after(self, provider: str, account: str, at: float) -> set[str]:
+        """Jobs of ours that were ordered after a moment: a list that shows one of them reaches that far."""
+        query = (
+            "SELECT job_id FROM purchases WHERE provider = ? AND account = ? AND submitted_at > ? AND job_id NOT NULL"
+        )
+        return {row["job_id"] for row in self._db.execute(query, (provider, account, at))}
+
+    def accepted_since(self, provider: str, account: str, model: str, at: float) -> int:
+        """How many of our orders a provider has accepted since a moment."""
+        query = (
+            "SELECT count(*) FROM purchases "
+            "WHERE provider = ? AND account = ? AND model = ? AND submitted_at > ? AND job_id NOT NULL"
+        )
+        return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
+
     def is_over(self, purchase_id: int) -> bool:
         """Whether nothing is left to be brought home for a purchase."""
         found = self._purchases("id = ?", purchase_id)

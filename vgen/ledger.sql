@@ -29,6 +29,7 @@ CREATE TABLE purchases (
   model TEXT NOT NULL,
   path TEXT NOT NULL,
   request TEXT NOT NULL,                             -- canonical JSON body, without an image's bytes
+  marker TEXT NOT NULL DEFAULT '',                   -- a seed of its own, by which a lost job can be found again
   bought_s TEXT NOT NULL,
   price INTEGER NOT NULL CHECK (price >= 0),         -- the most it can cost, as reserved
   charged INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from vgen import fetch, files, plan, retry
+from vgen import fetch, files, plan, recover, retry
 from vgen.batch import Batch
 from vgen.errors import (
     AlreadyBought,
@@ -147,6 +147,8 @@ async def _until_done(clip: _Clip, file: File, *, forced: bool) -> None:
                 await _collect(batch, now.row, wish.number)
             case Act.BUY:
                 await _buy(clip, now)
+            case Act.HELD if now.row is not None and await recover.adopt(batch, now.row, wish.number):
+                continue
             case _:
                 raise ClipFailed(now.why)
 
@@ -277,6 +279,7 @@ def _reserve(clip: _Clip, now: Stance, order: Order, provider: Provider) -> int:
         "model": order.model,
         "path": order.path,
         "request": order.text,
+        "marker": str(batch.rng.randrange(1, 1 << 31)),
         "bought_s": str(order.bought_s),
         "price": order.price,
     }
@@ -298,6 +301,8 @@ async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provide
     batch, order = clip.batch, offer.order
     assert order is not None, "BUG: nothing to submit"
     protocol = codec(provider.name)
+    if hasattr(protocol, "marked"):
+        order = protocol.marked(order, batch.ledger.get(purchase_id).marker)
     image = data_uri(batch.settings.root, clip.wish.shot.image) if order.image_field else None
     call: Call = protocol.create(order, provider.terms, provider.key or "", image)
     price = f"{show(order.price)} for {order.bought_s} s of {order.model}"

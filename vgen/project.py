@@ -28,7 +28,7 @@ from vgen.rows import Placed, Snapshot
 from vgen.settings import Provider, Settings, load
 from vgen.shots import Shot
 
-NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT)
+NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT, Act.HELD)
 
 _batch: contextvars.ContextVar[Batch] = contextvars.ContextVar("batch")
 
@@ -247,7 +247,7 @@ class Project:
         return Ledger(self.outputs.ledger, now=self.outside.now)
 
     @contextlib.asynccontextmanager
-    async def opened(self, *, offline: bool = False) -> AsyncIterator[Batch]:
+    async def opened(self, *, online: bool | None = None) -> AsyncIterator[Batch]:
         """The batch of this run: its ledger, and its wire and judge unless nothing needs them."""
         settings = self.ready
         with contextlib.closing(self._ledger()) as ledger:
@@ -276,7 +276,7 @@ class Project:
             token = _batch.set(batch)
             try:
                 async with contextlib.AsyncExitStack() as stack:
-                    if not offline and self._needs_network():
+                    if self._needs_network() if online is None else online:
                         await stack.enter_async_context(self.outside.online(batch, self.wishes))
                     yield batch
             finally:

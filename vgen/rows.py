@@ -23,6 +23,7 @@ class Purchase:
     model: str
     path: str
     request: str
+    marker: str
     bought_s: str
     price: int
     charged: int

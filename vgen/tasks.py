@@ -1,6 +1,7 @@
 """The tasks as doit's plain dicts, and what a run does round them. The top: it knows everything, and decides little."""
 
 import contextlib
+import re
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,19 @@ from typing import Any
 from vgen import plan, reporter, settings
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
+from vgen.money import show
 from vgen.plan import Act, File, Step
 from vgen.project import Outside, Project, current_batch
+from vgen.providers.base import JOB_ID
 from vgen.report import to_bytes
 from vgen.trio_doit import EitherWay, command_line_variables
 
 Task = dict[str, Any]
 
-BUILDS_NOTHING = frozenset({"plan", "doctor"})
-"""Tasks that neither take the run lock nor buy."""
+LOOKS_ONLY = frozenset({"plan", "doctor", "audit"})
+"""Tasks that change nothing and need no run lock."""
+BUILDS_NOTHING = LOOKS_ONLY | {"recover", "settle"}
+"""Tasks that make no clip and no report."""
 
 
 class Tasks:
@@ -31,6 +36,7 @@ class Tasks:
         self._builds = True
         self._forced = False
         self._entered = False
+        self._shot = 0
 
     def config(self) -> dict[str, Any]:
         """DOIT_CONFIG."""
@@ -105,6 +111,18 @@ class Tasks:
         """What a run would do, why, and for how much. Spends nothing."""
         return {"actions": [self._plan], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
 
+    def recover(self) -> Task:
+        """Look for lost jobs at the providers and adopt them. Buys nothing."""
+        return {"actions": [EitherWay(self._recover, self)], "uptodate": [False], "io": {"capture": False}}
+
+    def settle(self) -> Task:
+        """Write down what you found out about an uncertain purchase: `shot=2 as=charged`, `not-charged`, a job id."""
+        return {"actions": [EitherWay(self._settle, self)], "uptodate": [False], "io": {"capture": False}}
+
+    def audit(self) -> Task:
+        """Recompute every figure from raw rows and files, and with keys compare with the providers'."""
+        return {"actions": [EitherWay(self._audit, self)], "uptodate": [False], "io": {"capture": False}}
+
     def doctor(self) -> Task:
         """Whether everything that a run needs is there, and what to do if not."""
         return {"actions": [self._doctor], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
@@ -120,7 +138,7 @@ class Tasks:
             yield
             return
         ready = self.project.ready
-        if names and set(names) <= BUILDS_NOTHING:
+        if names and set(names) <= LOOKS_ONLY:
             yield
             return
         with self.project.locked(wait=ready.run.wait):
@@ -188,8 +206,22 @@ class Tasks:
             if homes and not set(names) & set(homes):
                 commands = " and ".join(f"`doit {home}`" for home in homes)
                 raise InputError([f"{name}: belongs to {commands}, not to this command"])
-        if "wait" in self._variables and names and set(names) <= BUILDS_NOTHING:
+        if "wait" in self._variables and names and set(names) <= LOOKS_ONLY:
             raise InputError(["wait: belongs to a build; this command waits for nobody"])
+        if "settle" in names:
+            self._read_settlement()
+
+    def _read_settlement(self) -> None:
+        """`shot` and `as` of `doit settle`."""
+        number, word = self._variables.get("shot", ""), self._variables.get("as", "")
+        problems = []
+        if not number.isascii() or not number.isdigit():
+            problems.append(f"shot={number}: name the shot by its number, as in `doit settle shot=2 as=charged`")
+        if not re.fullmatch(JOB_ID, word):
+            problems.append(f"as={word}: say charged, not-charged, or the id of the job that you found")
+        if problems:
+            raise InputError(problems)
+        self._shot = int(number)
 
     def _has_work(self) -> bool:
         plan_ = self.project.plan()
@@ -268,6 +300,45 @@ class Tasks:
             reporter.out(f"can't be made: {text}")
         project.outputs.root.mkdir(parents=True, exist_ok=True)
         write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
+
+    async def _recover(self) -> None:
+        from vgen import recover
+
+        async with self.project.opened(online=True) as batch:
+            rows = batch.ledger.uncertain(simulated=self.project.ready.simulated)
+            if not rows:
+                reporter.out("nothing is uncertain")
+            for row in rows:
+                finding = await recover.look(batch, row, may_release=True)
+                reporter.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+
+    async def _settle(self) -> None:
+        from vgen import recover
+
+        word = self._variables["as"]
+        async with self.project.opened(online=False) as batch:
+            rows = batch.ledger.uncertain(simulated=self.project.ready.simulated)
+            wish = next((wish for wish in self.project.wishes if wish.number == self._shot), None)
+            mine = [row for row in rows if (wish.matches(row) if wish else row.shot_number == self._shot)]
+            if not mine:
+                reporter.line(self._shot, "has no uncertain purchase")
+                raise ClipFailed("nothing to settle")
+            reporter.line(self._shot, recover.settle(batch.ledger, mine[0], word))
+
+    async def _audit(self) -> None:
+        from vgen import recover
+        from vgen.audit import differences
+
+        settings_ = self.project.ready
+        found = list(differences(self.project.outputs.root, simulated=settings_.simulated))
+        if not settings_.simulated:
+            async with self.project.opened(online=True) as batch:
+                found += [text async for text in recover.overcharges(batch)]
+        for text in found:
+            reporter.out(f"DIFFERS  {text}")
+        if found:
+            raise ClipFailed(f"{len(found)} differences")
+        reporter.out("all figures add up")
 
     def _doctor(self) -> None:
         from vgen.doctor import examine  # the only one that needs HTTP without a batch

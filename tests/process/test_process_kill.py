@@ -11,6 +11,10 @@ from workshop import Project, Server, shots
 
 SHOTS = 6
 
+forgotten_take = pytest.mark.xfail(
+    strict=True, reason="an accepted take goes before a live job of the same recipe: -a's job is never collected"
+)
+
 
 def kill_now_and_then(project: Project, rng: random.Random, kills: int, check: Callable[[], None]) -> int:
     """Start runs and kill each after a while. When all is done, a prompt changes. Returns how many were killed."""
@@ -128,3 +132,40 @@ def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
     assert "$0.24" in held["error"]
     project.assert_money_is_true(server)
     project.assert_report_is_true()
+
+
+@pytest.mark.slow
+@forgotten_take
+def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve: Callable[..., Server]) -> None:
+    """`doit -a clip:1` bought it and was killed: a plain run brings it home, and its money is spent, not reserved."""
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    assert project.doit()[0] == 0
+    started = project.start("-a", "clip:1")
+    started.says("rendering at")
+    started.kill()
+    assert server.charges()["creates"] == 2
+    code, said = project.doit()
+    assert code == 0, said
+    assert project.states() == {"accepted": 2}, said
+    assert server.charged_usd() == 0.48 == project.booked()["spent"]
+    assert project.booked()["reserved"] == 0
+    project.assert_report_is_true()
+
+
+@pytest.mark.slow
+@forgotten_take
+def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    assert project.doit()[0] == 0
+    started = project.start("-a", "clip:1")
+    started.says("rendering at")
+    started.kill()
+    code, said = project.doit("-a", "clip:1")
+    assert code == 0, said
+    assert server.charges()["creates"] == 2, "while a job is live, -a collects it"
+    assert project.states() == {"accepted": 2}
+    assert project.report()["clips"][0]["take"] == 2

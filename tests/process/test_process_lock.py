@@ -81,3 +81,38 @@ def test_jobs_of_an_earlier_list_come_home_before_anything_is_bought(
     assert project.states() == {"accepted": 4}
     assert [path.name for path in project.published()] == ["clip_011.mp4", "clip_012.mp4"]
     assert said.index("collecting") < said.index("ordering"), said
+
+
+@pytest.mark.slow
+def test_a_lock_file_that_is_deleted_while_it_is_held(project: Project, serve: Callable[..., Server]) -> None:
+    """Somebody tidies up: whatever the second run does, nothing is bought twice and nothing breaks."""
+    server = serve("--queue-s", "0", "--render-s", "1.5")
+    project.buys_at(server)
+    project.write_shots(shots(2))
+    holder = project.start()
+    holder.says("rendering at", times=2)
+    (project.outputs / ".vgen" / "run.lock").unlink()
+    second = project.start()
+    code = second.ends()
+    assert "Traceback" not in second.said()
+    assert code in (0, 1, 3), second.said()
+    assert holder.ends() in (0, 1), holder.said()
+    assert "Traceback" not in holder.said(), holder.said()
+    assert project.doit()[0] == 0
+    assert server.charges()["creates"] == 2
+    assert server.charged_usd() == 0.48 == project.booked()["spent"]
+    project.assert_clips_are_takes()
+
+
+@pytest.mark.slow
+def test_two_names_of_one_outputs_directory(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "1")
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    holder = project.start()
+    holder.says("rendering at")
+    (project.root / "other").symlink_to(project.outputs)
+    code, said = project.doit("outputs=other")
+    assert code == 3, said
+    assert holder.ends() == 0
+    assert server.charges()["creates"] == 1

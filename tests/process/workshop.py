@@ -231,6 +231,8 @@ class Project:
             return []
         with contextlib.closing(sqlite3.connect(ledger, timeout=10)) as db:
             db.row_factory = sqlite3.Row
+            if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'purchases'").fetchone()[0]:
+                return []  # killed while the ledger was made
             return [dict(row) for row in db.execute(query)]
 
     def states(self) -> Counter[str]:

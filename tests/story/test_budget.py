@@ -165,6 +165,7 @@ def test_a_named_clip_needs_its_own_price_only(studio: Studio) -> None:
 
 def test_play_money_has_no_default_cap_and_an_explicit_one_binds(new_studio) -> None:
     studio = new_studio(live=False)
+    studio.faults(render_s=3)
     studio.write_shots(shots(5))
     assert studio.doit("budget_usd=2.00") == 3
     assert studio.doit() == 0
@@ -173,6 +174,7 @@ def test_play_money_has_no_default_cap_and_an_explicit_one_binds(new_studio) -> 
 
 
 def test_play_money_does_not_count_against_live_money(studio: Studio) -> None:
+    studio.faults(render_s=3)
     assert studio.doit("mode=simulate") == 0
     assert studio.report()["simulated"] is True
     assert studio.doit("budget_usd=1.80") == 0
@@ -221,6 +223,7 @@ def test_no_mixture_of_faults_passes_the_cap(new_studio, seed: int) -> None:
     rng = random.Random(seed)
     studio = new_studio(seed=seed)
     studio.write_shots(shots(4))
+    studio.configure(runway={"poll_interval_s": 10}, pika={"poll_interval_s": 10})
     cap = rng.choice([0.7, 1.5, 2.4, 3.1])
     chosen = rng.sample(MIXES, 6)
     studio.faults(*(f"{name}={rng.choice([0.1, 0.3, 0.6])}" for name in chosen))

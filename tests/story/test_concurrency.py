@@ -75,7 +75,7 @@ def test_the_fallback_begins_for_a_clip_at_once(studio: Studio) -> None:
 
 
 def test_a_slow_primary_does_not_hold_up_the_fallback_of_another_clip(studio: Studio) -> None:
-    studio.faults("job_slow=~shot-1", "runway.job_failed=~shot-2")
+    studio.faults("job_slow=~shot-1", "runway.job_failed=~shot-2", render_s=30)
     studio.doit("max_retries=1", "clip_timeout_s=200")
     rows = {(row["shot_number"], row["provider"]): row for row in studio.rows()}
     assert rows[2, "pika"]["rendered_at"] - rows[2, "runway"]["submitted_at"] < 120

@@ -1,13 +1,15 @@
 """Killed at every durable point, then run again: nothing is bought twice, nothing is lost, nothing is misbooked."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from studio import CrashAt, Studio, shots
 
 PARTS = 20
 """Every story takes each 20th point, so that none takes long."""
+COUNTS: dict[str, int] = {}
+"""Scene → how many durable points a whole run has."""
 NewStudio = Callable[..., Studio]
 
 SCENES: dict[str, tuple[str, ...]] = {
@@ -21,16 +23,17 @@ SCENES: dict[str, tuple[str, ...]] = {
 def project(new_studio: NewStudio, scene: str) -> Studio:
     studio = new_studio(seed=7)
     studio.write_shots(shots(2))
-    studio.configure(run={"budget_usd": 20})
+    studio.configure(run={"budget_usd": 20}, runway={"poll_interval_s": 12}, pika={"poll_interval_s": 12})
     studio.faults(*SCENES[scene], render_s=10)
     return studio
 
 
-def points(new_studio: NewStudio, scene: str, part: int) -> Iterator[int]:
+def points(new_studio: NewStudio, scene: str, part: int) -> range:
     """The part-th share of all durable points of a whole run."""
-    count = project(new_studio, scene).crash(float("inf")).seen
-    assert count > 40
-    yield from range(1 + part, count + 1, PARTS)
+    if scene not in COUNTS:
+        COUNTS[scene] = project(new_studio, scene).crash(float("inf")).seen
+    assert COUNTS[scene] > 40
+    return range(1 + part, COUNTS[scene] + 1, PARTS)
 
 
 def billed(studio: Studio) -> Counter[str]:
@@ -74,7 +77,7 @@ def test_a_kill_anywhere_loses_nothing_and_buys_nothing_twice(
             assert studio.disk() == before
 
 
-@pytest.mark.parametrize("part", range(0, PARTS, 5))
+@pytest.mark.parametrize("part", (3, 14))
 @pytest.mark.parametrize("scene", ["a clip is bad", "a refusal leads to the fallback"])
 def test_a_kill_in_a_bad_hour_loses_nothing_and_buys_nothing_twice(
     new_studio: NewStudio, scene: str, part: int
@@ -87,7 +90,7 @@ def test_a_kill_in_a_bad_hour_loses_nothing_and_buys_nothing_twice(
         assert_recovered(studio, scene)
 
 
-@pytest.mark.parametrize("first", [9, 17, 25, 33, 41, 49])
+@pytest.mark.parametrize("first", [9, 25, 33, 49])
 def test_a_kill_while_recovering_from_a_kill_changes_nothing(new_studio: NewStudio, first: int) -> None:
     for second in range(2, 40, 9):
         studio = project(new_studio, "calm")
@@ -126,7 +129,6 @@ def test_a_killed_order_is_uncertain_and_told_as_such(new_studio: NewStudio) -> 
     assert "killed" in studio.errors()[0]
 
 
-@pytest.mark.xfail(strict=True, reason="S11: nobody removes the part of a take that is booked")
 def test_a_kill_leaves_no_part_behind(new_studio: NewStudio) -> None:
     hook = CrashAt(names=[])
     studio = project(new_studio, "calm")

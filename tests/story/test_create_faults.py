@@ -256,6 +256,29 @@ def test_a_shot_that_is_held_does_not_stand_against_a_changed_prompt(one: Studio
     assert one.booked() == (RUNWAY_USD, 0, RUNWAY_USD)
 
 
+def test_rebuy_stays_within_max_retries_over_runs(one: Studio) -> None:
+    one.faults("create_lost=1.0")
+    for _ in range(4):
+        one.doit("on_uncertain=rebuy", "fallback_api=none", "max_retries=2")
+    assert one.bought() == 2
+
+
+def test_a_lost_answer_at_the_fallback_is_held_too(one: Studio) -> None:
+    one.faults("runway.create_moderation=1.0", "fal.create_lost=1.0")
+    for _ in range(2):
+        assert one.doit() == 1
+    assert one.creates() == 2
+    assert one.booked() == (0, 0, PIKA_USD)
+
+
+def test_a_changed_fallback_does_not_get_round_an_uncertain_purchase(one: Studio) -> None:
+    one.faults("runway.create_lost=1.0")
+    one.doit("fallback_api=none")
+    assert one.doit("primary_api=pika") == 1
+    assert one.doit("primary_api=pika", "fallback_api=none") == 1
+    assert one.bought() == 1
+
+
 def test_moderation_is_not_tried_again_at_the_same_api(one: Studio) -> None:
     one.faults("runway.create_moderation=1.0")
     assert one.doit() == 0

@@ -196,7 +196,6 @@ def test_a_slow_job_is_detached_then_collected_free(one: Studio, provider: str) 
     assert one.booked() == (PRICES[provider], 0, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="S12: a resumed clip counts as reused")
 def test_a_collected_clip_is_resumed_not_reused(one: Studio) -> None:
     one.faults("job_slow=first:1", render_s=31)
     one.doit("fallback_api=none")
@@ -205,7 +204,6 @@ def test_a_collected_clip_is_resumed_not_reused(one: Studio) -> None:
     assert (run["generated"], run["reused"], run["resumed"]) == (0, 0, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="S12: it says that the take was here already, at no cost")
 def test_a_collected_job_is_not_told_as_a_take_that_was_here(one: Studio) -> None:
     one.faults("job_slow=first:1", render_s=31)
     one.doit("fallback_api=none")

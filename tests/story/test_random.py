@@ -26,7 +26,7 @@ def test_a_random_bad_day_keeps_the_promises(new_studio: Callable[..., Studio], 
     cap = rng.choice([2.4, 3.0, 5.0, 9.0])
     args = (f"budget_usd={cap}", "partial=yes", f"max_retries={MAX_RETRIES}", f"max_concurrent={rng.choice([1, 2, 5])}")
     density = rng.choice([0.05, 0.15, 0.35])
-    studio.faults(*(f"{name}={density}" for name in rng.sample(ALL, rng.randint(4, 12))))
+    studio.faults(*(f"{name}={density}" for name in rng.sample(ALL, rng.randint(4, 12))), render_s=31)
     for _ in range(2):
         studio.doit(*args)
         at_every_moment(studio, cap)

@@ -84,7 +84,7 @@ def test_times_are_virtual_and_in_order(studio: Studio) -> None:
     studio.doit()
     run = studio.report()["run"]
     assert run["started_at"] < run["finished_at"]
-    assert 30 <= run["wall_time_s"] <= 60
+    assert 12 <= run["wall_time_s"] <= 40
 
 
 def test_absolute_paths_can_be_had(studio: Studio) -> None:
@@ -96,7 +96,6 @@ def test_absolute_paths_can_be_had(studio: Studio) -> None:
         assert Path(entry["clip_path"]).is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="S12: a resumed clip counts as reused")
 def test_the_run_counts_what_it_made_and_what_it_found(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.doit("clip:1")

@@ -194,6 +194,23 @@ class NoWord:
     retry_after_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A job in a provider's own list, with what tells whose it is."""
+
+    id: str
+    prompt: str
+    marker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """One page of that list. `more`: the cursor of the next."""
+
+    jobs: tuple[Listed, ...]
+    more: str | None = None
+
+
 Answer = Accepted | Refused | Unclear
 Status = Queued | Running | Done | Failed | Cancelled | Missing | NoWord
 
@@ -221,6 +238,10 @@ class Codec(Protocol):
         ...
 
     def cancel(self, job: Job, base_url: str, key: str) -> Call: ...
+
+    def adopted(self, job_id: str, model: str, base_url: str) -> Job:
+        """A job that was found or named, with the URLs that it must have."""
+        ...
 
 
 def next_longer(asked_s: Decimal, offered: tuple[Decimal, ...], model: str) -> Decimal:

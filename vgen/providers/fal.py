@@ -4,13 +4,15 @@ Facts: `fal_client` 1.0.3, fal-js 2026-08-02, fal's docs. A failed job reads COM
 or in the HTTP status of the result. Status, result and cancel URLs are used as given, if they are the API's own.
 """
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from vgen.money import up
 from vgen.providers import prices
@@ -24,6 +26,8 @@ from vgen.providers.base import (
     Done,
     Failed,
     Job,
+    Listed,
+    Listing,
     Missing,
     No,
     NoPrice,
@@ -45,6 +49,8 @@ from vgen.recipe import Recipe
 from vgen.retry import retry_after_s
 
 BASE_URL = "https://queue.fal.run"
+PLATFORM_URL = "https://api.fal.ai"
+"""fal's own list of requests; beside the queue's, the only origin that its key is sent to."""
 MODEL = "fal-ai/pika/v2.2/text-to-video"
 POLL_INTERVAL_S = 3.0
 """No rule is documented; the official client polls every 0.1 s, which is not worth copying."""
@@ -207,6 +213,47 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return NoWord(message=f"unknown status {brief(other, 40)!r}")
 
 
+def marked(order: Order, marker: str) -> Order:
+    """The order with a seed of its own, by which the job can be found again in fal's list."""
+    model = _MODELS.get(order.model, _UNKNOWN)
+    if not model.has_seed or "seed" in order.body:
+        return order
+    return dataclasses.replace(order, body={**order.body, "seed": int(marker)})
+
+
+def find(model: str, since: float, base_url: str, key: str, cursor: str | None) -> Call:
+    """Ask for the requests of an endpoint that have ended since (unix time), with their input (fal's platform API)."""
+    start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
+    query = {"endpoint_id": model, "start": start, "limit": "100", "expand": "payloads"}
+    if cursor:
+        query["cursor"] = cursor
+    host = PLATFORM_URL if base_url == BASE_URL else base_url
+    url = f"{host}/v1/models/requests/by-endpoint?{urlencode(query)}"
+    return Call(method="GET", url=url, auth=f"Key {key}", step="find")
+
+
+def listing(reply: Reply) -> Listing | None:
+    """What the list says, or None if it says nothing: an error or a page of another form is never "not there"."""
+    said = reply.object()
+    items = said.get("items", said.get("requests"))
+    if reply.status != 200 or not isinstance(items, list):
+        return None
+    jobs = []
+    for item in items:
+        sent = item.get("json_input") if isinstance(item, dict) else None
+        job_id = item.get("request_id") if isinstance(item, dict) else None
+        if not isinstance(sent, dict) or not isinstance(job_id, str) or not re.fullmatch(JOB_ID, job_id):
+            return None
+        jobs.append(Listed(id=job_id, prompt=str(sent.get("prompt", "")), marker=str(sent.get("seed", ""))))
+    more = said.get("next_cursor") if said.get("has_more") else None
+    return Listing(jobs=tuple(jobs), more=str(more) if more else None)
+
+
+def adopted(job_id: str, model: str, base_url: str) -> Job:
+    """The standard addresses of a request whose submit's answer was lost."""
+    return Job(id=job_id, urls=_usual_urls(job_id, model, base_url))
+
+
 def cancel(job: Job, base_url: str, key: str) -> Call:
     """Ask fal to stop; for a running job that is only a wish."""
     return Call(method="PUT", url=job.urls["cancel"], auth=f"Key {key}", step="cancel")
@@ -240,10 +287,14 @@ def _result(reply: Reply) -> Status:
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:
     """The URLs that fal returned; one of another origin is never called with the key, so its standard form is used."""
-    app = "/".join(terms.model.strip("/").split("/")[:2])
-    standard = f"{terms.base_url}/{app}/requests/{quote(job_id, safe='')}"
-    usual = {"status": f"{standard}/status", "response": standard, "cancel": f"{standard}/cancel"}
+    usual = _usual_urls(job_id, terms.model, terms.base_url)
     return {name: _own(said.get(f"{name}_url"), terms.base_url) or usual[name] for name in usual}
+
+
+def _usual_urls(job_id: str, model: str, base_url: str) -> dict[str, str]:
+    app = "/".join(model.strip("/").split("/")[:2])
+    standard = f"{base_url}/{app}/requests/{quote(job_id, safe='')}"
+    return {"status": f"{standard}/status", "response": standard, "cancel": f"{standard}/cancel"}
 
 
 def _own(url: object, base_url: str) -> str | None:

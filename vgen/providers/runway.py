@@ -203,9 +203,23 @@ def cancel(job: Job, base_url: str, key: str) -> Call:
     return _call("DELETE", _task_url(job, base_url), key, step="cancel", headers=(("X-Runway-Version", VERSION),))
 
 
+def adopted(job_id: str, model: str, base_url: str) -> Job:
+    """A task needs no URL but its id's."""
+    return Job(id=job_id)
+
+
 def account(base_url: str, key: str) -> Call:
     """The free call that shows whether the key works: balance and limits of the organization."""
     return _call("GET", f"{base_url}/v1/organization", key, step="account", headers=(("X-Runway-Version", VERSION),))
+
+
+def generations_today(reply: Reply, model: str) -> int | None:
+    """How many generations the organization counts in its last 24 h, from the reply to `account`."""
+    usage = reply.object().get("usage")
+    models_ = usage.get("models") if isinstance(usage, dict) else None
+    told = models_.get(model) if isinstance(models_, dict) else None
+    made = told.get("dailyGenerations") if isinstance(told, dict) else None
+    return made if isinstance(made, int) and not isinstance(made, bool) else None
 
 
 def _call(
