@@ -146,11 +146,20 @@ async def _until_done(clip: _Clip, file: File, *, forced: bool) -> None:
                 )
                 await _collect(batch, now.row, wish.number)
             case Act.BUY:
-                await _buy(clip, now)
+                if not await _found_after_all(clip, now):
+                    await _buy(clip, now)
             case Act.HELD if now.row is not None and await recover.adopt(batch, now.row, wish.number):
                 continue
             case _:
                 raise ClipFailed(now.why)
+
+
+async def _found_after_all(clip: _Clip, now: Stance) -> bool:
+    """Before an uncertain purchase is bought again at the user's word, its provider is asked, where it can be."""
+    for old, why in now.supersede.items():
+        if why is Why.REBUY and await recover.adopt(clip.batch, clip.batch.ledger.get(old), clip.number):
+            return True
+    return False
 
 
 async def _keep(clip: _Clip, now: Stance, name: str, file: File) -> None:

@@ -181,6 +181,8 @@ class Project:
             if row is None:  # one of our takes may be replaced by another; anything else is not ours
                 ours = any(take.sha256 == digest for take in snapshot.takes.values())
                 self._seen[seen] = File.DAMAGED if ours else File.EDITED
+            elif (take := snapshot.takes.get(row.purchase_id)) and digest == take.sha256:
+                self._seen[seen] = File.INTACT
             elif digest == row.sha256:
                 self._seen[seen] = File.EDITED if row.edited else File.INTACT
             else:

@@ -340,8 +340,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         return list(self._resolved(self.sel_tasks))
 
     def _selected(self) -> list[str]:
-        """All tasks that the selection leads to. (doit's own TaskControl can't be asked twice: it uses up options.)"""
-        tasks = {task.name: task for task in self.task_list}
+        """All tasks that would run. (doit's own TaskControl can't be asked twice: it uses up options.)"""
+        tasks = {task.name: task for task in self.task_list if not self.dep_manager.status_is_ignore(task)}
         waiting = list(self._resolved(self.sel_tasks) if self.sel_tasks is not None else tasks)
         seen: dict[str, None] = {}
         while waiting:

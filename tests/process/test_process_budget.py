@@ -44,13 +44,13 @@ def test_partial_buys_what_fits_and_never_more(project: Project, serve: Callable
 def test_three_runs_at_once(project: Project, serve: Callable[..., Server], *, wait: bool) -> None:
     server = serve("--queue-s", "0", "--render-s", "1" if not wait else "0.1")
     project.buys_at(server)
-    project.write_shots(shots(12, duration=5))
+    project.write_shots(shots(12, duration=9))
     words = ["mode=live", "partial=yes", *(["wait=yes"] if wait else [])]
     runs = [project.start(*words) for _ in range(3)]
     codes = [run.ends() for run in runs]
     said = "\n".join(run.said() for run in runs)
     assert "Traceback" not in said
-    assert server.charged_usd() == 1.8, said
+    assert server.charged_usd() == 1.08, said
     project.assert_money_is_true(server)
     project.assert_report_is_true()
     if wait:
