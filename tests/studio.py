@@ -1,6 +1,7 @@
-"""A studio for tests: a project directory, a simulated cloud, virtual time; `doit` runs for real, in this process."""
+"""A studio for tests: a project, a simulated cloud, virtual time; `doit` runs for real, in this process."""
 
 import contextlib
+import errno
 import functools
 import importlib.metadata
 import json
@@ -63,7 +64,7 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class CrashAt:
-    """A `durable.Hook` that kills at the k-th point, and lets nothing durable happen from then on. Counts points."""
+    """A `durable.Hook` that kills at the k-th point; nothing durable happens from then on. Counts points."""
 
     k: float = math.inf
     seen: int = 0
@@ -75,6 +76,24 @@ class CrashAt:
             self.names.append(f"{name} {when}")
         if self.seen >= self.k:
             raise Crash(f"{self.k}: {when} {name}")
+
+
+@dataclass(slots=True)
+class DiskErrorAt:
+    """A `durable.Hook`: the k-th durable act fails as on a broken disk; `for_ever`: all after it too."""
+
+    k: int
+    for_ever: bool = False
+    seen: int = 0
+
+    def __call__(self, name: str, when: str) -> None:
+        if when != "before":
+            return
+        self.seen += 1
+        if self.seen == self.k or (self.for_ever and self.seen > self.k):
+            if name.startswith("ledger."):
+                raise sqlite3.OperationalError("disk I/O error")
+            raise OSError(errno.EIO, "Input/output error")
 
 
 class Studio:
@@ -189,7 +208,7 @@ class Studio:
         self.told.append((self.clock.current_time(), number, text))
         vgen.reporter.line(number, text)
 
-    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def outputs(self) -> Path:
@@ -280,14 +299,19 @@ class Studio:
                 shot |= values
         self.write_shots(found)
 
-    # ── promises ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── promises ───────────────────────────────────────────────────────────────────────────────────────────
 
     def check_money(self) -> None:
-        """spent ≤ charged ≤ spent + reserved + uncertain, over all clouds; what was booked unasked left aside."""
+        """spent ≤ charged ≤ spent + reserved + uncertain, over all clouds; assumed charges left aside."""
         charged = sum(round(float(cloud.charges()["total_usd"]) * 1e6) for cloud in self.clouds)
         spent, reserved, uncertain = (round(value * 1e6 * self.lines_of_credit) for value in self.booked())
         assumed = sum(row["charged"] for row in self.rows() if row["state"] in ("cancelled", "lost"))
-        assert spent - assumed <= charged <= spent + reserved + uncertain, (spent, charged, reserved, uncertain)
+        assert spent - assumed <= charged <= spent + reserved + uncertain, (
+            spent,
+            charged,
+            reserved,
+            uncertain,
+        )
 
     def check_secrets(self) -> None:
         """No key in any file, and none ever sent to a media host."""

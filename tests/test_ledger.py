@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import itertools
 import sqlite3
 import stat
 import threading
@@ -32,7 +31,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ledger(path: Path) -> Iterator[Ledger]:
+def ledger() -> Iterator[Ledger]:
+    """In memory: the rules are SQLite's own, and a disk's sync takes longer than all the rest."""
+    with opened(None) as made:
+        yield made
+
+
+@pytest.fixture
+def on_disk(path: Path) -> Iterator[Ledger]:
     with opened(path) as made:
         yield made
 
@@ -96,15 +102,14 @@ def test_a_legal_move_is_made_with_what_it_brings(ledger: Ledger, was: State, to
     assert (to, "why") == (ledger.get(number).state, ledger.get(number).error)
 
 
-@pytest.mark.parametrize(
-    ("was", "to"), [(was, to) for was, to in itertools.product(State, State) if to not in MOVES[was] and to is not was]
-)
-def test_an_illegal_move_moves_nothing(ledger: Ledger, was: State, to: State) -> None:
+@pytest.mark.parametrize("was", State)
+def test_an_illegal_move_moves_nothing(ledger: Ledger, was: State) -> None:
     number = bring_to(ledger, was)
     before = ledger.get(number)
-    with pytest.raises(IllegalMove, match="BUG"):
-        ledger.move(number, to, charged=1, error="why")
-    assert before == ledger.get(number)
+    for to in set(State) - MOVES[was] - {was}:
+        with pytest.raises(IllegalMove, match="BUG"):
+            ledger.move(number, to, charged=1, error="why")
+        assert before == ledger.get(number)
 
 
 def test_a_purchase_is_born_reserved_and_uncharged(ledger: Ledger) -> None:
@@ -132,10 +137,10 @@ def test_a_row_that_makes_no_sense_is_refused(ledger: Ledger, changes: dict[str,
     assert states(ledger) == []
 
 
-def test_every_move_is_written_down_with_its_time(ledger: Ledger, path: Path) -> None:
-    number = bring_to(ledger, State.RENDERED)
-    ledger.note(number, charged=5)
-    ledger.supersede(number, Why.AGAIN)
+def test_every_move_is_written_down_with_its_time(on_disk: Ledger, path: Path) -> None:
+    number = bring_to(on_disk, State.RENDERED)
+    on_disk.note(number, charged=5)
+    on_disk.supersede(number, Why.AGAIN)
     found = raw(path, "SELECT state, charged, superseded, at FROM moves ORDER BY id")
     assert found == [
         ("reserved", 0, None, NOW), ("submitting", 0, None, NOW), ("rendering", 0, None, NOW),
@@ -155,11 +160,11 @@ def test_every_move_is_written_down_with_its_time(ledger: Ledger, path: Path) ->
         "UPDATE purchases SET price = NULL",
     ],
 )
-def test_not_even_raw_sql_rewrites_history(ledger: Ledger, path: Path, sql: str) -> None:
-    number = bring_to(ledger, State.RENDERED)
+def test_not_even_raw_sql_rewrites_history(on_disk: Ledger, path: Path, sql: str) -> None:
+    number = bring_to(on_disk, State.RENDERED)
     with pytest.raises(sqlite3.IntegrityError):
         raw(path, sql)
-    assert State.RENDERED is ledger.get(number).state
+    assert State.RENDERED is on_disk.get(number).state
 
 
 # ── one purchase a recipe ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,8 +193,8 @@ def test_a_superseded_purchase_lets_another_be_made(ledger: Ledger, state: State
         ledger.reserve(row())
 
 
-def test_what_would_be_superseded_stays_if_the_reservation_fails(path: Path) -> None:
-    with opened(path, cap=PRICE) as ledger:
+def test_what_would_be_superseded_stays_if_the_reservation_fails() -> None:
+    with opened(None, cap=PRICE) as ledger:
         first = bring_to(ledger, State.REJECTED, charged=PRICE)
         with pytest.raises(OverBudget):
             ledger.reserve(row(), supersede={first: Why.REJECTED})
@@ -254,8 +259,8 @@ def test_what_is_left_is_never_negative() -> None:
     ("cap", "fits"), [(3 * PRICE, True), (3 * PRICE - 1, False), (None, True), (0, False), (2 * PRICE, False)]
 )
 @pytest.mark.parametrize("states_", [(State.RENDERING, State.UNCERTAIN), (State.ACCEPTED, State.LOST)])
-def test_no_reservation_passes_the_cap(path: Path, cap: int | None, fits: bool, states_: tuple[State, State]) -> None:
-    with opened(path) as ledger:
+def test_no_reservation_passes_the_cap(cap: int | None, fits: bool, states_: tuple[State, State]) -> None:
+    with opened(None) as ledger:
         for state, recipe in zip(states_, "bc", strict=True):
             bring_to(ledger, state, recipe=recipe * 64, charged=PRICE if state in purchase.SETTLED else 0)
         ledger.start_run("r2", simulated=False, cap=cap)
@@ -267,20 +272,20 @@ def test_no_reservation_passes_the_cap(path: Path, cap: int | None, fits: bool, 
             assert (PRICE, max(0, (cap or 0) - 2 * PRICE)) == (caught.value.needed, caught.value.left)
 
 
-def test_a_free_purchase_fits_any_cap(path: Path) -> None:
-    with opened(path, cap=0) as ledger:
+def test_a_free_purchase_fits_any_cap() -> None:
+    with opened(None, cap=0) as ledger:
         assert ledger.reserve(row(price=0)) == 1
 
 
-def test_play_money_does_not_eat_the_budget(path: Path) -> None:
-    with opened(path, cap=PRICE) as ledger:
+def test_play_money_does_not_eat_the_budget() -> None:
+    with opened(None, cap=PRICE) as ledger:
         bring_to(ledger, State.ACCEPTED, simulated=True, charged=PRICE)
         ledger.reserve(row())
         assert [ledger.budget(False, None).reserved, ledger.budget(False, None).spent] == [PRICE, 0]
 
 
-def test_money_that_came_back_can_be_reserved_again(path: Path) -> None:
-    with opened(path, cap=PRICE) as ledger:
+def test_money_that_came_back_can_be_reserved_again() -> None:
+    with opened(None, cap=PRICE) as ledger:
         for state in (State.REFUSED, State.RELEASED, State.FAILED):
             bring_to(ledger, state)
         ledger.reserve(row())

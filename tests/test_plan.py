@@ -175,9 +175,11 @@ def test_attempts_are_counted(tries: int, expected: int) -> None:
     assert expected == stance(wish(), failures(tries, S.REJECTED, **BILLED), Rules()).attempt
 
 
-def test_the_take_that_lies_there_is_kept_even_if_a_newer_one_is_good() -> None:
+def test_a_newer_take_goes_in_place_of_a_superseded_one_only_if_it_was_bought_for_this_very_shot() -> None:
     placed = Placed(name="c", shot_number=1, purchase_id=1, sha256="0", size_bytes=1, mtime_ns=1)
-    assert told(stance(wish(), [row(1, superseded="again"), row(2)], Rules(), placed)) == (Act.KEEP, 1)
+    old = row(1, superseded="again")
+    assert told(stance(wish(), [old, row(2)], Rules(), placed)) == (Act.KEEP, 2)
+    assert told(stance(wish(), [old, row(2, shot_number=9)], Rules(), placed)) == (Act.KEEP, 1)
 
 
 def test_a_take_counts_for_the_provider_that_made_it() -> None:

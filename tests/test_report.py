@@ -55,9 +55,9 @@ def row(id_: int, number: int, state: State = S.ACCEPTED, **changes: Any) -> Pur
 
 def take(of: Purchase, **changes: Any) -> Take:
     values: dict[str, Any] = {
-        "purchase_id": of.id, "recipe": of.recipe, "simulated": False, "take": 1, "path": "t", "good": True, "reason": None,
-        "sha256": "0" * 64, "size_bytes": 150_000, "width": 720, "height": 1280, "duration_s": 5.0, "fps": 24.0,
-        "codec": "h264", "has_audio": False, "generation_s": 45.2, **changes,
+        "purchase_id": of.id, "recipe": of.recipe, "simulated": False, "take": 1, "path": "t", "good": True,
+        "reason": None, "sha256": "0" * 64, "size_bytes": 150_000, "width": 720, "height": 1280, "duration_s": 5.0,
+        "fps": 24.0, "codec": "h264", "has_audio": False, "generation_s": 45.2, **changes,
     }  # fmt: skip
     return Take(**values)
 
@@ -314,9 +314,9 @@ def test_what_belongs_to_no_shot_is_told() -> None:
 
 def test_two_reports_that_differ_in_the_run_only_are_the_same() -> None:
     one, other = whole(row(1, 1)), whole(row(1, 1)) | {"run": {}}
-    assert [
-        report.same_but_run(one, other), report.same_but_run(None, other), report.same_but_run(one, whole(row(1, 1, S.LOST)))
-    ] == [True, False, False]  # fmt: skip
+    changed = whole(row(1, 1, S.LOST))
+    pairs = [(one, other), (None, other), (one, changed)]
+    assert [report.same_but_run(*pair) for pair in pairs] == [True, False, False]
 
 
 def decimals(text: str) -> int:

@@ -6,6 +6,7 @@ import ipaddress
 import os
 import re
 import socket
+import ssl
 import struct
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -31,8 +32,16 @@ KEY = "key_vgencanary0123456789abcdef"
 NOW = 1_795_000_000.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n{}"
 
+TLS = ssl.create_default_context()
+
 Stream = trio.SocketStream
 Behaviour = Callable[[Stream, bytes], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def certificates_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reading takes longer than most tests here."""
+    monkeypatch.setattr("ssl.create_default_context", lambda *_args, **_kwargs: TLS)
 
 
 @dataclass

@@ -209,8 +209,9 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
         outputs.private.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()
+        second = _lock_directory(outputs, wait=wait)
         (outputs.private / "holder.json").unlink(missing_ok=True)  # of a run that was killed
-    except filelock.Timeout:
+    except (filelock.Timeout, BlockingIOError):
         raise LockHeld(
             f"another vgen run{_holder(outputs)} works on {outputs.root}; wait for it, or start with wait=yes"
         ) from None
@@ -220,7 +221,24 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
         yield
     finally:
         (outputs.private / "holder.json").unlink(missing_ok=True)
+        if second is not None:
+            os.close(second)
         lock.release()
+
+
+def _lock_directory(outputs: Outputs, *, wait: bool) -> int | None:
+    """Lock the directory itself too, where that is possible: a lock file can be deleted while it is held."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    fd = os.open(outputs.root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def sign_lock(outputs: Outputs, run_id: str) -> None:

@@ -106,10 +106,22 @@ def stance(wish: Wish, rows: Sequence[Purchase], rules: Rules, placed: Placed | 
     mine = [row for row in rows if wish.matches(row)]
     fresh = [row for row in mine if rules.fresh_after is None or row.id > rules.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
+    unfinished = _unfinished(mine, rules)
+    if unfinished and unfinished.act is Act.COLLECT:  # also beside a good take: -a that was interrupted
+        return unfinished
     if good:
-        here = [row for row in good if placed and row.id == placed.purchase_id]
-        return Stance(act=Act.KEEP, row=(here or good)[-1])
-    return _unfinished(mine, rules) or _purchase(wish, mine, fresh, rules)
+        return Stance(act=Act.KEEP, row=_preferred(good, wish, placed))
+    return unfinished or _purchase(wish, mine, fresh, rules)
+
+
+def _preferred(good: Sequence[Purchase], wish: Wish, placed: Placed | None) -> Purchase:
+    """The take in place, unless a newer one was bought for this very shot with -a; else the newest."""
+    current = [row for row in good if row.superseded is None]
+    here = [row for row in good if placed and row.id == placed.purchase_id]
+    wanted = [row for row in current if row.shot_number == wish.number]
+    if here and (here[0].superseded is None or not wanted):
+        return here[0]
+    return (wanted or current or good)[-1]
 
 
 def _unfinished(mine: Sequence[Purchase], rules: Rules) -> Stance | None:

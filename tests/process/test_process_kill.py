@@ -11,10 +11,6 @@ from workshop import Project, Server, shots
 
 SHOTS = 6
 
-forgotten_take = pytest.mark.xfail(
-    strict=True, reason="an accepted take goes before a live job of the same recipe: -a's job is never collected"
-)
-
 
 def kill_now_and_then(project: Project, rng: random.Random, kills: int, check: Callable[[], None]) -> int:
     """Start runs and kill each after a while. When all is done, a prompt changes. Returns how many were killed."""
@@ -135,7 +131,6 @@ def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
 
 
 @pytest.mark.slow
-@forgotten_take
 def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve: Callable[..., Server]) -> None:
     """`doit -a clip:1` bought it and was killed: a plain run brings it home, and its money is spent, not reserved."""
     server = serve("--queue-s", "0", "--render-s", "0.4")
@@ -155,7 +150,6 @@ def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve:
 
 
 @pytest.mark.slow
-@forgotten_take
 def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.4")
     project.buys_at(server)

@@ -1,5 +1,7 @@
 """What a create's bad answer does: to the money, to the clip, to the next run."""
 
+import itertools
+
 import pytest
 from studio import Studio
 
@@ -14,6 +16,20 @@ AGAIN = ["create_500", "create_503", "create_429", "connect_refused"]
 CLOSING = ["no_credits", "bad_key"]
 LOST_ACCEPTED = ["create_502_accepted", "create_lost", "create_hang", "create_garbage", "create_cut"]
 LOST_REFUSED = ["create_502", "create_reset"]
+
+
+FOUND_AT_ONCE = [("pika", "create_hang")]
+"""fal lists jobs that ended: this one does before the answer is given up."""
+
+
+def lost(*, listed: bool | None = None) -> list[tuple[str, str]]:
+    """(provider, fault) pairs whose answer is lost. `listed`: whether fal's list shows their job."""
+    pairs = [(provider, fault) for provider in PRICES for fault in (*LOST_ACCEPTED, *LOST_REFUSED)]
+    return [
+        (provider, fault)
+        for provider, fault in pairs
+        if listed in (None, provider == "pika" and fault in LOST_ACCEPTED)
+    ]
 
 
 def only(studio: Studio, provider: str, *more: str) -> tuple[str, ...]:
@@ -37,7 +53,9 @@ def test_a_no_is_followed_by_another_try(one: Studio, provider: str, fault: str)
 
 @PROVIDERS
 @pytest.mark.parametrize("fault", AGAIN)
-def test_a_lasting_no_ends_after_max_retries_and_costs_nothing(one: Studio, provider: str, fault: str) -> None:
+def test_a_lasting_no_ends_after_max_retries_and_costs_nothing(
+    one: Studio, provider: str, fault: str
+) -> None:
     one.faults(f"{PREFIX[provider]}.{fault}=1.0")
     assert one.doit(*only(one, provider)) == 1
     assert one.bought() == 0
@@ -95,7 +113,7 @@ def test_backoff_grows_and_stays_below_its_ceiling(one: Studio) -> None:
     one.faults("runway.create_500=1.0")
     one.doit("max_retries=8", "fallback_api=none", "backoff_base_s=1", "backoff_max_s=10")
     sent = [row["submitted_at"] for row in one.rows()]
-    waits = [later - sooner for sooner, later in zip(sent, sent[1:], strict=False)]
+    waits = [later - sooner for sooner, later in itertools.pairwise(sent)]
     assert len(waits) == 7
     for n, wait in enumerate(waits, start=1):
         assert 0 <= wait <= min(10, 2**n)
@@ -119,9 +137,7 @@ def test_retry_after_binds_all_clips_of_the_lane(studio: Studio, monkeypatch: py
     assert studio.bought() == 3
 
 
-def test_retry_after_leaves_the_other_provider_alone(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_retry_after_leaves_the_other_provider_alone(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgen.simulator.spoil.RETRY_AFTER_S", 100)
     studio.faults("runway.create_429=~shot-1", "runway.create_moderation=~shot-2")
     assert studio.doit("max_retries=2") == 0
@@ -171,8 +187,7 @@ def test_an_empty_account_is_told_and_the_rest_goes_to_the_fallback(studio: Stud
     assert [job["provider"] for job in studio.jobs()] == ["runway", "fal", "fal"]
 
 
-@PROVIDERS
-@pytest.mark.parametrize("fault", LOST_ACCEPTED + LOST_REFUSED)
+@pytest.mark.parametrize(("provider", "fault"), [pair for pair in lost() if pair not in FOUND_AT_ONCE])
 def test_a_lost_answer_holds_the_shot_and_its_price(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{PREFIX[provider]}.{fault}=first:1")
     other = "pika" if provider == "runway" else "runway"
@@ -189,8 +204,7 @@ def test_a_lost_answer_holds_the_shot_and_its_price(one: Studio, provider: str, 
     assert one.report()["budget"]["uncertain_usd"] == PRICES[provider]
 
 
-@PROVIDERS
-@pytest.mark.parametrize("fault", LOST_ACCEPTED + LOST_REFUSED)
+@pytest.mark.parametrize(("provider", "fault"), lost(listed=False))
 def test_a_second_run_buys_nothing_beside_an_uncertain_purchase(
     one: Studio, provider: str, fault: str
 ) -> None:
@@ -205,8 +219,7 @@ def test_a_second_run_buys_nothing_beside_an_uncertain_purchase(
     assert one.booked() == (0, 0, PRICES[provider])
 
 
-@PROVIDERS
-@pytest.mark.parametrize("fault", LOST_ACCEPTED + LOST_REFUSED)
+@pytest.mark.parametrize(("provider", "fault"), lost(listed=False))
 def test_rebuy_buys_one_more_and_both_amounts_stay(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{PREFIX[provider]}.{fault}=first:1")
     one.doit(*only(one, provider))
@@ -217,6 +230,41 @@ def test_rebuy_buys_one_more_and_both_amounts_stay(one: Studio, provider: str, f
     assert one.clips()[0]["cost_usd"] == PRICES[provider]
     assert one.report()["budget"]["spent_usd"] == PRICES[provider]
     assert one.report()["budget"]["uncertain_usd"] == PRICES[provider]
+
+
+@pytest.mark.parametrize(("provider", "fault"), lost(listed=True))
+def test_a_lost_job_that_its_provider_lists_is_adopted_free(one: Studio, provider: str, fault: str) -> None:
+    one.faults(f"{PREFIX[provider]}.{fault}=first:1")
+    one.doit(*only(one, provider))
+    one.pass_time(1000)
+    for _ in range(2):
+        assert one.doit(*only(one, provider), "on_uncertain=rebuy") == 0
+    assert one.creates() == 1, "the provider is asked before anything is bought again"
+    assert one.booked() == (PRICES[provider], 0, 0)
+    assert one.charged() == PRICES[provider]
+    assert one.clips()[0]["cost_usd"] == PRICES[provider]
+
+
+def test_a_list_that_does_not_answer_proves_nothing(one: Studio) -> None:
+    one.faults("fal.create_lost=first:1")
+    one.doit(*only(one, "pika"))
+    one.pass_time(1000)
+    one.network_refuses = lambda host, port: "down"
+    assert one.doit(*only(one, "pika")) == 1
+    assert one.booked() == (0, 0, PIKA_USD)
+    one.network_refuses = None
+    assert one.doit(*only(one, "pika")) == 0
+    assert one.creates() == 1
+
+
+def test_two_lost_jobs_are_adopted_each_by_its_own_shot(studio: Studio) -> None:
+    studio.faults("fal.create_lost=first:2")
+    studio.doit(*only(studio, "pika"))
+    studio.pass_time(1000)
+    assert studio.doit(*only(studio, "pika")) == 0
+    assert studio.bought() == 3
+    for number in (1, 2, 3):
+        assert f"shot-{number} " in studio.shown_clip(number)
 
 
 def test_rebuy_needs_money_beside_the_uncertain_amount(one: Studio) -> None:

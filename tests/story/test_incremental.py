@@ -36,7 +36,7 @@ def assert_bought(studio: Studio, more: int) -> None:
     assert studio.booked() == (round(1.8 + 0.6 * more, 6), 0, 0)
 
 
-# ── nothing to do ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── nothing to do ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio) -> None:
@@ -46,7 +46,9 @@ def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio) -> None:
     assert built.requests() == asked
 
 
-@pytest.mark.parametrize("args", [("report",), ("clip",), ("clip:2",), ("collect",), ("outputs/clips/clip_002.mp4",)])
+@pytest.mark.parametrize(
+    "args", [("report",), ("clip",), ("clip:2",), ("collect",), ("outputs/clips/clip_002.mp4",)]
+)
 def test_any_selection_has_nothing_to_do_either(built: Studio, args: tuple[str, ...]) -> None:
     before, asked = built.disk(), built.requests()
     assert built.doit(*args) == 0
@@ -94,7 +96,9 @@ def test_the_other_shape_of_the_file_is_the_same_list(built: Studio) -> None:
     assert_bought(built, 0)
 
 
-@pytest.mark.parametrize("section", [{"resolution": "720p"}, {"cost_per_second_usd": 0.5}, {"timeout_seconds": 60}])
+@pytest.mark.parametrize(
+    "section", [{"resolution": "720p"}, {"cost_per_second_usd": 0.5}, {"timeout_seconds": 60}]
+)
 def test_price_and_resolution_cost_nothing(built: Studio, section: dict[str, object]) -> None:
     built.configure(runway=section)
     assert built.doit() == 0
@@ -119,7 +123,7 @@ def test_another_key_costs_nothing(built: Studio) -> None:
     assert_bought(built, 0)
 
 
-# ── edits ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── edits ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_edited_prompt_buys_one_clip_and_leaves_the_others(built: Studio) -> None:
@@ -228,7 +232,7 @@ def test_an_image_is_part_of_the_recipe_by_content(studio: Studio) -> None:
     assert studio.bought() == 4
 
 
-# ── shots of one recipe ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── shots of one recipe ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_two_shots_of_one_recipe_share_a_purchase(studio: Studio) -> None:
@@ -266,7 +270,7 @@ def test_a_copied_shot_costs_nothing(built: Studio) -> None:
     assert built.clip(9).read_bytes() == built.clip(3).read_bytes()
 
 
-# ── files that are gone, damaged or changed ───────────────────────────────────────────────────────────────────────────
+# ── files that are gone, damaged or changed ───────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -349,7 +353,6 @@ def test_an_edited_clip_is_judged_once(built: Studio) -> None:
     assert not PROBED
 
 
-@pytest.mark.xfail(strict=True, reason="S15: the edit's digest replaces the take's")
 def test_an_edit_that_is_put_back_is_no_edit_any_more(built: Studio) -> None:
     old = built.clip(2).read_bytes()
     edit(built, 2)
@@ -501,7 +504,7 @@ def test_a_damaged_master_is_not_put_in_place(built: Studio) -> None:
     assert built.clip(2).read_bytes() == data
 
 
-# ── shots that leave ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── shots that leave ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_removed_shot_takes_its_clip_along_and_leaves_its_take(built: Studio) -> None:
@@ -560,7 +563,7 @@ def test_foreign_files_beside_the_clips_are_left_alone(built: Studio) -> None:
     assert strange.exists()
 
 
-# ── simulated and live ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── simulated and live ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_simulated_takes_never_satisfy_a_live_run(new_studio: Callable[..., Studio]) -> None:
@@ -574,7 +577,9 @@ def test_simulated_takes_never_satisfy_a_live_run(new_studio: Callable[..., Stud
     assert all(not entry["simulated"] for entry in studio.report()["clips"])
 
 
-def test_live_takes_never_satisfy_a_simulated_run_and_come_back_free(new_studio: Callable[..., Studio]) -> None:
+def test_live_takes_never_satisfy_a_simulated_run_and_come_back_free(
+    new_studio: Callable[..., Studio],
+) -> None:
     studio = new_studio()
     studio.faults(render_s=3)
     assert studio.doit() == 0
@@ -601,7 +606,7 @@ def test_without_keys_the_run_simulates_and_says_so(
     assert studio.disk() == before
 
 
-# ── one by one ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one by one ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("word", ["clip:2", "outputs/clips/clip_002.mp4"])

@@ -14,7 +14,7 @@ def only(provider: str, *more: str) -> tuple[str, ...]:
     return (f"primary_api={provider}", "fallback_api=none", *more)
 
 
-# ── failed jobs ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── failed jobs ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @PROVIDERS
@@ -69,7 +69,7 @@ def test_a_moderated_job_at_fal_is_free(one: Studio) -> None:
     assert one.booked() == (0, 0, 0)
 
 
-# ── jobs that do not end ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── jobs that do not end ──────────────────────────────────────────────────────────────────────────────────
 
 
 @PROVIDERS
@@ -102,7 +102,9 @@ def test_a_named_clip_that_is_not_in_place_ends_with_1(studio: Studio) -> None:
     assert studio.bought() == 2
 
 
-@pytest.mark.parametrize("args", [(), ("-a", "report"), ("clip:1",), ("-a", "clip:1"), ("on_uncertain=rebuy",)])
+@pytest.mark.parametrize(
+    "args", [(), ("-a", "report"), ("clip:1",), ("-a", "clip:1"), ("on_uncertain=rebuy",)]
+)
 def test_nothing_buys_beside_a_running_job(one: Studio, args: tuple[str, ...]) -> None:
     one.faults("job_stuck=first:1")
     one.doit("fallback_api=none")
@@ -165,7 +167,9 @@ def test_a_job_that_never_leaves_the_queue_is_cancelled_and_the_fallback_has_its
     assert [row["state"] for row in one.rows()] == ["cancelled", "accepted"]
     assert one.clips()[0]["api_used"] == other
     spent = round(PRICES[provider] + PRICES[other], 6)
-    assert one.booked() == (spent, 0, 0), "a cancelled job is booked as charged unless the provider says otherwise"
+    assert one.booked() == (spent, 0, 0), (
+        "a cancelled job is booked as charged unless the provider says otherwise"
+    )
     assert one.rows()[0]["charged_by"] == "assumed"
     assert one.charged() == PRICES[other]
 
@@ -231,7 +235,7 @@ def test_generation_time_is_from_the_order_to_the_finished_job(one: Studio) -> N
     assert 62 <= one.clips()[0]["generation_time_s"] <= 75
 
 
-# ── money that was not agreed ─────────────────────────────────────────────────────────────────────────────────────────
+# ── money that was not agreed ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_overrun_is_booked_as_told_and_closes_the_lane(studio: Studio) -> None:
@@ -257,7 +261,7 @@ def test_an_overrun_past_the_cap_fails_the_budget_gate(one: Studio) -> None:
     assert one.successes() == [True]
 
 
-# ── clips that are no good ────────────────────────────────────────────────────────────────────────────────────────────
+# ── clips that are no good ────────────────────────────────────────────────────────────────────────────────
 
 
 @PROVIDERS
@@ -319,7 +323,9 @@ def test_a_recipe_is_not_bought_again_though_all_takes_were_bad_until_told(one: 
     assert one.bought() == 4
 
 
-@pytest.mark.parametrize(("fault", "word"), [("clip_480p", "480"), ("clip_short", "0.5"), ("clip_landscape", "")])
+@pytest.mark.parametrize(
+    ("fault", "word"), [("clip_480p", "480"), ("clip_short", "0.5"), ("clip_landscape", "")]
+)
 def test_the_report_says_what_was_wrong_with_the_clip(one: Studio, fault: str, word: str) -> None:
     one.faults(f"{fault}=1.0")
     one.doit(*only("runway", "max_retries=1"))

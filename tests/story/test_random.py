@@ -8,7 +8,14 @@ import pytest
 from studio import Studio, shots
 
 CREATE = ("create_500", "create_503", "create_429", "create_502", "create_502_accepted", "create_lost")
-CREATE_2 = ("create_reset", "create_garbage", "create_cut", "create_hang", "connect_refused", "create_moderation")
+CREATE_2 = (
+    "create_reset",
+    "create_garbage",
+    "create_cut",
+    "create_hang",
+    "connect_refused",
+    "create_moderation",
+)
 JOBS = ("job_failed", "job_moderated", "job_stuck", "job_slow")
 CLIPS = ("clip_480p", "clip_short", "clip_small", "clip_damaged", "clip_landscape")
 POLLS = ("poll_500", "poll_502", "poll_reset", "poll_garbage", "poll_hang")
@@ -24,7 +31,12 @@ def test_a_random_bad_day_keeps_the_promises(new_studio: Callable[..., Studio], 
     studio.write_shots(shots(4))
     studio.configure(runway={"poll_interval_s": 15}, pika={"poll_interval_s": 15})
     cap = rng.choice([2.4, 3.0, 5.0, 9.0])
-    args = (f"budget_usd={cap}", "partial=yes", f"max_retries={MAX_RETRIES}", f"max_concurrent={rng.choice([1, 2, 5])}")
+    args = (
+        f"budget_usd={cap}",
+        "partial=yes",
+        f"max_retries={MAX_RETRIES}",
+        f"max_concurrent={rng.choice([1, 2, 5])}",
+    )
     density = rng.choice([0.05, 0.15, 0.35])
     studio.faults(*(f"{name}={density}" for name in rng.sample(ALL, rng.randint(4, 12))), render_s=31)
     for _ in range(2):
@@ -58,7 +70,9 @@ def at_every_moment(studio: Studio, cap: float) -> None:
 def at_the_end(studio: Studio) -> None:
     """M4, M9, M10, after a calm run."""
     rows = studio.rows()
-    counts = Counter((row["recipe"], row["provider"]) for row in rows if row["charged"] or row["state"] == "uncertain")
+    counts = Counter(
+        (row["recipe"], row["provider"]) for row in rows if row["charged"] or row["state"] == "uncertain"
+    )
     assert all(count <= MAX_RETRIES for count in counts.values()), "M4"
     accepted = Counter(row["recipe"] for row in rows if row["state"] == "accepted")
     assert all(count == 1 for count in accepted.values()), "M4"

@@ -8,13 +8,35 @@ from studio import Studio, shots
 
 SEVEN = ["shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error"]
 PER_CLIP = {
-    "prompt_hash", "take", "model", "job_id", "attempts", "width", "height", "duration_s", "fps", "codec", "has_audio",
-    "size_bytes", "sha256", "simulated",
-}  # fmt: skip
+    "prompt_hash",
+    "take",
+    "model",
+    "job_id",
+    "attempts",
+    "width",
+    "height",
+    "duration_s",
+    "fps",
+    "codec",
+    "has_audio",
+    "size_bytes",
+    "sha256",
+    "simulated",
+}
 WHOLE = {
-    "total_clips", "successful_clips", "failed_clips", "success_rate", "total_cost_usd", "total_time_s", "clips",
-    "report_version", "simulated", "run", "budget", "gates",
-}  # fmt: skip
+    "total_clips",
+    "successful_clips",
+    "failed_clips",
+    "success_rate",
+    "total_cost_usd",
+    "total_time_s",
+    "clips",
+    "report_version",
+    "simulated",
+    "run",
+    "budget",
+    "gates",
+}
 
 
 def gates(studio: Studio) -> dict[str, bool]:
@@ -39,9 +61,21 @@ def test_the_report_has_all_its_keys(studio: Studio) -> None:
     for entry in report["clips"]:
         assert entry.keys() >= PER_CLIP
     assert report["run"].keys() >= {
-        "id", "started_at", "finished_at", "wall_time_s", "generated", "reused", "resumed",
-    }  # fmt: skip
-    assert report["budget"].keys() >= {"cap_usd", "spent_usd", "reserved_usd", "uncertain_usd", "remaining_usd"}
+        "id",
+        "started_at",
+        "finished_at",
+        "wall_time_s",
+        "generated",
+        "reused",
+        "resumed",
+    }
+    assert report["budget"].keys() >= {
+        "cap_usd",
+        "spent_usd",
+        "reserved_usd",
+        "uncertain_usd",
+        "remaining_usd",
+    }
     for gate in report["gates"]:
         assert gate.keys() >= {"name", "passed", "value", "threshold"}
 
@@ -58,7 +92,9 @@ def test_every_figure_is_the_truth(studio: Studio) -> None:
     assert report["total_cost_usd"] == 1.4
     assert report["budget"]["spent_usd"] == studio.charged() == 2.6
     assert report["budget"]["remaining_usd"] == 6.4
-    assert report["total_time_s"] == pytest.approx(sum(entry["generation_time_s"] for entry in report["clips"]))
+    assert report["total_time_s"] == pytest.approx(
+        sum(entry["generation_time_s"] for entry in report["clips"])
+    )
     jobs = {job["id"]: job for job in studio.jobs()}
     for entry in report["clips"]:
         assert jobs[entry["job_id"]]["charged_usd"] == entry["cost_usd"]
@@ -144,7 +180,7 @@ def test_a_report_without_anything_made_says_so(studio: Studio) -> None:
     assert studio.report()["total_cost_usd"] == 0
 
 
-# ── gates and exit codes ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── gates and exit codes ──────────────────────────────────────────────────────────────────────────────────
 
 
 def test_no_shots_at_all_fail_the_gate_and_are_reported(studio: Studio) -> None:

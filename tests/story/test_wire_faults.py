@@ -6,7 +6,15 @@ from studio import Studio
 PRICES = {"runway": 0.6, "pika": 0.2}
 PROVIDERS = pytest.mark.parametrize("provider", ["runway", "pika"])
 POLLS = ["poll_500", "poll_502", "poll_reset", "poll_garbage", "poll_404", "poll_hang"]
-MEDIA = ["url_expired", "media_500", "media_cut", "media_cut_nolen", "media_stall", "media_damaged", "media_html"]
+MEDIA = [
+    "url_expired",
+    "media_500",
+    "media_cut",
+    "media_cut_nolen",
+    "media_stall",
+    "media_damaged",
+    "media_html",
+]
 
 
 def only(provider: str, *more: str) -> tuple[str, ...]:
@@ -56,7 +64,9 @@ def test_a_job_that_nobody_can_ask_about_is_detached_not_lost(one: Studio, provi
 
 
 @PROVIDERS
-def test_a_job_that_its_provider_forgets_is_lost_paid_and_never_bought_again(one: Studio, provider: str) -> None:
+def test_a_job_that_its_provider_forgets_is_lost_paid_and_never_bought_again(
+    one: Studio, provider: str
+) -> None:
     one.faults("poll_404=1.0")
     for _ in range(2):
         assert one.doit(*only(provider)) == 1
