@@ -129,7 +129,6 @@ def test_a_link_that_leads_out_is_refused(outputs: Outputs, tmp_path: Path, name
 
 
 @posix
-@pytest.mark.xfail(strict=True, reason="prepare makes .vgen/parts through the link before it looks for links")
 def test_nothing_is_made_through_a_link_that_leads_out(tmp_path: Path) -> None:
     (tmp_path / "outputs").mkdir()
     (tmp_path / "elsewhere").mkdir()
@@ -198,7 +197,6 @@ def test_without_hard_links_a_take_is_copied(outputs: Outputs, monkeypatch: pyte
         take(outputs, data=OTHER)
 
 
-@pytest.mark.xfail(strict=True, reason="_link_or_copy copies under the final name: a kill leaves a piece in the way")
 def test_without_hard_links_a_take_is_whole_or_absent_too(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
     def half(source: Any, target: Any, _length: int) -> None:
         target.write(source.read(100))

@@ -274,7 +274,6 @@ def test_with_a_a_live_job_is_collected_instead_of_bought() -> None:
     assert (step.act, step.price) == (Act.COLLECT, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="stance keeps the old take and never looks at the job that is live")
 @pytest.mark.parametrize("again", [(), (1,)])
 @pytest.mark.parametrize("state", [S.RENDERING, S.RENDERED, S.FETCHED])
 def test_a_new_take_whose_run_was_interrupted_is_collected(again: tuple[int, ...], state: State) -> None:
@@ -340,7 +339,6 @@ def test_named_shots_are_counted_alone() -> None:
     assert [plan.fits(), plan.fits({2})] == [False, True]
 
 
-@pytest.mark.xfail(strict=True, reason="the price of a shared recipe stands at a shot that is not named")
 def test_a_named_shot_that_shares_its_recipe_is_not_free() -> None:
     plan = made([wish(1), wish(2)], snapshot(cap=PRICE - 1))
     assert not plan.fits({2})

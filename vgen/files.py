@@ -88,9 +88,10 @@ class Outputs:
     def prepare(self) -> None:
         """Make the directories and try that they hold a file. Raises Refusal: nothing has been bought yet."""
         try:
-            for place in (self.root, self.clips, self.takes, self.private, self.private / "parts"):
-                place.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
             self.refuse_symlinks()
+            for place in (self.clips, self.takes, self.private, self.private / "parts"):
+                place.mkdir(exist_ok=True)
             probe = self.private / "probe"
             probe.write_bytes(b"vgen")
             probe.unlink()
@@ -279,10 +280,15 @@ def _link_or_copy(part: Path, final: Path) -> None:
     except OSError as exc:
         if exc.errno not in (errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK):
             raise
-        with part.open("rb") as source, final.open("xb") as target:  # no hard links here (exFAT, some mounts)
+        if final.exists():
+            raise FileExistsError(final) from None
+        copy = final.with_name(f".{final.name}.part")  # no hard links here (exFAT, some mounts); the lock is ours
+        copy.unlink(missing_ok=True)
+        with part.open("rb") as source, copy.open("xb") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
             target.flush()
             os.fsync(target.fileno())
+        copy.replace(final)
 
 
 def _reflink(source: int, target: int) -> bool:

@@ -231,7 +231,7 @@ class Ledger:
         if not made:
             self._create()
         found = self._db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-        if found is None or int(found[0]) != SCHEMA:
+        if found is None or found[0] != str(SCHEMA):
             version = found[0] if found else "none"
             raise Refusal(
                 f"the ledger has schema {version}, this vgen writes {SCHEMA}; use the vgen that made it, or newer"

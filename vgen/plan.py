@@ -277,9 +277,23 @@ class Plan:
     def worst(self) -> int:
         return sum(step.worst for step in self.steps)
 
+    def cost(self, numbers: Collection[int] | None = None) -> int:
+        """What the purchases (of the named shots) cost at the first offer's price; a shared recipe once."""
+        prices: dict[str, int] = {}
+        for step in self.steps:
+            offer = step.stance.offer
+            if (
+                step.act in (Act.BUY, Act.SHARE)
+                and offer
+                and offer.order
+                and (numbers is None or step.number in numbers)
+            ):
+                prices[step.wish.recipes[offer.provider].digest] = offer.order.price
+        return sum(prices.values())
+
     def fits(self, numbers: Collection[int] | None = None) -> bool:
         """Whether the purchases (of the named shots) fit what is left of the cap."""
-        wanted = sum(step.price for step in self.steps if numbers is None or step.number in numbers)
+        wanted = self.cost(numbers)
         return wanted == 0 or self.budget.left is None or wanted <= self.budget.left
 
     def impossible(self, numbers: Collection[int] | None = None) -> list[str]:
@@ -402,8 +416,9 @@ def expected_s(plan_: Plan, snapshot: Snapshot, max_concurrent: int) -> float:
 
 def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
     """Why the plan does not fit the budget, with the figures and the commands that would help."""
-    buying = [s for s in plan_.steps if s.price and (numbers is None or s.number in numbers)]
-    needed = sum(step.price for step in buying)
+    wanted = [step for step in plan_.steps if numbers is None or step.number in numbers]
+    buying = [step for step in wanted if step.act in (Act.BUY, Act.SHARE)]
+    needed = plan_.cost(numbers)
     budget = plan_.budget
     held = f" ({show(budget.spent)} spent, {show(budget.reserved)} reserved, {show(budget.uncertain)} uncertain)"
     cap, left = budget.cap or 0, budget.left or 0

@@ -79,8 +79,8 @@ class _Clip:
 
 async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> None:
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
-    batch.start()
     try:
+        batch.start()
         with batch.hoping(wish.number):
             async with batch.alone(wish):
                 clip = _Clip(batch, wish, _fresh_after(batch, wish) if again else None)
@@ -103,12 +103,12 @@ async def collect_all(batch: Batch, rows: Sequence[Purchase]) -> None:
 
 
 async def _collect_orphan(batch: Batch, row: Purchase) -> None:
-    batch.start()
     what = f"job {row.job_id} at {row.provider}, of an earlier list"
-    batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
     try:
+        batch.start()
+        batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
         await _collect(batch, row, row.shot_number)
-    except ClipFailed as exc:
+    except (ClipFailed, LedgerError, OSError) as exc:
         batch.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 

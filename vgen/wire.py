@@ -35,6 +35,7 @@ _NEVER = tuple(
     map(
         ipaddress.ip_network,
         (
+            "::/96",
             "64:ff9b::/96",
             "64:ff9b:1::/48",
             "2002::/16",
@@ -89,7 +90,10 @@ class Wire:
     async def send(self, call: Call, *, timeout_s: float) -> Reply:
         """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon)."""
         client = self._creates if call.step == "create" else self._reads
-        request = client.build_request(call.method, call.url, headers=list(call.headers), content=call.body)
+        try:
+            request = client.build_request(call.method, call.url, headers=list(call.headers), content=call.body)
+        except httpx.InvalidURL as exc:
+            raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
         request.headers["Authorization"] = call.auth
         try:
             with trio.fail_after(timeout_s):  # httpx has no total time-out: one byte a second would last for ever
@@ -133,8 +137,8 @@ class Wire:
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
         except httpx.HTTPError as exc:
-            if blocked := _blocked(exc):
-                raise blocked from None
+            if isinstance(exc.__cause__, _Blocked):
+                raise BlockedAddress(f"blocked download address at {exc.__cause__}") from None
             raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
         except (httpx.InvalidURL, httpx.StreamError) as exc:
             raise WireError(f"the download broke: {_reason(exc)}") from exc
@@ -153,12 +157,12 @@ def is_private(base_url: str) -> bool:
 
 def check_url(url: str, *, private: bool) -> None:
     """Raises BlockedAddress unless the URL is https (http too if the provider's own base URL is) with a plain host."""
-    parts = urlsplit(url)
     allowed = ("https", "http") if private else ("https",)
     try:
+        parts = urlsplit(url)
         port = parts.port
-    except ValueError:
-        port = -1
+    except ValueError as exc:
+        raise BlockedAddress("blocked download address: it can't be read") from exc
     if parts.scheme not in allowed or not parts.hostname or "@" in parts.netloc:
         raise BlockedAddress(f"blocked download address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
     if private:
@@ -175,6 +179,10 @@ def is_public(address: str) -> bool:
     if mapped is not None:
         return is_public(str(mapped))
     return ip.is_global and not ip.is_multicast and not any(ip in net for net in _NEVER if net.version == ip.version)
+
+
+class _Blocked(httpcore.ConnectError):
+    """A host that has an address which no media host may have; `str()` is its name."""
 
 
 class _Guarded(httpcore.AsyncNetworkBackend):
@@ -199,7 +207,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(f"{host} has no address") from exc
         addresses = [str(entry[4][0]) for entry in found]
         if not addresses or not all(is_public(address) for address in addresses):
-            raise httpcore.ConnectError("blocked address") from BlockedAddress(f"blocked download address at {host}")
+            raise _Blocked(host)
         for address in addresses[:-1]:
             with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
@@ -207,13 +215,6 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
-
-
-def _blocked(exc: BaseException) -> BlockedAddress | None:
-    cause: BaseException | None = exc
-    while cause is not None and not isinstance(cause, BlockedAddress):
-        cause = cause.__cause__
-    return cause
 
 
 def _client(

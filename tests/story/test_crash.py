@@ -121,15 +121,7 @@ def test_time_that_passes_between_a_kill_and_the_next_run_changes_nothing(
         assert_recovered(studio, "calm")
 
 
-@pytest.mark.parametrize(
-    "part",
-    [
-        0,
-        1,
-        pytest.param(2, marks=pytest.mark.xfail(strict=True, reason="S16: a traceback at the run's start")),
-        *range(3, 8),
-    ],
-)
+@pytest.mark.parametrize("part", range(8))
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_a_disk_error_anywhere_loses_nothing_and_shows_no_traceback(
     new_studio: NewStudio, capfd: pytest.CaptureFixture[str], part: int, for_ever: bool
