@@ -24,9 +24,7 @@ async def fake_judge(path: Path, wanted: media.Wanted) -> media.Judgement:
     if said is None:
         return media.Judgement(verdict=media.Verdict.DAMAGED, reason="not a video container", container=False)
     if hashlib.sha256(payload).hexdigest() != said.get("payload_sha256", said.get("sha256")):
-        return media.Judgement(
-            verdict=media.Verdict.DAMAGED, reason="does not decode: the payload is damaged"
-        )
+        return media.Judgement(verdict=media.Verdict.DAMAGED, reason="does not decode: the payload is damaged")
     facts = media.Facts(
         width=int(said["width"]),
         height=int(said["height"]),
@@ -48,14 +46,10 @@ def _said(head: bytes) -> dict[str, Any] | None:
         said = json.loads(head.removeprefix(FAKE_MAGIC))
     except ValueError:
         return None
-    return (
-        said if isinstance(said, dict) and {"width", "height", "duration_s", "fps"} <= said.keys() else None
-    )
+    return said if isinstance(said, dict) and {"width", "height", "duration_s", "fps"} <= said.keys() else None
 
 
-def fake_clip(
-    *, width: int, height: int, duration_s: float, fps: int = 24, size_bytes: int = 150_000
-) -> bytes:
+def fake_clip(*, width: int, height: int, duration_s: float, fps: int = 24, size_bytes: int = 150_000) -> bytes:
     """Bytes that `fake_judge` reads."""
     payload = bytes(size_bytes)
     digest = hashlib.sha256(payload).hexdigest()

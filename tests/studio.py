@@ -1,6 +1,7 @@
 """A studio for tests: a project, a simulated cloud, virtual time; `doit` runs for real, in this process."""
 
 import contextlib
+import copy
 import errno
 import functools
 import importlib.metadata
@@ -97,6 +98,16 @@ class DiskErrorAt:
             raise OSError(errno.EIO, "Input/output error")
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A project on a shelf: its files, its cloud, its time."""
+
+    files: Mapping[str, tuple[bytes, int]]
+    cloud: Mapping[str, Any]
+    at: float
+    runs: int
+
+
 class Studio:
     """One project and its providers. `doit(...)` runs a command and gives its exit code."""
 
@@ -154,9 +165,7 @@ class Studio:
         self.clock.jump(seconds)
 
     def write_shots(self, value: object) -> None:
-        (self.root / "config" / "visual_prompts.json").write_text(
-            json.dumps(value, indent=1), encoding="utf-8"
-        )
+        (self.root / "config" / "visual_prompts.json").write_text(json.dumps(value, indent=1), encoding="utf-8")
 
     def read_shots(self) -> list[dict[str, Any]]:
         return json.loads((self.root / "config" / "visual_prompts.json").read_text("utf-8"))
@@ -209,6 +218,23 @@ class Studio:
         self.told.append((self.clock.current_time(), number, text))
         vgen.reporter.line(number, text)
 
+    def keep(self) -> "Kept":
+        """The project and its cloud as they are now, for `become`."""
+        files = {name: state for name, state in self.disk().items() if not name.startswith("config")}
+        return Kept(files, copy.deepcopy(vars(self.cloud) | {"_now": None}), self.clock.current_time(), self._runs)
+
+    def become(self, kept: "Kept") -> None:
+        """Stand where another project of the same config stood."""
+        for name, (data, mtime_ns) in kept.files.items():
+            path = self.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o444 if "/takes/" in name and name.endswith(".mp4") else 0o644)
+            os.utime(path, ns=(mtime_ns, mtime_ns))
+        vars(self.cloud).update(copy.deepcopy(kept.cloud) | {"_now": self.now})
+        self.clock.jump(kept.at - self.clock.current_time())
+        self._runs = kept.runs
+
     # ── looking ────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -237,9 +263,7 @@ class Studio:
         rows = self.rows("SELECT spent, reserved, uncertain FROM budget")
         if not rows:
             return (0.0, 0.0, 0.0)
-        return tuple(
-            round(sum(row[name] for row in rows) / 1e6, 6) for name in ("spent", "reserved", "uncertain")
-        )  # type: ignore[return-value]
+        return tuple(round(sum(row[name] for row in rows) / 1e6, 6) for name in ("spent", "reserved", "uncertain"))  # type: ignore[return-value]
 
     def charged(self) -> float:
         """What the provider charged: the truth."""

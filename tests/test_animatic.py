@@ -31,15 +31,11 @@ def drawn(tools: Tools, spec: Animatic, target: Path) -> Path:
 
 def counted_frames(tools: Tools, path: Path) -> int:
     argv = [tools.ffprobe, "-v", "error", "-count_packets", "-select_streams", "v:0", "-of", "json"]
-    ran = trio.run(
-        partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=60)
-    )
+    ran = trio.run(partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=60))
     return int(json.loads(ran.stdout)["streams"][0]["nb_read_packets"])
 
 
-@pytest.mark.parametrize(
-    ("width", "height", "ratio"), [(720, 1280, "9:16"), (1280, 720, "16:9"), (720, 720, "1:1")]
-)
+@pytest.mark.parametrize(("width", "height", "ratio"), [(720, 1280, "9:16"), (1280, 720, "16:9"), (720, 720, "1:1")])
 def test_an_animatic_of_one_second_passes_as_a_clip(tools, tmp_path, width, height, ratio):
     path = drawn(tools, replace(SHOT, width=width, height=height), tmp_path / "clip.mp4")
     verdict = trio.run(media.judge, tools, path, Wanted(duration_s=1.0, aspect_ratio=ratio))
@@ -66,9 +62,7 @@ def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_pat
     assert trio.run(media.probe, tools, path).has_audio
     argv = [tools.ffprobe, "-v", "error", "-of", "json", "-show_entries", "stream=duration", str(path)]
     ran = trio.run(partial(media.run, argv, limit_s=60))
-    assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx(
-        [1.0, 1.0], abs=0.05
-    )
+    assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx([1.0, 1.0], abs=0.05)
 
 
 def test_a_flat_animatic_is_whole_and_too_small(tools, tmp_path):

@@ -23,7 +23,19 @@ LAYERS = (
 PURE = {name for row in LAYERS[:4] for name in row}
 DOORS = {
     "doit": {"trio_doit", "reporter", "__main__"},
-    "trio": {"trio_doit", "lanes", "batch", "fetch", "produce", "project", "doctor", "tasks", "media", "wire", "simulator"},
+    "trio": {
+        "trio_doit",
+        "lanes",
+        "batch",
+        "fetch",
+        "produce",
+        "project",
+        "doctor",
+        "tasks",
+        "media",
+        "wire",
+        "simulator",
+    },
     "httpx": {"wire", "simulator"},
     "httpcore": {"wire", "simulator"},
     "h11": {"simulator"},

@@ -234,9 +234,7 @@ def test_a_cancelled_judge_leaves_no_process(tools, mp4, tmp_path):
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(
-                media.judge, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT
-            )
+            nursery.start_soon(media.judge, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT)
             while not pids.exists() or not pids.read_text().endswith("\n"):  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
@@ -249,9 +247,7 @@ def test_a_cancelled_judge_leaves_no_process(tools, mp4, tmp_path):
 @pytest.mark.parametrize("body", ["kill -SEGV $$", "exit 127", "echo no json"])
 def test_an_ffprobe_that_dies_or_talks_nonsense_says_nothing_about_the_clip(tools, mp4, tmp_path, body):
     script = tool_script(tmp_path / "ffprobe", body)
-    assert (
-        judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4).verdict is Verdict.NOT_JUDGED
-    )
+    assert judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4).verdict is Verdict.NOT_JUDGED
 
 
 @posix
@@ -260,10 +256,7 @@ def test_an_ffprobe_that_works_at_the_second_try_judges(tools, clips, tmp_path):
     script = tool_script(
         tmp_path / "ffprobe", f'[ -e "{once}" ] && exec "{tools.ffprobe}" "$@"\ntouch "{once}"\nkill -KILL $$'
     )
-    assert (
-        judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), clips["good"]).verdict
-        is Verdict.GOOD
-    )
+    assert judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), clips["good"]).verdict is Verdict.GOOD
 
 
 @posix
@@ -278,9 +271,7 @@ def test_a_decoder_that_hangs_says_nothing_about_the_clip(tools, clips, tmp_path
 @posix
 def test_words_of_a_tool_are_made_harmless_and_short(tools, mp4, tmp_path):
     noise = r"\033[31m\033]0;pwned\007[mov @ 0x55aa] bad\n"
-    script = tool_script(
-        tmp_path / "ffprobe", f"printf '\\n{noise}' >&2\nyes flood | head -c 3000000 >&2\nexit 1"
-    )
+    script = tool_script(tmp_path / "ffprobe", f"printf '\\n{noise}' >&2\nyes flood | head -c 3000000 >&2\nexit 1")
     verdict = judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4)
     assert verdict.verdict is Verdict.DAMAGED
     assert verdict.reason == "not a readable video: ]0;pwned[mov] bad"
@@ -377,9 +368,7 @@ def test_other_rotation_does_not(rotation):
 
 def test_the_first_video_stream_counts_wherever_it_stands_and_cover_pictures_do_not():
     said = answer()
-    cover = media._Stream(
-        codec_type="video", codec_name="mjpeg", width=64, height=64, disposition={"attached_pic": 1}
-    )
+    cover = media._Stream(codec_type="video", codec_name="mjpeg", width=64, height=64, disposition={"attached_pic": 1})
     said.streams.insert(0, cover)
     said.streams.insert(0, media._Stream(codec_type="audio", codec_name="aac"))
     assert media._facts(said, 1).codec == "h264"
@@ -510,9 +499,7 @@ def test_verify_refuses_a_tool_that_does_not_run_or_is_too_old(tools, tmp_path, 
 @posix
 def test_verify_takes_a_build_from_git(tmp_path):
     script = tool_script(tmp_path / "ffmpeg", 'echo "ffmpeg version N-118000-g1234abc Copyright"')
-    assert (
-        trio.run(media.verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
-    )
+    assert trio.run(media.verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
 
 
 # The fake judge must say what the real one would

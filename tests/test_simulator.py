@@ -574,9 +574,7 @@ def test_runway_jobs_end_as_their_fault_says(fault: str, status: str, charged_us
         ("job_queued", "IN_QUEUE", 400, 0),
     ],
 )
-def test_fal_jobs_end_as_their_fault_says(
-    fault: str, status: str, result_status: int, charged_usd: float
-) -> None:
+def test_fal_jobs_end_as_their_fault_says(fault: str, status: str, result_status: int, charged_usd: float) -> None:
     async def story() -> None:
         async with world([f"fal.{fault}=1"]) as w:
             job = (await w.submit()).json()

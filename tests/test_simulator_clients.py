@@ -86,9 +86,7 @@ def test_runways_own_client_buys_a_clip(plain: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(polling, "POLL_JITTER", 0)
     before = charges(plain)["total_usd"]
     with runway(plain) as client:
-        created = client.text_to_video.create(
-            model="gen4.5", prompt_text="a paper boat", ratio="1280:720", duration=5
-        )
+        created = client.text_to_video.create(model="gen4.5", prompt_text="a paper boat", ratio="1280:720", duration=5)
         task = created.wait_for_task_output(timeout=10)
         assert task.status == "SUCCEEDED"
         assert task.cost.credits == 60
@@ -172,9 +170,7 @@ def test_fals_own_client_buys_a_clip(plain: str, pika: Callable[[str], fal_clien
     assert client.result(T2V, handle.request_id)["video"]["file_size"] == 150_000
 
 
-def test_fals_own_client_understands_failures(
-    start: Start, pika: Callable[[str], fal_client.SyncClient]
-) -> None:
+def test_fals_own_client_understands_failures(start: Start, pika: Callable[[str], fal_client.SyncClient]) -> None:
     client = pika(start("--fault", "job_failed=~fail", "--fault", "job_moderated=~rude"))
     for prompt, status in (("fail", 500), ("rude", 422), ("boat", 422)):
         arguments: dict[str, Any] = {"prompt": prompt} | ({"duration": 6} if prompt == "boat" else {})

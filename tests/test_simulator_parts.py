@@ -148,9 +148,7 @@ def test_a_lane_keeps_its_limit_and_its_order(seed: int) -> None:
         ([], {}, (1280, 720)),
     ],
 )
-def test_pictures_have_the_size_that_was_asked_for(
-    ratio: Any, resolution: Any, size: tuple[int, int]
-) -> None:
+def test_pictures_have_the_size_that_was_asked_for(ratio: Any, resolution: Any, size: tuple[int, int]) -> None:
     assert prices.pixels(ratio, resolution) == size
 
 
@@ -188,18 +186,13 @@ def junk(rng: random.Random, depth: int = 0) -> Any:
 
 def test_rules_survive_any_body() -> None:
     rng = random.Random(5)
-    names = sorted(
-        {name for models in runway_rules.table().values() for e in models.values() for name in e["fields"]}
-    )
+    names = sorted({name for models in runway_rules.table().values() for e in models.values() for name in e["fields"]})
     for _ in range(4000):
         body = {name: junk(rng) for name in rng.sample(names, 5)}
         endpoint = rng.choice(["text_to_video", "image_to_video"])
         body["model"] = rng.choice([*runway_rules.table()[endpoint], "extra", junk(rng)])
         runway_rules.issues(endpoint, body, {"extra": 1})
-        pika = {
-            name: junk(rng)
-            for name in ("prompt", "duration", "seed", "resolution", "transitions", "aspect_ratio")
-        }
+        pika = {name: junk(rng) for name in ("prompt", "duration", "seed", "resolution", "transitions", "aspect_ratio")}
         for model in (*fal_rules.MODELS, "fal-ai/other"):
             fal_rules.problems(model, pika)
             assert 0 < fal_rules.duration_s(model, pika) <= 600

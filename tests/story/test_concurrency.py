@@ -81,9 +81,7 @@ def test_a_slow_primary_does_not_hold_up_the_fallback_of_another_clip(studio: St
     assert rows[2, "pika"]["rendered_at"] - rows[2, "runway"]["submitted_at"] < 120
 
 
-def test_a_paused_lane_does_not_hold_up_the_other_provider(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_paused_lane_does_not_hold_up_the_other_provider(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgen.simulator.spoil.RETRY_AFTER_S", 100)
     studio.write_shots(shots(4))
     studio.faults("runway.job_moderated=~shot-1", "runway.create_429=first:1~shot-2", render_s=10)

@@ -53,9 +53,7 @@ def test_a_no_is_followed_by_another_try(one: Studio, provider: str, fault: str)
 
 @PROVIDERS
 @pytest.mark.parametrize("fault", AGAIN)
-def test_a_lasting_no_ends_after_max_retries_and_costs_nothing(
-    one: Studio, provider: str, fault: str
-) -> None:
+def test_a_lasting_no_ends_after_max_retries_and_costs_nothing(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{PREFIX[provider]}.{fault}=1.0")
     assert one.doit(*only(one, provider)) == 1
     assert one.bought() == 0
@@ -156,9 +154,7 @@ def test_a_very_long_retry_after_closes_the_lane(one: Studio, monkeypatch: pytes
 
 @PROVIDERS
 @pytest.mark.parametrize("fault", CLOSING)
-def test_no_credit_or_a_bad_key_closes_the_provider_with_one_message(
-    studio: Studio, provider: str, fault: str
-) -> None:
+def test_no_credit_or_a_bad_key_closes_the_provider_with_one_message(studio: Studio, provider: str, fault: str) -> None:
     studio.faults(f"{PREFIX[provider]}.{fault}=1.0")
     assert studio.doit(*only(studio, provider)) == 1
     assert studio.bought() == 0
@@ -205,9 +201,7 @@ def test_a_lost_answer_holds_the_shot_and_its_price(one: Studio, provider: str, 
 
 
 @pytest.mark.parametrize(("provider", "fault"), lost(listed=False))
-def test_a_second_run_buys_nothing_beside_an_uncertain_purchase(
-    one: Studio, provider: str, fault: str
-) -> None:
+def test_a_second_run_buys_nothing_beside_an_uncertain_purchase(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{PREFIX[provider]}.{fault}=first:1")
     one.doit(*only(one, provider))
     for _ in range(2):

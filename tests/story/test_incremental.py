@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 from fakes import fake_clip
-from studio import PROBED, Studio, shots
+from studio import PROBED, Kept, Studio, shots
 
+SHELF: list[Kept] = []
+"""The three clips, bought once for all stories that begin with them."""
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -14,7 +16,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 def built(studio: Studio) -> Studio:
     """Three shots, bought and in place."""
     studio.configure(run={"budget_usd": 20})
-    assert studio.doit() == 0
+    if not SHELF:
+        assert studio.doit() == 0
+        SHELF.append(studio.keep())
+    else:
+        studio.become(SHELF[0])
     return studio
 
 
@@ -46,9 +52,7 @@ def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio) -> None:
     assert built.requests() == asked
 
 
-@pytest.mark.parametrize(
-    "args", [("report",), ("clip",), ("clip:2",), ("collect",), ("outputs/clips/clip_002.mp4",)]
-)
+@pytest.mark.parametrize("args", [("report",), ("clip",), ("clip:2",), ("collect",), ("outputs/clips/clip_002.mp4",)])
 def test_any_selection_has_nothing_to_do_either(built: Studio, args: tuple[str, ...]) -> None:
     before, asked = built.disk(), built.requests()
     assert built.doit(*args) == 0
@@ -96,9 +100,7 @@ def test_the_other_shape_of_the_file_is_the_same_list(built: Studio) -> None:
     assert_bought(built, 0)
 
 
-@pytest.mark.parametrize(
-    "section", [{"resolution": "720p"}, {"cost_per_second_usd": 0.5}, {"timeout_seconds": 60}]
-)
+@pytest.mark.parametrize("section", [{"resolution": "720p"}, {"cost_per_second_usd": 0.5}, {"timeout_seconds": 60}])
 def test_price_and_resolution_cost_nothing(built: Studio, section: dict[str, object]) -> None:
     built.configure(runway=section)
     assert built.doit() == 0

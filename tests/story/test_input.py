@@ -65,9 +65,7 @@ def test_bad_shots_are_refused_with_shot_field_and_value(
 
 
 @pytest.mark.parametrize("data", BAD_BYTES)
-def test_a_file_that_is_no_list_is_refused(
-    studio: Studio, capfd: pytest.CaptureFixture[str], data: bytes
-) -> None:
+def test_a_file_that_is_no_list_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], data: bytes) -> None:
     (studio.root / "config" / "visual_prompts.json").write_bytes(data)
     assert "visual_prompts.json" in refused(studio, capfd)
 
@@ -89,9 +87,7 @@ def test_every_problem_has_its_own_line(studio: Studio, capfd: pytest.CaptureFix
     assert len([line for line in told if "visual_prompts.json" in line]) == 4
 
 
-def test_bad_input_after_a_build_leaves_everything_as_it_is(
-    studio: Studio, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input_after_a_build_leaves_everything_as_it_is(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.doit()
     studio.write_shots([{"shot_number": 1}])
     refused(studio, capfd)
@@ -147,15 +143,11 @@ def test_an_impossible_value_is_refused(studio: Studio, capfd: pytest.CaptureFix
 
 
 @pytest.mark.parametrize("arg", ["shot=2", "take=1", "as=charged"])
-def test_a_variable_of_another_command_is_refused(
-    studio: Studio, capfd: pytest.CaptureFixture[str], arg: str
-) -> None:
+def test_a_variable_of_another_command_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], arg: str) -> None:
     assert arg.partition("=")[0] in refused(studio, capfd, arg)
 
 
-def test_a_variable_of_the_environment_is_judged_too(
-    studio: Studio, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_variable_of_the_environment_is_judged_too(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.environ["VGEN_BUDGET_USD"] = "lots"
     assert "VGEN_BUDGET_USD" in refused(studio, capfd)
 
@@ -202,9 +194,7 @@ def test_live_with_one_key_closes_the_other_provider_with_one_line(studio: Studi
 # ── commands that spend nothing ───────────────────────────────────────────────────────────────────────────
 
 
-def test_the_plan_needs_no_key_no_network_and_no_money(
-    studio: Studio, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_plan_needs_no_key_no_network_and_no_money(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.environ.clear()
     assert studio.doit("plan") == 0
     assert studio.requests() == {}
@@ -357,9 +347,7 @@ def test_continue_and_other_options_of_doit_are_harmless(studio: Studio) -> None
     assert studio.bought() == 3
 
 
-def test_no_key_is_anywhere_after_many_kinds_of_runs(
-    studio: Studio, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_no_key_is_anywhere_after_many_kinds_of_runs(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.faults("bad_key=first:1", "create_lost=first:1", "job_failed=first:1", "media_cut=first:1")
     for args in [
         (),

@@ -102,9 +102,7 @@ def test_a_named_clip_that_is_not_in_place_ends_with_1(studio: Studio) -> None:
     assert studio.bought() == 2
 
 
-@pytest.mark.parametrize(
-    "args", [(), ("-a", "report"), ("clip:1",), ("-a", "clip:1"), ("on_uncertain=rebuy",)]
-)
+@pytest.mark.parametrize("args", [(), ("-a", "report"), ("clip:1",), ("-a", "clip:1"), ("on_uncertain=rebuy",)])
 def test_nothing_buys_beside_a_running_job(one: Studio, args: tuple[str, ...]) -> None:
     one.faults("job_stuck=first:1")
     one.doit("fallback_api=none")
@@ -167,9 +165,7 @@ def test_a_job_that_never_leaves_the_queue_is_cancelled_and_the_fallback_has_its
     assert [row["state"] for row in one.rows()] == ["cancelled", "accepted"]
     assert one.clips()[0]["api_used"] == other
     spent = round(PRICES[provider] + PRICES[other], 6)
-    assert one.booked() == (spent, 0, 0), (
-        "a cancelled job is booked as charged unless the provider says otherwise"
-    )
+    assert one.booked() == (spent, 0, 0), "a cancelled job is booked as charged unless the provider says otherwise"
     assert one.rows()[0]["charged_by"] == "assumed"
     assert one.charged() == PRICES[other]
 
@@ -266,9 +262,7 @@ def test_an_overrun_past_the_cap_fails_the_budget_gate(one: Studio) -> None:
 
 @PROVIDERS
 @pytest.mark.parametrize("fault", BAD_CLIPS)
-def test_a_bad_clip_is_kept_among_the_takes_and_another_one_is_bought(
-    one: Studio, provider: str, fault: str
-) -> None:
+def test_a_bad_clip_is_kept_among_the_takes_and_another_one_is_bought(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{fault}=first:1")
     assert one.doit(*only(provider)) == 0
     assert one.states() == ["rejected", "accepted"]
@@ -323,9 +317,7 @@ def test_a_recipe_is_not_bought_again_though_all_takes_were_bad_until_told(one: 
     assert one.bought() == 4
 
 
-@pytest.mark.parametrize(
-    ("fault", "word"), [("clip_480p", "480"), ("clip_short", "0.5"), ("clip_landscape", "")]
-)
+@pytest.mark.parametrize(("fault", "word"), [("clip_480p", "480"), ("clip_short", "0.5"), ("clip_landscape", "")])
 def test_the_report_says_what_was_wrong_with_the_clip(one: Studio, fault: str, word: str) -> None:
     one.faults(f"{fault}=1.0")
     one.doit(*only("runway", "max_retries=1"))

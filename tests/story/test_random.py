@@ -70,9 +70,7 @@ def at_every_moment(studio: Studio, cap: float) -> None:
 def at_the_end(studio: Studio) -> None:
     """M4, M9, M10, after a calm run."""
     rows = studio.rows()
-    counts = Counter(
-        (row["recipe"], row["provider"]) for row in rows if row["charged"] or row["state"] == "uncertain"
-    )
+    counts = Counter((row["recipe"], row["provider"]) for row in rows if row["charged"] or row["state"] == "uncertain")
     assert all(count <= MAX_RETRIES for count in counts.values()), "M4"
     accepted = Counter(row["recipe"] for row in rows if row["state"] == "accepted")
     assert all(count == 1 for count in accepted.values()), "M4"

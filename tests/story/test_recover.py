@@ -91,9 +91,7 @@ def test_settle_with_a_job_id_adopts_the_job(one: Studio) -> None:
     assert (one.bought(), one.booked()) == (1, (0.6, 0, 0))
 
 
-@pytest.mark.parametrize(
-    "words", [["shot=1"], ["as=charged"], ["shot=x", "as=charged"], ["shot=1", "as=a b"]]
-)
+@pytest.mark.parametrize("words", [["shot=1"], ["as=charged"], ["shot=x", "as=charged"], ["shot=1", "as=a b"]])
 def test_settle_without_what_it_needs_is_refused(one: Studio, words: list[str]) -> None:
     assert one.doit("settle", *words) == 3
 

@@ -92,9 +92,7 @@ def test_every_figure_is_the_truth(studio: Studio) -> None:
     assert report["total_cost_usd"] == 1.4
     assert report["budget"]["spent_usd"] == studio.charged() == 2.6
     assert report["budget"]["remaining_usd"] == 6.4
-    assert report["total_time_s"] == pytest.approx(
-        sum(entry["generation_time_s"] for entry in report["clips"])
-    )
+    assert report["total_time_s"] == pytest.approx(sum(entry["generation_time_s"] for entry in report["clips"]))
     jobs = {job["id"]: job for job in studio.jobs()}
     for entry in report["clips"]:
         assert jobs[entry["job_id"]]["charged_usd"] == entry["cost_usd"]

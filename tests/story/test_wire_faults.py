@@ -64,9 +64,7 @@ def test_a_job_that_nobody_can_ask_about_is_detached_not_lost(one: Studio, provi
 
 
 @PROVIDERS
-def test_a_job_that_its_provider_forgets_is_lost_paid_and_never_bought_again(
-    one: Studio, provider: str
-) -> None:
+def test_a_job_that_its_provider_forgets_is_lost_paid_and_never_bought_again(one: Studio, provider: str) -> None:
     one.faults("poll_404=1.0")
     for _ in range(2):
         assert one.doit(*only(provider)) == 1
@@ -90,9 +88,7 @@ def test_a_download_that_fails_is_tried_again(one: Studio, provider: str, fault:
 
 @PROVIDERS
 @pytest.mark.parametrize("fault", ["url_expired", "media_500", "media_cut", "media_stall"])
-def test_a_file_that_can_not_be_fetched_now_is_fetched_by_a_later_run(
-    one: Studio, provider: str, fault: str
-) -> None:
+def test_a_file_that_can_not_be_fetched_now_is_fetched_by_a_later_run(one: Studio, provider: str, fault: str) -> None:
     one.faults(f"{fault}=1.0")
     assert one.doit(*only(provider)) == 1
     assert one.creates() == 1
