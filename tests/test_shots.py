@@ -146,10 +146,10 @@ def test_the_prompt_is_the_providers_own_then_everybodys_then_runways(
     ("changes", "field", "shown"),
     [
         ({"shot_number": ...}, "shot_number", "missing"),
-        ({"shot_number": None}, "shot_number", "None"),
+        ({"shot_number": None}, "shot_number", "null"),
         ({"shot_number": 0}, "shot_number", "0"),
         ({"shot_number": -1}, "shot_number", "-1"),
-        ({"shot_number": True}, "shot_number", "True"),
+        ({"shot_number": True}, "shot_number", "true"),
         ({"shot_number": "1"}, "shot_number", "'1'"),
         ({"shot_number": 1.0}, "shot_number", "1.0"),
         ({"shot_number": 10**12}, "shot_number", "1000000000000"),
@@ -159,7 +159,7 @@ def test_the_prompt_is_the_providers_own_then_everybodys_then_runways(
         ({"duration": 0}, "duration", "0"),
         ({"duration": -3}, "duration", "-3"),
         ({"duration": -0.0}, "duration", "-0.0"),
-        ({"duration": True}, "duration", "True"),
+        ({"duration": True}, "duration", "true"),
         ({"duration": "5"}, "duration", "'5'"),
         ({"duration": float("nan")}, "duration", "nan"),
         ({"duration": float("inf")}, "duration", "inf"),
@@ -175,7 +175,7 @@ def test_the_prompt_is_the_providers_own_then_everybodys_then_runways(
         ({"prompt": "a\x00b"}, "prompt", "NUL"),
         ({"prompt": "a\ud800b"}, "prompt", "surrogate"),
         ({"kling_prompt": ""}, "kling_prompt", "empty"),
-        ({"negative_prompt": False}, "negative_prompt", "False"),
+        ({"negative_prompt": False}, "negative_prompt", "false"),
         ({"negative_prompt": "\x00"}, "negative_prompt", "NUL"),
         ({"image": 3}, "image", "3"),
         ({"image": "a\x00.png"}, "image", "NUL"),
@@ -184,7 +184,7 @@ def test_the_prompt_is_the_providers_own_then_everybodys_then_runways(
         ({"seed": -1}, "seed", "-1"),
         ({"seed": 2**32}, "seed", "4294967296"),
         ({"seed": 1.0}, "seed", "1.0"),
-        ({"seed": False}, "seed", "False"),
+        ({"seed": False}, "seed", "false"),
         ({"seed": "7"}, "seed", "'7'"),
     ],
     ids=str,
@@ -219,7 +219,7 @@ def test_all_problems_come_at_once() -> None:
     ]
     data = ("[\n" + ",\n".join(map(json.dumps, bad)) + "\n]").encode()
     assert [*problems(data)[:3]] == [
-        "p.json:2: shot 1: duration: 0 is not; give seconds > 0, at most 3600",
+        "p.json:2: shot 1: duration: 0 is no such number; give seconds, > 0 and <= 3600",
         "p.json:2: shot 1: prompt: empty; write what the shot shows",
         "p.json:3: entry 2 of the list: 7 is not a shot (an object)",
     ]

@@ -118,8 +118,8 @@ class _Parser:
             duration_s = Decimal(value)
             if duration_s.is_finite() and 0 < duration_s <= MAX_DURATION_S:
                 return duration_s
-        got = "missing" if value is None else f"{_quote(value)} is not"
-        self._problem((*path, "duration"), f"{name}: duration: {got}; give seconds > 0, at most {MAX_DURATION_S}")
+        got = "missing" if value is None else f"{_quote(value)} is no such number"
+        self._problem((*path, "duration"), f"{name}: duration: {got}; give seconds, > 0 and <= {MAX_DURATION_S}")
         return Decimal(1)
 
     def _prompts(self, entry: dict[str, Any], path: jsonlines.Path, name: str) -> Mapping[str, str]:
@@ -185,9 +185,13 @@ def _names(keys: Collection[str]) -> str:
     return ", ".join(key if key.isprintable() else _quote(key) for key in keys)
 
 
+_JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
+"""As the file spells them."""
+
+
 def _quote(value: Any) -> str:
     try:
-        text = str(value) if isinstance(value, Decimal) else repr(value)
+        text = str(value) if isinstance(value, Decimal) else _JSON_WORDS.get(repr(value), repr(value))
     except RecursionError:
         return "a deep nest"
     text = text.encode("ascii", "backslashreplace").decode() if not text.isprintable() else text
