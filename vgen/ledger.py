@@ -32,9 +32,11 @@ class Ledger:
         Raises Refusal if the file is damaged or of a newer vgen.
         """
         self._now = now
-        self._db = sqlite3.connect(":memory:")
         try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=BUSY_S)
+        except sqlite3.DatabaseError as exc:
+            raise Refusal(_unreadable(path, exc)) from exc
+        try:
             self._db.row_factory = sqlite3.Row
             self._db.create_function("wall_clock", 0, now)
             for pragma in ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON", "fullfsync=ON"):
@@ -44,9 +46,7 @@ class Ledger:
             self._db.close()  # leaves no lock on a file that could not be opened
             if not isinstance(exc, sqlite3.DatabaseError):
                 raise
-            raise Refusal(
-                f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it"
-            ) from exc
+            raise Refusal(_unreadable(path, exc)) from exc
         if path is not None and path.stat().st_mode & 0o077:
             path.chmod(0o600)
 
@@ -300,6 +300,10 @@ class Ledger:
     def _takes(self, where: str, *values: Any) -> list[Take]:
         rows = self._db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY purchase_id", values)  # noqa: S608
         return [_take(row) for row in rows]
+
+
+def _unreadable(path: Path | None, exc: sqlite3.DatabaseError) -> str:
+    return f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it"
 
 
 def _statements(script: str) -> Iterator[str]:

@@ -162,4 +162,5 @@ def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project
     assert code == 0, said
     assert server.charges()["creates"] == 2, "while a job is live, -a collects it"
     assert project.states() == {"accepted": 2}
+    assert project.doit()[0] == 0
     assert project.report()["clips"][0]["take"] == 2

@@ -13,6 +13,8 @@ from workshop import Project, Server, clean_environment, shots
 
 from vgen import media
 
+pytestmark = pytest.mark.slow
+
 MAKEFILE = """
 DOIT = {python} -m doit
 all: film.mp4

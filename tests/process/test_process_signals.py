@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from workshop import LIVE, Project, Server, shots
 
+pytestmark = pytest.mark.slow
+
 ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 CTRL_C_FIRST = [ENDS[0], pytest.param(*ENDS[1], marks=pytest.mark.slow)]
 SIGTERM_FIRST = [ENDS[1], pytest.param(*ENDS[0], marks=pytest.mark.slow)]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 import pytest
 from workshop import Project, Server, shots
 
+pytestmark = pytest.mark.slow
+
 STOCK = """
 import importlib.metadata, sys
 real = importlib.metadata.entry_points

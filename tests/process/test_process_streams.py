@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from workshop import Project, Server, shots
 
+pytestmark = pytest.mark.slow
+
 DOIT = shlex.join([sys.executable, "-m", "doit"])
 
 

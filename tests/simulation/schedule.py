@@ -192,9 +192,7 @@ class _Draw:
             if rng.random() < 0.1:
                 start = rng.uniform(0, 60)
                 dark = ((start, start + rng.choice((1.0, 30.0, 400.0))),)
-        return Doit(
-            args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, again=again, full=full
-        )
+        return Doit(args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, again=again, full=full)
 
     def _point(self) -> int:
         return self.rng.randint(1, self.rng.choice((12, 40, 90)))
@@ -278,9 +276,7 @@ def told(step: Step) -> str:
     """A step in one line, for a trace."""
     match step:
         case Write():
-            shots = "; ".join(
-                f"{shot['shot_number']}: {shot['prompt']}, {shot['duration']} s" for shot in step.shots
-            )
+            shots = "; ".join(f"{shot['shot_number']}: {shot['prompt']}, {shot['duration']} s" for shot in step.shots)
             return f"the list is written ({step.why}): {shots}"
         case Doit():
             extra = f" killed at point {step.crash}" if step.crash < math.inf else ""
@@ -292,7 +288,9 @@ def told(step: Step) -> str:
         case Meddle():
             return f"somebody: {step.how} {step.number or ''}".rstrip()
         case Wait():
-            return f"{step.seconds:,.0f} s pass" + (f", the clock is set by {step.wall_s:+,.0f} s" if step.wall_s else "")
+            return f"{step.seconds:,.0f} s pass" + (
+                f", the clock is set by {step.wall_s:+,.0f} s" if step.wall_s else ""
+            )
         case Settle():
             return "the user settles an uncertain purchase"
 

@@ -1,0 +1,84 @@
+"""The command line of the simulation: which seeds, how many at once, what to print."""
+
+import argparse
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from simulation.mutants import MUTANTS, mutated
+from simulation.play import Outcome, play
+from simulation.regressions import REGRESSIONS
+
+
+def main(args: Sequence[str]) -> int:
+    """0 if every promise held (with --mutant: if the mutant was caught), else 1."""
+    asked = _parser().parse_args(args)
+    seeds: Sequence[int] = range(asked.start, asked.start + asked.count)
+    if asked.seed is not None:
+        seeds = [asked.seed]
+    if asked.regressions:
+        seeds = REGRESSIONS
+    began_s = time.monotonic()
+    total, bad = _play_all(seeds, asked)
+    elapsed_s = time.monotonic() - began_s
+    played, runs, crashes = (total.pop(name) for name in ("schedules", "runs", "crashes"))
+    print(
+        f"{played:,} schedules (from {seeds[0]}), {runs:,} runs, {crashes:,} kills, "
+        f"{total.total():,} faults, {len(bad)} violations, {elapsed_s:.0f} s, {played / elapsed_s:.1f} a second"
+    )
+    if asked.faults:
+        print("\n".join(f"{count:8,}  {name}" for name, count in total.most_common()))
+    if asked.mutant:
+        return 0 if bad else 1
+    return 1 if bad else 0
+
+
+def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[str], list[int]]:
+    total: Counter[str] = Counter(schedules=0, runs=0, crashes=0)
+    bad: list[int] = []
+    for outcome in _outcomes(seeds, asked.mutant, asked.jobs):
+        total += Counter(schedules=1, runs=outcome.runs, crashes=outcome.crashes)
+        total += outcome.injected
+        if asked.trace:
+            print("\n".join(outcome.story))
+        if outcome.violation:
+            bad.append(outcome.seed)
+            again = f"python -m tests.simulation --seed {outcome.seed} --trace"
+            again += f" --mutant {asked.mutant}" if asked.mutant else ""
+            print(f"seed {outcome.seed}: {outcome.violation}\n    again: {again}", flush=True)
+            if asked.mutant:
+                print(f"mutant {asked.mutant} is caught by schedule {total['schedules']}")
+                break
+    for name in ("schedules", "runs", "crashes"):
+        total.setdefault(name, 0)
+    return total, bad
+
+
+def _outcomes(seeds: Sequence[int], mutant: str | None, jobs: int) -> Iterator[Outcome]:
+    if jobs == 1 or len(seeds) < 2 or mutant:
+        with mutated(mutant):
+            yield from map(play, seeds)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=2000) as pool:
+        yield from pool.imap(_quietly, seeds, chunksize=8)
+
+
+def _quietly(seed: int) -> Outcome:
+    """Without the story: it is long, and a seed gives it again."""
+    outcome = play(seed)
+    outcome.story = []
+    return outcome
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=main.__doc__)
+    parser.add_argument("--seed", type=int, help="play this one")
+    parser.add_argument("--start", type=int, default=0, help="first seed (0)")
+    parser.add_argument("--count", type=int, default=200, help="how many seeds (200)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument("--trace", action="store_true", help="print the story of every schedule")
+    parser.add_argument("--faults", action="store_true", help="print how often each fault came")
+    parser.add_argument("--regressions", action="store_true", help="play the seeds that once failed")
+    parser.add_argument("--mutant", choices=sorted(MUTANTS), help="play with this bug put in, until it is caught")
+    return parser

@@ -1,0 +1,326 @@
+"""M1 to M15: what must hold after every run and every crash. The truth is the provider's; the rest is read raw.
+
+Shares no code with vgen's ledger, report or audit; only the table of states and legal moves is vgen's own.
+"""
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from studio import KEYS
+
+from simulation.stage import Bought, Stage
+from vgen.purchase import FREE, HOLDS, MOVES, SETTLED, State
+from vgen.simulator.jobs import State as JobState
+
+LATE_S = 60.0
+"""A job may begin to run between vgen's last look and its cancellation; not longer than this."""
+BAD_CLIPS = frozenset({"clip_480p", "clip_landscape", "clip_small", "clip_short", "clip_damaged"})
+CANARY = b"vgencanary"
+END = {*FREE, "accepted", "rejected", "failed", "cancelled", "lost", "uncertain"}
+
+
+class Violation(Exception):
+    """A promise was broken; `str()` names the invariant and the figures."""
+
+
+def require(holds: object, invariant: str, *facts: object) -> None:
+    if not holds:
+        raise Violation(f"{invariant}: " + " ".join(map(str, facts)))
+
+
+@dataclass(slots=True)
+class Books:
+    """Ledger and provider side by side, at one moment."""
+
+    rows: list[dict[str, Any]]
+    moves: list[dict[str, Any]]
+    takes: list[dict[str, Any]]
+    view: dict[str, int]
+    jobs: list[Bought]
+    owned: dict[int, Bought] = field(default_factory=dict)
+    unowned: list[Bought] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        by_id = {(job.provider, job.id): job for job in self.jobs}
+        for row in self.rows:
+            if row["job_id"] and (job := by_id.pop((row["provider"], row["job_id"]), None)):
+                self.owned[row["id"]] = job
+        self.unowned = list(by_id.values())
+
+    def total(self, kind: str) -> int:
+        """Money of a kind, from the rows."""
+        states = {"spent": SETTLED, "reserved": HOLDS, "uncertain": {State.UNCERTAIN}}[kind]
+        column = "charged" if kind == "spent" else "price"
+        return sum(row[column] for row in self.rows if row["state"] in states)
+
+
+def books(stage: Stage) -> Books:
+    """Read with SQL of our own."""
+    path = stage.outputs / "ledger.db"
+    if not path.exists() or not path.stat().st_size:
+        return Books([], [], [], {}, stage.truth())
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'purchases'").fetchone():
+            return Books([], [], [], {}, stage.truth())
+        rows, moves, takes = (
+            [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY {key}")]
+            for table, key in (("purchases", "id"), ("moves", "id"), ("takes", "purchase_id"))
+        )
+        view = db.execute("SELECT * FROM budget").fetchone()
+    return Books(rows, moves, takes, dict(view) if view else {}, stage.truth())
+
+
+def key_of(row: dict[str, Any]) -> tuple[str, str, float]:
+    """What a lost job can be recognized by."""
+    return row["provider"], dict(json.loads(row["manifest"]))["prompt"], float(row["bought_s"])
+
+
+# ── at every moment ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def at_every_moment(stage: Stage, caps: list[int], *, disk_errors: bool = False) -> Books:
+    """After a run, a crash or a refusal."""
+    now = books(stage)
+    _cap(now, caps)
+    _money(now)
+    _owners(stage, now, disk_errors=disk_errors)
+    _allowances(now)
+    _history(now)
+    _files(stage, now)
+    _secrets(stage)
+    return now
+
+
+def bought_within(now: Books, cap: int) -> None:
+    """M1, of a run that has bought something: all that is or may be charged is within its own cap."""
+    sum_ = sum(job.agreed for job in now.jobs)
+    require(sum_ <= cap, "M1", "charged or running", sum_, "> the run's cap", cap)
+
+
+def _cap(now: Books, caps: list[int]) -> None:
+    sum_ = sum(job.agreed for job in now.jobs)
+    require(sum_ <= max(caps, default=0), "M1", "charged or running", sum_, "> every cap so far", caps)
+
+
+def _money(now: Books) -> None:
+    kinds = ("spent", "reserved", "uncertain")
+    sums = {kind: now.total(kind) for kind in kinds}
+    if now.view:
+        require(all(now.view[kind] == sums[kind] for kind in kinds), "M7", "view", now.view, "rows", sums)
+    require(min(sums.values()) >= 0, "M3", sums)
+    told = sum(row["charged"] for row in now.rows if row["charged_by"] in ("assumed", "user"))
+    unknown = sum(job.overrun for job in now.jobs if not _booked_overrun(now, job))
+    charged = sum(job.charged for job in now.jobs) - unknown
+    require(sums["spent"] - told <= charged, "M2", "spent", sums["spent"], "assumed", told, "> charged", charged)
+    require(charged <= sum(sums.values()), "M2", "charged", charged, "> booked", sums)
+    for row in now.rows:
+        require(row["price"] >= 0 and row["charged"] >= 0, "M3", row)
+        _row_money(row, now.owned.get(row["id"]))
+
+
+def _booked_overrun(now: Books, job: Bought) -> bool:
+    return any(one is job and row["charged"] == job.charged for row in now.rows if (one := now.owned.get(row["id"])))
+
+
+def _row_money(row: dict[str, Any], job: Bought | None) -> None:
+    """M2 and M8 of one purchase."""
+    what = f"purchase {row['id']} {row['state']} charged {row['charged']} by {row['charged_by']}, truth {job}"
+    if row["state"] in FREE:
+        require(job is None, "M5", "a job for what was never bought:", what)
+    if job is None:
+        require(row["charged"] == 0 or row["charged_by"] == "user", "M2", what)
+        return
+    if row["state"] in HOLDS:
+        require(job.agreed <= row["price"], "M2", what)
+    elif row["charged_by"] == "provider":
+        require(row["charged"] == job.charged and not job.open, "M8", what)
+    else:
+        require(job.agreed <= row["charged"] <= max(row["price"], job.charged), "M2", what)
+    if row["charged_by"] == "assumed" and row["state"] in ("rendered", "fetched", "accepted", "rejected"):
+        require(row["charged"] == job.agreed, "M8", what)
+
+
+def _owners(stage: Stage, now: Books, *, disk_errors: bool) -> None:
+    """M5, M6: every accepted job belongs to one committed purchase; one order, one request."""
+    room = Counter(
+        key_of(row)
+        for row in now.rows
+        if row["job_id"] is None and (row["state"] in ("submitting", "uncertain") or row["charged_by"] == "user")
+    )
+    for job in now.unowned:
+        key = (job.provider, job.prompt, job.seconds)
+        room[key] -= 1
+        require(room[key] >= 0, "M5", "a job that no purchase knows of:", job)
+        excused = disk_errors or job.created_at == stage.died_at or not job.answered
+        require(excused or stage.injected["disk_error"], "M5", "its id came whole and is not on disk:", job)
+    sent = sum(row["submitted_at"] is not None for row in now.rows)
+    creates = stage.requests().get("create", 0)
+    require(creates <= sent, "M5", creates, "creates, but", sent, "orders were written down")
+    owners = Counter((row["provider"], row["job_id"]) for row in now.rows if row["job_id"])
+    require(all(count == 1 for count in owners.values()), "M5", owners)
+
+
+def _allowances(now: Books) -> None:
+    """M4: billed more than once only where a row says why."""
+    spare = Counter((job.provider, job.prompt, job.seconds) for job in now.unowned if job.agreed)
+    billed: Counter[str] = Counter()
+    for row in now.rows:
+        job = now.owned.get(row["id"])
+        if job is None and row["state"] == "uncertain" and spare[key_of(row)] > 0:
+            spare[key_of(row)] -= 1
+            billed[row["recipe"]] += 1
+        billed[row["recipe"]] += bool(job and job.agreed)
+    allowed = Counter(row["recipe"] for row in now.rows if row["superseded"])
+    for recipe, count in billed.items():
+        require(count <= 1 + allowed[recipe], "M4", count, "billed, allowed", 1 + allowed[recipe], recipe[:12])
+    live = Counter(row["recipe"] for row in now.rows if row["superseded"] is None and _stands(row))
+    require(all(count <= 1 for count in live.values()), "M4", "two live purchases of one recipe", live)
+
+
+def _stands(row: dict[str, Any]) -> bool:
+    return not (row["state"] in FREE or (row["state"] in ("failed", "cancelled") and not row["charged"]))
+
+
+def _history(now: Books) -> None:
+    """M6, M7, M12: every purchase began reserved, moved by legal arrows, and its last move is its row."""
+    told: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for move in now.moves:
+        told[move["purchase_id"]].append(move)
+    for row in now.rows:
+        moves = told[row["id"]]
+        require(moves and moves[0]["state"] == "reserved", "M6", "no reservation:", row["id"])
+        states = [move["state"] for move in moves]
+        steps = [(was, to) for was, to in zip(states, states[1:], strict=False) if was != to]
+        require(all(to in MOVES[State(was)] for was, to in steps), "M12", row["id"], states)
+        last = moves[-1]
+        same = all(last[name] == row[name] for name in ("state", "price", "charged", "superseded"))
+        require(same, "M7", "history and row differ:", last, row)
+        if row["state"] in ("accepted", "rejected"):
+            wanted = ("reserved", "submitting", "rendering", "rendered", "fetched", row["state"])
+            places = [states.index(state) for state in wanted if state in states]
+            require(len(places) == len(wanted) and places == sorted(places), "M12", row["id"], states)
+
+
+def _files(stage: Stage, now: Books) -> None:
+    """M9: takes are the provider's own bytes; nothing but takes (or the user's own bytes) lies under a clip's name."""
+    digests = set()
+    owned = now.owned
+    for take in now.takes:
+        path = stage.outputs / take["path"]
+        require(path.exists(), "M9", "a take is gone:", take["path"])
+        data = path.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()
+        digests.add(digest)
+        require(digest == take["sha256"], "M9", "a take's bytes have changed:", take["path"])
+        job = owned.get(take["purchase_id"])
+        require(job is not None, "M9", "a take without a job:", take["path"])
+        assert job is not None
+        whole, spoilt = stage.true_bytes(job.id)
+        if take["good"]:
+            require(data == whole, "M9", "not the provider's bytes:", take["path"], len(data), len(whole))
+            require(not job.faults & BAD_CLIPS, "M9", "a bad clip was accepted:", job)
+        else:
+            require(data in (whole, spoilt), "M9", "a rejected take is not what came:", take["path"])
+            excused = job.faults & BAD_CLIPS or stage.injected["media_damaged"]
+            require(excused, "M9", "a good clip was rejected:", job)
+    for clip in sorted(stage.outputs.glob("clips/clip_*.mp4")):
+        if clip.name not in stage.meddled:
+            digest = hashlib.sha256(clip.read_bytes()).hexdigest()
+            require(digest in digests, "M9", clip.name, "holds the bytes of no take")
+    states = {row["id"]: row["state"] for row in now.rows}
+    for take in now.takes:
+        require(states[take["purchase_id"]] == ("accepted" if take["good"] else "rejected"), "M9", take)
+    wasted = [job for job in now.jobs if job.wasted_s > LATE_S]
+    require(not wasted, "M10", "a job that was running or done was thrown away:", wasted)
+
+
+def _secrets(stage: Stage) -> None:
+    """M15."""
+    for path in stage.root.rglob("*"):
+        if path.is_file() and path.suffix != ".mp4" and path.suffix != ".part":
+            data = path.read_bytes()
+            require(CANARY not in data and not any(key.encode() in data for key in KEYS.values()), "M15", path.name)
+    require(stage.requests().get("media_authorized", 0) == 0, "M15", "the key was sent to the media host")
+
+
+# ── after a whole run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def told_truth(stage: Stage, now: Books, code: int) -> None:
+    """M7, of a full run that wrote its report: its figures are the ledger's, its clips are there."""
+    report = stage.report()
+    for kind in ("spent", "reserved", "uncertain"):
+        said = round(report["budget"][f"{kind}_usd"] * 1e6)
+        require(said == now.total(kind), "M7", "the report says", kind, said, "the ledger", now.total(kind))
+    require((code == 0) == all(gate["passed"] for gate in report["gates"]), "M7", "exit code", code, report["gates"])
+    takes = {take["sha256"]: take for take in now.takes if take["good"]}
+    prompts = {shot["shot_number"]: shot for shot in stage.read_shots()}
+    require(set(prompts) == {entry["shot_number"] for entry in report["clips"]}, "M7", "not the list's shots")
+    for entry in report["clips"]:
+        number = entry["shot_number"]
+        require(entry["success"] or entry["error"], "M7", "failed without a word:", entry)
+        if entry["success"]:
+            clip = stage.clip(number)
+            require(clip.exists(), "M9", "told as made, but not there:", clip.name)
+            digest = hashlib.sha256(clip.read_bytes()).hexdigest()
+            require(digest == entry["sha256"] and digest in takes, "M9", clip.name, "is not the take it is said to be")
+            shot = prompts[number]
+            wanted = shot.get(f"{entry['api_used']}_prompt", shot["prompt"])
+            require(stage.shown_clip(number) == wanted, "M9", clip.name, "shows", stage.shown_clip(number))
+
+
+def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool, again: Counter[int]) -> None:
+    """After the calm runs: M3, M4, M8, M10, M14."""
+    for row in now.rows:
+        job = now.owned.get(row["id"])
+        what = f"purchase {row['id']} {row['state']} {row['error']!r}, truth {job}"
+        require(row["state"] in END, "M14", "not at its end:", what)
+        if row["state"] == "lost" and row["charged_by"] != "user":
+            excused = stage.injected["poll_404"] or stage.injected["url_expired"]
+            require(excused, "M10", "lost without a reason:", what)
+        if row["state"] == "failed":
+            require(job and job.state is JobState.FAILED, "M10", "booked as failed:", what)
+        if row["state"] == "cancelled" and not stage.injected["poll_404"]:
+            require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
+    require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))
+    _bounded(now, max_retries, again)
+    if ample:
+        _explained(stage, now, max_retries)
+
+
+def _bounded(now: Books, max_retries: int, again: Counter[int]) -> None:
+    """M4: paid attempts at one API stay within max_retries, but for the user's own -a."""
+    paid: Counter[tuple[str, str]] = Counter()
+    words: Counter[str] = Counter()
+    for row in now.rows:
+        words[row["recipe"]] += row["superseded"] == "again"
+        if (row["charged"] or row["state"] == "uncertain") and row["superseded"] != "again":
+            paid[row["recipe"], row["provider"]] += 1
+    for (recipe, provider), count in paid.items():
+        most = max_retries * (1 + words[recipe])
+        require(count <= most, "M4", count, "paid attempts at", provider, "of", recipe[:12], "allowed", most)
+
+
+def _explained(stage: Stage, now: Books, max_retries: int) -> None:
+    """M14: with money enough and a calm provider, a shot without a clip has a reason among its purchases."""
+    for entry in stage.report()["clips"]:
+        if entry["success"]:
+            continue
+        mine = [
+            row
+            for row in now.rows
+            if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
+        ]
+        paid = Counter(row["provider"] for row in mine if row["charged"])
+        reasons = (
+            any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
+            any(count >= max_retries for count in paid.values()),
+            "overrun" in (entry["error"] or "") or stage.injected["price_overrun"],
+        )
+        require(any(reasons), "M14", "no clip in calm weather:", entry["error"], mine)

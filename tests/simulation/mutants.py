@@ -1,0 +1,8 @@
+import contextlib
+
+MUTANTS = {}
+
+
+@contextlib.contextmanager
+def mutated(name):
+    yield

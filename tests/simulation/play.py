@@ -1,0 +1,253 @@
+"""Plays one schedule against the real program and judges it. The same seed gives the same story, line by line."""
+
+import contextlib
+import io
+import os
+import random
+import signal
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from studio import Crash
+
+from simulation import invariants, schedule
+from simulation.invariants import Violation, require
+from simulation.schedule import Doit, Meddle, Schedule, Settle, Step, Wait, Weather, Write
+from simulation.stage import Stage, Trouble
+from vgen import durable
+
+MEMORY = Path("/dev/shm")
+"""Where there is one, projects live in memory: a schedule is not about the disk's pace."""
+PATIENCE_S = 30
+"""Real seconds for one schedule; one takes about 0.1."""
+RUN_S = 30 * 3600.0
+"""Virtual seconds within which any run ends, however bad the day: 8 downloads of 30 min, 4 times, and some."""
+CALM_S = 2 * 3600.0
+"""The same in calm weather."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of one schedule. `violation` is "" if every promise held."""
+
+    seed: int
+    violation: str = ""
+    story: list[str] = field(default_factory=list)
+    injected: Counter[str] = field(default_factory=Counter)
+    creates: int = 0
+    runs: int = 0
+    crashes: int = 0
+    points: set[str] = field(default_factory=set)
+
+
+def play(seed: int) -> Outcome:
+    """Draw and play a schedule, and what follows from it."""
+    drawn = schedule.draw(seed)
+    outcome = perform(drawn, drawn.steps)
+    if drawn.quiet and not outcome.violation:
+        calm = perform(drawn, schedule.without_faults(drawn.steps))
+        if calm.violation:
+            outcome.violation = f"on a good day: {calm.violation}"
+        elif calm.creates != outcome.creates:
+            outcome.violation = f"M13: {outcome.creates} purchases with bad polls and downloads, {calm.creates} without"
+    return outcome
+
+
+def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:
+    """Play these steps, and judge after each."""
+    outcome = Outcome(drawn.seed)
+    with project() as root, patience():
+        stage = Stage(root, drawn.seed, **drawn.cloud)
+        player = _Player(stage, drawn, outcome)
+        try:
+            stage.configure(**drawn.config)
+            for step in steps:
+                stage.note(schedule.told(step))
+                player.take(step)
+            player.finish()
+        except Violation as broken:
+            outcome.violation = str(broken)
+        except Exception as exc:
+            outcome.violation = f"BUG: {type(exc).__name__}: {exc}"
+        if outcome.violation:
+            stage.note(f"VIOLATION {outcome.violation}")
+        outcome.story, outcome.injected = stage.story, stage.injected
+        outcome.creates = stage.bought()
+    return outcome
+
+
+class _Player:
+    """Takes the steps of one schedule."""
+
+    def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
+        self.stage, self.drawn, self.outcome = stage, drawn, outcome
+        self.caps: list[int] = []
+        self.again: Counter[int] = Counter()
+        self.calm = False
+        self.last: Doit | None = None
+
+    def take(self, step: Step) -> None:
+        stage = self.stage
+        match step:
+            case Write():
+                stage.write_shots([dict(shot) for shot in step.shots])
+            case Weather():
+                stage.weather(step.faults)
+                self.calm = not step.faults
+            case Wait():
+                stage.pass_time(step.seconds)
+                stage.wall_s += step.wall_s
+            case Meddle():
+                self._meddle(step)
+            case Settle():
+                self._settle()
+            case Doit():
+                self._doit(step)
+
+    def finish(self) -> None:
+        """M11, and all that must hold when everything has come to rest."""
+        stage = self.stage
+        assert self.last is not None
+        now = invariants.books(stage)
+        invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample, again=self.again)
+        before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
+        self._doit(self.last)
+        after = invariants.books(stage)
+        require(
+            stage.requests().get("create", 0) == requests.get("create", 0), "M11", "bought again, with nothing to do"
+        )
+        require(len(after.moves) == moves, "M11", "money moved, with nothing to do")
+        if all(stage.successes()):
+            require(stage.requests() == requests, "M11", "asked", stage.requests(), "after", requests)
+            changed = {name for name, state in stage.disk().items() if before.get(name) != state}
+            require(not changed, "M11", "written:", changed)
+
+    # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _doit(self, step: Doit) -> None:
+        stage = self.stage
+        self.outcome.runs += 1
+        cap = round(step.cap_usd * 1e6)
+        self.caps.append(cap)
+        rows = len(invariants.books(stage).rows)
+        trouble = Trouble(stage, random.Random(f"disk {self.drawn.seed}/{len(self.caps)}"), step.crash, step.disk)
+        began_s = stage.clock.current_time()
+        code = self._run(step, trouble)
+        self.outcome.points |= set(trouble.names)
+        self.outcome.crashes += bool(trouble.dead)
+        now = invariants.at_every_moment(stage, self.caps, disk_errors=bool(trouble.errors))
+        if len(now.rows) > rows:
+            invariants.bought_within(now, cap)
+        for number in step.again:
+            self.again[number] += 1
+        if trouble.dead:
+            return
+        require(code in (0, 1, 3), "M7", "exit code", code)
+        took_s = stage.clock.current_time() - began_s
+        require(took_s <= (CALM_S if self.calm else RUN_S), "M14", f"the run took {took_s:,.0f} s")
+        if step.full and code in (0, 1) and not trouble.errors:
+            invariants.told_truth(stage, now, code)
+        if step.full:
+            self.last = step
+
+    def _run(self, step: Doit, trouble: Trouble) -> int | None:
+        """The exit code, or None if the process was killed."""
+        stage = self.stage
+        start_s = stage.clock.current_time()
+
+        def dark(host: str, port: int) -> str | None:
+            at_s = stage.clock.current_time() - start_s
+            if any(begin <= at_s < end for begin, end in step.dark):
+                stage.injected["dark"] += 1
+                return "the network is unreachable"
+            return None
+
+        stage.network_refuses = dark if step.dark else None
+        said = io.StringIO()
+        code: int | None = None
+        with durable.hooked(trouble), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            try:
+                code = stage.doit(*step.args)
+            except BaseException as exc:
+                if not trouble.dead or not _is_crash(exc):
+                    raise
+        stage.note(f"exit {code}, at {stage.bought()} jobs, charged {stage.charged()}, booked {stage.booked()}")
+        words = said.getvalue()
+        if not trouble.dead:
+            require("Traceback" not in words, "M7", "a traceback was shown:", words[-2000:])
+        return None if trouble.dead else code
+
+    def _meddle(self, step: Meddle) -> None:
+        stage = self.stage
+        clip = stage.clip(step.number)
+        if step.how == "forget":
+            (stage.root / ".doit.db").unlink(missing_ok=True)
+        elif clip.exists() and step.how == "delete":
+            clip.unlink()
+            stage.meddled.discard(clip.name)
+        elif clip.exists():
+            clip.write_bytes(b"no video any more")
+            stage.meddled.add(clip.name)
+
+    def _settle(self) -> None:
+        """What a user finds at the dashboard: the job, or that there is none. He settles by the shot of today's list."""
+        stage = self.stage
+        now = invariants.books(stage)
+        numbers = {shot["prompt"]: shot["shot_number"] for shot in stage.read_shots()}
+        for row in now.rows:
+            provider, prompt, seconds = invariants.key_of(row)
+            if row["state"] != "uncertain" or row["superseded"] or prompt not in numbers:
+                continue
+            mine = [
+                job for job in now.unowned if (job.provider, job.prompt, job.seconds) == (provider, prompt, seconds)
+            ]
+            word = mine[0].id if mine else "not-charged"
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                stage.doit("settle", f"shot={numbers[prompt]}", f"as={word}")
+            invariants.at_every_moment(stage, self.caps)
+            return
+
+
+def _is_crash(exc: BaseException) -> bool:
+    if isinstance(exc, BaseExceptionGroup):
+        return any(map(_is_crash, exc.exceptions))
+    return isinstance(exc, Crash)
+
+
+@contextlib.contextmanager
+def project() -> Iterator[Path]:
+    """An empty directory to stand in, gone afterwards."""
+    here = Path.cwd()
+    with tempfile.TemporaryDirectory(
+        prefix="vgen-simulation-", dir=MEMORY if MEMORY.is_dir() else None, ignore_cleanup_errors=True
+    ) as folder:
+        root = Path(folder) / "project"
+        root.mkdir()
+        os.chdir(root)
+        try:
+            yield root
+        finally:
+            os.chdir(here)
+
+
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """A schedule that hangs in real time is a violation of M14, not a stuck test."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def enough(*_: object) -> None:
+        raise Violation(f"M14: no end after {PATIENCE_S} real seconds")
+
+    before = signal.signal(signal.SIGALRM, enough)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

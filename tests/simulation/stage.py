@@ -1,0 +1,184 @@
+"""A studio whose provider tells what really happened, with crashes, disk errors and clocks that can be set."""
+
+import errno
+import math
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from studio import Crash, Studio
+
+from vgen.project import Outside
+from vgen.simulator.faults import AFTER_ACCEPTING, Faults
+from vgen.simulator.jobs import Job, Provider, State
+from vgen.simulator.renderers import damaged, plain_renderer
+
+DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
+
+
+@dataclass(slots=True)
+class Trouble:
+    """A `durable.Hook`: at the `crash`-th point the process dies for good; acts fail with the chance `disk`."""
+
+    stage: "Stage"
+    rng: random.Random
+    crash: float = math.inf
+    disk: float = 0.0
+    seen: int = 0
+    dead: str = ""
+    errors: int = 0
+    names: list[str] = field(default_factory=list)
+
+    def __call__(self, name: str, when: str) -> None:
+        self.seen += 1
+        self.names.append(name)
+        if self.dead:
+            raise Crash(self.dead)
+        if self.seen >= self.crash:
+            self.dead = f"killed at point {self.seen}: {when} {name}"
+            self.stage.died_at = self.stage.now()
+            self.stage.note(self.dead)
+            raise Crash(self.dead)
+        if self.disk and when == "before" and self.rng.random() < self.disk:
+            self.errors += 1
+            self.stage.injected["disk_error"] += 1
+            self.stage.note(f"disk error at {name}")
+            raise disk_error(name, self.rng.randrange(5))
+
+
+def disk_error(name: str, kind: int) -> Exception:
+    """What SQLite or the operating system would say at a durable act."""
+    if name.startswith("ledger."):
+        return sqlite3.OperationalError(DISK_ERRORS[kind % len(DISK_ERRORS)])
+    code = (errno.ENOSPC, errno.EIO)[kind % 2]
+    return OSError(code, {errno.ENOSPC: "No space left on device", errno.EIO: "Input/output error"}[code])
+
+
+class _Watched(Faults):
+    """Tells the stage of every job whose answer was sent whole."""
+
+    def __init__(self, spec: Iterable[str], seed: int, stage: "Stage") -> None:
+        super().__init__(spec, seed)
+        self._stage = stage
+        self.counts = stage.injected
+
+    def first_of(self, names: Iterable[str], provider: str, prompt: str) -> str | None:
+        found = super().first_of(names, provider, prompt)
+        if names is AFTER_ACCEPTING and found is None:
+            self._stage.answered.add(next(reversed(self._stage.cloud._jobs)))
+        return found
+
+
+class Stage(Studio):
+    """One project, one cloud. `answered`: jobs whose id was sent back whole; `injected`: faults so far, by name."""
+
+    def __init__(self, root: Path, seed: int, **options: Any) -> None:
+        self.answered: set[str] = set()
+        self.injected: Counter[str] = Counter()
+        self.story: list[str] = []
+        self.died_at: float | None = None
+        self.wall_s = 0.0
+        self.meddled: set[str] = set()
+        self._weathers = 0
+        self._bytes: dict[str, bytes] = {}
+        super().__init__(root, seed=seed)
+        self.clouds.clear()
+        self.new_cloud(**options)
+        self.weather(())
+
+    def weather(self, faults: Iterable[str]) -> None:
+        """Other faults from now on; with none, stuck jobs come to their end."""
+        self._weathers += 1
+        faults = tuple(faults)
+        self.cloud.faults = _Watched(faults, self.seed * 1000 + self._weathers, self)
+        if not faults:
+            self.heal_jobs()
+
+    def outside(self) -> Outside:
+        """The machine's own clock may be wrong; the provider's is not."""
+        return replace(super().outside(), now=lambda: self.now() + self.wall_s)
+
+    def note(self, text: str) -> None:
+        """A line of the story, with the virtual time."""
+        self.story.append(f"{self.clock.current_time():10,.1f} s  {text}")
+
+    def _tell(self, number: int | None, text: str) -> None:
+        super()._tell(number, text)
+        self.note(f"    {number or '-'}: {text}")
+
+    # ── the truth ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def truth(self) -> "list[Bought]":
+        """All jobs that the provider accepted, oldest first."""
+        now = self.cloud._advance()
+        return [Bought.of(job, now, answered=job.id in self.answered) for job in self.cloud._jobs.values()]
+
+    def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
+        """A job's file as the provider has it, and as it would look damaged."""
+        if job_id not in self._bytes:
+            job = self.cloud._jobs[job_id]
+            data = _at_once(plain_renderer(self.cloud.clip(job)))
+            self._bytes[job_id] = damaged(data) if "clip_damaged" in job.faults else data
+        data = self._bytes[job_id]
+        return data, damaged(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """One accepted job as the provider knows it; money in micro-dollars. `open`: it may still come to cost `limit`."""
+
+    id: str
+    provider: str
+    prompt: str
+    seconds: float
+    charged: int
+    limit: int
+    open: bool
+    state: State
+    faults: frozenset[str]
+    created_at: float
+    answered: bool
+    wasted_s: float
+    """How long it had been running, or done, when it was cancelled or deleted; 0 if it was not."""
+
+    @classmethod
+    def of(cls, job: Job, now: float, *, answered: bool) -> "Bought":
+        ended = job.state(now) in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
+        stopped_at = min(job.cancelled_at, job.deleted_at)
+        wasted_s = stopped_at - job.started_at if stopped_at < math.inf else 0.0
+        return cls(
+            id=job.id,
+            provider="runway" if job.order.provider is Provider.RUNWAY else "pika",
+            prompt=job.order.prompt,
+            seconds=float(job.order.duration_s),
+            charged=job.charged_micro(now),
+            limit=job.order.estimate_micro,
+            open=not ended,
+            state=job.state(now),
+            faults=job.faults,
+            created_at=job.created_at,
+            answered=answered,
+            wasted_s=wasted_s,
+        )
+
+    @property
+    def agreed(self) -> int:
+        """What it has cost or may come to cost, without an overrun that nobody could know of."""
+        return self.limit if self.open else min(self.charged, self.limit)
+
+    @property
+    def overrun(self) -> int:
+        return max(0, self.charged - self.limit)
+
+
+def _at_once(made: Any) -> bytes:
+    """The result of a coroutine that never waits."""
+    try:
+        made.send(None)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("it waits")
