@@ -31,7 +31,6 @@ from vgen import durable, media
 from vgen.batch import Batch
 from vgen.errors import MediaError
 from vgen.plan import Wish
-from vgen.project import Outside
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
@@ -39,6 +38,7 @@ from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 from vgen.tasks import Tasks
 from vgen.wire import Wire
+from vgen.world import Outside
 
 TLS = ssl.create_default_context()
 """Made once: loading certificates takes longer than a whole simulated run."""

@@ -16,7 +16,7 @@ LAYERS = (
     ("plan", "report"),
     ("settings", "ledger", "files", "images", "media", "wire"),
     ("lanes", "batch", "fetch", "recover", "produce", "simulator"),
-    ("trio_doit", "reporter", "project", "doctor", "audit"),
+    ("trio_doit", "reporter", "world", "clipfiles", "project", "doctor", "audit"),
     ("tasks",),
     ("__main__",),
 )
@@ -30,6 +30,8 @@ DOORS = {
         "fetch",
         "produce",
         "project",
+        "world",
+        "clipfiles",
         "doctor",
         "tasks",
         "media",

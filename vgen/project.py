@@ -1,49 +1,32 @@
 """One project directory: what was read from it, the plan of it, its open batch, its report. Knows no doit."""
 
-import concurrent.futures
 import contextlib
 import contextvars
 import json
-import os
-import random
-import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from vgen import batch as batches
-from vgen import files, images, media, plan, providers, recipe, report, reporter, shots
-from vgen.batch import Batch, Tell
-from vgen.errors import ClipFailed, InputError, LedgerError, MediaError, NotJudged, ToolMissing
+from vgen import files, images, plan, providers, recipe, report, shots
+from vgen.batch import Batch
+from vgen.clipfiles import ClipFiles
+from vgen.errors import ClipFailed, InputError, LedgerError
 from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
-from vgen.plan import Act, File, Offer, Plan, Step, Wish
+from vgen.plan import Act, Offer, Plan, Step, Wish
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
-from vgen.rows import Placed, Snapshot
+from vgen.rows import Snapshot
 from vgen.settings import Provider, Settings, load
 from vgen.shots import Shot
+from vgen.world import Outside, real_world
 
 NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT, Act.HELD)
 
 _batch: contextvars.ContextVar[Batch] = contextvars.ContextVar("batch")
-
-Online = Callable[[Batch, Sequence[Wish]], contextlib.AbstractAsyncContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
-    """The world as a project meets it: the clock, the dice, and how to get a batch online. Tests bring their own."""
-
-    now: Callable[[], float]
-    rng: random.Random
-    online: Online
-    tell: Tell
-    clock: Any = None
 
 
 def current_batch() -> Batch:
@@ -69,7 +52,7 @@ class Project:
         self.again: set[int] = set()
         self.batch: Batch | None = None
         self._plan: tuple[Plan, Snapshot] | None = None
-        self._seen: dict[tuple[str, int, int], File] = {}
+        self._clip_files: ClipFiles | None = None
         self._holds_lock = False
         self.settings: Settings | None = None
         self.wishes: list[Wish] = []
@@ -151,77 +134,25 @@ class Project:
 
     def _plan_from(self, snapshot: Snapshot) -> Plan:
         settings = self.ready
-        states = self._states(snapshot)
+        names = batches.names(self.wishes)
+        states = self._files(settings).states(names.values(), snapshot)
         batch = self.batch
         rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
         return plan.plan(
             self.wishes,
             snapshot,
             states,
-            batches.names(self.wishes),
+            names,
             rules=rules,
             again=self.again if batch is None else (),
             simulated=settings.simulated,
         )
 
-    def _states(self, snapshot: Snapshot) -> dict[str, File]:
-        """How the files stand under the names that matter; one stat a clip."""
-        wanted = {*batches.names(self.wishes).values(), *snapshot.placed}
-        return batches.inspect(self.outputs, wanted, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
-
-    def _look(self, name: str, row: Placed | None, snapshot: Snapshot) -> File:
-        """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
-        clip = self.outputs.clips / name
-        if clip.is_symlink() or not clip.is_file():
-            return File.EDITED
-        stat = clip.stat()
-        seen = (name, stat.st_size, stat.st_mtime_ns)
-        if seen not in self._seen:
-            digest = files.sha256(clip)
-            if row is None:  # one of our takes may be replaced by another; anything else is not ours
-                ours = any(take.sha256 == digest for take in snapshot.takes.values())
-                self._seen[seen] = File.DAMAGED if ours else File.EDITED
-            elif (take := snapshot.takes.get(row.purchase_id)) and digest == take.sha256:
-                self._seen[seen] = File.INTACT
-            elif digest == row.sha256:
-                self._seen[seen] = File.EDITED if row.edited else File.INTACT
-            else:
-                self._seen[seen] = File.EDITED if self._plays(clip) else File.DAMAGED
-            self._remember(row, digest, stat, self._seen[seen])
-        return self._seen[seen]
-
-    def _remember(self, row: Placed | None, digest: str, stat: os.stat_result, state: File) -> None:
-        """What was found out about a changed file need not be found out again. Only the holder of the lock writes."""
-        if row is None or not self._holds_lock or state is File.DAMAGED:
-            return
-        seen = Placed(
-            name=row.name,
-            shot_number=row.shot_number,
-            purchase_id=row.purchase_id,
-            sha256=digest,
-            size_bytes=stat.st_size,
-            mtime_ns=stat.st_mtime_ns,
-            edited=state is File.EDITED,
-        )
-        with contextlib.suppress(LedgerError), contextlib.closing(self._ledger()) as ledger:
-            ledger.place(seen)
-
-    def _plays(self, clip: Path) -> bool:
-        """Whether a changed file is a video still; when nobody can tell, it counts as one."""
-        settings = self.ready
-
-        async def judged() -> None:
-            tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
-            facts = await media.probe(tools, clip)
-            await media.decode(tools, clip, facts.duration_s)
-
-        try:
-            _in_a_trio_of_its_own(judged)
-        except (NotJudged, ToolMissing):
-            return True
-        except MediaError:
-            return False
-        return True
+    def _files(self, settings: Settings) -> ClipFiles:
+        if self._clip_files is None:
+            self._clip_files = ClipFiles(settings, self.outputs, self.outside.now)
+        self._clip_files.may_write = self._holds_lock
+        return self._clip_files
 
     # ── working ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -393,69 +324,11 @@ class Project:
         return "interrupted; " + ("; ".join(told) or "nothing is in flight")
 
 
-def real_world() -> Outside:
-    """The wall clock, real chance, the real network (or the simulator), the terminal."""
-    return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
-
-
-def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:
-    """Run a coroutine function in a thread of its own: the caller may stand inside a trio run."""
-    import trio
-
-    with concurrent.futures.ThreadPoolExecutor(1) as executor:
-        executor.submit(trio.run, act).result()
-
-
 async def _if_it_can(batch: Batch, step: Step) -> None:
     from vgen import produce
 
     with contextlib.suppress(ClipFailed):
         await produce.make(batch, step.wish, step.file)
-
-
-@contextlib.asynccontextmanager
-async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
-    """Open the wire and find the judge; in simulate mode the wire leads into a cloud of our own."""
-    import trio
-
-    from vgen.wire import Wire
-
-    settings = batch.settings
-    tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
-    batch.judge = media.judge_with(tools)
-    async with trio.open_nursery() as nursery:
-        network = None
-        if settings.simulated:
-            network = _simulated_network(batch, tools, wishes, nursery)
-        async with Wire(now=batch.now, network=network) as wire:
-            batch.wire = wire
-            yield
-            batch.wire = None
-        nursery.cancel_scope.cancel()
-
-
-def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish], nursery: Any) -> Any:
-    from vgen.simulator.app import App
-    from vgen.simulator.cloud import Cloud
-    from vgen.simulator.network import SimulatedNetwork
-    from vgen.simulator.renderers import animatic_renderer
-
-    labels = {recipe_.prompt: str(wish.number) for wish in reversed(wishes) for recipe_ in wish.recipes.values()}
-    extra: dict[str, dict[str, int]] = {"runway": {}, "fal": {}}
-    for provider in batch.settings.providers.values():
-        kind = "runway" if providers.codec(provider.name) is providers.CODECS["runway"] else "fal"
-        price = provider.terms.price
-        known = providers.codec(provider.name).list_price(provider.terms.model, provider.terms.resolution)
-        if price is not None and known is None:
-            extra[kind][provider.terms.model] = price
-    cloud = Cloud(
-        now=batch.now,
-        journal=batch.outputs.private / "simulator.jsonl",
-        extra_models=extra,
-        concurrency=batch.settings.run.max_concurrent,
-        label=lambda prompt: labels.get(prompt, ""),
-    )
-    return SimulatedNetwork(nursery=nursery, app=App(cloud, animatic_renderer(tools)))
 
 
 def _offer(provider: Provider, made: recipe.Recipe | None) -> Offer:

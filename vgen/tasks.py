@@ -11,10 +11,11 @@ from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
 from vgen.money import show
 from vgen.plan import Act, File, Step
-from vgen.project import Outside, Project, current_batch
+from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
 from vgen.report import to_bytes
 from vgen.trio_doit import EitherWay, command_line_variables
+from vgen.world import Outside
 
 Task = dict[str, Any]
 

@@ -22,7 +22,7 @@ from vgen import durable
 
 MEMORY = Path("/dev/shm")
 """Where there is one, projects live in memory: a schedule is not about the disk's pace."""
-PATIENCE_S = 30
+PATIENCE_S = 10
 """Real seconds for one schedule; one takes about 0.1."""
 RUN_S = 30 * 3600.0
 """Virtual seconds within which any run ends, however bad the day: 8 downloads of 30 min, 4 times, and some."""
@@ -69,7 +69,7 @@ def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:
                 stage.note(schedule.told(step))
                 player.take(step)
             player.finish()
-        except Violation as broken:
+        except (Violation, Hung) as broken:
             outcome.violation = str(broken)
         except Exception as exc:
             outcome.violation = f"BUG: {type(exc).__name__}: {exc}"
@@ -78,6 +78,10 @@ def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:
         outcome.story, outcome.injected = stage.story, stage.injected
         outcome.creates = stage.bought()
     return outcome
+
+
+class Hung(BaseException):
+    """A run found no end in real time. Not an Exception, so that nothing in between makes a message of it."""
 
 
 class _Player:
@@ -242,7 +246,7 @@ def patience() -> Iterator[None]:
         return
 
     def enough(*_: object) -> None:
-        raise Violation(f"M14: no end after {PATIENCE_S} real seconds")
+        raise Hung(f"M14: no end after {PATIENCE_S} real seconds")
 
     before = signal.signal(signal.SIGALRM, enough)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE_S)

@@ -1,0 +1,96 @@
+"""What lies under the clips' names: vgen's own files, somebody's edits, damage. Puts nothing there, takes nothing away.
+
+A file that still has the size and time that vgen gave it is not opened. One that changed is hashed, and judged once.
+"""
+
+import concurrent.futures
+import contextlib
+import os
+from collections.abc import Awaitable, Callable, Collection
+from pathlib import Path
+
+from vgen import batch, files, media
+from vgen.errors import LedgerError, MediaError, NotJudged, ToolMissing
+from vgen.files import Outputs
+from vgen.ledger import Ledger
+from vgen.plan import File
+from vgen.rows import Placed, Snapshot
+from vgen.settings import Settings
+
+
+class ClipFiles:
+    """Looks at the clips of one project. `may_write`: the lock is held, so what is found may be noted."""
+
+    def __init__(self, settings: Settings, outputs: Outputs, now: Callable[[], float]) -> None:
+        self._settings, self._outputs, self._now = settings, outputs, now
+        self._seen: dict[tuple[str, int, int], File] = {}
+        self.may_write = False
+
+    def states(self, names: Collection[str], snapshot: Snapshot) -> dict[str, File]:
+        """How the files stand under some names and under all that vgen ever filled; one stat a clip."""
+        wanted = {*names, *snapshot.placed}
+        return batch.inspect(self._outputs, wanted, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+
+    def _look(self, name: str, row: Placed | None, snapshot: Snapshot) -> File:
+        """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
+        clip = self._outputs.clips / name
+        if clip.is_symlink() or not clip.is_file():
+            return File.EDITED
+        stat = clip.stat()
+        seen = (name, stat.st_size, stat.st_mtime_ns)
+        if seen not in self._seen:
+            digest = files.sha256(clip)
+            if row is None:  # one of our takes may be replaced by another; anything else is not ours
+                ours = any(take.sha256 == digest for take in snapshot.takes.values())
+                self._seen[seen] = File.DAMAGED if ours else File.EDITED
+            elif (take := snapshot.takes.get(row.purchase_id)) and digest == take.sha256:
+                self._seen[seen] = File.INTACT
+            elif digest == row.sha256:
+                self._seen[seen] = File.EDITED if row.edited else File.INTACT
+            else:
+                self._seen[seen] = File.EDITED if self._plays(clip) else File.DAMAGED
+            self._remember(row, digest, stat, self._seen[seen])
+        return self._seen[seen]
+
+    def _remember(self, row: Placed | None, digest: str, stat: os.stat_result, state: File) -> None:
+        """What was found out about a changed file need not be found out again. Only the holder of the lock writes."""
+        if row is None or not self.may_write or state is File.DAMAGED:
+            return
+        seen = Placed(
+            name=row.name,
+            shot_number=row.shot_number,
+            purchase_id=row.purchase_id,
+            sha256=digest,
+            size_bytes=stat.st_size,
+            mtime_ns=stat.st_mtime_ns,
+            edited=state is File.EDITED,
+        )
+        with (
+            contextlib.suppress(LedgerError),
+            contextlib.closing(Ledger(self._outputs.ledger, now=self._now)) as ledger,
+        ):
+            ledger.place(seen)
+
+    def _plays(self, clip: Path) -> bool:
+        """Whether a changed file is a video still; when nobody can tell, it counts as one."""
+
+        async def judged() -> None:
+            tools = media.find_tools(self._settings.ffmpeg, self._settings.ffprobe)
+            facts = await media.probe(tools, clip)
+            await media.decode(tools, clip, facts.duration_s)
+
+        try:
+            _in_a_trio_of_its_own(judged)
+        except (NotJudged, ToolMissing):
+            return True
+        except MediaError:
+            return False
+        return True
+
+
+def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:
+    """Run a coroutine function in a thread of its own: the caller may stand inside a trio run."""
+    import trio
+
+    with concurrent.futures.ThreadPoolExecutor(1) as executor:
+        executor.submit(trio.run, act).result()
