@@ -215,7 +215,8 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], rules: Rules) -> tuple[s
     final = [row for row in here if row.final and row.request == offer.order.text]
     if final:
         return f"{offer.provider} said no: {final[-1].error}", len(here)
-    queued = [row for row in here if row.error_code == QUEUE and row.run_id == rules.run_id]
+    cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == rules.run_id]
+    queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:
         return f"{offer.provider}: {queued[-1].error}", len(here)
     paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]

@@ -81,8 +81,8 @@ async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> 
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
     try:
         batch.start()
-        with batch.hoping(wish.number):
-            async with batch.alone(wish):
+        async with batch.alone(wish):  # who stands in line for a recipe can give no money back before its holder ends
+            with batch.hoping(wish.number):
                 clip = _Clip(batch, wish, _fresh_after(batch, wish) if again else None)
                 await _until_done(clip, file, forced=again)
     except ClipFailed as exc:
@@ -434,7 +434,6 @@ class _Poller:
         self._batch, self._row, self._provider, self._number = batch, row, provider, number
         self._errors = 0
         self._said = ""
-        self._queued = False
         self._last_word = ""
         self._born = trio.current_time()
 
@@ -449,7 +448,7 @@ class _Poller:
             if trio.current_time() >= deadline:
                 break
             await self._sleep(deadline, status)
-        if self._queued and await self._cancelled():
+        if isinstance(status, Queued) and await self._cancelled():  # by its word of right now
             return
         self._detach()
 
@@ -469,11 +468,9 @@ class _Poller:
         self._errors = self._errors + 1 if isinstance(status, NoWord) else 0
         match status:
             case Queued():
-                self._queued = True
                 place = "" if status.position is None else f", {status.position} before it"
                 self._tell(f"queued at {row.provider}{place}")
             case Running():
-                self._queued = False
                 self._tell(f"rendering at {row.provider}")
             case NoWord():
                 self._last_word = status.message
@@ -483,7 +480,13 @@ class _Poller:
                 charged, by = _told(status.charged, row)
                 urls = {**row.urls, "output": status.url}
                 batch.ledger.move(
-                    row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=batch.now()
+                    row.id,
+                    State.RENDERED,
+                    charged=charged,
+                    charged_by=by,
+                    urls=urls,
+                    rendered_at=batch.now(),
+                    error=None,
                 )
                 batch.say(
                     self._number,
@@ -524,6 +527,9 @@ class _Poller:
         if row.account != self._provider.account:
             self._last_word = f"the job was bought with another key of {row.provider}; set that one to collect it"
             return False
+        if row.error_code == plan.QUEUE:  # an earlier run was killed between the cancel and its commit
+            self._book_cancelled(None)
+            return True
         error = f"{row.provider} does not know job {row.job_id} any more"
         batch.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
         batch.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
@@ -533,7 +539,7 @@ class _Poller:
         """Cancel a job that never left the queue; True if it is over, one way or the other."""
         batch, row, provider = self._batch, self._row, self._provider
         protocol = codec(row.provider)
-        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling")
+        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=plan.QUEUE)
         call: Call = protocol.cancel(fetch.job_of(row), row.base_url, provider.key)
         try:
             await fetch.send(batch, call, provider.timeout_s or fetch.ASK_S)
@@ -542,22 +548,20 @@ class _Poller:
         for _ in range(CANCEL_LOOKS):
             status = await fetch.ask(batch, row)
             if isinstance(status, (Missing, Cancelled)):
-                charged, by = _told(status.charged if isinstance(status, Cancelled) else None, row)
-                error = f"cancelled after {batch.settings.run.clip_timeout_s:g} s in the queue of {row.provider}"
-                batch.ledger.move(
-                    row.id,
-                    State.CANCELLED,
-                    charged=charged,
-                    charged_by=by,
-                    error=error,
-                    error_code=plan.QUEUE,
-                )
-                batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
+                self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
                 return True
             if isinstance(status, Running) or self._settled(status):
                 return not isinstance(status, Running)
             await trio.sleep(provider.poll_interval_s or 1.0)
         return False
+
+    def _book_cancelled(self, told: int | None) -> None:
+        """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
+        batch, row = self._batch, self._row
+        charged, by = _told(told, row)
+        error = f"cancelled, because it waited too long in the queue of {row.provider}"
+        batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=plan.QUEUE)
+        batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 
     def _detach(self) -> None:
         batch, row = self._batch, self._row

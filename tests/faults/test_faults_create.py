@@ -148,6 +148,15 @@ def test_fault_008_an_answer_with_the_id_of_another_order_claims_no_job_twice(st
     assert studio.booked() == (1.2, 0, RUNWAY_USD)
 
 
+@pytest.mark.xfail(strict=True, reason="F4: told as a ledger that can't be written, and as a kill in the next run")
+def test_fault_008_an_answer_with_the_id_of_another_order_is_told_as_what_it_is(studio: ScriptedStudio) -> None:
+    studio.on("create", accepts_then_sends(lambda _: _same_id(studio)), after=1, times=1)
+    studio.doit("max_concurrent=1", "budget_usd=9")
+    assert "uncertain" in studio.states()
+    assert studio.jobs()[0]["id"] in (studio.errors()[1] or "")
+    assert not any("BUG" in line or "can't be written" in line for line in studio.lines)
+
+
 def _same_id(studio: ScriptedStudio) -> Response:
     return Response(status=200, body=f'{{"id": "{studio.jobs()[0]["id"]}"}}'.encode())
 
@@ -301,23 +310,3 @@ def test_fault_017_the_queue_is_no_better_believed(one: ScriptedStudio) -> None:
     assert one.doit(*ONLY_PIKA) == 1
     assert one.states() == ["uncertain"]
     assert one.booked() == (0, 0, PIKA_USD)
-
-
-async def _quotes_more(request: Request, forward: Forward) -> Response:
-    response = await forward()
-    return _json(200, response.json() | {"estimatedCost": {"credits": 240}})
-
-
-def test_fault_051_a_quote_above_the_list_price_is_reserved_in_full_and_closes_the_provider(
-    studio: ScriptedStudio,
-) -> None:
-    """At the order already: the next shot goes elsewhere."""
-    studio.on("create", _quotes_more, text="promptText")
-    assert studio.doit("max_concurrent=1", "budget_usd=9") == 0
-    assert [job["provider"] for job in studio.jobs()] == ["runway", "fal", "fal"]
-    assert studio.said("is closed for this run")
-    assert studio.booked() == (RUNWAY_USD + 2 * PIKA_USD, 0, 0)
-
-
-assert KEYS
-assert changes

@@ -1,8 +1,319 @@
-import contextlib
+"""Bugs put into vgen on purpose, one at a time. A harness that does not catch each within its number is broken."""
 
-MUTANTS = {}
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import trio
+
+from vgen import fetch, files, media, produce, providers, recover
+from vgen.batch import Batch
+from vgen.errors import NoAnswer, Refusal
+from vgen.ledger import Ledger
+from vgen.providers import fal, runway
+from vgen.providers.base import No, Refused, Unclear
+from vgen.purchase import State
+from vgen.wire import Wire
+
+Patches = Iterator[AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: what it does, how to put it in, and within how many schedules (from seed 0) it must be caught."""
+
+    what: str
+    patches: Callable[[], Patches]
+    within: int
+
+
+MUTANTS: dict[str, Mutant] = {}
 
 
 @contextlib.contextmanager
-def mutated(name):
-    yield
+def mutated(name: str | None) -> Iterator[None]:
+    """vgen with that bug, or as it is."""
+    with contextlib.ExitStack() as stack:
+        for change in MUTANTS[name].patches() if name else ():
+            stack.enter_context(change)
+        yield
+
+
+def _mutant(what: str, within: int) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+    def enter(patches: Callable[[], Patches]) -> Callable[[], Patches]:
+        MUTANTS[patches.__name__] = Mutant(what, patches, within)
+        return patches
+
+    return enter
+
+
+def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
+    assert hasattr(home, name), f"{home} has no {name} any more: change the mutant"
+    return patch.object(home, name, new)
+
+
+# ── creates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_mutant("a create whose answer was lost is sent again", 100)
+def resend_lost() -> Patches:
+    send = Wire.send
+
+    async def eager(self: Wire, call: Any, *, timeout_s: float) -> Any:
+        for _ in range(2 if call.step == "create" else 0):
+            with contextlib.suppress(NoAnswer):
+                return await send(self, call, timeout_s=timeout_s)
+        return await send(self, call, timeout_s=timeout_s)
+
+    yield _instead(Wire, "send", eager)
+
+
+@_mutant("a gateway's 5xx page counts as the provider's own refusal", 100)
+def gateway_is_refusal() -> Patches:
+    for protocol in (runway, fal):
+
+        def hasty(reply: Any, terms: Any, answer: Any = protocol.answer) -> Any:
+            meant = answer(reply, terms)
+            if isinstance(meant, Unclear) and reply.status >= 500:
+                return Refused(no=No.BROKEN, message=meant.message)
+            return meant
+
+        yield _instead(protocol, "answer", hasty)
+
+
+@_mutant("the job's id is written down only after the first wait for a poll", 300)
+def late_id() -> Patches:
+    accepted, wait_for = produce._accepted, produce._wait_for
+    kept: dict[int, Callable[[], None]] = {}
+
+    def later(clip: Any, purchase_id: int, *args: Any) -> None:
+        kept[purchase_id] = lambda: accepted(clip, purchase_id, *args)
+
+    async def wait_first(batch: Batch, purchase_id: int, number: int) -> None:
+        if purchase_id in kept:
+            write_down = kept.pop(purchase_id)
+            await trio.sleep(5)
+            write_down()
+        await wait_for(batch, purchase_id, number)
+
+    yield _instead(produce, "_accepted", later)
+    yield _instead(produce, "_wait_for", wait_first)
+
+
+@_mutant("uncertain money is released", 100)
+def release_uncertain() -> Patches:
+    def hopeful(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
+        clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
+        clip.batch.ledger.move(purchase_id, State.RELEASED)
+
+    yield _instead(produce, "_uncertain", hopeful)
+
+
+@_mutant("after a crash what was being sent is bought again", 300)
+def buy_again_after_crash() -> Patches:
+    def forget(self: Ledger) -> None:
+        for row in self.left_over():
+            if row.state is State.SUBMITTING:
+                self.move(row.id, State.NOT_SENT)
+            self.move(row.id, State.RELEASED)
+
+    yield _instead(Ledger, "settle_left_over", forget)
+
+
+@_mutant("a lost order that the provider's list does not show at once is released", 300)
+def absent_at_once() -> Patches:
+    def trusting(batch: Batch, row: Any, listed: Any, *, may_release: bool) -> Any:
+        batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
+        batch.ledger.move(row.id, State.RELEASED)
+        return recover.Finding(verdict=recover.Verdict.ABSENT, text="never arrived")
+
+    yield _instead(recover, "_not_listed", trusting)
+
+
+@_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", 300)
+def refusal_after_ambiguity() -> Patches:
+    uncertain = produce._uncertain
+
+    def settle(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
+        cloud_says_no = clip.batch.rng.random() < 0.3  # the second try meets a 4xx: moderation, rate, validation
+        if not cloud_says_no:
+            uncertain(clip, purchase_id, provider, reason)
+            return
+        refused = Refused(no=No.INPUT, message="refused at the second try")
+        produce._refused(clip, purchase_id, provider, refused)
+
+    yield _instead(produce, "_uncertain", settle)
+
+
+# ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_mutant("a job that can't be polled in time counts as failed, unbilled", 200)
+def buy_again_when_polls_fail() -> Patches:
+    def give_up(self: Any) -> None:
+        error = "no word for too long"
+        self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
+
+    yield _instead(produce._Poller, "_detach", give_up)
+
+
+@_mutant("a job that the provider answers 404 for was not charged", 300)
+def missing_is_free() -> Patches:
+    def free(self: Any) -> bool:
+        error = "the provider does not know it"
+        self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
+        return True
+
+    yield _instead(produce._Poller, "_missing", free)
+
+
+@_mutant("jobs are collected at today's primary API, not where they were bought", 300)
+def collect_elsewhere() -> Patches:
+    ask = fetch.ask
+
+    async def confused(batch: Batch, row: Any) -> Any:
+        primary = batch.settings.offers[0]
+        if primary.name == row.provider:
+            return await ask(batch, row)
+        job = providers.codec(primary.name).adopted(row.job_id, primary.terms.model, primary.terms.base_url)
+        moved = dataclasses.replace(row, provider=primary.name, urls=job.urls, base_url=primary.terms.base_url)
+        return await ask(batch, moved)
+
+    yield _instead(fetch, "ask", confused)
+
+
+@_mutant("a job whose last word was `queued` is cancelled, however old that word is", 300)
+def stale_queue() -> Patches:
+    settled = produce._Poller._settled
+
+    def stale(self: Any, status: Any) -> bool:
+        queued = self._queued
+        over = settled(self, status)
+        if type(status).__name__ == "NoWord":
+            self._queued = queued
+        return over
+
+    yield _instead(produce._Poller, "_settled", stale)
+
+
+# ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _altered(*statements: str) -> AbstractContextManager[Any]:
+    """The ledger's own rules changed, in every ledger that is opened."""
+    prepare = Ledger._prepare
+
+    def weakened(self: Ledger) -> None:
+        prepare(self)
+        for statement in statements:
+            self._db.execute(statement)
+
+    return _instead(Ledger, "_prepare", weakened)
+
+
+@_mutant("the cap is checked outside the transaction, with the figure of the run's start", 300)
+def stale_budget() -> Patches:
+    reserve = Ledger.reserve
+
+    def checked_before(self: Ledger, row: Mapping[str, Any], **how: Any) -> int:
+        run = row["run_id"]
+        before = self._db.execute(
+            "SELECT coalesce(sum(CASE WHEN charged THEN charged ELSE price END), 0) FROM purchases WHERE run_id <> ?", (run,)
+        ).fetchone()[0]
+        if self._cap(run) is not None and before + row["price"] > self._cap(run):
+            raise Refusal("over budget")
+        return reserve(self, row, **how)
+
+    yield _altered("DROP TRIGGER IF EXISTS cap_guard")
+    yield _instead(Ledger, "reserve", checked_before)
+
+
+@_mutant("uncertain money does not count against the cap", 300)
+def uncertain_is_spendable() -> Patches:
+    yield _altered(
+        "DROP TRIGGER IF EXISTS cap_guard",
+        "CREATE TRIGGER cap_guard BEFORE INSERT ON purchases WHEN NEW.price + coalesce((SELECT spent + reserved FROM budget "
+        "WHERE simulated = NEW.simulated), 0) > (SELECT cap FROM runs WHERE id = NEW.run_id) "
+        "BEGIN SELECT RAISE(ABORT, 'over budget'); END",
+    )
+
+
+@_mutant("-a and paid retries write down nothing of what they supersede", 200)
+def supersede_silently() -> Patches:
+    reserve = Ledger.reserve
+
+    def silently(self: Ledger, row: Mapping[str, Any], **_: Any) -> int:
+        return reserve(self, row)
+
+    yield _altered("DROP INDEX IF EXISTS one_purchase")
+    yield _instead(Ledger, "reserve", silently)
+
+
+@_mutant("what a failed job cost is taken to be nothing", 300)
+def failed_is_free() -> Patches:
+    told = produce._told
+
+    def generous(charged: int | None, row: Any) -> tuple[int, str]:
+        return (0, "assumed") if charged is None else (min(charged, row.price), told(charged, row)[1])
+
+    yield _instead(produce, "_told", generous)
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_mutant("a download without a length is believed as it came", 300)
+def trust_any_length() -> Patches:
+    judge, run = fetch._judge, fetch._Loader.run
+    untold: set[str] = set()
+
+    async def noting(self: Any) -> Any:
+        got = await run(self)
+        (untold.discard if got.told else untold.add)(str(self._part))
+        return got
+
+    async def lenient(batch: Batch, row: Any, part: Any) -> Any:
+        if str(part) in untold:
+            return media.Judgement(verdict=media.Verdict.GOOD)
+        return await judge(batch, row, part)
+
+    yield _instead(fetch._Loader, "run", noting)
+    yield _instead(fetch, "_judge", lenient)
+
+
+@_mutant("a clip is published before it is judged", 100)
+def publish_unjudged() -> Patches:
+    judge = fetch._judge
+
+    async def blind(batch: Batch, row: Any, part: Any) -> Any:
+        found = await judge(batch, row, part)
+        return dataclasses.replace(found, verdict=media.Verdict.GOOD)
+
+    yield _instead(fetch, "_judge", blind)
+
+
+@_mutant("a clip is written under its name piece by piece", 400)
+def place_in_pieces() -> Patches:
+    place = files.place_clip
+
+    def piecemeal(take: Any, clip: Any) -> Any:
+        data = take.read_bytes()
+        clip.parent.mkdir(parents=True, exist_ok=True)
+        clip.write_bytes(data[: len(data) // 2])
+        return place(take, clip)
+
+    yield _instead(files, "place_clip", piecemeal)
+
+
+@_mutant("a job of an earlier run that is not found is simply forgotten", 300)
+def forget_orphans() -> Patches:
+    async def nothing(*_: Any) -> None:
+        return
+
+    yield _instead(produce, "collect_all", nothing)
+
+

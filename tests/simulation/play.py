@@ -29,6 +29,9 @@ RUN_S = 30 * 3600.0
 CALM_S = 2 * 3600.0
 """The same in calm weather."""
 
+REST_RUNS = 4
+"""So many calm runs bring everything to its end."""
+
 
 @dataclass(slots=True)
 class Outcome:
@@ -116,23 +119,32 @@ class _Player:
         """M11, and all that must hold when everything has come to rest."""
         stage = self.stage
         assert self.last is not None
+        for _ in range(REST_RUNS):
+            now = invariants.books(stage)
+            if all(row["state"] in invariants.END for row in now.rows):
+                break
+            self.take(Wait(seconds=2000.0))
+            self.take(Weather())
+            self._doit(self.last)
         now = invariants.books(stage)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample, again=self.again)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
-        self._doit(self.last)
+        code = self._doit(self.last)
         after = invariants.books(stage)
         require(
             stage.requests().get("create", 0) == requests.get("create", 0), "M11", "bought again, with nothing to do"
         )
         require(len(after.moves) == moves, "M11", "money moved, with nothing to do")
-        if all(stage.successes()):
+        if code in (0, 1) and all(stage.successes()):
             require(stage.requests() == requests, "M11", "asked", stage.requests(), "after", requests)
             changed = {name for name, state in stage.disk().items() if before.get(name) != state}
+            if code:  # a gate that fails is judged by every run, and doit remembers having done so
+                changed.discard(".doit.db")
             require(not changed, "M11", "written:", changed)
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _doit(self, step: Doit) -> None:
+    def _doit(self, step: Doit) -> int | None:
         stage = self.stage
         self.outcome.runs += 1
         cap = round(step.cap_usd * 1e6)
@@ -143,13 +155,13 @@ class _Player:
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)
-        now = invariants.at_every_moment(stage, self.caps, disk_errors=bool(trouble.errors))
+        now = invariants.at_every_moment(stage, self.caps)
         if len(now.rows) > rows:
             invariants.bought_within(now, cap)
         for number in step.again:
             self.again[number] += 1
         if trouble.dead:
-            return
+            return None
         require(code in (0, 1, 3), "M7", "exit code", code)
         took_s = stage.clock.current_time() - began_s
         require(took_s <= (CALM_S if self.calm else RUN_S), "M14", f"the run took {took_s:,.0f} s")
@@ -157,6 +169,7 @@ class _Player:
             invariants.told_truth(stage, now, code)
         if step.full:
             self.last = step
+        return code
 
     def _run(self, step: Doit, trouble: Trouble) -> int | None:
         """The exit code, or None if the process was killed."""

@@ -40,7 +40,7 @@ class Trouble:
             raise Crash(self.dead)
         if self.seen >= self.crash:
             self.dead = f"killed at point {self.seen}: {when} {name}"
-            self.stage.died_at = self.stage.now()
+            self.stage.deaths.add(self.stage.now())
             self.stage.note(self.dead)
             raise Crash(self.dead)
         if self.disk and when == "before" and self.rng.random() < self.disk:
@@ -80,7 +80,7 @@ class Stage(Studio):
         self.answered: set[str] = set()
         self.injected: Counter[str] = Counter()
         self.story: list[str] = []
-        self.died_at: float | None = None
+        self.deaths: set[float] = set()
         self.wall_s = 0.0
         self.meddled: set[str] = set()
         self._weathers = 0
@@ -118,11 +118,9 @@ class Stage(Studio):
         return [Bought.of(job, now, answered=job.id in self.answered) for job in self.cloud._jobs.values()]
 
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
-        """A job's file as the provider has it, and as it would look damaged."""
+        """A job's file as it was rendered, and as it would look damaged."""
         if job_id not in self._bytes:
-            job = self.cloud._jobs[job_id]
-            data = _at_once(plain_renderer(self.cloud.clip(job)))
-            self._bytes[job_id] = damaged(data) if "clip_damaged" in job.faults else data
+            self._bytes[job_id] = _at_once(plain_renderer(self.cloud.clip(self.cloud._jobs[job_id])))
         data = self._bytes[job_id]
         return data, damaged(data)
 
