@@ -391,12 +391,22 @@ def test_a_failure_that_may_be_the_requests_own_is_told_by_the_result(more: dict
 @pytest.mark.parametrize(
     "answer",
     [
-        reply(200, {}),
         reply(200, {"video": None}),
         reply(200, {"video": {"url": None}}),
         reply(200, {"video": {"url": ""}}),
         reply(200, {"video": {"url": "https://[::1"}}),
         reply(200, {"video": VIDEO}),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:40]!r}",
+)
+def test_a_result_that_names_no_usable_video_is_paid_all_the_same(answer: Reply) -> None:
+    assert result(answer) == Done(url="")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(200, {}),
         reply(200, HTML),
         reply(302, b""),
         reply(404, HTML),

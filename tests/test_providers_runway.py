@@ -391,10 +391,6 @@ def test_a_failure_is_judged_by_the_longest_prefix_of_its_code(code: str, again:
 @pytest.mark.parametrize(
     "answer",
     [
-        task(status="PAUSED"),
-        task(status=None),
-        task(status=["SUCCEEDED"]),
-        task(status="succeeded", output=[URL]),
         task(status="SUCCEEDED"),
         task(status="SUCCEEDED", output=[]),
         task(status="SUCCEEDED", output=URL),
@@ -403,6 +399,20 @@ def test_a_failure_is_judged_by_the_longest_prefix_of_its_code(code: str, again:
         task(status="SUCCEEDED", output=["https://[::1"]),
         task(status="SUCCEEDED", output=["https://x/\ud800"]),
         task(status="SUCCEEDED", output=["https://x/" + "a" * 70_000]),
+    ],
+    ids=lambda answer: f"{answer.status} {answer.body[:40]!r}",
+)
+def test_a_task_that_succeeded_is_paid_even_if_it_names_no_usable_file(answer: Reply) -> None:
+    assert status(answer) == Done(url="")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        task(status="PAUSED"),
+        task(status=None),
+        task(status=["SUCCEEDED"]),
+        task(status="succeeded", output=[URL]),
         reply(200, {"id": "another", "status": "SUCCEEDED", "output": [URL]}),
         reply(200, HTML),
         reply(200, b""),

@@ -32,6 +32,10 @@ class Gone(Exception):
     """The provider has the file no more: paid, and not fetchable."""
 
 
+class TooLong(Exception):
+    """More bytes than are ever fetched."""
+
+
 class _Expired(Exception):
     """The URL is no longer good; the job can be asked for a fresh one."""
 
@@ -145,7 +149,7 @@ async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _By
             url = await _fresh_url(batch, row)
             part.unlink(missing_ok=True)
             continue
-        except BlockedAddress as exc:
+        except (BlockedAddress, TooLong) as exc:
             raise ClipFailed(f"{exc}; the clip is paid, ask {row.provider} about job {row.job_id}") from exc
         except trio.TooSlowError:
             reason = f"took longer than {WHOLE_DOWNLOAD_S:g} s"
@@ -170,9 +174,13 @@ async def _fresh_url(batch: Batch, row: Purchase) -> str:
     status: Status = NoWord(message="not asked")
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
         status = await ask(batch, row)
-        if isinstance(status, Done):
+        if isinstance(status, Done) and status.url:
             batch.ledger.note(row.id, urls={**row.urls, "output": status.url})
             return status.url
+        if isinstance(status, Done) and attempt >= retry.FRESH_URL_TRIES:
+            raise ClipFailed(
+                f"is finished and paid, but {row.provider} names no file; run again, or ask it about job {row.job_id}"
+            )
         if isinstance(status, Missing):
             raise Gone(f"{row.provider} does not know the job any more")
         if isinstance(status, NoWord) and status.key_rejected:
@@ -213,7 +221,7 @@ class _Loader:
             length = _length(answer.headers.get("content-length"))
             expected = total if total is not None else length
             if expected is not None and expected > MAX_BYTES:
-                raise ClipFailed(f"is {expected:,} bytes long; more than {MAX_BYTES:,} are not fetched")
+                raise TooLong(f"is {expected:,} bytes long, more than {MAX_BYTES:,} are not fetched")
             digest, size = await self._write(answer.chunks, offset, expected)
         return _Bytes(sha256=digest, size_bytes=size, told=expected is not None)
 
@@ -230,7 +238,7 @@ class _Loader:
                 digest.update(chunk)
                 size += len(chunk)
                 if size > MAX_BYTES:
-                    raise ClipFailed(f"is longer than {MAX_BYTES:,} bytes; the download was stopped")
+                    raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
             if expected is not None and size != expected:
                 file.flush()
                 raise WireError(f"{size:,} of {expected:,} bytes came")

@@ -157,6 +157,8 @@ def _held(row: Purchase) -> str:
 def _purchase(wish: Wish, mine: Sequence[Purchase], fresh: Sequence[Purchase], rules: Rules) -> Stance:
     """Buy at the first provider that has not had its turn."""
     for row in fresh:
+        if row.state is State.CANCELLED and row.superseded is None and row.error_code != QUEUE:
+            return Stance(act=Act.STOP, row=row, why=f"was cancelled at {row.provider}; {_again(wish)}")
         if row.state is State.LOST and row.superseded is None:
             reason = row.error or "the file can't be fetched"
             return Stance(

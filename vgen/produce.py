@@ -336,8 +336,7 @@ async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provide
         answer = protocol.answer(reply, provider.terms)
         match answer:
             case Accepted():
-                _accepted(clip, purchase_id, provider, order, answer)
-                return True
+                return _accepted(clip, purchase_id, provider, order, answer)
             case Refused():
                 _refused(clip, purchase_id, provider, answer)
                 return False
@@ -347,11 +346,16 @@ async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provide
     raise AssertionError("BUG: an answer of no kind")
 
 
-def _accepted(clip: _Clip, purchase_id: int, provider: Provider, order: Order, answer: Accepted) -> None:
+def _accepted(clip: _Clip, purchase_id: int, provider: Provider, order: Order, answer: Accepted) -> bool:
     batch = clip.batch
     quoted = max(order.price, answer.quoted or 0)
     try:
         batch.ledger.move(purchase_id, State.RENDERING, job_id=answer.job.id, urls=answer.job.urls, price=quoted)
+    except AlreadyBought:
+        close = f"it answered with job {answer.job.id}, which belongs to another order"
+        _uncertain(clip, purchase_id, provider, close)
+        batch.close_lane(provider.name, close)
+        return False
     except LedgerError as exc:
         # The one thing that must not be lost: say it where it can be said.
         batch.say(
@@ -365,6 +369,7 @@ def _accepted(clip: _Clip, purchase_id: int, provider: Provider, order: Order, a
     if quoted > order.price:
         reason = f"it quotes {show(quoted)} where the price table says {show(order.price)}; set cost_per_second_usd"
         batch.close_lane(provider.name, reason)
+    return True
 
 
 def _refused(clip: _Clip, purchase_id: int, provider: Provider, answer: Refused) -> None:

@@ -39,6 +39,7 @@ async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
 
     settings = batch.settings
     tools = media.find_tools(settings.ffmpeg, settings.ffprobe)
+    await media.verify(tools)
     batch.judge = media.judge_with(tools)
     async with trio.open_nursery() as nursery:
         network = None

@@ -2,11 +2,10 @@
 
 import contextlib
 import errno
-import json
 import ssl
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpcore
@@ -20,6 +19,7 @@ from vgen.batch import Batch
 from vgen.media import Judge
 from vgen.plan import Wish
 from vgen.simulator.app import App
+from vgen.simulator.jobs import Provider
 from vgen.simulator.network import BLACK_HOLE, ClientEnd, Line, ServerEnd, SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 from vgen.simulator.server import _Conversation, reset
@@ -32,7 +32,6 @@ PIKA_USD = 0.2
 """What it costs at fal."""
 ONLY_RUNWAY = ("primary_api=runway", "fallback_api=none")
 ONLY_PIKA = ("primary_api=pika", "fallback_api=none")
-OUR_OWN = ("ssl", "Proceed")
 
 Forward = Callable[[], Awaitable[Response]]
 """What the simulated provider itself would do and say."""
@@ -178,6 +177,7 @@ class ScriptedStudio(Studio):
         self.names: Mapping[str, Sequence[str]] | None = None
         self.provider_lies = False
         self.skew_s = 0.0
+        self.app: App | None = None
         super().__init__(*args, **options)
 
     def on(self, kind: str, act: Act, *, text: str = "", times: int = 1_000_000, after: int = 0) -> None:
@@ -195,17 +195,12 @@ class ScriptedStudio(Studio):
     def hosts(self, kind: str) -> list[str]:
         return [heard.host for heard in self.heard if heard.kind == kind]
 
-    def now(self) -> float:
-        return super().now()
-
     def vgen_now(self) -> float:
         """This machine's clock, which may be wrong; the provider's is not."""
         return super().now() + self.skew_s
 
     def outside(self) -> Any:
-        import dataclasses
-
-        return dataclasses.replace(super().outside(), now=self.vgen_now)
+        return replace(super().outside(), now=self.vgen_now)
 
     def check_money(self) -> None:
         if not self.provider_lies:
@@ -230,10 +225,9 @@ class ScriptedStudio(Studio):
     async def respond(self, host: str, request: Request) -> Response | Raw:
         kind = kind_of(request)
         self.heard.append(Heard(kind, host, request))
-        app = App(self.cloud, plain_renderer) if not hasattr(self, "_app") else self._app
-        if getattr(app, "cloud", None) is not self.cloud:
-            app = App(self.cloud, plain_renderer)
-        self._app = app
+        if self.app is None or self.app.cloud is not self.cloud:
+            self.app = App(self.cloud, plain_renderer)
+        app = self.app
 
         async def forward() -> Response:
             return await app(request)
@@ -283,8 +277,6 @@ class _Network(SimulatedNetwork):
             with trio.move_on_after(timeout or float("inf")):
                 await trio.sleep_forever()
             raise httpcore.ConnectTimeout(f"{host}:{port}: no answer")
-        from vgen.simulator.jobs import Provider
-
         provider = Provider.RUNWAY if "runway" in host else Provider.FAL
         if refusal or studio.cloud.faults.pick("connect_refused", provider, host):
             raise httpcore.ConnectError(refusal or f"{host}:{port}: connection refused")
@@ -320,7 +312,8 @@ async def _talk(stream: ServerEnd, studio: ScriptedStudio, host: str, scheme: st
         return await studio.respond(host, request)  # type: ignore[return-value]
 
     try:
-        await _ScriptedConversation(stream, app, scheme).run()
+        with trio.move_on_after(36_000, shield=True):  # that vgen stops does not stop the provider
+            await _ScriptedConversation(stream, app, scheme).run()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
         pass
     finally:
@@ -346,14 +339,3 @@ class _ScriptedConversation(_Conversation):
             case "reset":
                 reset(self._stream)
         return False
-
-
-def manifest(value: Mapping[str, Any]) -> str:
-    return json.dumps(value)
-
-
-@dataclass(slots=True)
-class Lines:
-    """What a run told, by shot."""
-
-    told: list[str] = field(default_factory=list)

@@ -47,7 +47,7 @@ def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[
             again = f"python -m tests.simulation --seed {outcome.seed} --trace"
             again += f" --mutant {asked.mutant}" if asked.mutant else ""
             print(f"seed {outcome.seed}: {outcome.violation}\n    again: {again}", flush=True)
-            if asked.mutant:
+            if asked.mutant and MUTANTS[asked.mutant].caught(outcome.violation):
                 print(f"mutant {asked.mutant} is caught by schedule {total['schedules']}")
                 break
     for name in ("schedules", "runs", "crashes"):

@@ -24,11 +24,16 @@ Patches = Iterator[AbstractContextManager[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A bug: what it does, how to put it in, and within how many schedules (from seed 0) it must be caught."""
+    """A bug: what it does, how to put it in, which invariants may catch it, within how many schedules from seed 0."""
 
     what: str
     patches: Callable[[], Patches]
+    by: frozenset[str]
     within: int
+
+    def caught(self, violation: str) -> bool:
+        """Whether this is the violation that the bug must lead to, and no other."""
+        return violation.partition(":")[0] in self.by
 
 
 MUTANTS: dict[str, Mutant] = {}
@@ -43,9 +48,9 @@ def mutated(name: str | None) -> Iterator[None]:
         yield
 
 
-def _mutant(what: str, within: int) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+def _mutant(what: str, by: str, within: int) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
     def enter(patches: Callable[[], Patches]) -> Callable[[], Patches]:
-        MUTANTS[patches.__name__] = Mutant(what, patches, within)
+        MUTANTS[patches.__name__] = Mutant(what, patches, frozenset(by.split()), within)
         return patches
 
     return enter
@@ -59,7 +64,7 @@ def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
 # ── creates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a create whose answer was lost is sent again", 100)
+@_mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 100)
 def resend_lost() -> Patches:
     send = Wire.send
 
@@ -72,7 +77,7 @@ def resend_lost() -> Patches:
     yield _instead(Wire, "send", eager)
 
 
-@_mutant("a gateway's 5xx page counts as the provider's own refusal", 100)
+@_mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 100)
 def gateway_is_refusal() -> Patches:
     for protocol in (runway, fal):
 
@@ -85,7 +90,7 @@ def gateway_is_refusal() -> Patches:
         yield _instead(protocol, "answer", hasty)
 
 
-@_mutant("the job's id is written down only after the first wait for a poll", 300)
+@_mutant("the job's id is written down only after the first wait for a poll", "M5", 300)
 def late_id() -> Patches:
     accepted, wait_for = produce._accepted, produce._wait_for
     kept: dict[int, Callable[[], None]] = {}
@@ -104,7 +109,7 @@ def late_id() -> Patches:
     yield _instead(produce, "_wait_for", wait_first)
 
 
-@_mutant("uncertain money is released", 100)
+@_mutant("uncertain money is released", "M1 M2 M4 M5", 100)
 def release_uncertain() -> Patches:
     def hopeful(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
         clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
@@ -113,7 +118,7 @@ def release_uncertain() -> Patches:
     yield _instead(produce, "_uncertain", hopeful)
 
 
-@_mutant("after a crash what was being sent is bought again", 300)
+@_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 300)
 def buy_again_after_crash() -> Patches:
     def forget(self: Ledger) -> None:
         for row in self.left_over():
@@ -124,7 +129,7 @@ def buy_again_after_crash() -> Patches:
     yield _instead(Ledger, "settle_left_over", forget)
 
 
-@_mutant("a lost order that the provider's list does not show at once is released", 300)
+@_mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 300)
 def absent_at_once() -> Patches:
     def trusting(batch: Batch, row: Any, listed: Any, *, may_release: bool) -> Any:
         batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
@@ -134,7 +139,7 @@ def absent_at_once() -> Patches:
     yield _instead(recover, "_not_listed", trusting)
 
 
-@_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", 300)
+@_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", "M1 M2 M4 M5", 300)
 def refusal_after_ambiguity() -> Patches:
     uncertain = produce._uncertain
 
@@ -152,7 +157,7 @@ def refusal_after_ambiguity() -> Patches:
 # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a job that can't be polled in time counts as failed, unbilled", 200)
+@_mutant("a job that can't be polled in time counts as failed, unbilled", "M1 M2 M4 M10 M13", 200)
 def buy_again_when_polls_fail() -> Patches:
     def give_up(self: Any) -> None:
         error = "no word for too long"
@@ -161,7 +166,7 @@ def buy_again_when_polls_fail() -> Patches:
     yield _instead(produce._Poller, "_detach", give_up)
 
 
-@_mutant("a job that the provider answers 404 for was not charged", 300)
+@_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 300)
 def missing_is_free() -> Patches:
     def free(self: Any) -> bool:
         error = "the provider does not know it"
@@ -171,7 +176,7 @@ def missing_is_free() -> Patches:
     yield _instead(produce._Poller, "_missing", free)
 
 
-@_mutant("jobs are collected at today's primary API, not where they were bought", 300)
+@_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 300)
 def collect_elsewhere() -> Patches:
     ask = fetch.ask
 
@@ -186,7 +191,7 @@ def collect_elsewhere() -> Patches:
     yield _instead(fetch, "ask", confused)
 
 
-@_mutant("a job whose last word was `queued` is cancelled, however old that word is", 300)
+@_mutant("a job whose last word was `queued` is cancelled, however old that word is", "M10 M13", 300)
 def stale_queue() -> Patches:
     settled = produce._Poller._settled
 
@@ -209,13 +214,16 @@ def _altered(*statements: str) -> AbstractContextManager[Any]:
 
     def weakened(self: Ledger) -> None:
         prepare(self)
+        if self._db.execute("SELECT 1 FROM meta WHERE key = 'mutant'").fetchone():
+            return
+        self._db.execute("INSERT INTO meta VALUES ('mutant', '1')")
         for statement in statements:
             self._db.execute(statement)
 
     return _instead(Ledger, "_prepare", weakened)
 
 
-@_mutant("the cap is checked outside the transaction, with the figure of the run's start", 300)
+@_mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 300)
 def stale_budget() -> Patches:
     reserve = Ledger.reserve
 
@@ -232,7 +240,7 @@ def stale_budget() -> Patches:
     yield _instead(Ledger, "reserve", checked_before)
 
 
-@_mutant("uncertain money does not count against the cap", 300)
+@_mutant("uncertain money does not count against the cap", "M1", 300)
 def uncertain_is_spendable() -> Patches:
     yield _altered(
         "DROP TRIGGER IF EXISTS cap_guard",
@@ -242,7 +250,7 @@ def uncertain_is_spendable() -> Patches:
     )
 
 
-@_mutant("-a and paid retries write down nothing of what they supersede", 200)
+@_mutant("-a and paid retries write down nothing of what they supersede", "M4", 200)
 def supersede_silently() -> Patches:
     reserve = Ledger.reserve
 
@@ -253,7 +261,7 @@ def supersede_silently() -> Patches:
     yield _instead(Ledger, "reserve", silently)
 
 
-@_mutant("what a failed job cost is taken to be nothing", 300)
+@_mutant("what a failed job cost is taken to be nothing", "M2 M8", 300)
 def failed_is_free() -> Patches:
     told = produce._told
 
@@ -266,7 +274,7 @@ def failed_is_free() -> Patches:
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a download without a length is believed as it came", 300)
+@_mutant("a download without a length is believed as it came", "M9", 300)
 def trust_any_length() -> Patches:
     judge, run = fetch._judge, fetch._Loader.run
     untold: set[str] = set()
@@ -285,7 +293,7 @@ def trust_any_length() -> Patches:
     yield _instead(fetch, "_judge", lenient)
 
 
-@_mutant("a clip is published before it is judged", 100)
+@_mutant("a clip is published before it is judged", "M9", 100)
 def publish_unjudged() -> Patches:
     judge = fetch._judge
 
@@ -296,7 +304,7 @@ def publish_unjudged() -> Patches:
     yield _instead(fetch, "_judge", blind)
 
 
-@_mutant("a clip is written under its name piece by piece", 400)
+@_mutant("a clip is written under its name piece by piece", "M9", 400)
 def place_in_pieces() -> Patches:
     place = files.place_clip
 
@@ -309,7 +317,7 @@ def place_in_pieces() -> Patches:
     yield _instead(files, "place_clip", piecemeal)
 
 
-@_mutant("a job of an earlier run that is not found is simply forgotten", 300)
+@_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 300)
 def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return

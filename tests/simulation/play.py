@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import os
 import random
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from doit import cmd_run
 from studio import Crash
 
 from simulation import invariants, schedule
@@ -185,6 +187,7 @@ class _Player:
 
         stage.network_refuses = dark if step.dark else None
         said = io.StringIO()
+        cmd_run.opt_outfile["default"] = said  # doit keeps the stdout of its import
         code: int | None = None
         with durable.hooked(trouble), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
@@ -193,6 +196,7 @@ class _Player:
                 if not trouble.dead or not _is_crash(exc):
                     raise
         stage.note(f"exit {code}, at {stage.bought()} jobs, charged {stage.charged()}, booked {stage.booked()}")
+        require(not stage.hung, "M14", "everybody waits for ever")
         words = said.getvalue()
         if not trouble.dead:
             require("Traceback" not in words, "M7", "a traceback was shown:", words[-2000:])
@@ -214,17 +218,24 @@ class _Player:
         """What a user finds at the dashboard: the job, or that there is none. He settles by the shot of today's list."""
         stage = self.stage
         now = invariants.books(stage)
-        numbers = {shot["prompt"]: shot["shot_number"] for shot in stage.read_shots()}
         for row in now.rows:
             provider, prompt, seconds = invariants.key_of(row)
-            if row["state"] != "uncertain" or row["superseded"] or prompt not in numbers:
+            wanted = prompt, dict(json.loads(row["manifest"]))["duration"]
+            numbers = [
+                shot["shot_number"]
+                for shot in stage.read_shots()
+                if (shot.get(f"{provider}_prompt", shot["prompt"]), str(shot["duration"])) == wanted
+            ]
+            if row["state"] != "uncertain" or row["superseded"] or not numbers:
                 continue
             mine = [
                 job for job in now.unowned if (job.provider, job.prompt, job.seconds) == (provider, prompt, seconds)
             ]
             word = mine[0].id if mine else "not-charged"
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                stage.doit("settle", f"shot={numbers[prompt]}", f"as={word}")
+            said = io.StringIO()
+            cmd_run.opt_outfile["default"] = said
+            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+                stage.doit("settle", f"shot={numbers[0]}", f"as={word}")
             invariants.at_every_moment(stage, self.caps)
             return
 

@@ -26,6 +26,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 QUIET_GROUPS = ("B poll", "C download")
 """What must never change how often something is bought (M13)."""
 
+TWICE_THE_SAME = frozenset({"media_damaged"})
+"""The simulator damages a download the same way each time, which counts as the provider's own file (contract 5)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Write:
@@ -215,7 +218,9 @@ class _Draw:
             if self.quiet and group not in QUIET_GROUPS:
                 continue
             chosen = rng.sample(names, rng.randint(1, 3))
-            share = round(chance / math.sqrt(len(chosen)), 3)
+            if self.quiet:
+                chosen = [name for name in chosen if name not in TWICE_THE_SAME]
+            share = round(chance / math.sqrt(len(chosen) or 1), 3)
             found += [f"{name}={share}" for name in chosen if share]
         return tuple(found)
 

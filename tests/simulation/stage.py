@@ -3,6 +3,7 @@
 import errno
 import math
 import random
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import trio
 from studio import Crash, Studio
 
 from vgen.project import Outside
@@ -17,6 +19,8 @@ from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
 from vgen.simulator.renderers import damaged, plain_renderer
 
+IDLE_ROUNDS = 500
+"""So often the run's loop may turn with nothing to do and nothing to wait for."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 
 
@@ -86,9 +90,24 @@ class Stage(Studio):
         self._weathers = 0
         self._bytes: dict[str, bytes] = {}
         super().__init__(root, seed=seed)
+        self.hung = False
+        self._idle = 0
+        self.clock._autojump = self._jump_or_give_up  # trio's own hook for a clock that may jump
         self.clouds.clear()
         self.new_cloud(**options)
         self.weather(())
+
+    def _jump_or_give_up(self) -> None:
+        """To the next deadline. If nobody waits for any, nothing will ever happen again: a person presses Ctrl-C."""
+        seconds = trio.lowlevel.current_statistics().seconds_to_next_deadline
+        if 0 < seconds < math.inf:
+            self._idle = 0
+            self.clock.jump(seconds)
+        self._idle += 1
+        if self._idle == IDLE_ROUNDS:
+            self.hung = True
+            self.note("everybody waits for ever")
+            signal.raise_signal(signal.SIGINT)
 
     def weather(self, faults: Iterable[str]) -> None:
         """Other faults from now on; with none, stuck jobs come to their end."""

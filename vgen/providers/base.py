@@ -157,7 +157,7 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Made. `charged` in micro-dollars, None if the provider does not tell."""
+    """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file."""
 
     url: str
     charged: int | None = None

@@ -269,7 +269,7 @@ def _result(reply: Reply) -> Status:
         if is_url(url):
             return Done(url=url)
         if "detail" not in said and not said.get("error"):
-            return NoWord(message="the request completed, but names no video")
+            return Done(url="") if "video" in said else NoWord(message="the result can't be read")
     if reply.status == 429 or (reply.status >= 500 and not said):
         return NoWord(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
