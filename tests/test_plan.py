@@ -185,7 +185,9 @@ def test_a_newer_take_goes_in_place_of_a_superseded_one_only_if_it_was_bought_fo
 def test_a_take_counts_for_the_provider_that_made_it() -> None:
     """Pika's own prompt was edited; the clip that Runway made is still the shot's."""
     assert told(stance(wish(pika="for pika, edited"), [row(1)], Rules())) == (Act.KEEP, 1)
-    assert told(stance(wish(pika="for pika, edited"), [row(1, **PIKA)], Rules())) == BUY_RUNWAY
+    paid = stance(wish(pika="for pika, edited"), [row(1, **PIKA)], Rules())
+    assert told(paid) == (Act.STOP, 1), "the text that Runway would get was paid for already"
+    assert "-a clip:1" in paid.why
 
 
 def test_what_nobody_can_make_is_told_with_the_reasons() -> None:

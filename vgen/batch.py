@@ -48,6 +48,7 @@ class Batch:
     detached: set[int] = field(default_factory=set)
     messages: dict[int, str] = field(default_factory=dict)
     collected: set[int] = field(default_factory=set)
+    sent_at: dict[int, float] = field(default_factory=dict)
     generated: int = 0
     reused: int = 0
     resumed: int = 0
@@ -196,8 +197,9 @@ class Batch:
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""
-        provider = self.settings.providers.get(row.provider)
-        return provider if provider and provider.key else None
+        known = self.settings.providers.get(row.provider)
+        provider = known or self.settings.stranger(row.provider, row.base_url, row.model)
+        return provider if provider.key else None
 
 
 def inspect(

@@ -110,6 +110,15 @@ class Outputs:
                     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(home):
                         raise Refusal(f"{entry.path} is a link that leads out of {self.root}; remove it")
 
+    def refuse_lost_ledger(self) -> None:
+        """Takes without a ledger: starting anew would buy them again. Raises Refusal."""
+        begun = self.ledger.exists() and self.ledger.stat().st_size > 0
+        if not begun and any(self.takes.glob("*/*.mp4")):
+            raise Refusal(
+                f"{self.ledger} is gone, but takes that were paid for are here; "
+                f"restore it from a backup, or name another directory with outputs=DIR"
+            )
+
     def clip_stats(self) -> dict[str, Stat]:
         """Name → stat of every regular file in the clips directory, in one pass."""
         found: dict[str, Stat] = {}
@@ -207,6 +216,7 @@ def sync_directory(path: Path) -> None:
 def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
     """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, stands in line."""
     try:
+        outputs.refuse_symlinks()
         outputs.private.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()

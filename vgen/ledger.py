@@ -191,6 +191,12 @@ class Ledger:
         )
         return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
 
+    def same_bytes(self, sha256: str, recipe: str) -> Purchase | None:
+        """A purchase of another recipe that brought the same file."""
+        query = "SELECT purchase_id FROM takes WHERE sha256 = ? AND recipe <> ? LIMIT 1"
+        row = self._db.execute(query, (sha256, recipe)).fetchone()
+        return self.get(row["purchase_id"]) if row else None
+
     def is_over(self, purchase_id: int) -> bool:
         """Whether nothing is left to be brought home for a purchase."""
         found = self._purchases("id = ?", purchase_id)

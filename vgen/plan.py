@@ -64,17 +64,30 @@ class Wish:
     shot: Shot
     recipes: Mapping[str, Recipe]
     offers: Sequence[Offer]
+    aspect_ratio: str = "9:16"
+    image: str | None = None
 
     @property
     def number(self) -> int:
         return self.shot.number
 
+    def recipe_for(self, provider: str) -> Recipe | None:
+        """The recipe at any provider, also at one that is not configured any more."""
+        if provider in self.recipes:
+            return self.recipes[provider]
+        return recipe.of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image)
+
     def digests(self) -> set[str]:
-        return {recipe_.digest for recipe_ in self.recipes.values()}
+        """Digests of all recipes that a take of this shot may have."""
+        found = {recipe_.digest for recipe_ in self.recipes.values()}
+        for provider in self.shot.prompts.keys() - self.recipes.keys():
+            if (other := self.recipe_for(provider)) is not None:
+                found.add(other.digest)
+        return found
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
-        wanted = self.recipes.get(row.provider)
+        wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == row.recipe
 
 
@@ -106,12 +119,23 @@ def stance(wish: Wish, rows: Sequence[Purchase], rules: Rules, placed: Placed | 
     mine = [row for row in rows if wish.matches(row)]
     fresh = [row for row in mine if rules.fresh_after is None or row.id > rules.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
-    unfinished = _unfinished(mine, rules)
+    unfinished = _unfinished(mine, rules) or _stranger(wish, rows, rules)
     if unfinished and unfinished.act is Act.COLLECT:  # also beside a good take: -a that was interrupted
         return unfinished
     if good:
         return Stance(act=Act.KEEP, row=_preferred(good, wish, placed))
     return unfinished or _purchase(wish, mine, fresh, rules)
+
+
+def _stranger(wish: Wish, rows: Sequence[Purchase], rules: Rules) -> Stance | None:
+    """A purchase of the very recipe that stands in the way, made where this shot asks for something else by now."""
+    wanted = {recipe_.digest for recipe_ in wish.recipes.values()}
+    for row in rows:
+        counts = rules.fresh_after is None or row.id > rules.fresh_after
+        if counts and row.blocks and row.recipe in wanted and not wish.matches(row):
+            what = f"the same text was bought at {row.provider} for shot {row.shot_number}"
+            return Stance(act=Act.STOP, row=row, why=f"{what}; give the shot a seed of its own, or {_again(wish)}")
+    return None
 
 
 def _preferred(good: Sequence[Purchase], wish: Wish, placed: Placed | None) -> Purchase:
@@ -346,8 +370,7 @@ def _orphans(wishes: Sequence[Wish], snapshot: Snapshot) -> list[Purchase]:
     unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE]
     if not unfinished:
         return []
-    wanted = {(provider, recipe_.digest) for wish in wishes for provider, recipe_ in wish.recipes.items()}
-    return [row for row in unfinished if (row.provider, row.recipe) not in wanted]
+    return [row for row in unfinished if not any(wish.matches(row) for wish in wishes)]
 
 
 def _step(

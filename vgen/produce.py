@@ -302,7 +302,7 @@ def _reserve(clip: _Clip, now: Stance, order: Order, provider: Provider) -> int:
     try:
         return batch.ledger.reserve(row, supersede=supersede)
     except AlreadyBought as exc:
-        raise ClipFailed(str(exc)) from exc
+        raise ClipFailed("not bought: another purchase of the same recipe stands in the way; see `doit audit`") from exc
 
 
 async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provider, attempt: int) -> bool:
@@ -322,6 +322,7 @@ async def _submit(clip: _Clip, purchase_id: int, offer: Offer, provider: Provide
         price=order.price,
     )
     batch.ledger.move(purchase_id, State.SUBMITTING, submitted_at=batch.now())
+    batch.sent_at[purchase_id] = trio.current_time()
     with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
         try:
             reply = await fetch.send(batch, call, provider.timeout_s or CREATE_S)
@@ -490,7 +491,7 @@ class _Poller:
                     charged=charged,
                     charged_by=by,
                     urls=urls,
-                    rendered_at=batch.now(),
+                    rendered_at=self._ended_at(),
                     error=None,
                 )
                 batch.say(
@@ -506,7 +507,7 @@ class _Poller:
                 error = f"{status.message} ({status.code})" if status.code else status.message
                 batch.ledger.move(
                     row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
-                    final=not status.again, rendered_at=batch.now(),
+                    final=not status.again, rendered_at=self._ended_at(),
                 )  # fmt: skip
                 batch.say(
                     self._number,
@@ -525,9 +526,16 @@ class _Poller:
                 return self._missing()
         return False
 
+    def _ended_at(self) -> float:
+        """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
+        sent = self._batch.sent_at.get(self._row.id)
+        if sent is None or self._row.submitted_at is None:
+            return self._batch.now()
+        return self._row.submitted_at + trio.current_time() - sent
+
     def _missing(self) -> bool:
         batch, row = self._batch, self._row
-        if trio.current_time() - self._born < MISSING_GRACE_S and row.run_id == batch.run_id:
+        if trio.current_time() - self._born < MISSING_GRACE_S:
             return False
         if row.account != self._provider.account:
             self._last_word = f"the job was bought with another key of {row.provider}; set that one to collect it"
@@ -546,8 +554,10 @@ class _Poller:
         protocol = codec(row.provider)
         batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=plan.QUEUE)
         call: Call = protocol.cancel(fetch.job_of(row), row.base_url, provider.key)
+        agreed = False
         try:
-            await fetch.send(batch, call, provider.timeout_s or fetch.ASK_S)
+            reply = await fetch.send(batch, call, provider.timeout_s or fetch.ASK_S)
+            agreed = reply.status // 100 == 2
         except VgenError as exc:
             self._last_word = str(exc)
         for _ in range(CANCEL_LOOKS):
@@ -558,7 +568,9 @@ class _Poller:
             if isinstance(status, Running) or self._settled(status):
                 return not isinstance(status, Running)
             await trio.sleep(provider.poll_interval_s or 1.0)
-        return False
+        if agreed:  # the provider took the cancel, and has said nothing since
+            self._book_cancelled(None)
+        return agreed
 
     def _book_cancelled(self, told: int | None) -> None:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""

@@ -110,7 +110,7 @@ class Project:
             except NoPrice as exc:
                 problem = f"{provider.name}: {exc}"
                 problems.extend([] if problem in problems else [problem])
-        return Wish(shot=shot, recipes=recipes, offers=offers)
+        return Wish(shot=shot, recipes=recipes, offers=offers, aspect_ratio=settings.run.aspect_ratio, image=image)
 
     # ── planning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -127,6 +127,7 @@ class Project:
 
     def _planned(self) -> tuple[Plan, Snapshot]:
         if self._plan is None:
+            self.outputs.refuse_lost_ledger()
             with contextlib.closing(self.reading()) as ledger:
                 snapshot = ledger.snapshot(simulated=self.ready.simulated, cap=self.ready.cap)
             self._plan = (self._plan_from(snapshot), snapshot)
@@ -162,6 +163,7 @@ class Project:
         outputs = self.outputs
         with files.run_lock(outputs, wait=wait):
             outputs.prepare()
+            outputs.refuse_lost_ledger()
             if outputs.ledger.exists():
                 with contextlib.closing(self._ledger()) as ledger:
                     if ledger.left_over():

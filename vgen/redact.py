@@ -11,10 +11,15 @@ _SHAPES = re.compile(r"(?i)\b(bearer|key)\s+[a-z0-9_:.\-]{16,}|\bkey_[a-z0-9]{16
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` without the secrets, as they are, URL-quoted or in base64, and without what looks like a key."""
-    spellings = {spelling for secret in secrets if len(secret) >= 4 for spelling in _spellings(secret)}
+    return _SHAPES.sub(MASK, exactly(text, secrets, min_length=4))
+
+
+def exactly(text: str, secrets: Iterable[str], *, min_length: int) -> str:
+    """`text` without these secrets, and otherwise as it was: for text that is still to be read by a program."""
+    spellings = {spelling for secret in secrets if len(secret) >= min_length for spelling in _spellings(secret)}
     for spelling in sorted(spellings, key=len, reverse=True):  # a key that begins like another must not leave a rest
         text = text.replace(spelling, MASK)
-    return _SHAPES.sub(MASK, text)
+    return text
 
 
 def _spellings(secret: str) -> Iterator[str]:

@@ -152,6 +152,7 @@ class Settings:
     cap_is_explicit: bool
     ffmpeg: str | None
     ffprobe: str | None
+    keys: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...]
 
     @property
@@ -172,9 +173,20 @@ class Settings:
         both = (self.primary, self.fallback)
         return tuple(provider for provider in both if provider is not None and provider.closed is None)
 
+    def stranger(self, name: str, base_url: str, model: str) -> Provider:
+        """A provider that is not in the config any more, to collect what was bought there."""
+        key = next((self.keys[variable] for variable in key_names(name) if variable in self.keys), None)
+        key = f"key_simulated_{name}" if self.simulated else key
+        terms = Terms(provider=name, base_url=base_url, model=model)
+        account = "simulated" if self.simulated else fingerprint(key or "")
+        interval_s = SIMULATED_POLL_S if self.simulated else providers.codec(name).POLL_INTERVAL_S
+        return Provider(terms=terms, key=key, account=account, poll_interval_s=interval_s)
+
     def secrets(self) -> tuple[str, ...]:
         """Every key, for redaction."""
-        return tuple(provider.key for provider in self.providers.values() if provider.key)
+        ours = [provider.key for provider in self.providers.values() if provider.key]
+        strangers = () if self.simulated else self.keys.values()
+        return (*ours, *(key for key in strangers if len(key) >= 12 and key not in ours))
 
 
 def load(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Settings:
@@ -200,6 +212,10 @@ def fingerprint(key: str) -> str:
 def key_names(provider: str) -> tuple[str, ...]:
     """The environment variables that may hold a provider's key, first come, first served."""
     return KEY_NAMES.get(provider, (f"{provider.upper()}_API_KEY", "FAL_KEY"))
+
+
+def _names_a_key(variable: str) -> bool:
+    return variable.endswith("_API_KEY") or variable in ("RUNWAYML_API_SECRET", "FAL_KEY")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -476,6 +492,7 @@ class _Loader:
             simulated=not live,
             cap=cap,
             cap_is_explicit=explicit,
+            keys={name: text.strip() for name, text in self._environ.items() if _names_a_key(name) and text.strip()},
             ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,
             warnings=tuple(self._warnings),

@@ -128,7 +128,11 @@ class _Parser:
         for key, provider in self._prompt_keys.items():
             if (text := self._text(entry, path, name, key)) is not None:
                 prompts[provider] = text
-        if not prompts and len(self._found) == before:
+        known = (*self._prompt_keys, "negative_prompt")
+        for key, value in entry.items():  # a provider that is not configured any more may have made a take of it
+            if key.endswith("_prompt") and key not in known and isinstance(value, str):
+                prompts.setdefault(key.removesuffix("_prompt"), value)
+        if not prompts.keys() & set(self._prompt_keys.values()) and len(self._found) == before:
             self._problem(path, f"{name}: prompt: missing; give it a prompt or runway_prompt")
         return prompts
 

@@ -256,20 +256,26 @@ class Tasks:
         if not plan_.orphans and not plan_.departed:
             return
         batch = current_batch()
-        batch.start()
-        for name, file in plan_.departed.items():
-            if file is File.EDITED:
-                batch.say(
-                    None,
-                    f"{name} belongs to no shot any more; left, because it was edited by hand",
-                    event="left",
-                )
-                continue
-            remove_clip(self.project.outputs.clips / name)
-            batch.ledger.unplace(name)
-            if file is not File.MISSING:
-                batch.say(None, f"{name} removed: its shot has left the list (its take is kept)", event="removed")
+        try:
+            batch.start()
+            for name, file in plan_.departed.items():
+                self._remove_departed(name, file)
+        except (LedgerError, OSError) as exc:
+            batch.stop_buying(str(exc))
+            raise ClipFailed(str(exc)) from exc
         await produce.collect_all(batch, plan_.orphans)
+
+    def _remove_departed(self, name: str, file: File) -> None:
+        """A clip whose shot has left the list; its take is kept."""
+        batch = current_batch()
+        if file is File.EDITED:
+            text = f"{name} belongs to no shot any more; left, because it was edited by hand"
+            batch.say(None, text, event="left")
+            return
+        remove_clip(self.project.outputs.clips / name)
+        batch.ledger.unplace(name)
+        if file is not File.MISSING:
+            batch.say(None, f"{name} removed: its shot has left the list (its take is kept)", event="removed")
 
     def _nothing_left_over(self) -> bool:
         plan_ = self.project.plan()

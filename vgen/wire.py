@@ -117,11 +117,11 @@ class Wire:
 
         Raises BlockedAddress, or WireError for everything that went wrong on the way.
         """
-        private = is_private(base_url)
-        client = self._private_media if private else self._media
         try:
             for _ in range(MAX_REDIRECTS + 1):
+                private = is_private(base_url) and is_private(url)
                 check_url(url, private=private)
+                client = self._private_media if private else self._media
                 asked = {"Accept-Encoding": "identity", **headers}
                 async with client.stream("GET", url, headers=asked) as response:
                     if response.is_redirect:
@@ -146,7 +146,10 @@ class Wire:
 
 def is_private(base_url: str) -> bool:
     """Whether a provider is itself on loopback or simulated: then its media may be too."""
-    host = urlsplit(base_url).hostname or ""
+    try:
+        host = urlsplit(base_url).hostname or ""
+    except ValueError:
+        return False
     return (
         host.endswith(".simulated")
         or host == "localhost"

@@ -2,8 +2,8 @@
 
 import contextlib
 import errno
-import ssl
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any

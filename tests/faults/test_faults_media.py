@@ -31,7 +31,9 @@ def tools() -> Tools:
 def good(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A real clip of one second."""
     path = tmp_path_factory.mktemp("clip") / "good.mp4"
-    shot = Animatic(label="Shot 1", prompt="rain", provider="runway", width=720, height=1280, duration_s=1.0, audio=True)
+    shot = Animatic(
+        label="Shot 1", prompt="rain", provider="runway", width=720, height=1280, duration_s=1.0, audio=True
+    )
     trio.run(render, tools, shot, path)
     return path.read_bytes()
 
@@ -54,7 +56,9 @@ def tool_script(path: Path, body: str) -> str:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_fault_040_a_clip_that_was_cut_off_is_never_good(tools: Tools, good: bytes, tmp_path: Path, share: float) -> None:
+def test_fault_040_a_clip_that_was_cut_off_is_never_good(
+    tools: Tools, good: bytes, tmp_path: Path, share: float
+) -> None:
     found = judged(tools, tmp_path / "clip.mp4", good[: int(len(good) * share)])
     assert found.verdict is Verdict.DAMAGED
 
@@ -193,7 +197,9 @@ def test_fault_045_with_an_ffprobe_that_does_not_run_nothing_is_bought(
 
 
 @posix
-@pytest.mark.parametrize("body", ["exec sleep 1000", "kill -SEGV $$", "kill -KILL $$", "yes | head -c 5000000 >&2; kill -ABRT $$"])
+@pytest.mark.parametrize(
+    "body", ["exec sleep 1000", "kill -SEGV $$", "kill -KILL $$", "yes | head -c 5000000 >&2; kill -ABRT $$"]
+)
 def test_fault_046_an_ffprobe_that_hangs_or_dies_says_nothing_about_the_clip(
     tools: Tools, good: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
@@ -223,7 +229,16 @@ DIRTY = "\x1b]0;owned\x07\x1b[31mred\nsecond line </script><script>alert(1)</scr
 
 def test_fault_047_titles_in_a_file_reach_nobody(tools: Tools, good: bytes, tmp_path: Path) -> None:
     (tmp_path / "good.mp4").write_bytes(good)
-    words = ("-i", str(tmp_path / "good.mp4"), "-c", "copy", "-metadata", f"title={DIRTY}", "-metadata", "comment=" + "x" * 100_000)
+    words = (
+        "-i",
+        str(tmp_path / "good.mp4"),
+        "-c",
+        "copy",
+        "-metadata",
+        f"title={DIRTY}",
+        "-metadata",
+        "comment=" + "x" * 100_000,
+    )
     data = made(tools, tmp_path / "dirty.mp4", *words)
     assert b"owned" in data
     found = judged(tools, tmp_path / "clip.mp4", data)
@@ -231,7 +246,6 @@ def test_fault_047_titles_in_a_file_reach_nobody(tools: Tools, good: bytes, tmp_
     assert "owned" not in repr(found)
 
 
-@pytest.mark.xfail(strict=True, reason="F6: failureCode comes through as it is")
 def test_fault_047_a_providers_words_are_made_harmless(
     one: ScriptedStudio, capfd: pytest.CaptureFixture[str], new_studio: Callable[..., ScriptedStudio]
 ) -> None:

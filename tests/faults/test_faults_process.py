@@ -133,6 +133,10 @@ def test_fault_067_a_kill_between_the_answer_and_its_note_is_uncertain(new_studi
     assert_bought_once_each(studio)
 
 
+SYNCED_BY = {"part.fsync": "parts", "clip.fsync": "clips"}
+"""Durable point → the directory whose files are on the disk after it."""
+
+
 class PowerCut(CrashAt):
     """Killed, and files lose all that was not synced by then."""
 
@@ -142,8 +146,9 @@ class PowerCut(CrashAt):
         self._safe: set[tuple[int, int]] = set()
 
     def __call__(self, name: str, when: str) -> None:
-        if name.endswith("fsync") and when == "after":
-            self._safe |= {(path.stat().st_ino, path.stat().st_size) for path in self._files()}
+        if when == "after" and name in SYNCED_BY:
+            kind = SYNCED_BY[name]
+            self._safe |= {(path.stat().st_ino, path.stat().st_size) for path in self._files() if kind in path.parts}
         try:
             super().__call__(name, when)
         except Crash:

@@ -88,7 +88,7 @@ def test_fault_074_a_lock_file_that_is_deleted_lets_nobody_in(
 
 
 def test_fault_075_each_outputs_directory_has_a_budget_of_its_own(new_studio: Callable[..., ScriptedStudio]) -> None:
-    """One account, two directories: the cap is over one `outputs`, and says nothing about what else the account pays."""
+    """One account, two directories: the cap is over one `outputs`, and not over the account."""
     studio = new_studio()
     assert studio.doit("outputs=first", "budget_usd=1.80") == 0
     assert studio.doit("outputs=second", "budget_usd=1.80") == 0

@@ -18,7 +18,7 @@ def main(args: Sequence[str]) -> int:
     if asked.seed is not None:
         seeds = [asked.seed]
     if asked.regressions:
-        seeds = REGRESSIONS
+        seeds = list(REGRESSIONS)
     began_s = time.monotonic()
     total, bad = _play_all(seeds, asked)
     elapsed_s = time.monotonic() - began_s

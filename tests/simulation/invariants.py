@@ -98,9 +98,11 @@ def at_every_moment(stage: Stage, caps: list[int]) -> Books:
 
 
 def bought_within(now: Books, cap: int) -> None:
-    """M1, of a run that has bought something: all that is or may be charged is within its own cap."""
+    """M1, of a run that has bought something: all that is or may be gone is within its own cap, but for overruns."""
     sum_ = sum(job.agreed for job in now.jobs)
     require(sum_ <= cap, "M1", "charged or running", sum_, "> the run's cap", cap)
+    booked = sum(now.total(kind) for kind in ("spent", "reserved", "uncertain")) - sum(job.overrun for job in now.jobs)
+    require(booked <= cap, "M1", "booked", booked, "> the run's cap", cap)
 
 
 def _cap(now: Books, caps: list[int]) -> None:

@@ -15,7 +15,7 @@ from vgen.batch import Batch
 from vgen.errors import NoAnswer, Refusal
 from vgen.ledger import Ledger
 from vgen.providers import fal, runway
-from vgen.providers.base import No, Refused, Unclear
+from vgen.providers.base import No, NoWord, Queued, Refused, Unclear
 from vgen.purchase import State
 from vgen.wire import Wire
 
@@ -64,7 +64,7 @@ def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
 # ── creates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 100)
+@_mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 10)
 def resend_lost() -> Patches:
     send = Wire.send
 
@@ -77,7 +77,7 @@ def resend_lost() -> Patches:
     yield _instead(Wire, "send", eager)
 
 
-@_mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 100)
+@_mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 60)
 def gateway_is_refusal() -> Patches:
     for protocol in (runway, fal):
 
@@ -90,7 +90,7 @@ def gateway_is_refusal() -> Patches:
         yield _instead(protocol, "answer", hasty)
 
 
-@_mutant("the job's id is written down only after the first wait for a poll", "M5", 300)
+@_mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
 def late_id() -> Patches:
     accepted, wait_for = produce._accepted, produce._wait_for
     kept: dict[int, Callable[[], None]] = {}
@@ -109,7 +109,7 @@ def late_id() -> Patches:
     yield _instead(produce, "_wait_for", wait_first)
 
 
-@_mutant("uncertain money is released", "M1 M2 M4 M5", 100)
+@_mutant("uncertain money is released", "M1 M2 M4 M5", 10)
 def release_uncertain() -> Patches:
     def hopeful(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
         clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
@@ -118,7 +118,7 @@ def release_uncertain() -> Patches:
     yield _instead(produce, "_uncertain", hopeful)
 
 
-@_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 300)
+@_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 120)
 def buy_again_after_crash() -> Patches:
     def forget(self: Ledger) -> None:
         for row in self.left_over():
@@ -129,7 +129,7 @@ def buy_again_after_crash() -> Patches:
     yield _instead(Ledger, "settle_left_over", forget)
 
 
-@_mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 300)
+@_mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
 def absent_at_once() -> Patches:
     def trusting(batch: Batch, row: Any, listed: Any, *, may_release: bool) -> Any:
         batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
@@ -139,7 +139,7 @@ def absent_at_once() -> Patches:
     yield _instead(recover, "_not_listed", trusting)
 
 
-@_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", "M1 M2 M4 M5", 300)
+@_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", "M1 M2 M4 M5", 10)
 def refusal_after_ambiguity() -> Patches:
     uncertain = produce._uncertain
 
@@ -157,7 +157,7 @@ def refusal_after_ambiguity() -> Patches:
 # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a job that can't be polled in time counts as failed, unbilled", "M1 M2 M4 M10 M13", 200)
+@_mutant("a job that can't be polled in time counts as failed, unbilled", "M1 M2 M4 M10 M13", 10)
 def buy_again_when_polls_fail() -> Patches:
     def give_up(self: Any) -> None:
         error = "no word for too long"
@@ -166,7 +166,7 @@ def buy_again_when_polls_fail() -> Patches:
     yield _instead(produce._Poller, "_detach", give_up)
 
 
-@_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 300)
+@_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 40)
 def missing_is_free() -> Patches:
     def free(self: Any) -> bool:
         error = "the provider does not know it"
@@ -176,7 +176,7 @@ def missing_is_free() -> Patches:
     yield _instead(produce._Poller, "_missing", free)
 
 
-@_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 300)
+@_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
 def collect_elsewhere() -> Patches:
     ask = fetch.ask
 
@@ -191,18 +191,19 @@ def collect_elsewhere() -> Patches:
     yield _instead(fetch, "ask", confused)
 
 
-@_mutant("a job whose last word was `queued` is cancelled, however old that word is", "M10 M13", 300)
+@_mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
 def stale_queue() -> Patches:
-    settled = produce._Poller._settled
+    ask = fetch.ask
+    queued: set[str | None] = set()
 
-    def stale(self: Any, status: Any) -> bool:
-        queued = self._queued
-        over = settled(self, status)
-        if type(status).__name__ == "NoWord":
-            self._queued = queued
-        return over
+    async def remembering(batch: Batch, row: Any) -> Any:
+        status = await ask(batch, row)
+        if isinstance(status, NoWord) and row.job_id in queued:
+            return Queued()
+        (queued.add if isinstance(status, Queued) else queued.discard)(row.job_id)
+        return status
 
-    yield _instead(produce._Poller, "_settled", stale)
+    yield _instead(fetch, "ask", remembering)
 
 
 # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +224,7 @@ def _altered(*statements: str) -> AbstractContextManager[Any]:
     return _instead(Ledger, "_prepare", weakened)
 
 
-@_mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 300)
+@_mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 40)
 def stale_budget() -> Patches:
     reserve = Ledger.reserve
 
@@ -250,7 +251,7 @@ def uncertain_is_spendable() -> Patches:
     )
 
 
-@_mutant("-a and paid retries write down nothing of what they supersede", "M4", 200)
+@_mutant("-a and paid retries write down nothing of what they supersede", "M4", 10)
 def supersede_silently() -> Patches:
     reserve = Ledger.reserve
 
@@ -261,7 +262,7 @@ def supersede_silently() -> Patches:
     yield _instead(Ledger, "reserve", silently)
 
 
-@_mutant("what a failed job cost is taken to be nothing", "M2 M8", 300)
+@_mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
     told = produce._told
 
@@ -274,7 +275,7 @@ def failed_is_free() -> Patches:
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a download without a length is believed as it came", "M9", 300)
+@_mutant("a download without a length is believed as it came", "M9", 20)
 def trust_any_length() -> Patches:
     judge, run = fetch._judge, fetch._Loader.run
     untold: set[str] = set()
@@ -293,7 +294,7 @@ def trust_any_length() -> Patches:
     yield _instead(fetch, "_judge", lenient)
 
 
-@_mutant("a clip is published before it is judged", "M9", 100)
+@_mutant("a clip is published before it is judged", "M9", 10)
 def publish_unjudged() -> Patches:
     judge = fetch._judge
 
@@ -304,7 +305,7 @@ def publish_unjudged() -> Patches:
     yield _instead(fetch, "_judge", blind)
 
 
-@_mutant("a clip is written under its name piece by piece", "M9", 400)
+@_mutant("a clip is written under its name piece by piece", "M9", 300)
 def place_in_pieces() -> Patches:
     place = files.place_clip
 
@@ -317,7 +318,7 @@ def place_in_pieces() -> Patches:
     yield _instead(files, "place_clip", piecemeal)
 
 
-@_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 300)
+@_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
 def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return

@@ -67,7 +67,7 @@ def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:
     outcome = Outcome(drawn.seed)
     with project() as root, patience():
         stage = Stage(root, drawn.seed, **drawn.cloud)
-        player = _Player(stage, drawn, outcome)
+        player = Player(stage, drawn, outcome)
         try:
             stage.configure(**drawn.config)
             for step in steps:
@@ -89,7 +89,7 @@ class Hung(BaseException):
     """A run found no end in real time. Not an Exception, so that nothing in between makes a message of it."""
 
 
-class _Player:
+class Player:
     """Takes the steps of one schedule."""
 
     def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
@@ -147,12 +147,16 @@ class _Player:
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _doit(self, step: Doit) -> int | None:
+        stream = random.Random(f"disk {self.drawn.seed}/{len(self.caps)}")
+        return self.run(step, Trouble(self.stage, stream, step.crash, step.disk))
+
+    def run(self, step: Doit, trouble: Trouble) -> int | None:
+        """One run in that trouble, judged. The exit code, or None if the process was killed."""
         stage = self.stage
         self.outcome.runs += 1
         cap = round(step.cap_usd * 1e6)
         self.caps.append(cap)
         rows = len(invariants.books(stage).rows)
-        trouble = Trouble(stage, random.Random(f"disk {self.drawn.seed}/{len(self.caps)}"), step.crash, step.disk)
         began_s = stage.clock.current_time()
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)

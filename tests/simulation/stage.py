@@ -6,7 +6,7 @@ import random
 import signal
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,8 @@ class Trouble:
     dead: str = ""
     errors: int = 0
     names: list[str] = field(default_factory=list)
+    also: Callable[[str], Exception | None] | None = None
+    """Asked before every act besides; may give what a disk would raise."""
 
     def __call__(self, name: str, when: str) -> None:
         self.seen += 1
@@ -47,11 +49,18 @@ class Trouble:
             self.stage.deaths.add(self.stage.now())
             self.stage.note(self.dead)
             raise Crash(self.dead)
-        if self.disk and when == "before" and self.rng.random() < self.disk:
+        if when == "before" and (error := self._disk_error(name)):
             self.errors += 1
             self.stage.injected["disk_error"] += 1
-            self.stage.note(f"disk error at {name}")
-            raise disk_error(name, self.rng.randrange(5))
+            self.stage.note(f"at {name}: {error}")
+            raise error
+
+    def _disk_error(self, name: str) -> Exception | None:
+        if self.also and (error := self.also(name)):
+            return error
+        if self.disk and self.rng.random() < self.disk:
+            return disk_error(name, self.rng.randrange(5))
+        return None
 
 
 def disk_error(name: str, kind: int) -> Exception:

@@ -149,7 +149,7 @@ def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
 def answer(reply: Reply, terms: Terms) -> Answer:
     """What the reply to a submit means."""
     said = reply.object()
-    own = "detail" in said or "x-fal-request-id" in reply.headers
+    own = bool(said.keys() & {"detail", "error"}) or "x-fal-request-id" in reply.headers
     message = _detail(said) or f"HTTP {reply.status}"
     if reply.status // 100 == 2:
         job_id = said.get("request_id")
@@ -274,7 +274,8 @@ def _result(reply: Reply) -> Status:
         return NoWord(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         )
-    if not _detail(said) or (reply.status >= 500 and "x-fal-request-id" not in reply.headers):
+    own = "x-fal-request-id" in reply.headers or _type(said) != ""
+    if not _detail(said) or (reply.status >= 500 and not own):
         return NoWord(message=f"HTTP {reply.status}, not in fal's own words")  # the job may be done, and paid
     if reply.status >= 500:
         return Failed(message=_detail(said), code=_type(said), again=True, charged=0)  # never charged (fal's FAQ)

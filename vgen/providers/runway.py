@@ -188,7 +188,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             first = urls[0] if isinstance(urls, list) and urls else None
             return Done(url=str(first) if is_url(first) else "", charged=charged)
         case "FAILED":
-            code = str(said.get("failureCode") or "")
+            code = brief(said.get("failureCode") or "", 80)
             failure = brief(said.get("failure") or "the task failed")
             return Failed(message=failure, code=code, again=_worth_again(code), charged=charged)
         case "CANCELLED":

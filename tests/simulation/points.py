@@ -1,0 +1,192 @@
+"""Every durable point there is, and stories that reach them all: each is died at, and failed at, one by one."""
+
+import ast
+import math
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import vgen
+from simulation import play
+from simulation.schedule import Doit, Meddle, Schedule, Wait, Weather, Write
+from simulation.stage import Stage, Trouble, disk_error
+from vgen.purchase import State
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    'ledger.py: "ledger.create"': ("ledger.create",),
+    'ledger.py: f"ledger.{name}"': (
+        "ledger.run.start", "ledger.run.finish", "ledger.reserve", "ledger.note", "ledger.place", "ledger.unplace",
+        *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
+    ),
+    'files.py: "take.link"': ("take.link",),
+    'files.py: "part.unlink"': ("part.unlink",),
+    'files.py: "clip.fsync"': ("clip.fsync",),
+    'files.py: "clip.replace"': ("clip.replace",),
+    'files.py: "clip.unlink"': ("clip.unlink",),
+    'fetch.py: "part.fsync"': ("part.fsync",),
+    'files.py: f"replace.{path.name}"': (
+        "replace.clips.json", "replace.production_report.json", "replace.plan.json", "replace.take.json",
+        "replace.take_rejected.json",
+    ),
+    'files.py: f"fsync.{path.name}"': (
+        "fsync..clips.json.part", "fsync..production_report.json.part", "fsync..plan.json.part", "fsync..take.json.part",
+        "fsync..take_rejected.json.part",
+    ),
+}  # fmt: skip
+"""Where `durable.point(` stands in the source → the names that it is called by, in full."""
+
+UNREACHED: Mapping[str, str] = {"ledger.supersede": "nothing in vgen calls Ledger.supersede; reserve does it"}
+
+
+def in_source() -> set[str]:
+    """Each `durable.point(…)` of vgen: its file, and its argument as it is written."""
+    found = set()
+    for path in sorted(Path(vgen.__file__).parent.glob("*.py")):
+        text = path.read_text("utf-8")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "durable.point":
+                found.add(f"{path.name}: {ast.get_source_segment(text, node.args[0])}")
+    return found
+
+
+def plain(name: str) -> str:
+    """A point's name without the number of the take."""
+    return re.sub(r"take_\d+", "take", name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A story of good runs and one that is disturbed (the last of `steps`)."""
+
+    steps: tuple[Write | Doit | Weather | Meddle | Wait, ...]
+    cloud: Mapping[str, float]
+
+
+ARGS = ("max_retries=2", "backoff_base_s=1", "budget_usd=20")
+
+
+def _doit(*words: str, again: tuple[int, ...] = (), full: bool = True) -> Doit:
+    return Doit(args=(*words, *ARGS), cap_usd=20.0, again=again, full=full)
+
+
+def _list(*prompts: str, why: str = "the list") -> Write:
+    shots = [
+        {"shot_number": number, "duration": 2, "prompt": prompt, "transition": "cut"}
+        for number, prompt in enumerate(prompts, 1)
+    ]
+    return Write(shots=tuple(shots), why=why)
+
+
+def _scene(*steps: Write | Doit | Weather | Meddle | Wait, **cloud: float) -> Scene:
+    return Scene(steps=(_list("boat 1", "boat 2"), *steps), cloud={"queue_s": 1.0, "render_s": 10.0} | cloud)
+
+
+def _faults(*faults: str) -> Weather:
+    return Weather(faults=faults)
+
+
+SCENES: Mapping[str, Scene] = {
+    "two shots": _scene(_doit()),
+    "failed, tried again, then the fallback": _scene(_faults("runway.job_failed=1"), _doit()),
+    "a rejected take": _scene(_faults("clip_480p=first:1"), _doit()),
+    "detached": _scene(_doit("clip_timeout_s=60"), render_s=100.0),
+    "collected": _scene(_doit("clip_timeout_s=60"), Wait(seconds=300.0), _doit(), render_s=100.0),
+    "restored": _scene(_doit(), Meddle(how="delete", number=1), Meddle(how="damage", number=2), _doit()),
+    "a new take": _scene(_doit(), _doit("-a", "clip:1", again=(1,), full=False)),
+    "lost answers": _scene(_faults("create_lost=first:1", "create_429=first:1~boat 2"), _doit()),
+    "a lost answer is found": _scene(
+        _faults("create_lost=1"), _doit("primary_api=pika"), _faults(), Wait(seconds=100.0), _doit("primary_api=pika")
+    ),
+    "settled by hand": _scene(
+        _faults("create_reset=1"), _doit("fallback_api=none"), _faults(), Wait(seconds=100.0),
+        Doit(args=("settle", "shot=1", "as=not-charged"), cap_usd=20.0, full=False),
+    ),
+    "queued for ever": _scene(_faults("runway.job_queued=1"), _doit("clip_timeout_s=60")),
+    "lost by the provider": _scene(_faults("poll_404=1"), _doit()),
+    "fresh addresses": _scene(_faults("url_expired=first:2"), _doit()),
+    "no connection": _scene(_faults("connect_refused=first:2"), _doit()),
+    "a shot leaves the list": _scene(_doit(), _list("boat 1", why="leave"), _doit()),
+    "a plan": _scene(Doit(args=("plan", *ARGS), cap_usd=20.0, full=False)),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class ErrorAt:
+    """The k-th act fails as on a full or broken disk; `for_ever`: all after it too."""
+
+    k: int
+    for_ever: bool
+    seen: int = 0
+
+    def __call__(self, name: str) -> Exception | None:
+        self.seen += 1
+        due = self.seen == self.k or (self.for_ever and self.seen > self.k)
+        return disk_error(name, self.k) if due else None
+
+
+def count(scene: str) -> list[str]:
+    """The points of a scene's last run, in order; each is told of twice (before, after)."""
+    with play.project() as root, play.patience():
+        return _until_last(root, scene)[1](math.inf, None).names
+
+
+def die_at(scene: str, k: int) -> None:
+    """Die at the k-th point of the scene's last run, go on in calm weather, and judge. Raises Violation."""
+    with play.project() as root, play.patience():
+        player, last = _until_last(root, scene)
+        last(k, None)
+        _recover(player)
+
+
+def fail_at(scene: str, k: int, *, for_ever: bool) -> None:
+    """As `die_at`, but the k-th act fails as on a bad disk, which is well again afterwards. Raises Violation."""
+    with play.project() as root, play.patience():
+        player, last = _until_last(root, scene)
+        last(math.inf, ErrorAt(k, for_ever))
+        _recover(player)
+
+
+def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[[float, ErrorAt | None], Trouble]]:
+    """The scene played up to its last run; that one is to be called with the point to die at, or the disk error."""
+    scene = SCENES[name]
+    stage = Stage(root, seed=7, **scene.cloud)
+    stage.configure(runway={"poll_interval_s": 12}, pika={"poll_interval_s": 12})
+    player = play.Player(stage, _as_schedule(scene), play.Outcome(7))
+    *steps, end = scene.steps
+    assert isinstance(end, Doit)
+    for step in steps:
+        player.take(step)
+
+    def last(k: float, error: ErrorAt | None) -> Trouble:
+        trouble = Trouble(stage, random.Random(0), crash=k)
+        if error is not None:
+            trouble.also = error
+        player.run(end, trouble)
+        return trouble
+
+    return player, last
+
+
+def _recover(player: play.Player) -> None:
+    player.take(Weather())
+    player.take(Wait(seconds=5000.0))
+    player.take(_doit())
+    player.take(Wait(seconds=1000.0))
+    player.take(_doit())
+    player.finish()
+
+
+def _as_schedule(scene: Scene) -> Schedule:
+    return Schedule(seed=7, cloud={}, config={}, steps=scene.steps, max_retries=2, ample=False, quiet=False)
+
+
+def reached() -> Iterator[str]:
+    """The plain names of all points that the scenes reach, from their very beginning."""
+    for scene in SCENES:
+        with play.project() as root, play.patience():
+            player, last = _until_last(root, scene)
+            last(math.inf, None)
+            yield from map(plain, player.outcome.points)
+
