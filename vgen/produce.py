@@ -43,7 +43,7 @@ from vgen.providers.base import (
     Status,
     Unclear,
 )
-from vgen.purchase import State, Why
+from vgen.purchase import COLLECTABLE, State, Why
 from vgen.rows import Placed, Purchase, Take
 from vgen.settings import Provider
 
@@ -114,8 +114,8 @@ async def _collect_orphan(batch: Batch, row: Purchase) -> None:
 
 def _fresh_after(batch: Batch, wish: Wish) -> int | None:
     """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
-    rows = [row for row in batch.rows(wish) if wish.matches(row)]
-    if any(row.state in (State.RENDERING, State.RENDERED, State.FETCHED) for row in rows):
+    rows = batch.rows(wish)
+    if any(row.state in COLLECTABLE and wish.matches(row) for row in rows):
         return None
     return max((row.id for row in rows), default=0)
 

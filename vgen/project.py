@@ -11,12 +11,12 @@ from vgen import batch as batches
 from vgen import files, images, plan, providers, recipe, report, shots
 from vgen.batch import Batch
 from vgen.clipfiles import ClipFiles
-from vgen.errors import ClipFailed, InputError, LedgerError
+from vgen.errors import ClipFailed, InputError, LedgerError, VgenError
 from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
-from vgen.plan import Act, Offer, Plan, Step, Wish
+from vgen.plan import Act, File, Offer, Plan, Step, Wish
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Snapshot
@@ -120,6 +120,16 @@ class Project:
 
     def snapshot(self) -> Snapshot:
         return self._planned()[1]
+
+    def placed_states(self) -> dict[str, File]:
+        """How the clips stand that vgen ever put somewhere, when nothing else of the project can be read."""
+        outputs = self.outputs
+        try:
+            with contextlib.closing(self.reading()) as ledger:
+                placed = ledger.snapshot(simulated=False, cap=None).placed
+        except VgenError:
+            return {}
+        return batches.inspect(outputs, placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
 
     def replan(self) -> Plan:
         self._plan = None

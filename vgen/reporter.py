@@ -47,8 +47,8 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         super().complete_run()
         if not self._worked and not self.failures and not self.runtime_errors:
-            up_to_date = f"{self._clips} clips are" if self._clips != 1 else "1 clip is"
-            self.write(f"vgen: nothing to do, {up_to_date} up to date\n")
+            counted = {0: "", 1: ", 1 clip is up to date"}.get(self._clips, f", {self._clips} clips are up to date")
+            self.write(f"vgen: nothing to do{counted}\n")
 
 
 def line(number: int | None, text: str) -> None:

@@ -360,9 +360,8 @@ class Tasks:
         self._clean_one(self.project.outputs.clip(number), step.file, dryrun=dryrun)
 
     def _clean_departed(self, dryrun: bool = False) -> None:
-        if self.project.problems:
-            return
-        for name, file in self.project.plan().departed.items():
+        departed = self.project.placed_states() if self.project.problems else self.project.plan().departed
+        for name, file in departed.items():
             self._clean_one(self.project.outputs.clips / name, file, dryrun=dryrun)
 
     def _clean_one(self, clip: Path, file: File, *, dryrun: bool) -> None:
