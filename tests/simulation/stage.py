@@ -5,6 +5,7 @@ import math
 import random
 import signal
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -19,8 +20,8 @@ from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
 from vgen.simulator.renderers import damaged, plain_renderer
 
-IDLE_ROUNDS = 500
-"""So often the run's loop may turn with nothing to do and nothing to wait for."""
+IDLE_S = 3.0
+"""Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 
 
@@ -100,7 +101,7 @@ class Stage(Studio):
         self._bytes: dict[str, bytes] = {}
         super().__init__(root, seed=seed)
         self.hung = False
-        self._idle = 0
+        self._idle_since = math.inf
         self.clock._autojump = self._jump_or_give_up  # trio's own hook for a clock that may jump
         self.clouds.clear()
         self.new_cloud(**options)
@@ -110,10 +111,11 @@ class Stage(Studio):
         """To the next deadline. If nobody waits for any, nothing will ever happen again: a person presses Ctrl-C."""
         seconds = trio.lowlevel.current_statistics().seconds_to_next_deadline
         if 0 < seconds < math.inf:
-            self._idle = 0
+            self._idle_since = math.inf
             self.clock.jump(seconds)
-        self._idle += 1
-        if self._idle == IDLE_ROUNDS:
+            return
+        self._idle_since = min(self._idle_since, time.monotonic())
+        if time.monotonic() - self._idle_since > IDLE_S and not self.hung:
             self.hung = True
             self.note("everybody waits for ever")
             signal.raise_signal(signal.SIGINT)

@@ -1,0 +1,176 @@
+"""Proof by simulation: many bad days, every durable point, bugs put in on purpose. See docs/proof.md."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from simulation import command, points, schedule
+from simulation.ledger_machine import LedgerMachine
+from simulation.mutants import MUTANTS, mutated
+from simulation.play import play
+from simulation.regressions import REGRESSIONS
+
+BLOCK = 15
+"""So many schedules a test: enough to be worth a line, few enough to run side by side."""
+EACH_CHANGE = 90
+ALL = 2000
+QUICK = 10
+"""A mutant that is caught within so many schedules is looked for with every change."""
+SHARES = 8
+"""A scene's points are shared out to so many tests."""
+
+
+def held(seeds: range | list[int]) -> None:
+    broken = [f"seed {seed}: {found}" for seed in seeds if (found := play(seed).violation)]
+    assert not broken, "\n".join([*broken, "again: python -m tests.simulation --trace --seed N"])
+
+
+# ── schedules ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("first", range(0, EACH_CHANGE, BLOCK))
+def test_the_promises_hold_on_random_bad_days(first: int) -> None:
+    held(range(first, first + BLOCK))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(EACH_CHANGE, ALL, 5 * BLOCK))
+def test_the_promises_hold_on_thousands_of_bad_days(first: int) -> None:
+    held(range(first, min(first + 5 * BLOCK, ALL)))
+
+
+@pytest.mark.parametrize("seed", REGRESSIONS, ids=lambda seed: f"{seed}: {REGRESSIONS[seed]}")
+def test_what_was_broken_once_stays_whole(seed: int) -> None:
+    held([seed])
+
+
+@pytest.mark.parametrize("seed", [2, 13, 18])
+def test_a_seed_tells_the_same_story_again(seed: int) -> None:
+    assert play(seed).story == play(seed).story
+
+
+def test_schedules_are_of_many_kinds() -> None:
+    drawn = [schedule.draw(seed) for seed in range(400)]
+    kinds = Counter(type(step).__name__ for each in drawn for step in each.steps)
+    assert set(kinds) == {"Write", "Doit", "Weather", "Meddle", "Wait", "Settle"}
+    words = Counter(word for each in drawn for step in each.steps if isinstance(step, schedule.Doit) for word in step.args)
+    assert {"-a", "recover", "partial=yes", "partial=no", "on_uncertain=rebuy", "fallback_api=none"} <= set(words)
+    faults = {
+        fault.partition("=")[0]
+        for each in drawn
+        for step in each.steps
+        if isinstance(step, schedule.Weather)
+        for fault in step.faults
+    }
+    assert faults == {name for names in schedule.GROUPS.values() for name in names}
+    assert sum(each.quiet for each in drawn) == 40
+
+
+def test_the_command_line_says_what_held_and_how_to_repeat_what_did_not(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--count", "2", "--faults"]) == 0
+    assert "2 schedules (from 0)" in capsys.readouterr().out
+    assert command.main(["--count", "10", "--mutant", "publish_unjudged"]) == 0
+    said = capsys.readouterr().out
+    assert "--trace --mutant publish_unjudged" in said
+    assert "is caught by schedule" in said
+    assert command.main(["--seed", "1", "--trace"]) == 0
+    assert "doit max_retries=" in capsys.readouterr().out.replace("clip:", "")
+
+
+# ── bugs put in on purpose ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def caught_after(name: str) -> int:
+    """By which schedule a mutant is caught. Fails if it is not within its number: then the harness is broken."""
+    mutant = MUTANTS[name]
+    with mutated(name):
+        for seed in range(mutant.within):
+            if mutant.caught(play(seed).violation):
+                return seed + 1
+    pytest.fail(f"the harness is broken: {mutant.what} is not caught within {mutant.within} schedules")
+
+
+@pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.within <= QUICK])
+def test_a_bug_put_in_on_purpose_is_caught(name: str) -> None:
+    assert caught_after(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.within > QUICK])
+def test_a_rarer_bug_put_in_on_purpose_is_caught(name: str) -> None:
+    assert caught_after(name)
+
+
+# ── every durable point ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_durable_act_is_left_out() -> None:
+    """The source's points are the table's, and the scenes reach every name of the table."""
+    assert points.in_source() == set(points.NAMES)
+    assert set(points.reached()) == {name for names in points.NAMES.values() for name in names}
+
+
+def shared(scene: str, share: int, each: Callable[[int], None], last: int) -> Iterator[str]:
+    """What went wrong at this share's points of a scene."""
+    for k in range(1 + share, last + 1, SHARES):
+        try:
+            each(k)
+        except Exception as broken:
+            yield f"{scene}, point {k}: {broken}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("scene", points.SCENES)
+def test_a_kill_at_any_durable_point_breaks_no_promise(scene: str, share: int) -> None:
+    count = len(points.count(scene))
+    assert not list(shared(scene, share, lambda k: points.die_at(scene, k), count))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("scene", points.SCENES)
+def test_a_disk_error_at_any_durable_point_breaks_no_promise(scene: str, share: int, for_ever: bool) -> None:
+    count = len(points.count(scene)) // 2
+    assert not list(shared(scene, share, lambda k: points.fail_at(scene, k, for_ever=for_ever), count))
+
+
+@pytest.mark.parametrize("scene", ["two shots", "a lost answer is found", "a new take"])
+def test_a_kill_and_a_disk_error_here_and_there_break_no_promise(scene: str) -> None:
+    for k in (9, 20, 31):
+        points.die_at(scene, k)
+        points.fail_at(scene, k // 2, for_ever=k % 2 == 0)
+
+
+# ── the ledger ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def machine(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=40,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def test_the_ledger_agrees_with_its_oracle() -> None:
+    run_state_machine_as_test(LedgerMachine, settings=machine(60))
+
+
+@pytest.mark.slow
+def test_the_ledger_agrees_with_its_oracle_in_500_stories() -> None:
+    run_state_machine_as_test(LedgerMachine, settings=machine(500))
+
+
+@pytest.mark.parametrize("name", ["uncertain_is_spendable", "supersede_silently", "buy_again_after_crash"])
+def test_the_oracle_finds_a_broken_ledger(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = settings(machine(300), phases=[Phase.generate])
+    with mutated(name), pytest.raises(AssertionError):
+        run_state_machine_as_test(LedgerMachine, settings=broken)
