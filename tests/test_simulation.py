@@ -55,7 +55,9 @@ def test_schedules_are_of_many_kinds() -> None:
     drawn = [schedule.draw(seed) for seed in range(400)]
     kinds = Counter(type(step).__name__ for each in drawn for step in each.steps)
     assert set(kinds) == {"Write", "Doit", "Weather", "Meddle", "Wait", "Settle"}
-    words = Counter(word for each in drawn for step in each.steps if isinstance(step, schedule.Doit) for word in step.args)
+    words = Counter(
+        word for each in drawn for step in each.steps if isinstance(step, schedule.Doit) for word in step.args
+    )
     assert {"-a", "recover", "partial=yes", "partial=no", "on_uncertain=rebuy", "fallback_api=none"} <= set(words)
     faults = {
         fault.partition("=")[0]

@@ -9,7 +9,7 @@ from typing import Any
 from vgen.money import usd
 from vgen.plan import Act, File, Plan, Step
 from vgen.purchase import FREE, State
-from vgen.rows import Budget, Purchase, Snapshot
+from vgen.rows import Budget, Placed, Purchase, Snapshot
 
 REPORT_VERSION = 1
 MIN_SIDE = 720
@@ -152,8 +152,15 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> di
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.stance.row.simulated if step.stance.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
-        entry["edited"] = True
+        entry |= _edited(snapshot.placed.get(path.rsplit("/", 1)[-1]))
     return entry
+
+
+def _edited(placed: Placed | None) -> dict[str, Any]:
+    """What is true of a file that somebody edited: its bytes. The take's own facts are not its facts."""
+    unknown = dict.fromkeys(("width", "height", "duration_s", "fps", "codec", "has_audio"))
+    size, digest = (placed.size_bytes, placed.sha256) if placed and placed.edited else (None, None)
+    return {**unknown, "size_bytes": size, "sha256": digest, "edited": True}
 
 
 def _rows(step: Step, snapshot: Snapshot) -> list[Purchase]:

@@ -131,6 +131,11 @@ def gate_lines(gates: Sequence[Any], entries: Sequence[Mapping[str, Any]], plan:
         text += f" of {show(budget.cap)}"
     lines = [text + play]
     lines += [
+        f"clip {entry['shot_number']:03d} was edited by hand and is left as it is"
+        for entry in entries
+        if entry.get("edited")
+    ]
+    lines += [
         f"gate {gate.name} failed: {gate.value} where {gate.threshold} is asked" for gate in gates if not gate.passed
     ]
     return lines

@@ -305,8 +305,11 @@ class Tasks:
             reporter.out(text)
         for text in plan_.impossible():
             reporter.out(f"can't be made: {text}")
-        project.outputs.root.mkdir(parents=True, exist_ok=True)
-        write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
+        try:
+            project.outputs.root.mkdir(parents=True, exist_ok=True)
+            write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
+        except OSError as exc:
+            reporter.out(f"plan.json can't be written: {exc.strerror}")
 
     async def _recover(self) -> None:
         from vgen import recover

@@ -192,6 +192,8 @@ class TrioRunner(Runner):  # type: ignore[misc]
             failure = await self._actions(node.task)
         except ClipFailed as exc:
             failure = TaskFailed(str(exc), report=False)
+        except VgenError as exc:
+            failure = TaskFailed(str(exc))
         except Exception as exc:  # noqa: BLE001 - a bug in one task must not end the others
             failure = TaskError("Task error", exc)
         await ended.send((node, failure))
@@ -321,7 +323,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         made: list[TrioRunner] = []
 
         def runner(*args: Any) -> TrioRunner:
-            made.append(TrioRunner(*args, session=session, named=named))
+            made.append(TrioRunner(*args, session=session, named=self._counted(named)))
             return made[-1]
 
         with _swapped(cmd_run, "Runner", runner):
@@ -338,6 +340,10 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         if self.sel_default_tasks:
             return []
         return list(self._resolved(self.sel_tasks))
+
+    def _counted(self, named: Sequence[str]) -> list[str]:
+        """Tasks whose failure decides the exit code: the named ones, and the members of a named group."""
+        return [*named, *(task.name for task in self.task_list if task.subtask_of in named)]
 
     def _selected(self) -> list[str]:
         """All tasks that would run. (doit's own TaskControl can't be asked twice: it uses up options.)"""

@@ -325,6 +325,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
             stage.injected["price_overrun"] > 0,  # its lane is closed
-            "the same text was bought" in entry["error"],  # for another shot, at a provider where this one has its own text
+            "the same text was bought"
+            in entry["error"],  # for another shot, at a provider where this one has its own text
         )
         require(any(reasons), "M14", "no clip in calm weather:", entry["error"], mine)

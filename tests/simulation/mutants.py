@@ -231,7 +231,8 @@ def stale_budget() -> Patches:
     def checked_before(self: Ledger, row: Mapping[str, Any], **how: Any) -> int:
         run = row["run_id"]
         before = self._db.execute(
-            "SELECT coalesce(sum(CASE WHEN charged THEN charged ELSE price END), 0) FROM purchases WHERE run_id <> ?", (run,)
+            "SELECT coalesce(sum(CASE WHEN charged THEN charged ELSE price END), 0) FROM purchases WHERE run_id <> ?",
+            (run,),
         ).fetchone()[0]
         if self._cap(run) is not None and before + row["price"] > self._cap(run):
             raise Refusal("over budget")
@@ -324,5 +325,3 @@ def forget_orphans() -> Patches:
         return
 
     yield _instead(produce, "collect_all", nothing)
-
-

@@ -189,4 +189,3 @@ def reached() -> Iterator[str]:
             player, last = _until_last(root, scene)
             last(math.inf, None)
             yield from map(plain, player.outcome.points)
-

@@ -98,7 +98,7 @@ class Stage(Studio):
         self.wall_s = 0.0
         self.meddled: set[str] = set()
         self._weathers = 0
-        self._bytes: dict[str, bytes] = {}
+        self._bytes: dict[str, tuple[bytes, bytes]] = {}
         super().__init__(root, seed=seed)
         self.hung = False
         self._idle_since = math.inf
@@ -150,9 +150,9 @@ class Stage(Studio):
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
         """A job's file as it was rendered, and as it would look damaged."""
         if job_id not in self._bytes:
-            self._bytes[job_id] = _at_once(plain_renderer(self.cloud.clip(self.cloud._jobs[job_id])))
-        data = self._bytes[job_id]
-        return data, damaged(data)
+            data = _at_once(plain_renderer(self.cloud.clip(self.cloud._jobs[job_id])))
+            self._bytes[job_id] = data, damaged(data)
+        return self._bytes[job_id]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
