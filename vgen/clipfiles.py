@@ -5,6 +5,8 @@ A file that still has the size and time that vgen gave it is not opened. One tha
 
 import concurrent.futures
 import contextlib
+import dataclasses
+import json
 import os
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
@@ -24,6 +26,7 @@ class ClipFiles:
     def __init__(self, settings: Settings, outputs: Outputs, now: Callable[[], float]) -> None:
         self._settings, self._outputs, self._now = settings, outputs, now
         self._seen: dict[tuple[str, int, int], File] = {}
+        self._facts: dict[str, str] = {}
         self.may_write = False
 
     def states(self, names: Collection[str], snapshot: Snapshot) -> dict[str, File]:
@@ -48,7 +51,7 @@ class ClipFiles:
             elif digest == row.sha256:
                 self._seen[seen] = File.EDITED if row.edited else File.INTACT
             else:
-                self._seen[seen] = File.EDITED if self._plays(clip) else File.DAMAGED
+                self._seen[seen] = self._judged(clip)
             self._remember(row, digest, stat, self._seen[seen])
         return self._seen[seen]
 
@@ -64,6 +67,7 @@ class ClipFiles:
             size_bytes=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
             edited=state is File.EDITED,
+            facts=self._facts.get(row.name, row.facts) if state is File.EDITED else None,
         )
         with (
             contextlib.suppress(LedgerError),
@@ -71,21 +75,22 @@ class ClipFiles:
         ):
             ledger.place(seen)
 
-    def _plays(self, clip: Path) -> bool:
-        """Whether a changed file is a video still; when nobody can tell, it counts as one."""
+    def _judged(self, clip: Path) -> File:
+        """Whether a changed file is a video still; when nobody can tell, it counts as an edit."""
 
-        async def judged() -> None:
+        async def judge() -> None:
             tools = media.find_tools(self._settings.ffmpeg, self._settings.ffprobe)
             facts = await media.probe(tools, clip)
             await media.decode(tools, clip, facts.duration_s)
+            self._facts[clip.name] = json.dumps(dataclasses.asdict(facts))
 
         try:
-            _in_a_trio_of_its_own(judged)
+            _in_a_trio_of_its_own(judge)
         except (NotJudged, ToolMissing):
-            return True
+            return File.EDITED
         except MediaError:
-            return False
-        return True
+            return File.DAMAGED
+        return File.EDITED
 
 
 def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:

@@ -145,7 +145,7 @@ class Ledger:
         """Remember which take lies under a clip's name."""
         values = tuple(getattr(placed, f.name) for f in fields(placed))
         with self._tx("place"):
-            self._db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            self._db.execute("INSERT OR REPLACE INTO placed VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def unplace(self, name: str) -> None:
         """The clip's file is no longer ours to look after."""

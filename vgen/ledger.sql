@@ -123,5 +123,6 @@ CREATE TABLE placed (
   sha256 TEXT NOT NULL,
   size_bytes INTEGER NOT NULL,
   mtime_ns INTEGER NOT NULL,
-  edited INTEGER NOT NULL DEFAULT 0                  -- 1: somebody changed the file, and it is a video still
+  edited INTEGER NOT NULL DEFAULT 0,                 -- 1: somebody changed the file, and it is a video still
+  facts TEXT                                         -- JSON: what ffprobe said of the edit
 ) STRICT;

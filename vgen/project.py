@@ -20,7 +20,7 @@ from vgen.plan import Act, File, Offer, Plan, Step, Wish
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Snapshot
-from vgen.settings import Provider, Settings, load
+from vgen.settings import Provider, Settings, load, named_outputs
 from vgen.shots import Shot
 from vgen.world import Outside, real_world
 
@@ -45,6 +45,7 @@ class Project:
         outside: Outside | None = None,
     ) -> None:
         self.root = root
+        self._named_outputs = named_outputs(command_line, environ)
         self.outside = outside or real_world()
         self.run_id = uuid.uuid4().hex[:12]
         self.started_at = self.outside.now()
@@ -71,7 +72,7 @@ class Project:
 
     @property
     def outputs(self) -> Outputs:
-        return Outputs(self.settings.outputs if self.settings else self.root / "outputs")
+        return Outputs(self.settings.outputs if self.settings else self.root / self._named_outputs)
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -157,10 +157,11 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> di
 
 
 def _edited(placed: Placed | None) -> dict[str, Any]:
-    """What is true of a file that somebody edited: its bytes. The take's own facts are not its facts."""
-    unknown = dict.fromkeys(("width", "height", "duration_s", "fps", "codec", "has_audio"))
-    size, digest = (placed.size_bytes, placed.sha256) if placed and placed.edited else (None, None)
-    return {**unknown, "size_bytes": size, "sha256": digest, "edited": True}
+    """What is true of a file that somebody edited: its own bytes and facts, not the take's."""
+    facts = dict.fromkeys(("width", "height", "duration_s", "fps", "codec", "has_audio", "size_bytes", "sha256"))
+    if placed and placed.edited:
+        facts |= json.loads(placed.facts or "{}") | {"size_bytes": placed.size_bytes, "sha256": placed.sha256}
+    return {**facts, "edited": True}
 
 
 def _rows(step: Step, snapshot: Snapshot) -> list[Purchase]:

@@ -87,6 +87,7 @@ class Placed:
     size_bytes: int
     mtime_ns: int
     edited: bool = False
+    facts: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

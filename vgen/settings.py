@@ -194,6 +194,12 @@ def load(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str]
     return _Loader(root, command_line, os.environ if environ is None else environ).settings()
 
 
+def named_outputs(command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str:
+    """The outputs directory by the command line or the environment, for when nothing else can be read."""
+    found = os.environ if environ is None else environ
+    return command_line.get("outputs") or found.get("VGEN_OUTPUTS") or str(Run.model_fields["outputs"].default)
+
+
 def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """`.env` of the project, and over it the real environment."""
     file = root / ".env"

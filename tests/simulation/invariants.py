@@ -5,6 +5,7 @@ Shares no code with vgen's ledger, report or audit; only the table of states and
 
 import contextlib
 import hashlib
+import itertools
 import json
 import sqlite3
 from collections import Counter, defaultdict
@@ -198,7 +199,7 @@ def _history(now: Books) -> None:
         moves = told[row["id"]]
         require(moves and moves[0]["state"] == "reserved", "M6", "no reservation:", row["id"])
         states = [move["state"] for move in moves]
-        steps = [(was, to) for was, to in zip(states, states[1:], strict=False) if was != to]
+        steps = [(was, to) for was, to in itertools.pairwise(states) if was != to]
         require(all(to in MOVES[State(was)] for was, to in steps), "M12", row["id"], states)
         last = moves[-1]
         same = all(last[name] == row[name] for name in ("state", "price", "charged", "superseded"))

@@ -109,7 +109,7 @@ class LedgerMachine(RuleBasedStateMachine):
             assert self._exposure() + price > self.cap, "M1: refused, though it fits"
             return
         except AlreadyBought:
-            assert rivals and not supersede, "M4: refused, though nothing stands in its way"
+            assert bool(rivals) > bool(supersede), "M4: refused, though nothing stands in its way"
             return
         assert self._exposure() + price <= self.cap, "M1: the cap was passed"
         assert not rivals or supersede, "M4: two purchases of one recipe"
@@ -141,9 +141,9 @@ class LedgerMachine(RuleBasedStateMachine):
             order.truth = (order.price // 2 if half else order.price) if accepted or to is State.RENDERING else 0
             if to in (State.REFUSED, State.NOT_SENT):
                 order.truth = 0
-        if order.state is State.UNCERTAIN and to in (State.NOT_SENT, State.RENDERING):
-            if (to is State.RENDERING) != bool(order.truth):
-                return  # a look-up tells the truth
+        asked = order.state is State.UNCERTAIN and to in (State.NOT_SENT, State.RENDERING)
+        if asked and (to is State.RENDERING) != bool(order.truth):
+            return  # a look-up tells the truth
         if to is State.RENDERING:
             order.job = True
             columns["job_id"] = f"job-{key}"

@@ -246,8 +246,8 @@ def stale_budget() -> Patches:
 def uncertain_is_spendable() -> Patches:
     yield _altered(
         "DROP TRIGGER IF EXISTS cap_guard",
-        "CREATE TRIGGER cap_guard BEFORE INSERT ON purchases WHEN NEW.price + coalesce((SELECT spent + reserved FROM budget "
-        "WHERE simulated = NEW.simulated), 0) > (SELECT cap FROM runs WHERE id = NEW.run_id) "
+        "CREATE TRIGGER cap_guard BEFORE INSERT ON purchases WHEN NEW.price + coalesce((SELECT spent + reserved "
+        "FROM budget WHERE simulated = NEW.simulated), 0) > (SELECT cap FROM runs WHERE id = NEW.run_id) "
         "BEGIN SELECT RAISE(ABORT, 'over budget'); END",
     )
 

@@ -219,7 +219,7 @@ class Player:
             stage.meddled.add(clip.name)
 
     def _settle(self) -> None:
-        """What a user finds at the dashboard: the job, or that there is none. He settles by the shot of today's list."""
+        """What a user finds at the dashboard, told by the shot of today's list: the job, or that there is none."""
         stage = self.stage
         now = invariants.books(stage)
         for row in now.rows:

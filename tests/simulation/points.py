@@ -31,8 +31,8 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "replace.take_rejected.json",
     ),
     'files.py: f"fsync.{path.name}"': (
-        "fsync..clips.json.part", "fsync..production_report.json.part", "fsync..plan.json.part", "fsync..take.json.part",
-        "fsync..take_rejected.json.part",
+        "fsync..clips.json.part", "fsync..production_report.json.part", "fsync..plan.json.part",
+        "fsync..take.json.part", "fsync..take_rejected.json.part",
     ),
 }  # fmt: skip
 """Where `durable.point(` stands in the source → the names that it is called by, in full."""

@@ -40,7 +40,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doit:
-    """One run. `crash`: killed at that durable point; `disk`: chance that a durable act fails; `dark`: no connection."""
+    """One run. `crash`: killed at that durable point; `disk`: chance that a durable act fails; `dark`: no network."""
 
     args: tuple[str, ...]
     cap_usd: float

@@ -772,3 +772,12 @@ def test_the_price_of_a_removed_clip_stays_in_the_budget(built: Studio) -> None:
     report = built.report()
     assert report["total_cost_usd"] == 0.6
     assert report["budget"]["spent_usd"] == 1.8
+
+
+def test_an_edit_is_judged_by_its_own_size_at_the_gate(studio: Studio) -> None:
+    assert studio.doit() == 0
+    studio.clip(1).write_bytes(fake_clip(width=480, height=854, duration_s=5))
+    assert studio.doit() == 1
+    entry = studio.report()["clips"][0]
+    assert (entry["edited"], entry["width"], entry["height"]) == (True, 480, 854)
+    assert [gate["name"] for gate in studio.report()["gates"] if not gate["passed"]] == ["resolution"]
