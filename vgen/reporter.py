@@ -11,12 +11,14 @@ from doit.reporter import ConsoleReporter
 
 from vgen.money import show
 from vgen.plan import Act, Plan
+from vgen.redact import redact
 
 
 class PlainReporter(ConsoleReporter):  # type: ignore[misc]
     """doit's reporter without the lines that the clips print themselves."""
 
     desc = "vgen's lines: what is bought, what came of it"
+    secrets: tuple[str, ...] = ()
 
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
@@ -25,7 +27,7 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
 
     def write(self, text: str) -> None:
         with unbroken():
-            self.outstream.write(text)
+            self.outstream.write(redact(text, self.secrets))
             self.outstream.flush()
 
     def execute_task(self, task: Any) -> None:
@@ -49,6 +51,11 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
         if not self._worked and not self.failures and not self.runtime_errors:
             counted = {0: "", 1: ", 1 clip is up to date"}.get(self._clips, f", {self._clips} clips are up to date")
             self.write(f"vgen: nothing to do{counted}\n")
+
+
+def discreet(secrets: tuple[str, ...]) -> type[PlainReporter]:
+    """The reporter of a project: a bug's traceback may hold anything, but none of its keys."""
+    return type("PlainReporter", (PlainReporter,), {"secrets": secrets})
 
 
 def line(number: int | None, text: str) -> None:

@@ -47,7 +47,7 @@ class Tasks:
             "default_tasks": ["collect", "clip", "report"],
             "backend": "json",
             "dep_file": str(self.project.root / ".doit.db"),
-            "reporter": reporter.PlainReporter,
+            "reporter": reporter.discreet(self.project.settings.secrets() if self.project.settings else ()),
             "session": self,
             "verbosity": 2,
         }
