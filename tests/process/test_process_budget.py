@@ -40,7 +40,8 @@ def test_partial_buys_what_fits_and_never_more(project: Project, serve: Callable
     assert server.charges()["creates"] == 3
 
 
-@pytest.mark.parametrize("wait", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("wait", [False, True])
 def test_three_runs_at_once(project: Project, serve: Callable[..., Server], *, wait: bool) -> None:
     server = serve("--queue-s", "0", "--render-s", "1" if not wait else "0.1")
     project.buys_at(server)

@@ -21,6 +21,7 @@ FAULTS = (
 )
 
 
+@pytest.mark.slow
 def test_a_bad_day(project: Project, serve: Callable[..., Server]) -> None:
     options = [word for fault in FAULTS for word in ("--fault", fault)]
     server = serve("--queue-s", "0", "--render-s", "0.1", *options)

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
@@ -268,6 +269,9 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
     for entry in report["clips"]:
         number = entry["shot_number"]
         require(entry["success"] or entry["error"], "M7", "failed without a word:", entry)
+        if short := re.match(r"not bought: it costs \$([\d.]+)", entry["error"] or ""):
+            left = report["budget"]["remaining_usd"]
+            require(float(short[1]) > left, "M14", "it was not waited for money that came back:", left, entry["error"])
         if entry["success"]:
             clip = stage.clip(number)
             require(clip.exists(), "M9", "told as made, but not there:", clip.name)
@@ -286,8 +290,7 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool, again
         require(row["state"] in END, "M14", "not at its end:", what)
         if row["state"] == "lost" and row["charged_by"] != "user":
             excused = stage.injected["poll_404"] or stage.injected["url_expired"]
-            cancelled = job is not None and job.state is JobState.CANCELLED  # killed before that was written down
-            require(excused or cancelled, "M10", "lost without a reason:", what)
+            require(excused, "M10", "lost without a reason:", what)
         if row["state"] == "failed":
             require(job and job.state is JobState.FAILED, "M10", "booked as failed:", what)
         if row["state"] == "cancelled" and not stage.injected["poll_404"]:

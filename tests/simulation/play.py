@@ -31,7 +31,7 @@ RUN_S = 30 * 3600.0
 CALM_S = 2 * 3600.0
 """The same in calm weather."""
 
-REST_RUNS = 4
+REST_RUNS = 6
 """So many calm runs bring everything to its end."""
 
 
@@ -121,14 +121,7 @@ class Player:
         """M11, and all that must hold when everything has come to rest."""
         stage = self.stage
         assert self.last is not None
-        for _ in range(REST_RUNS):
-            now = invariants.books(stage)
-            if all(row["state"] in invariants.END for row in now.rows):
-                break
-            self.take(Wait(seconds=2000.0))
-            self.take(Weather())
-            self._doit(self.last)
-        now = invariants.books(stage)
+        now = self._at_rest()
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample, again=self.again)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
@@ -143,6 +136,20 @@ class Player:
             if code:  # a gate that fails is judged by every run, and doit remembers having done so
                 changed.discard(".doit.db")
             require(not changed, "M11", "written:", changed)
+
+    def _at_rest(self) -> invariants.Books:
+        """The books when a calm run has changed nothing any more: running jobs collected, lost ones found, lanes open."""
+        assert self.last is not None
+        now = invariants.books(self.stage)
+        for _ in range(REST_RUNS):
+            before = now
+            self.take(Wait(seconds=4000.0))
+            self.take(Weather())
+            self._doit(self.last)
+            now = invariants.books(self.stage)
+            if len(now.moves) == len(before.moves):
+                break
+        return now
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

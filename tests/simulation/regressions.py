@@ -10,4 +10,6 @@ REGRESSIONS: Mapping[int, str] = {
     255: "killed after the order, before the answer",
     861: "two shots with one text at one provider and two at the other: the recipe was taken",
     1166: "the ledger could not be written when the left-over jobs were collected: a traceback",
+    10724: "killed between a take's link and its commit, other bytes the next time: its own file was in the way",
+    11532: "a shot gave up waiting for money that another one, being collected, gave back",
 }
