@@ -139,6 +139,8 @@ class Batch:
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
         seen = self._settlements
+        for _ in range(5):  # all who began in the same tick have said that they hope
+            await trio.lowlevel.checkpoint()
         self._waiting.add(number)
         self._look_again()
         try:

@@ -302,6 +302,9 @@ def _publish(batch: Batch, row: Purchase, part: Path, judgement: Judgement, got:
     good = judgement.verdict is Verdict.GOOD
     take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
     path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
+    while path.exists() and files.sha256(path) != got.sha256:  # left by a run that was killed before its commit
+        take += 1
+        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
     if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
         text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
         batch.say(number, text, event="same_bytes", job=row.job_id)

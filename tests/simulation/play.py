@@ -138,7 +138,7 @@ class Player:
             require(not changed, "M11", "written:", changed)
 
     def _at_rest(self) -> invariants.Books:
-        """The books when a calm run has changed nothing any more: running jobs collected, lost ones found, lanes open."""
+        """The books when a calm run has changed nothing more: jobs are collected, lost ones found, lanes open again."""
         assert self.last is not None
         now = invariants.books(self.stage)
         for _ in range(REST_RUNS):
