@@ -46,6 +46,21 @@ def task_settle() -> dict[str, Any]:
     return _tasks.settle()
 
 
+def task_takes() -> dict[str, Any]:
+    """all takes of all shots, with their files"""
+    return _tasks.takes()
+
+
+def task_pick() -> dict[str, Any]:
+    """put an earlier take of a shot in its place, free: shot=7 take=2"""
+    return _tasks.pick()
+
+
+def task_keep() -> dict[str, Any]:
+    """accept the present clip of a shot for its changed prompt, free: shot=7"""
+    return _tasks.keep()
+
+
 def task_audit() -> dict[str, Any]:
     """recompute every figure from raw rows and files; with keys, compare with the providers' own"""
     return _tasks.audit()

@@ -26,7 +26,7 @@ from doit.doit_cmd import DoitMain
 from fakes import FAKE_MAGIC, fake_judge
 
 import vgen.files
-import vgen.reporter
+import vgen.screen
 from vgen import durable, media
 from vgen.batch import Batch
 from vgen.errors import MediaError
@@ -213,10 +213,11 @@ class Studio:
             clock=self.clock,
         )
 
-    def _tell(self, number: int | None, text: str) -> None:
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        number, text = record["shot"], record["text"]
         self.lines.append(f"{number or '-'} {text}")
         self.told.append((self.clock.current_time(), number, text))
-        vgen.reporter.line(number, text)
+        vgen.screen.tell(record)
 
     def keep(self) -> "Kept":
         """The project and its cloud as they are now, for `become`."""
@@ -432,4 +433,7 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
             "task_recover": tasks.recover,
             "task_settle": tasks.settle,
             "task_audit": tasks.audit,
+            "task_takes": tasks.takes,
+            "task_pick": tasks.pick,
+            "task_keep": tasks.keep,
         }

@@ -84,25 +84,15 @@ def test_the_command_line_says_what_held_and_how_to_repeat_what_did_not(capsys: 
 # ── bugs put in on purpose ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def caught_after(name: str) -> int:
-    """By which schedule a mutant is caught. Fails if it is not within its number: then the harness is broken."""
-    mutant = MUTANTS[name]
-    with mutated(name):
-        for seed in range(mutant.within):
-            if mutant.caught(play(seed).violation):
-                return seed + 1
-    pytest.fail(f"the harness is broken: {mutant.what} is not caught within {mutant.within} schedules")
-
-
 @pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.within <= QUICK])
 def test_a_bug_put_in_on_purpose_is_caught(name: str) -> None:
-    assert caught_after(name)
+    assert command.caught_after(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, mutant in MUTANTS.items() if mutant.within > QUICK])
 def test_a_rarer_bug_put_in_on_purpose_is_caught(name: str) -> None:
-    assert caught_after(name)
+    assert command.caught_after(name)
 
 
 # ── every durable point ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -132,6 +122,15 @@ def test_a_kill_at_any_durable_point_breaks_no_promise(scene: str, share: int) -
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("late", [False, True], ids=["at it", "at the next fsync"])
+@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("scene", points.SCENES)
+def test_a_power_loss_at_any_durable_point_breaks_no_promise(scene: str, share: int, late: bool) -> None:
+    count = len(points.count(scene))
+    assert not list(shared(scene, share, lambda k: points.lose_at(scene, k, late=late), count))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
 @pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize("scene", points.SCENES)
@@ -141,9 +140,10 @@ def test_a_disk_error_at_any_durable_point_breaks_no_promise(scene: str, share: 
 
 
 @pytest.mark.parametrize("scene", ["two shots", "a lost answer is found", "a new take"])
-def test_a_kill_and_a_disk_error_here_and_there_break_no_promise(scene: str) -> None:
+def test_a_kill_a_power_loss_and_a_disk_error_here_and_there_break_no_promise(scene: str) -> None:
     for k in (9, 20, 31):
         points.die_at(scene, k)
+        points.lose_at(scene, k, late=k % 2 == 0)
         points.fail_at(scene, k // 2, for_ever=k % 2 == 0)
 
 

@@ -7,7 +7,7 @@ lane is closed, what was said).
 import contextlib
 import json
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +21,21 @@ from vgen.ledger import Ledger
 from vgen.media import Judge
 from vgen.plan import File, Wish
 from vgen.redact import redact
-from vgen.rows import Placed, Purchase
+from vgen.rows import Choice, Placed, Purchase
 from vgen.settings import Provider, Settings
 from vgen.wire import Wire
 
-Tell = Callable[[int | None, str], None]
-"""Shows a line to the person: shot number or None, text."""
+Tell = Callable[[Mapping[str, Any]], None]
+"""Shows an event to the person: its `shot` (or None), `event`, `text` and facts."""
+
+
+@dataclass(slots=True)
+class Doing:
+    """What is true of a shot that somebody works on; times by the run's own clock."""
+
+    text: str
+    since: float
+    began: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,17 +55,18 @@ class Batch:
     slots: Slots = field(default_factory=lambda: Slots(1))
     stop_reason: str | None = None
     detached: set[int] = field(default_factory=set)
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
     messages: dict[int, str] = field(default_factory=dict)
     collected: set[int] = field(default_factory=set)
     sent_at: dict[int, float] = field(default_factory=dict)
+    doing: dict[int, Doing] = field(default_factory=dict)
+    in_place: set[int] = field(default_factory=set)
     generated: int = 0
     reused: int = 0
     resumed: int = 0
     fits_now: set[int] | None = None
-    _alone: dict[str, trio.Lock] = field(default_factory=dict)
-    _hoping: set[int] = field(default_factory=set)
+    _begun: dict[Hashable, frozenset[str]] = field(default_factory=dict)
     _waiting: set[int] = field(default_factory=set)
-    _settlements: int = 0
     _changed: trio.Event = field(default_factory=trio.Event)
     started: bool = False
 
@@ -94,6 +104,7 @@ class Batch:
             closed=closed,
             detached=self.detached,
             fresh_after=fresh_after,
+            chosen=self.chosen,
         )
 
     def close_lane(self, name: str, reason: str) -> None:
@@ -108,46 +119,54 @@ class Batch:
             self._look_again()
 
     @contextlib.asynccontextmanager
-    async def alone(self, wish: Wish) -> AsyncIterator[None]:
-        """Shots that share a recipe go one after another: the second finds the first's take."""
-        async with contextlib.AsyncExitStack() as stack:
-            for digest in sorted(wish.digests()):
-                await stack.enter_async_context(self._alone.setdefault(digest, trio.Lock()))
+    async def making(self, wish: Wish) -> AsyncIterator[None]:
+        """Make one shot. Those that share a recipe go one after another: the second finds the first's take."""
+        with self.begun(wish.number, wish.digests()):
+            await trio.lowlevel.checkpoint()  # all who start in this tick have begun before the first goes on
+            while self._stands_in_line(wish.number):
+                await self._changed.wait()
             yield
+
+    def _stands_in_line(self, number: int) -> bool:
+        """Whether a shot that began earlier has a recipe in common with this one."""
+        mine = self._begun[number]
+        for who, theirs in self._begun.items():
+            if who == number:
+                return False
+            if not mine.isdisjoint(theirs):
+                return True
+        raise AssertionError("BUG: a shot that has not begun")
+
+    @contextlib.contextmanager
+    def begun(self, who: Hashable, digests: Collection[str] = ()) -> Iterator[None]:
+        """As long as it lasts, `who` may give money back that others wait for, unless it waits for them."""
+        self._begun[who] = frozenset(digests)
+        try:
+            yield
+        finally:
+            del self._begun[who]
+            self._look_again()
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def hoping(self, number: int) -> Iterator[None]:
-        """As long as a shot is being made, it may give money back that others wait for."""
-        self._hoping.add(number)
-        try:
-            yield
-        finally:
-            self._hoping.discard(number)
-            self._look_again()
-
-    @contextlib.contextmanager
     def buying(self) -> Iterator[None]:
-        """Round a reservation: when it ends, its money is settled or released."""
+        """Round a reservation: when it ends, its money is settled or released, and all who wait try again."""
         try:
             yield
         finally:
-            self._settlements += 1
+            self._waiting.clear()
             self._look_again()
 
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
-        seen = self._settlements
-        for _ in range(5):  # all who began in the same tick have said that they hope
-            await trio.lowlevel.checkpoint()
         self._waiting.add(number)
         self._look_again()
         try:
-            while self._settlements == seen:
+            while number in self._waiting:
                 if self.stop_reason:
                     raise ClipFailed(f"not bought: {self.stop_reason}")
-                if not self._hoping - self._waiting:
+                if not self._money_may_come():
                     left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
                     raise ClipFailed(
                         f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
@@ -156,8 +175,17 @@ class Batch:
         finally:
             self._waiting.discard(number)
 
+    def _money_may_come(self) -> bool:
+        """Whether somebody is at work who neither waits for money nor stands in line behind one who does."""
+        stuck: set[str] = set()
+        for who, digests in self._begun.items():
+            if who not in self._waiting and stuck.isdisjoint(digests):
+                return True
+            stuck |= digests
+        return False
+
     def _look_again(self) -> None:
-        """Wake those who wait for money."""
+        """Wake those who wait for money, or for a shot of the same recipe."""
         self._changed.set()
         self._changed = trio.Event()
 
@@ -169,6 +197,7 @@ class Batch:
                 await lane.ready()
                 async with self.slots.one(number):
                     if lane.take():
+                        self.begin_doing(number, f"ordering at {lane.name}")
                         yield
                         return
 
@@ -178,18 +207,33 @@ class Batch:
         """One line for the person, one JSON line for vgen.log; no key passes here."""
         secrets = self.settings.secrets()
         text = redact(text, secrets)
-        self.tell(number, text)
-        record = {
-            "at": round(self.now(), 3),
-            "run": self.run_id,
-            "shot": number,
-            "event": event,
-            "text": text,
-            **facts,
-        }
+        record = {"at": round(self.now(), 3), "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
+        self.tell(record)
+        if number is not None:
+            self.now_doing(number, text)
         line = redact(json.dumps(record, ensure_ascii=False, default=str), secrets)
         with contextlib.suppress(OSError), self.outputs.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
+
+    @contextlib.asynccontextmanager
+    async def working(self, number: int) -> AsyncIterator[None]:
+        """As long as somebody works on a shot, the screen can show what is true of it."""
+        try:
+            yield
+        finally:
+            self.doing.pop(number, None)
+
+    def begin_doing(self, number: int, text: str) -> None:
+        """From now on a shot is in flight."""
+        now = trio.current_time()
+        self.doing.setdefault(number, Doing(text, now, now))
+        self.now_doing(number, text)
+
+    def now_doing(self, number: int, text: str) -> None:
+        """What is true of a shot in flight from now on; no line is said for it."""
+        found = self.doing.get(number)
+        if found is not None and found.text != text:
+            found.text, found.since = text, trio.current_time()
 
     # ── where things are ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -77,6 +77,7 @@ async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
             continue
         else:
             got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+        batch.now_doing(number, "checking")
         judgement = await _judge(batch, row, part)
         # The same bytes twice: it came whole. Of damaged bytes that is believed only with a length and a container.
         believable = judgement.verdict is Verdict.BAD or (got.told and judgement.container)

@@ -88,10 +88,10 @@ class Outputs:
     def prepare(self) -> None:
         """Make the directories and try that they hold a file. Raises Refusal: nothing has been bought yet."""
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            make_directory(self.root)
             self.refuse_symlinks()
             for place in (self.clips, self.takes, self.private, self.private / "parts"):
-                place.mkdir(exist_ok=True)
+                make_directory(place)
             probe = self.private / "probe"
             probe.write_bytes(b"vgen")
             probe.unlink()
@@ -201,6 +201,14 @@ def remove_clip(clip: Path) -> None:
         clip.unlink(missing_ok=True)
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it, each under a durable name: with `outputs` the ledger would be gone."""
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        sync_directory(path.parent)
+
+
 def sync_directory(path: Path) -> None:
     """Make names durable. Windows cannot, and does not need to."""
     if os.name == "nt":
@@ -217,7 +225,7 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
     """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, stands in line."""
     try:
         outputs.refuse_symlinks()
-        outputs.private.mkdir(parents=True, exist_ok=True)
+        make_directory(outputs.private)
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()
         second = _lock_directory(outputs, wait=wait)

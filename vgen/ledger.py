@@ -6,7 +6,7 @@ recording. Rollback journal with synchronous=EXTRA: many Pythons ship an SQLite 
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from importlib import resources
@@ -17,7 +17,7 @@ from vgen import durable, purchase
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
 from vgen.money import show
 from vgen.purchase import State, Why
-from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
+from vgen.rows import Budget, Choice, Placed, Purchase, Snapshot, Take
 
 SCHEMA = 1
 BUSY_S = 5.0
@@ -152,16 +152,34 @@ class Ledger:
         with self._tx("unplace"):
             self._db.execute("DELETE FROM placed WHERE name = ?", (name,))
 
+    def choose(self, recipe: str, purchase_id: int, *, instead_of: Collection[str], simulated: bool) -> None:
+        """The user's word: this purchase's take serves the recipe. Earlier words about `instead_of` recipes end."""
+        with self._tx("choose"):
+            for other in instead_of:
+                self._db.execute("DELETE FROM chosen WHERE recipe = ? AND simulated = ?", (other, simulated))
+            newest = self._db.execute("SELECT coalesce(max(id), 0) FROM purchases").fetchone()[0]
+            self._db.execute(
+                "INSERT OR REPLACE INTO chosen VALUES (?, ?, ?, ?, ?)",
+                (recipe, simulated, purchase_id, newest, self._now()),
+            )
+
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def get(self, purchase_id: int) -> Purchase:
         return self._purchases("id = ?", purchase_id)[0]
 
     def of_recipes(self, recipes: Iterable[str], *, simulated: bool) -> list[Purchase]:
-        """All purchases of some recipes, oldest first."""
+        """All purchases of some recipes, and those that the user chose for them, oldest first."""
         wanted = tuple(recipes)
         marks = ", ".join("?" * len(wanted))
-        return self._purchases(f"recipe IN ({marks}) AND simulated = ?", *wanted, simulated)
+        chosen = f"id IN (SELECT purchase_id FROM chosen WHERE recipe IN ({marks}) AND simulated = ?)"  # noqa: S608
+        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen}"
+        return self._purchases(where, *wanted, simulated, *wanted, simulated)
+
+    def chosen(self, *, simulated: bool) -> dict[str, Choice]:
+        """Recipe → the user's word for it."""
+        rows = self._db.execute("SELECT recipe, purchase_id, newest FROM chosen WHERE simulated = ?", (simulated,))
+        return {row["recipe"]: Choice(purchase_id=row["purchase_id"], newest=row["newest"]) for row in rows}
 
     def uncertain(self, *, simulated: bool) -> list[Purchase]:
         """Purchases that nobody knows the fate of, and that nothing supersedes."""
@@ -190,6 +208,15 @@ class Ledger:
             "WHERE provider = ? AND account = ? AND model = ? AND submitted_at > ? AND job_id NOT NULL"
         )
         return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
+
+    def typical_s(self, *, simulated: bool) -> float | None:
+        """How long a generation took, on the mean of the last 50; None before the first."""
+        query = (
+            "SELECT avg(generation_s) FROM (SELECT generation_s FROM takes "
+            "WHERE simulated = ? AND generation_s > 0 ORDER BY purchase_id DESC LIMIT 50)"
+        )
+        found = self._db.execute(query, (simulated,)).fetchone()[0]
+        return None if found is None else float(found)
 
     def same_bytes(self, sha256: str, recipe: str) -> Purchase | None:
         """A purchase of another recipe that brought the same file."""
@@ -220,6 +247,7 @@ class Ledger:
             by_recipe=by_recipe,
             takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated)},
             placed={row["name"]: _placed(row) for row in self._db.execute("SELECT * FROM placed")},
+            chosen=self.chosen(simulated=simulated),
             budget=self.budget(simulated, cap),
         )
 

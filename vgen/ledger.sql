@@ -115,6 +115,17 @@ CREATE TABLE takes (
   UNIQUE (recipe, simulated, take)
 ) STRICT;
 
+-- The user's word which take serves a recipe: another of its own (pick), or one of an earlier prompt (keep). It holds
+-- until a newer take of the recipe is accepted; `newest` is the ledger's last purchase when it was said.
+CREATE TABLE chosen (
+  recipe TEXT NOT NULL,
+  simulated INTEGER NOT NULL,
+  purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id),
+  newest INTEGER NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (recipe, simulated)
+) STRICT;
+
 -- Which take lies under which clip's name, and how the file looked when vgen put it there.
 CREATE TABLE placed (
   name TEXT PRIMARY KEY,

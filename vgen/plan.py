@@ -5,7 +5,7 @@ ledger's rows alone; so a crash needs no recovery of its own, and the plan canno
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,7 +14,7 @@ from vgen.money import show, usd
 from vgen.providers.base import Order
 from vgen.purchase import COLLECTABLE, FREE, State, Why
 from vgen.recipe import Recipe
-from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
+from vgen.rows import Budget, Choice, Placed, Purchase, Snapshot, Take
 from vgen.shots import Shot
 
 PLAN_VERSION = 1
@@ -93,13 +93,17 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What binds a stance besides the rows. `fresh_after`: with -a, rows up to this id count as superseded."""
+    """What binds a stance besides the rows. `fresh_after`: with -a, rows up to this id count as superseded.
+
+    `chosen`: recipe → the user's word which take serves it (`doit pick`, `doit keep`).
+    """
 
     run_id: str = ""
     on_uncertain: str = "hold"
     closed: Mapping[str, str] = field(default_factory=dict)
     detached: Collection[int] = ()
     fresh_after: int | None = None
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,13 +119,15 @@ class Stance:
 
 
 def stance(wish: Wish, rows: Sequence[Purchase], rules: Rules, placed: Placed | None = None) -> Stance:
-    """What to do next for a shot, from all purchases of its recipes."""
+    """What to do next for a shot, from all purchases of its recipes and those that were chosen for them."""
     mine = [row for row in rows if wish.matches(row)]
     fresh = [row for row in mine if rules.fresh_after is None or row.id > rules.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
     unfinished = _unfinished(mine, rules) or _stranger(wish, rows, rules)
     if unfinished and unfinished.act is Act.COLLECT:  # also beside a good take: -a that was interrupted
         return unfinished
+    if chosen := _chosen(wish, rows, rules):
+        return Stance(act=Act.KEEP, row=chosen)
     if good:
         return Stance(act=Act.KEEP, row=_preferred(good, wish, placed))
     return unfinished or _purchase(wish, mine, fresh, rules)
@@ -135,6 +141,16 @@ def _stranger(wish: Wish, rows: Sequence[Purchase], rules: Rules) -> Stance | No
         if counts and row.blocks and row.recipe in wanted and not wish.matches(row):
             what = f"the same text was bought at {row.provider} for shot {row.shot_number}"
             return Stance(act=Act.STOP, row=row, why=f"{what}; give the shot a seed of its own, or {_again(wish)}")
+    return None
+
+
+def _chosen(wish: Wish, rows: Sequence[Purchase], rules: Rules) -> Purchase | None:
+    """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
+    for digest in sorted(wish.digests() & rules.chosen.keys()):
+        choice = rules.chosen[digest]
+        newer = any(r.recipe == digest and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
+        if not newer and (rules.fresh_after is None or choice.newest > rules.fresh_after):
+            return next((row for row in rows if row.id == choice.purchase_id), None)
     return None
 
 
@@ -348,13 +364,7 @@ def plan(
     bought: dict[str, int] = {}
     newest = max(snapshot.purchases, default=0)
     for wish in wishes:
-        mine = Rules(
-            run_id=rules.run_id,
-            on_uncertain=rules.on_uncertain,
-            closed=rules.closed,
-            detached=rules.detached,
-            fresh_after=newest if wish.number in again else rules.fresh_after,
-        )
+        mine = replace(rules, chosen=snapshot.chosen, fresh_after=newest if wish.number in again else rules.fresh_after)
         steps.append(_step(wish, snapshot, files, names[wish.number], mine, bought))
     wanted = set(names.values())
     return Plan(
@@ -378,10 +388,13 @@ def _step(
 ) -> Step:
     placed = snapshot.placed.get(name)
     file = files.get(name, File.MISSING)
-    rows = [row for digest in wish.digests() for row in snapshot.by_recipe.get(digest, ())]
-    rows.sort(key=lambda row: row.id)
+    found = {row.id: row for digest in wish.digests() for row in snapshot.by_recipe.get(digest, ())}
+    for digest in wish.digests() & snapshot.chosen.keys():
+        choice = snapshot.chosen[digest]
+        found[choice.purchase_id] = snapshot.purchases[choice.purchase_id]
+    rows = [found[row_id] for row_id in sorted(found)]
     if rules.fresh_after is not None and any(row.state in COLLECTABLE and wish.matches(row) for row in rows):
-        rules = Rules(run_id=rules.run_id, on_uncertain=rules.on_uncertain, closed=rules.closed)
+        rules = replace(rules, fresh_after=None)
     now = stance(wish, rows, rules, placed)
     take = snapshot.takes.get(now.row.id) if now.row else None
     act, why = _against_file(wish, now, placed, file, forced=rules.fresh_after is not None)

@@ -22,6 +22,7 @@ from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Snapshot
 from vgen.settings import Provider, Settings, load, named_outputs
 from vgen.shots import Shot
+from vgen.standing import InFlight, Standing
 from vgen.world import Outside, real_world
 
 NEEDS_NETWORK = (Act.BUY, Act.SHARE, Act.COLLECT, Act.HELD)
@@ -51,6 +52,7 @@ class Project:
         self.started_at = self.outside.now()
         self.problems: list[str] = []
         self.again: set[int] = set()
+        self.selected: set[int] = set()
         self.batch: Batch | None = None
         self._plan: tuple[Plan, Snapshot] | None = None
         self._clip_files: ClipFiles | None = None
@@ -207,6 +209,7 @@ class Project:
                 tell=self.outside.tell,
                 slots=Slots(settings.run.max_concurrent),
                 fits_now=self._fits_now(),
+                chosen=ledger.chosen(simulated=settings.simulated),
                 started=self.batch is not None and self.batch.started,
             )
             if self.batch is not None:
@@ -224,6 +227,7 @@ class Project:
                 async with contextlib.AsyncExitStack() as stack:
                     if self._needs_network() if online is None else online:
                         await stack.enter_async_context(self.outside.online(batch, self.wishes))
+                        await stack.enter_async_context(self.outside.watching(lambda: self._standing(batch)))
                     yield batch
             finally:
                 if batch.started:
@@ -231,6 +235,29 @@ class Project:
                         ledger.finish_run(self.run_id)
                 with contextlib.suppress(ValueError):
                     _batch.reset(token)
+
+    def _standing(self, batch: Batch) -> Standing:
+        """How this run stands: counts from the plan it began with, money from the rows."""
+        import trio
+
+        now = trio.current_time()
+        wanted = self.selected or {wish.number for wish in self.wishes}
+        in_place = {step.number for step in self.plan().steps if step.done and step.number not in self.again}
+        in_place = wanted & (in_place | batch.in_place)
+        return Standing(
+            total=len(wanted),
+            done=len(in_place),
+            failed=len(batch.messages.keys() - in_place),
+            in_flight=[
+                InFlight(number=number, text=doing.text, state_s=now - doing.since, work_s=now - doing.began)
+                for number, doing in sorted(batch.doing.items())
+                if number not in in_place
+            ],
+            budget=batch.ledger.budget(batch.settings.simulated, batch.settings.cap),
+            simulated=batch.settings.simulated,
+            typical_s=batch.ledger.typical_s(simulated=batch.settings.simulated),
+            max_concurrent=batch.settings.run.max_concurrent,
+        )
 
     def _needs_network(self) -> bool:
         plan_ = self.plan()

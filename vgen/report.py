@@ -149,6 +149,7 @@ def _left_over(plan: Plan) -> list[str]:
 def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> dict[str, Any]:
     rows = _rows(step, snapshot)
     entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
+    entry["kept"] = bool(step.done and step.stance.row and not step.wish.matches(step.stance.row))
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.stance.row.simulated if step.stance.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:

@@ -1,14 +1,12 @@
-"""What the terminal shows: a line when something happens, one line when nothing had to. Decides nothing."""
+"""doit's reporters for vgen, and the words of plans and of a run's end. Decides nothing."""
 
-import contextlib
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
 from doit.reporter import ConsoleReporter
 
+from vgen import screen, standing
 from vgen.money import show
 from vgen.plan import Act, Plan
 from vgen.redact import redact
@@ -26,9 +24,7 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
         self._clips = 0
 
     def write(self, text: str) -> None:
-        with unbroken():
-            self.outstream.write(redact(text, self.secrets))
-            self.outstream.flush()
+        screen.write(redact(text, self.secrets))
 
     def execute_task(self, task: Any) -> None:
         """Silent: an action says what it does."""
@@ -53,33 +49,15 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
             self.write(f"vgen: nothing to do{counted}\n")
 
 
+class JsonLinesReporter(PlainReporter):
+    """The same events as JSON, one object a line (doit's own `json` prints one object at the end)."""
+
+    desc = "vgen's events as JSON, one object a line"
+
+
 def discreet(secrets: tuple[str, ...]) -> type[PlainReporter]:
     """The reporter of a project: a bug's traceback may hold anything, but none of its keys."""
     return type("PlainReporter", (PlainReporter,), {"secrets": secrets})
-
-
-def line(number: int | None, text: str) -> None:
-    """One line of progress."""
-    out(f"clip {number:03d}  {text}" if number is not None else f"vgen: {text}")
-
-
-def out(text: str) -> None:
-    """A line on stdout."""
-    with unbroken():
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def unbroken() -> Iterator[None]:
-    """Nobody reads (`doit | head`, `doit >&-`, a full device): go on in silence; what is shown decides nothing."""
-    try:
-        yield
-    except (OSError, ValueError, AttributeError):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, sys.stdout.fileno())
-            os.close(silence)
 
 
 _WORDS = {
@@ -129,13 +107,7 @@ def gate_lines(gates: Sequence[Any], entries: Sequence[Mapping[str, Any]], plan:
     good = sum(entry["success"] for entry in entries)
     budget = plan.budget
     play = " (play money: everything here is simulated)" if plan.simulated else ""
-    text = f"{good} of {len(entries)} clips; spent {show(budget.spent)}"
-    if budget.reserved:
-        text += f", reserved {show(budget.reserved)}"
-    if budget.uncertain:
-        text += f", uncertain {show(budget.uncertain)}"
-    if budget.cap is not None:
-        text += f" of {show(budget.cap)}"
+    text = f"{good} of {len(entries)} clips; {standing.money(budget, simulated=False)}"
     lines = [text + play]
     lines += [
         f"clip {entry['shot_number']:03d} was edited by hand and is left as it is"

@@ -91,6 +91,14 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The user's word which purchase serves a recipe, until one newer than `newest` is accepted."""
+
+    purchase_id: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Where the production's money stands, in micro-dollars. `cap` None: nothing binds."""
 
@@ -112,10 +120,11 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a plan needs, read at once: purchases and takes of one world (live or simulated), clips placed."""
+    """All that a plan needs, read at once: purchases, takes, choices of one world (live or simulated), clips placed."""
 
     purchases: Mapping[int, Purchase] = field(default_factory=dict)
     by_recipe: Mapping[str, Sequence[Purchase]] = field(default_factory=dict)
     takes: Mapping[int, Take] = field(default_factory=dict)
     placed: Mapping[str, Placed] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
+    chosen: Mapping[str, Choice] = field(default_factory=dict)

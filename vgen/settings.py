@@ -31,8 +31,9 @@ COMMAND_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "shot": ("pick", "keep", "settle"),
     "take": ("pick",),
     "as": ("settle",),
+    "plan": (),
 }
-"""Variables that belong to one command and are refused with any other."""
+"""Variables that belong to one command (none: to a build) and are refused with any other."""
 
 KEY_NAMES: Mapping[str, tuple[str, ...]] = {
     "runway": ("RUNWAY_API_KEY", "RUNWAYML_API_SECRET"),

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequen
 from pathlib import Path
 from typing import Any
 
-from vgen import plan, reporter, settings
+from vgen import agreed, choose, plan, reporter, screen, settings, takes
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
 from vgen.money import show
@@ -19,10 +19,15 @@ from vgen.world import Outside
 
 Task = dict[str, Any]
 
-LOOKS_ONLY = frozenset({"plan", "doctor", "audit"})
+LOOKS_ONLY = frozenset({"plan", "doctor", "audit", "takes"})
 """Tasks that change nothing and need no run lock."""
-BUILDS_NOTHING = LOOKS_ONLY | {"recover", "settle"}
+BUILDS_NOTHING = LOOKS_ONLY | {"recover", "settle", "pick", "keep"}
 """Tasks that make no clip and no report."""
+NEED_A_SHOT = {
+    "settle": "doit settle shot=2 as=charged",
+    "pick": "doit pick shot=7 take=2",
+    "keep": "doit keep shot=7",
+}
 
 
 class Tasks:
@@ -32,12 +37,13 @@ class Tasks:
         self._variables = command_line_variables()
         self.project = Project(root, self._variables, environ, outside)
         self.clock = self.project.outside.clock
-        self._selected: set[int] = set()
+        self.reporter: Any = None
         self._full = False
         self._builds = True
         self._forced = False
         self._entered = False
         self._shot = 0
+        self._choice: choose.Choice | None = None
 
     def config(self) -> dict[str, Any]:
         """DOIT_CONFIG."""
@@ -120,6 +126,18 @@ class Tasks:
         """Write down what you found out about an uncertain purchase: `shot=2 as=charged`, `not-charged`, a job id."""
         return {"actions": [EitherWay(self._settle, self)], "uptodate": [False], "io": {"capture": False}}
 
+    def takes(self) -> Task:
+        """All takes of all shots, with their files."""
+        return {"actions": [self._takes], "uptodate": [False], "io": {"capture": False}}
+
+    def pick(self) -> Task:
+        """Put a take of a shot in its place, free: `shot=7 take=2`."""
+        return {"actions": [EitherWay(self._choose, self)], "uptodate": [False], "io": {"capture": False}}
+
+    def keep(self) -> Task:
+        """Accept the present clip of a shot for its changed prompt, free: `shot=7`."""
+        return self.pick()
+
     def audit(self) -> Task:
         """Recompute every figure from raw rows and files, and with keys compare with the providers'."""
         return {"actions": [EitherWay(self._audit, self)], "uptodate": [False], "io": {"capture": False}}
@@ -147,12 +165,16 @@ class Tasks:
 
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""
+        known = self.project.settings
+        screen.choose(self.reporter, known.secrets() if known else ())
         if self.project.problems and not set(selected) <= {"doctor"}:
             raise InputError(self.project.problems)
         self._builds = not set(selected) <= BUILDS_NOTHING
+        if {"pick", "keep"} & set(selected):
+            self._choice = choose.resolve(self.project, self._shot, self._variables.get("take"))
         if not self._builds:
             return
-        self._selected = _numbers(selected)
+        self.project.selected = _numbers(selected)
         self._full = "collect" in selected
         self._forced = always
         if always:
@@ -160,13 +182,14 @@ class Tasks:
             self.project.replan()
         for warning in self.project.ready.warnings:
             if self._has_work():
-                reporter.line(None, warning)
-        if impossible := self.project.plan().impossible(self._selected):
+                screen.line(None, warning)
+        if impossible := self.project.plan().impossible(self.project.selected):
             raise InputError(impossible)
-        if self.project.ready.simulated and any(self.project.plan().step(n).price for n in self._selected):
-            reporter.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
+        self._refuse_drift()
+        if self.project.ready.simulated and any(self.project.plan().step(n).price for n in self.project.selected):
+            screen.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
         if not self._fits() and not self._free_work():
-            raise Refusal(plan.refusal(self.project.plan(), self._selected))
+            raise Refusal(plan.refusal(self.project.plan(), self.project.selected))
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -185,12 +208,12 @@ class Tasks:
             yield
             return
         if not self._fits():
-            await self.project.free_work(self._selected, orphans=self._full)
+            await self.project.free_work(self.project.selected, orphans=self._full)
             if self._full:
                 self.project.write_report()
             self.project.replan()
             if not self._fits():
-                raise Refusal(plan.refusal(self.project.plan(), self._selected))
+                raise Refusal(plan.refusal(self.project.plan(), self.project.selected))
         async with self.project.opened():
             yield
 
@@ -199,7 +222,7 @@ class Tasks:
         if signum is None or self.project.problems or self.project.batch is None:
             return
         self.project.write_report(interrupted=True)
-        reporter.line(None, self.project.in_flight_line())
+        screen.line(None, self.project.in_flight_line())
 
     def _refuse_strays(self, names: Sequence[str]) -> None:
         for name in self._variables:
@@ -209,35 +232,56 @@ class Tasks:
                 raise InputError([f"{name}: belongs to {commands}, not to this command"])
         if "wait" in self._variables and names and set(names) <= LOOKS_ONLY:
             raise InputError(["wait: belongs to a build; this command waits for nobody"])
-        if "settle" in names:
-            self._read_settlement()
+        if "plan" in self._variables and names and set(names) & BUILDS_NOTHING:
+            raise InputError(["plan: belongs to a build, as in `doit plan=outputs/plan.json`"])
+        if needy := set(names) & NEED_A_SHOT.keys():
+            if len(names) > 1:
+                raise InputError([f"`doit {min(needy)}` stands alone; say {' and '.join(sorted(names))} one by one"])
+            self._read_shot(names[0])
 
-    def _read_settlement(self) -> None:
-        """`shot` and `as` of `doit settle`."""
+    def _refuse_drift(self) -> None:
+        """`plan=FILE`: that plan, or what is left of it, and nothing else. Raises InputError, Refusal."""
+        if (name := self._variables.get("plan")) is None:
+            return
+        try:
+            then = agreed.read((self.project.root / name).read_bytes(), name)
+        except OSError as exc:
+            raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
+        now = plan.as_json(self.project.plan(), expected=0)
+        if found := agreed.drift(then, now, name):
+            raise Refusal("\n".join([*found, "nothing was bought; `doit plan` makes a plan of now"]))
+
+    def _read_shot(self, command: str) -> None:
+        """`shot` of the commands that are about one shot, and what `settle` and `pick` want besides."""
         number, word = self._variables.get("shot", ""), self._variables.get("as", "")
         problems = []
-        if not number.isascii() or not number.isdigit():
-            problems.append(f"shot={number}: name the shot by its number, as in `doit settle shot=2 as=charged`")
-        if not re.fullmatch(JOB_ID, word):
+        if not re.fullmatch("[0-9]{1,9}", number, re.ASCII):
+            problems.append(f"shot={number}: name the shot by its number, as in `{NEED_A_SHOT[command]}`")
+        if command == "settle" and not re.fullmatch(JOB_ID, word):
             problems.append(f"as={word}: say charged, not-charged, or the id of the job that you found")
+        if command == "pick" and "take" not in self._variables:
+            problems.append(f"take=: say which, as in `{NEED_A_SHOT[command]}`; `doit takes` shows them")
         if problems:
             raise InputError(problems)
         self._shot = int(number)
 
     def _has_work(self) -> bool:
         plan_ = self.project.plan()
-        steps = [step for step in plan_.steps if not self._selected or step.number in self._selected]
-        return bool(self.project.again or plan_.orphans or plan_.departed) or any(not step.done for step in steps)
+        left_over = self._full and (plan_.orphans or plan_.departed)
+        undone = any(not step.done for step in plan_.steps if step.number in self.project.selected)
+        return bool(self.project.again or left_over or undone)
 
     def _fits(self) -> bool:
         """Whether this run may begin to buy: all of it fits the budget, or the user wants what fits."""
-        return self.project.ready.run.partial or self.project.plan().fits(self._selected)
+        return self.project.ready.run.partial or self.project.plan().fits(self.project.selected)
 
     def _free_work(self) -> bool:
         """Whether there is anything to do that costs nothing."""
         plan_ = self.project.plan()
         free = [
-            step for step in plan_.steps if step.number in self._selected and step.act in (Act.RESTORE, Act.COLLECT)
+            step
+            for step in plan_.steps
+            if step.number in self.project.selected and step.act in (Act.RESTORE, Act.COLLECT)
         ]
         return bool(free or (self._full and plan_.orphans))
 
@@ -286,11 +330,11 @@ class Tasks:
             entries, gates = self.project.write_report()
         except (OSError, LedgerError) as exc:
             what = exc.strerror if isinstance(exc, OSError) else exc
-            reporter.line(None, f"the report can't be written: {what}; make room and run again")
-            reporter.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
+            screen.line(None, f"the report can't be written: {what}; make room and run again")
+            screen.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
             raise ClipFailed("no report") from exc
         for text in reporter.gate_lines(gates, entries, self.project.plan()):
-            reporter.line(None, text)
+            screen.line(None, text)
         if failed := [gate.name for gate in gates if not gate.passed]:
             raise ClipFailed(f"gates failed: {', '.join(failed)}")
 
@@ -302,14 +346,14 @@ class Tasks:
         plan_ = project.plan()
         expected_s = plan.expected_s(plan_, project.snapshot(), project.ready.run.max_concurrent)
         for text in [*project.ready.warnings, *reporter.plan_lines(plan_, expected_s=expected_s)]:
-            reporter.out(text)
+            screen.out(text)
         for text in plan_.impossible():
-            reporter.out(f"can't be made: {text}")
+            screen.out(f"can't be made: {text}")
         try:
             project.outputs.root.mkdir(parents=True, exist_ok=True)
             write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
         except OSError as exc:
-            reporter.out(f"plan.json can't be written: {exc.strerror}")
+            screen.out(f"plan.json can't be written: {exc.strerror}")
 
     async def _recover(self) -> None:
         from vgen import recover
@@ -317,10 +361,10 @@ class Tasks:
         async with self.project.opened(online=True) as batch:
             rows = batch.ledger.uncertain(simulated=self.project.ready.simulated)
             if not rows:
-                reporter.out("nothing is uncertain")
+                screen.out("nothing is uncertain")
             for row in rows:
                 finding = await recover.look(batch, row, may_release=True)
-                reporter.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+                screen.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
 
     async def _settle(self) -> None:
         from vgen import recover
@@ -331,30 +375,42 @@ class Tasks:
             wish = next((wish for wish in self.project.wishes if wish.number == self._shot), None)
             mine = [row for row in rows if (wish.matches(row) if wish else row.shot_number == self._shot)]
             if not mine:
-                reporter.line(self._shot, "has no uncertain purchase")
+                screen.line(self._shot, "has no uncertain purchase")
                 raise ClipFailed("nothing to settle")
-            reporter.line(self._shot, recover.settle(batch.ledger, mine[0], word))
+            screen.line(self._shot, recover.settle(batch.ledger, mine[0], word))
+
+    def _takes(self) -> None:
+        for text in takes.lines(takes.of_all(self.project.plan(), self.project.snapshot())):
+            screen.out(text)
+
+    async def _choose(self) -> None:
+        assert self._choice is not None, "BUG: nothing was resolved"
+        async with self.project.opened(online=False) as batch:
+            await choose.carry_out(self.project, batch, self._choice)
+        self.project.write_report()
 
     async def _audit(self) -> None:
         from vgen import recover
-        from vgen.audit import differences
+        from vgen.audit import differences, report_is_older
 
         settings_ = self.project.ready
         found = list(differences(self.project.outputs.root, simulated=settings_.simulated))
         if not settings_.simulated:
             async with self.project.opened(online=True) as batch:
                 found += [text async for text in recover.overcharges(batch)]
+        if report_is_older(self.project.outputs.root):
+            screen.out("production_report.json is older than the last purchase; `doit -s report` writes it anew")
         for text in found:
-            reporter.out(f"DIFFERS  {text}")
+            screen.out(f"DIFFERS  {text}")
         if found:
             raise ClipFailed(f"{len(found)} differences")
-        reporter.out("all figures add up")
+        screen.out("all figures add up")
 
     def _doctor(self) -> None:
         from vgen.doctor import examine  # the only one that needs HTTP without a batch
 
         for text in examine(self.project):
-            reporter.out(text)
+            screen.out(text)
 
     # ── cleaning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -369,9 +425,9 @@ class Tasks:
 
     def _clean_one(self, clip: Path, file: File, *, dryrun: bool) -> None:
         if file is File.EDITED:
-            reporter.out(f"{clip.name} - kept: somebody edited it, and it exists only here")
+            screen.out(f"{clip.name} - kept: somebody edited it, and it exists only here")
         elif clip.exists():
-            reporter.out(f"{self._relative(clip)} - removing file")
+            screen.out(f"{self._relative(clip)} - removing file")
             if not dryrun:
                 remove_clip(clip)
 

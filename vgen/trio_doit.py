@@ -36,6 +36,8 @@ class Session(Protocol):
 
     clock: Any
     """trio's clock for the run; None is the real one."""
+    reporter: Any
+    """Set before `before_run`: doit's reporter, a class or the name that `-r` gave."""
 
     def before_load(self, names: Sequence[str]) -> contextlib.AbstractContextManager[None]:
         """Entered before the tasks are made and left when the run is over; `names` as on the command line."""
@@ -312,8 +314,9 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         )
         named: list[str] = []
         if session is not None:
+            session.reporter = reporter
             named = self._named()
-            selected = self._selected()
+            selected = self._selected(single=single)
             _shown(lambda: session.before_run(named, selected, always=always))
         if par_type != "trio":
             result: int = run(num_process=num_process, par_type=par_type)
@@ -345,8 +348,11 @@ class Run(cmd_run.Run):  # type: ignore[misc]
         """Tasks whose failure decides the exit code: the named ones, and the members of a named group."""
         return [*named, *(task.name for task in self.task_list if task.subtask_of in named)]
 
-    def _selected(self) -> list[str]:
-        """All tasks that would run. (doit's own TaskControl can't be asked twice: it uses up options.)"""
+    def _selected(self, *, single: bool) -> list[str]:
+        """All tasks that would run. (doit's own TaskControl can't be asked twice: it uses up options.)
+
+        `single`: without the tasks that they depend on; a group's members are its own.
+        """
         tasks = {task.name: task for task in self.task_list if not self.dep_manager.status_is_ignore(task)}
         waiting = list(self._resolved(self.sel_tasks) if self.sel_tasks is not None else tasks)
         seen: dict[str, None] = {}
@@ -354,7 +360,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             name = waiting.pop()
             if name in tasks and name not in seen:
                 seen[name] = None
-                waiting += [*tasks[name].task_dep, *tasks[name].setup_tasks]
+                if not single or tasks[name].has_subtask:
+                    waiting += [*tasks[name].task_dep, *tasks[name].setup_tasks]
         return list(seen)
 
     def _resolved(self, words: Sequence[str]) -> Iterator[str]:

@@ -7,11 +7,20 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vgen import media, providers, reporter
+from vgen import media, providers, screen
 from vgen.batch import Batch, Tell
 from vgen.plan import Wish
+from vgen.standing import Standing
 
 Online = Callable[[Batch, Sequence[Wish]], contextlib.AbstractAsyncContextManager[None]]
+
+
+Watching = Callable[[Callable[[], Standing]], contextlib.AbstractAsyncContextManager[None]]
+
+
+@contextlib.asynccontextmanager
+async def _unwatched(_: Callable[[], Standing]) -> AsyncIterator[None]:
+    yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +31,13 @@ class Outside:
     rng: random.Random
     online: Online
     tell: Tell
+    watching: Watching = _unwatched
     clock: Any = None
 
 
 def real_world() -> Outside:
     """The wall clock, real chance, the real network (or the simulator), the terminal."""
-    return Outside(now=time.time, rng=random.Random(), online=_online, tell=reporter.line)  # noqa: S311 - jitter
+    return Outside(now=time.time, rng=random.Random(), online=_online, tell=screen.tell, watching=screen.watching)  # noqa: S311 - jitter
 
 
 @contextlib.asynccontextmanager

@@ -14,6 +14,8 @@ from simulation.regressions import REGRESSIONS
 def main(args: Sequence[str]) -> int:
     """0 if every promise held (with --mutant: if the mutant was caught), else 1."""
     asked = _parser().parse_args(args)
+    if asked.mutants:
+        return _table()
     seeds: Sequence[int] = range(asked.start, asked.start + asked.count)
     if asked.seed is not None:
         seeds = [asked.seed]
@@ -22,9 +24,9 @@ def main(args: Sequence[str]) -> int:
     began_s = time.monotonic()
     total, bad = _play_all(seeds, asked)
     elapsed_s = time.monotonic() - began_s
-    played, runs, crashes = (total.pop(name) for name in ("schedules", "runs", "crashes"))
+    played, runs, crashes, outages = (total.pop(name) for name in ("schedules", "runs", "crashes", "outages"))
     print(
-        f"{played:,} schedules (from {seeds[0]}), {runs:,} runs, {crashes:,} kills, "
+        f"{played:,} schedules (from {seeds[0]}), {runs:,} runs, {crashes:,} kills ({outages:,} of them power losses), "
         f"{total.total():,} faults, {len(bad)} violations, {elapsed_s:.0f} s, {played / elapsed_s:.1f} a second"
     )
     if asked.faults:
@@ -34,11 +36,34 @@ def main(args: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
+def caught_after(name: str) -> tuple[int, str]:
+    """By which schedule a mutant is caught, and what it violates. Raises LookupError if it is not within its number."""
+    mutant = MUTANTS[name]
+    with mutated(name):
+        for seed in range(mutant.within):
+            if mutant.caught(violation := play(seed).violation):
+                return seed + 1, violation
+    raise LookupError(f"the harness is broken: {mutant.what} is not caught within {mutant.within} schedules")
+
+
+def _table() -> int:
+    """All mutants, as docs/proof.md shows them."""
+    print("| bug | put in by | caught by | after schedules | at most |\n|---|---|---|---:|---:|")
+    missed = 0
+    for name, mutant in MUTANTS.items():
+        try:
+            count, violation = caught_after(name)
+        except LookupError as exc:
+            count, violation, missed = "**never**", str(exc), missed + 1
+        print(f"| {mutant.what} | `{name}` | {violation.partition(':')[0]} | {count} | {mutant.within} |", flush=True)
+    return 1 if missed else 0
+
+
 def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[str], list[int]]:
-    total: Counter[str] = Counter(schedules=0, runs=0, crashes=0)
+    total: Counter[str] = Counter(schedules=0, runs=0, crashes=0, outages=0)
     bad: list[int] = []
     for outcome in _outcomes(seeds, asked.mutant, asked.jobs):
-        total += Counter(schedules=1, runs=outcome.runs, crashes=outcome.crashes)
+        total += Counter(schedules=1, runs=outcome.runs, crashes=outcome.crashes, outages=outcome.outages)
         total += outcome.injected
         if asked.trace:
             print("\n".join(outcome.story))
@@ -50,7 +75,7 @@ def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[
             if asked.mutant and MUTANTS[asked.mutant].caught(outcome.violation):
                 print(f"mutant {asked.mutant} is caught by schedule {total['schedules']}")
                 break
-    for name in ("schedules", "runs", "crashes"):
+    for name in ("schedules", "runs", "crashes", "outages"):
         total.setdefault(name, 0)
     return total, bad
 
@@ -80,5 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trace", action="store_true", help="print the story of every schedule")
     parser.add_argument("--faults", action="store_true", help="print how often each fault came")
     parser.add_argument("--regressions", action="store_true", help="play the seeds that once failed")
+    parser.add_argument(
+        "--mutants", action="store_true", help="put in every bug, and print after how many it is caught"
+    )
     parser.add_argument("--mutant", choices=sorted(MUTANTS), help="play with this bug put in, until it is caught")
     return parser

@@ -23,6 +23,8 @@ LATE_S = 60.0
 """A job may begin to run between vgen's last look and its cancellation; not longer than this."""
 BAD_CLIPS = frozenset({"clip_480p", "clip_landscape", "clip_small", "clip_short", "clip_damaged"})
 CANARY = b"vgencanary"
+UNREADABLE = "unreadable"
+"""error_code of a job that is over, and whose outcome could not be read for hours: booked as failed and paid."""
 END = {*FREE, "accepted", "rejected", "failed", "cancelled", "lost", "uncertain"}
 
 
@@ -291,7 +293,7 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool, again
         if row["state"] == "lost" and row["charged_by"] != "user":
             excused = stage.injected["poll_404"] or stage.injected["url_expired"]
             require(excused, "M10", "lost without a reason:", what)
-        if row["state"] == "failed":
+        if row["state"] == "failed" and row["error_code"] != UNREADABLE:
             require(job and job.state is JobState.FAILED, "M10", "booked as failed:", what)
         if row["state"] == "cancelled" and not stage.injected["poll_404"]:
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)

@@ -2,15 +2,18 @@
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
 import trio
 
-from vgen import fetch, files, media, produce, providers, recover
+from vgen import fetch, files, media, ordering, polling, produce, providers, recover
 from vgen.batch import Batch
 from vgen.errors import NoAnswer, Refusal
 from vgen.ledger import Ledger
@@ -92,7 +95,7 @@ def gateway_is_refusal() -> Patches:
 
 @_mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
 def late_id() -> Patches:
-    accepted, wait_for = produce._accepted, produce._wait_for
+    accepted, wait_for = ordering._accepted, polling.wait_for
     kept: dict[int, Callable[[], None]] = {}
 
     def later(clip: Any, purchase_id: int, *args: Any) -> None:
@@ -105,8 +108,8 @@ def late_id() -> Patches:
             write_down()
         await wait_for(batch, purchase_id, number)
 
-    yield _instead(produce, "_accepted", later)
-    yield _instead(produce, "_wait_for", wait_first)
+    yield _instead(ordering, "_accepted", later)
+    yield _instead(polling, "wait_for", wait_first)
 
 
 @_mutant("uncertain money is released", "M1 M2 M4 M5", 10)
@@ -115,7 +118,7 @@ def release_uncertain() -> Patches:
         clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
         clip.batch.ledger.move(purchase_id, State.RELEASED)
 
-    yield _instead(produce, "_uncertain", hopeful)
+    yield _instead(ordering, "_uncertain", hopeful)
 
 
 @_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 120)
@@ -141,7 +144,7 @@ def absent_at_once() -> Patches:
 
 @_mutant("an uncertain order is sent again, and a refusal of the second try releases the first", "M1 M2 M4 M5", 10)
 def refusal_after_ambiguity() -> Patches:
-    uncertain = produce._uncertain
+    uncertain = ordering._uncertain
 
     def settle(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
         cloud_says_no = clip.batch.rng.random() < 0.3  # the second try meets a 4xx: moderation, rate, validation
@@ -149,9 +152,9 @@ def refusal_after_ambiguity() -> Patches:
             uncertain(clip, purchase_id, provider, reason)
             return
         refused = Refused(no=No.INPUT, message="refused at the second try")
-        produce._refused(clip, purchase_id, provider, refused)
+        ordering._refused(clip, purchase_id, provider, refused)
 
-    yield _instead(produce, "_uncertain", settle)
+    yield _instead(ordering, "_uncertain", settle)
 
 
 # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,7 +166,7 @@ def buy_again_when_polls_fail() -> Patches:
         error = "no word for too long"
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
 
-    yield _instead(produce._Poller, "_detach", give_up)
+    yield _instead(polling._Poller, "_detach", give_up)
 
 
 @_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 40)
@@ -173,7 +176,7 @@ def missing_is_free() -> Patches:
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
         return True
 
-    yield _instead(produce._Poller, "_missing", free)
+    yield _instead(polling._Poller, "_missing", free)
 
 
 @_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
@@ -265,12 +268,12 @@ def supersede_silently() -> Patches:
 
 @_mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
-    told = produce._told
+    told = polling._told
 
     def generous(charged: int | None, row: Any) -> tuple[int, str]:
         return (0, "assumed") if charged is None else (min(charged, row.price), told(charged, row)[1])
 
-    yield _instead(produce, "_told", generous)
+    yield _instead(polling, "_told", generous)
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,6 +307,27 @@ def publish_unjudged() -> Patches:
         return dataclasses.replace(found, verdict=media.Verdict.GOOD)
 
     yield _instead(fetch, "_judge", blind)
+
+
+@_mutant("a take is published before its bytes are synced", "M9", 300)
+def publish_before_fsync() -> Patches:
+    yield _instead(fetch, "os", SimpleNamespace(**vars(os) | {"fsync": lambda fd: None}))
+
+
+@_mutant("the directory of a take is not synced before the take is booked", "M9", 300)
+def book_before_name() -> Patches:
+    sync = files.sync_directory
+
+    def careless(path: Path) -> None:
+        if path.parent.name != "takes":
+            sync(path)
+
+    yield _instead(files, "sync_directory", careless)
+
+
+@_mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 300)
+def outputs_without_name() -> Patches:
+    yield _instead(files, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
 @_mutant("a clip is written under its name piece by piece", "M9", 300)

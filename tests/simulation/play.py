@@ -46,6 +46,9 @@ class Outcome:
     creates: int = 0
     runs: int = 0
     crashes: int = 0
+    outages: int = 0
+    unreadable: bool = False
+    """Whether a job was given up because its result could not be read for hours."""
     points: set[str] = field(default_factory=set)
 
 
@@ -57,7 +60,7 @@ def play(seed: int) -> Outcome:
         calm = perform(drawn, schedule.without_faults(drawn.steps))
         if calm.violation:
             outcome.violation = f"on a good day: {calm.violation}"
-        elif calm.creates != outcome.creates:
+        elif calm.creates != outcome.creates and not outcome.unreadable:
             outcome.violation = f"M13: {outcome.creates} purchases with bad polls and downloads, {calm.creates} without"
     return outcome
 
@@ -104,14 +107,17 @@ class Player:
         match step:
             case Write():
                 stage.write_shots([dict(shot) for shot in step.shots])
+                stage.safe.settle()
             case Weather():
                 stage.weather(step.faults)
                 self.calm = not step.faults
             case Wait():
                 stage.pass_time(step.seconds)
                 stage.wall_s += step.wall_s
+                stage.safe.settle()
             case Meddle():
                 self._meddle(step)
+                stage.safe.settle()
             case Settle():
                 self._settle()
             case Doit():
@@ -122,6 +128,7 @@ class Player:
         stage = self.stage
         assert self.last is not None
         now = self._at_rest()
+        self.outcome.unreadable = any(row["error_code"] == invariants.UNREADABLE for row in now.rows)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample, again=self.again)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
@@ -155,7 +162,7 @@ class Player:
 
     def _doit(self, step: Doit) -> int | None:
         stream = random.Random(f"disk {self.drawn.seed}/{len(self.caps)}")
-        return self.run(step, Trouble(self.stage, stream, step.crash, step.disk))
+        return self.run(step, Trouble(self.stage, stream, step.crash, step.disk, step.power, step.late))
 
     def run(self, step: Doit, trouble: Trouble) -> int | None:
         """One run in that trouble, judged. The exit code, or None if the process was killed."""
@@ -197,6 +204,7 @@ class Player:
             return None
 
         stage.network_refuses = dark if step.dark else None
+        stage.fsync = trouble.fsync
         said = io.StringIO()
         cmd_run.opt_outfile["default"] = said  # doit keeps the stdout of its import
         code: int | None = None
@@ -206,6 +214,10 @@ class Player:
             except BaseException as exc:
                 if not trouble.dead or not _is_crash(exc):
                     raise
+        if trouble.dead and trouble.power:
+            self.outcome.outages += 1
+            for loss in stage.safe.lose(trouble.rng):
+                stage.note(f"    {loss}")
         stage.note(f"exit {code}, at {stage.bought()} jobs, charged {stage.charged()}, booked {stage.booked()}")
         require(not stage.hung, "M14", "everybody waits for ever")
         words = said.getvalue()

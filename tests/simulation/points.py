@@ -136,7 +136,25 @@ def die_at(scene: str, k: int) -> None:
     """Die at the k-th point of the scene's last run, go on in calm weather, and judge. Raises Violation."""
     with play.project() as root, play.patience():
         player, last = _until_last(root, scene)
-        last(k, None)
+        last(k)
+        _recover(player)
+
+
+class _Worst(random.Random):
+    """Nothing survives that need not."""
+
+    def random(self) -> float:
+        return 0.0
+
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+def lose_at(scene: str, k: int, *, late: bool) -> None:
+    """As `die_at`, but the power fails: all that was not synced is gone. `late`: at the first fsync from there on."""
+    with play.project() as root, play.patience():
+        player, last = _until_last(root, scene)
+        last(k, late=late)
         _recover(player)
 
 
@@ -148,7 +166,7 @@ def fail_at(scene: str, k: int, *, for_ever: bool) -> None:
         _recover(player)
 
 
-def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[[float, ErrorAt | None], Trouble]]:
+def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[..., Trouble]]:
     """The scene played up to its last run; that one is to be called with the point to die at, or the disk error."""
     scene = SCENES[name]
     stage = Stage(root, seed=7, **scene.cloud)
@@ -159,8 +177,8 @@ def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[[float, Er
     for step in steps:
         player.take(step)
 
-    def last(k: float, error: ErrorAt | None) -> Trouble:
-        trouble = Trouble(stage, random.Random(0), crash=k)
+    def last(k: float, error: ErrorAt | None = None, *, late: bool | None = None) -> Trouble:
+        trouble = Trouble(stage, _Worst(), crash=k, power=late is not None, late=bool(late))
         if error is not None:
             trouble.also = error
         player.run(end, trouble)
@@ -187,5 +205,5 @@ def reached() -> Iterator[str]:
     for scene in SCENES:
         with play.project() as root, play.patience():
             player, last = _until_last(root, scene)
-            last(math.inf, None)
+            last(math.inf)
             yield from map(plain, player.outcome.points)

@@ -26,6 +26,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 QUIET_GROUPS = ("B poll", "C download")
 """What must never change how often something is bought (M13)."""
 
+OUTAGES = 0.4
+"""So many of the kills are power losses."""
+
 TWICE_THE_SAME = frozenset({"media_damaged"})
 """The simulator damages a download the same way each time, which counts as the provider's own file (contract 5)."""
 
@@ -40,7 +43,10 @@ class Write:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doit:
-    """One run. `crash`: killed at that durable point; `disk`: chance that a durable act fails; `dark`: no network."""
+    """One run. `crash`: killed at that durable point; `disk`: chance that a durable act fails; `dark`: no network.
+
+    `power`: the kill is a power loss; `late`: at the first fsync from that point on.
+    """
 
     args: tuple[str, ...]
     cap_usd: float
@@ -49,6 +55,8 @@ class Doit:
     dark: tuple[tuple[float, float], ...] = ()
     again: tuple[int, ...] = ()
     full: bool = True
+    power: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,7 @@ class _Draw:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.rng = random.Random(f"schedule {seed}")
+        self.outages = random.Random(f"outages {seed}")
         self.quiet = seed % 10 == 9
         self.shots: list[dict[str, Any]] = []
         self.earlier: list[list[dict[str, Any]]] = []
@@ -195,7 +204,11 @@ class _Draw:
             if rng.random() < 0.1:
                 start = rng.uniform(0, 60)
                 dark = ((start, start + rng.choice((1.0, 30.0, 400.0))),)
-        return Doit(args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, again=again, full=full)
+        power = crash < math.inf and self.outages.random() < OUTAGES
+        return Doit(
+            args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, again=again, full=full,
+            power=power, late=power and self.outages.random() < 0.5,
+        )  # fmt: skip
 
     def _point(self) -> int:
         return self.rng.randint(1, self.rng.choice((12, 40, 90)))
@@ -284,7 +297,8 @@ def told(step: Step) -> str:
             shots = "; ".join(f"{shot['shot_number']}: {shot['prompt']}, {shot['duration']} s" for shot in step.shots)
             return f"the list is written ({step.why}): {shots}"
         case Doit():
-            extra = f" killed at point {step.crash}" if step.crash < math.inf else ""
+            how = ("the power fails after" if step.late else "the power fails at") if step.power else "killed at"
+            extra = f" {how} point {step.crash}" if step.crash < math.inf else ""
             extra += f" disk errors {step.disk:.0%}" if step.disk else ""
             extra += f" no connection in {step.dark}" if step.dark else ""
             return f"doit {' '.join(step.args)}{extra}"

@@ -2,12 +2,13 @@
 
 import errno
 import math
+import os
 import random
 import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import trio
 from studio import Crash, Studio
 
+from simulation.powerloss import Disk
 from vgen.project import Outside
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
@@ -27,12 +29,17 @@ DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error
 
 @dataclass(slots=True)
 class Trouble:
-    """A `durable.Hook`: at the `crash`-th point the process dies for good; acts fail with the chance `disk`."""
+    """A `durable.Hook`: at the `crash`-th point the process dies for good; acts fail with the chance `disk`.
+
+    `power`: the machine loses its power, and what was not synced is gone; `late`: at the first fsync from there on.
+    """
 
     stage: "Stage"
     rng: random.Random
     crash: float = math.inf
     disk: float = 0.0
+    power: bool = False
+    late: bool = False
     seen: int = 0
     dead: str = ""
     errors: int = 0
@@ -45,16 +52,29 @@ class Trouble:
         self.names.append(name)
         if self.dead:
             raise Crash(self.dead)
-        if self.seen >= self.crash:
-            self.dead = f"killed at point {self.seen}: {when} {name}"
-            self.stage.deaths.add(self.stage.now())
-            self.stage.note(self.dead)
-            raise Crash(self.dead)
+        if self.seen >= self.crash and not self.late:
+            self._die(f"{when} {name}")
+        if when == "after" and name.startswith("ledger."):
+            self.stage.safe.sync_names(self.stage.outputs)  # SQLite syncs the directory of its journal
         if when == "before" and (error := self._disk_error(name)):
             self.errors += 1
             self.stage.injected["disk_error"] += 1
             self.stage.note(f"at {name}: {error}")
             raise error
+
+    def fsync(self, fd: int) -> None:
+        """In the place of os.fsync."""
+        if self.dead:
+            raise Crash(self.dead)
+        if self.seen >= self.crash:
+            self._die(f"in an fsync after {self.names[-1]}")
+        self.stage.safe.sync(os.fstat(fd).st_ino)
+
+    def _die(self, where: str) -> None:
+        self.dead = f"{'the power fails' if self.power else 'killed'} at point {self.seen}: {where}"
+        self.stage.deaths.add(self.stage.now())
+        self.stage.note(self.dead)
+        raise Crash(self.dead)
 
     def _disk_error(self, name: str) -> Exception | None:
         if self.also and (error := self.also(name)):
@@ -97,6 +117,8 @@ class Stage(Studio):
         self.deaths: set[float] = set()
         self.wall_s = 0.0
         self.meddled: set[str] = set()
+        self.safe = Disk(root)
+        self.fsync: Callable[[int], None] | None = None
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
         super().__init__(root, seed=seed)
@@ -129,16 +151,18 @@ class Stage(Studio):
             self.heal_jobs()
 
     def outside(self) -> Outside:
-        """The machine's own clock may be wrong; the provider's is not."""
+        """The machine's own clock may be wrong; the provider's is not. And a studio's fsync does nothing."""
+        if self.fsync is not None:
+            os.fsync = self.fsync
         return replace(super().outside(), now=lambda: self.now() + self.wall_s)
 
     def note(self, text: str) -> None:
         """A line of the story, with the virtual time."""
         self.story.append(f"{self.clock.current_time():10,.1f} s  {text}")
 
-    def _tell(self, number: int | None, text: str) -> None:
-        super()._tell(number, text)
-        self.note(f"    {number or '-'}: {text}")
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        super()._tell(record)
+        self.note(f"    {record['shot'] or '-'}: {record['text']}")
 
     # ── the truth ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,129 @@
+"""`doit plan=FILE` works exactly the plan that was agreed on, or refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+from studio import Studio, shots
+
+FILE = "plan=outputs/plan.json"
+
+
+@pytest.fixture
+def planned(studio: Studio) -> Studio:
+    """Three shots, none made, and a plan of them that was agreed on."""
+    studio.write_shots(shots(3))
+    assert studio.doit("plan") == 0
+    return studio
+
+
+def refused(studio: Studio, capfd: pytest.CaptureFixture[str], *args: str) -> str:
+    capfd.readouterr()
+    bought = studio.bought()
+    assert studio.doit(*(args or (FILE,))) == 3
+    assert studio.bought() == bought
+    return capfd.readouterr().err
+
+
+def test_the_plan_that_was_agreed_on_is_worked(planned: Studio) -> None:
+    agreed = json.loads((planned.outputs / "plan.json").read_text("utf-8"))
+    assert planned.doit(FILE) == 0
+    assert planned.booked()[0] == agreed["total_usd"] == 1.8
+    assert planned.doit(FILE) == 0, "it is done; nothing is left of it"
+    assert planned.bought() == 3
+
+
+def test_what_is_left_of_a_plan_may_be_worked(planned: Studio) -> None:
+    assert planned.doit(FILE, "clip:2") == 0
+    assert planned.bought() == 1
+    assert planned.doit(FILE) == 0
+    assert planned.bought() == 3
+
+
+def test_a_changed_prompt_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    planned.change_shot(2, runway_prompt="something else")
+    assert "shot 2: its prompt has changed since" in refused(planned, capfd)
+
+
+def test_a_prompt_that_changed_after_its_clip_was_made_is_refused(
+    planned: Studio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    planned.doit(FILE)
+    planned.change_shot(2, runway_prompt="something else")
+    assert "shot 2: its prompt has changed since" in refused(planned, capfd)
+
+
+def test_another_transition_is_no_drift(planned: Studio) -> None:
+    planned.change_shot(2, transition="dissolve")
+    assert planned.doit(FILE) == 0
+
+
+def test_new_and_departed_shots_are_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    planned.write_shots(shots(4)[1:])
+    said = refused(planned, capfd)
+    assert "shot 4 is new since" in said
+    assert "shot 1 has left the list" in said
+
+
+def test_another_price_or_model_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    planned.configure(runway={"cost_per_second_usd": 0.13})
+    assert "shot 1: its price was $0.60, is $0.65" in refused(planned, capfd)
+    planned.configure(runway={"cost_per_second_usd": 0.12, "model": "veo3.1_fast"})
+    assert "shot 1: was to be made by gen4.5 at runway, now by veo3.1_fast at runway" in refused(planned, capfd)
+
+
+def test_another_provider_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    said = refused(planned, capfd, FILE, "primary_api=pika", "fallback_api=none")
+    assert "shot 1: was to be made by gen4.5 at runway, now by" in said
+
+
+def test_another_budget_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "the budget was $2.00, is $9.00" in refused(planned, capfd, FILE, "budget_usd=9")
+
+
+def test_money_that_went_elsewhere_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.write_shots(shots(3))
+    studio.doit("plan")
+    agreed = (studio.outputs / "plan.json").read_bytes()
+    assert studio.doit("-a", "clip:1") == 0
+    assert studio.doit(FILE, "clip:1") == 0, "the first take was part of the plan"
+    assert studio.doit("-a", "clip:1") == 0
+    (studio.outputs / "plan.json").write_bytes(agreed)
+    assert "$0.60 of the budget went elsewhere since" in refused(studio, capfd)
+
+
+def test_a_new_take_is_not_part_of_a_plan(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    planned.doit(FILE)
+    assert "shot 1: was to be: keep; is now: buy" in refused_after_plan(planned, capfd)
+
+
+def refused_after_plan(studio: Studio, capfd: pytest.CaptureFixture[str]) -> str:
+    studio.configure(run={"budget_usd": 9})
+    studio.doit("plan")
+    return refused(studio, capfd, FILE, "-a", "clip:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("not json", "is not JSON"),
+        ("[]", "is no plan of vgen's"),
+        ('{"plan_version": 99, "shots": []}', "plan_version is 99"),
+        ('{"plan_version": 1, "shots": [1]}', "is no plan of vgen's"),
+        ('{"plan_version": 1, "simulated": false, "shots": []}', "is no plan of vgen's"),
+    ],
+)
+def test_a_file_that_is_no_plan_is_refused(
+    planned: Studio, capfd: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    Path(planned.outputs / "plan.json").write_text(text, "utf-8")
+    assert words in refused(planned, capfd)
+
+
+def test_a_missing_plan_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "other.json: can't be read" in refused(planned, capfd, "plan=other.json")
+
+
+def test_a_plan_belongs_to_a_build(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "plan: belongs to a build" in refused(planned, capfd, "plan", FILE)
