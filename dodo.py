@@ -26,6 +26,21 @@ def task_report() -> dict[str, Any]:
     return _tasks.report()
 
 
+def task_gallery() -> dict[str, Any]:
+    """gallery.html: every shot with its clip, takes, money and reasons"""
+    return _tasks.gallery()
+
+
+def task_conform() -> dict[str, Any]:
+    """uniform clips in outputs/conformed/, from the clips that are there; buys nothing"""
+    return _tasks.conform()
+
+
+def task_cut() -> dict[str, Any]:
+    """the conformed clips joined into outputs/cut.mp4; buys nothing"""
+    return _tasks.cut()
+
+
 def task_plan() -> dict[str, Any]:
     """what a run would do, why, and for how much; spends nothing"""
     return _tasks.plan()

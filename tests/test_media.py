@@ -1,5 +1,6 @@
 """Real files through real ffprobe and ffmpeg; fakes only where a tool has to misbehave."""
 
+import io
 import os
 import shutil
 import stat
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 from fakes import fake_clip, fake_judge
+from PIL import Image
 
 from vgen import media
 from vgen.errors import MediaError, NotJudged, ToolMissing
@@ -507,6 +509,64 @@ def test_verify_refuses_a_tool_that_does_not_run_or_is_too_old(tools, tmp_path, 
 def test_verify_takes_a_build_from_git(tmp_path):
     script = tool_script(tmp_path / "ffmpeg", 'echo "ffmpeg version N-118000-g1234abc Copyright"')
     assert trio.run(media.verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
+
+
+# Poster frames
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    with Image.open(io.BytesIO(data)) as image:
+        image.load()
+        assert image.format == "JPEG"
+        return image.size
+
+
+@pytest.mark.parametrize(("name", "size"), [("good", (198, 352)), ("landscape", (352, 198))])
+def test_a_poster_frame_is_a_small_jpeg_in_the_clips_shape(tools, clips, name, size):
+    drawn = trio.run(media.poster, tools, clips[name])
+    assert drawn is not None
+    assert jpeg_size(drawn) == size
+    assert len(drawn) <= media.POSTER_BYTES
+
+
+def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
+    path = tmp_path / "clip.mp4"
+    source = ["-f", "lavfi", "-i", "color=red:s=720x1280:d=1", "-f", "lavfi", "-i", "color=blue:s=720x1280:d=3"]
+    argv = [tools.ffmpeg, "-v", "error", *source, "-filter_complex", "[0][1]concat", "-pix_fmt", "yuv420p", str(path)]
+    assert trio.run(partial(media.run, argv, limit_s=30)).returncode == 0
+    drawn = trio.run(media.poster, tools, path)
+    with Image.open(io.BytesIO(drawn)) as image:
+        red, _, blue = image.convert("RGB").getpixel((99, 176))
+    assert blue > 200 > 50 > red
+
+
+def test_a_poster_frame_of_noise_is_drawn_coarser_to_stay_small(tools, tmp_path):
+    path = tmp_path / "clip.mp4"
+    source = "nullsrc=s=198x352:d=0.5,geq=lum='90+random(1)*80':cb=128:cr=128"
+    argv = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "1", str(path)]
+    assert trio.run(partial(media.run, argv, limit_s=30)).returncode == 0
+    finest = trio.run(media._still, tools, path, 0.25, media.POSTER_QUALITIES[0])
+    drawn = trio.run(media.poster, tools, path)
+    assert len(finest) > media.POSTER_BYTES >= len(drawn)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"#EXTM3U\n", b"\0\0\0\x20ftypisom"])
+def test_what_is_no_video_has_no_poster_frame(tools, tmp_path, content):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    assert trio.run(media.poster, tools, path) is None
+
+
+def test_a_clip_that_is_gone_has_no_poster_frame(tools, tmp_path):
+    assert trio.run(media.poster, tools, tmp_path / "clip.mp4") is None
+
+
+@posix
+def test_a_tool_that_fails_draws_no_poster_frame(tools, clips, tmp_path):
+    for body in ("exit 1", "kill -KILL $$", "echo not a picture"):
+        script = tool_script(tmp_path / "ffmpeg", body)
+        broken = Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test")
+        assert trio.run(media.poster, broken, clips["good"]) is None
 
 
 # The fake judge must say what the real one would

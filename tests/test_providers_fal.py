@@ -389,6 +389,23 @@ def test_a_failure_that_may_be_the_requests_own_is_told_by_the_result(more: dict
 
 
 @pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (reply(500, {"detail": "Internal server error"}), True),
+        (reply(503, {"error": "x"}), True),
+        (reply(500, HTML), False),
+        (reply(500, b""), False),
+        (reply(429, {"detail": "slow"}), False),
+        (reply(302, b""), False),
+    ],
+    ids=str,
+)
+def test_an_unreadable_result_in_words_is_told_from_a_gateways_page(answer: Reply, expected: bool) -> None:
+    assert result(answer).ended is expected
+    assert status(answer).ended is False
+
+
+@pytest.mark.parametrize(
     "answer",
     [
         reply(200, {"video": None}),

@@ -69,6 +69,7 @@ class Batch:
     _waiting: set[int] = field(default_factory=set)
     _changed: trio.Event = field(default_factory=trio.Event)
     started: bool = False
+    _capped: bool = False
 
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""
@@ -168,12 +169,19 @@ class Batch:
                     raise ClipFailed(f"not bought: {self.stop_reason}")
                 if not self._money_may_come():
                     left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
+                    self._say_capped(left)
                     raise ClipFailed(
                         f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
                     )
                 await self._changed.wait()
         finally:
             self._waiting.discard(number)
+
+    def _say_capped(self, left: int) -> None:
+        """Once a run: the cap keeps shots from being bought."""
+        if not self._capped:
+            self._capped = True
+            self.say(None, f"the budget keeps shots from being bought: {money.show(left)} is left", event="cap")
 
     def _money_may_come(self) -> bool:
         """Whether somebody is at work who neither waits for money nor stands in line behind one who does."""

@@ -59,6 +59,18 @@ class Outputs:
         return self.root / "production_report.json"
 
     @property
+    def gallery(self) -> Path:
+        return self.root / "gallery.html"
+
+    @property
+    def conformed(self) -> Path:
+        return self.root / "conformed"
+
+    @property
+    def cut(self) -> Path:
+        return self.root / "cut.mp4"
+
+    @property
     def plan_json(self) -> Path:
         return self.root / "plan.json"
 

@@ -6,9 +6,10 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from vgen import batch as batches
-from vgen import files, images, plan, providers, recipe, report, shots
+from vgen import files, images, notify, plan, providers, recipe, report, shots
 from vgen.batch import Batch
 from vgen.clipfiles import ClipFiles
 from vgen.errors import ClipFailed, InputError, LedgerError, VgenError
@@ -20,7 +21,7 @@ from vgen.plan import Act, File, Offer, Plan, Step, Wish
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Snapshot
-from vgen.settings import Provider, Settings, load, named_outputs
+from vgen.settings import Provider, Settings, load, named_outputs, without_keys
 from vgen.shots import Shot
 from vgen.standing import InFlight, Standing
 from vgen.world import Outside, real_world
@@ -206,7 +207,7 @@ class Project:
                 run_id=self.run_id,
                 now=self.outside.now,
                 rng=self.outside.rng,
-                tell=self.outside.tell,
+                tell=self._tell,
                 slots=Slots(settings.run.max_concurrent),
                 fits_now=self._fits_now(),
                 chosen=ledger.chosen(simulated=settings.simulated),
@@ -235,6 +236,24 @@ class Project:
                         ledger.finish_run(self.run_id)
                 with contextlib.suppress(ValueError):
                     _batch.reset(token)
+
+    def _tell(self, record: Mapping[str, Any]) -> None:
+        """To the screen, and to whoever wants to be notified."""
+        self.outside.tell(record)
+        if record["event"] in notify.EVENTS:
+            self.announce(record["event"], record["text"], shot=record["shot"])
+
+    def announce(self, event: str, text: str, **facts: Any) -> None:
+        """Notify whoever the settings name. Nobody waits for it, nothing fails by it."""
+        run = self.ready.run
+        about = {"event": event, "text": text, "run": self.run_id, "simulated": self.ready.simulated}
+        notify.send(
+            about | {"outputs": str(self.outputs.root.resolve())} | facts,
+            command=run.notify_command,
+            url=run.notify_url,
+            log=self.outputs.private / "notify.log",
+            environment=without_keys(),
+        )
 
     def _standing(self, batch: Batch) -> Standing:
         """How this run stands: counts from the plan it began with, money from the rows."""

@@ -13,6 +13,7 @@ from vgen.rows import Budget, Placed, Purchase, Snapshot
 
 REPORT_VERSION = 1
 MIN_SIDE = 720
+NOT_YET = "not made yet: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +231,7 @@ def _reason(step: Step, last: Purchase | None) -> str:
     if step.act in (Act.BUY, Act.SHARE):
         if last is not None and last.error and last.state in {State.REJECTED, State.FAILED, State.CANCELLED, *FREE}:
             return f"{last.provider}: {last.error}"
-        return "not made yet: " + step.why
+        return NOT_YET + step.why
     return step.why
 
 

@@ -38,10 +38,12 @@ class Lines:
         """As long as a run works: say how it stands whenever nothing was said for `HEARTBEAT_S`."""
         import trio
 
+        said, since = self._said, trio.current_time()
         while True:
-            said = self._said
-            await trio.sleep(HEARTBEAT_S)
-            if self._said == said:
+            await trio.sleep(HEARTBEAT_S / 10)
+            if self._said != said:
+                said, since = self._said, trio.current_time()
+            elif trio.current_time() - since >= 0.85 * HEARTBEAT_S:
                 state = now()
                 self.tell({"shot": None, "event": "heartbeat", "text": standing.heartbeat(state), **_facts(state)})
 

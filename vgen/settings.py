@@ -88,6 +88,8 @@ class Run(BaseModel):
     backoff_base_s: Pause = 1
     backoff_max_s: Pause = 60
     wait: bool = False
+    notify_command: Annotated[str, AfterValidator(_plain)] = ""
+    notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
 
 
 VARIABLES = tuple(Run.model_fields)
@@ -209,6 +211,12 @@ def environment(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as exc:
         raise InputError([".env: can't be read as UTF-8 text; save it so, with one NAME=value a line"]) from exc
     return {name: value for name, value in found.items() if value is not None} | dict(environ)
+
+
+def without_keys(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment for a program that has no business with keys."""
+    found = os.environ if environ is None else environ
+    return {name: value for name, value in found.items() if not _names_a_key(name)}
 
 
 def fingerprint(key: str) -> str:

@@ -2,14 +2,15 @@
 
 import contextlib
 import re
+import shutil
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vgen import agreed, choose, plan, reporter, screen, settings, takes
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
-from vgen.money import show
+from vgen.money import show, usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
@@ -17,11 +18,14 @@ from vgen.report import to_bytes
 from vgen.trio_doit import EitherWay, command_line_variables
 from vgen.world import Outside
 
+if TYPE_CHECKING:
+    from vgen.conform import Source
+
 Task = dict[str, Any]
 
 LOOKS_ONLY = frozenset({"plan", "doctor", "audit", "takes"})
 """Tasks that change nothing and need no run lock."""
-BUILDS_NOTHING = LOOKS_ONLY | {"recover", "settle", "pick", "keep"}
+BUILDS_NOTHING = LOOKS_ONLY | {"recover", "settle", "pick", "keep", "conform", "cut"}
 """Tasks that make no clip and no report."""
 NEED_A_SHOT = {
     "settle": "doit settle shot=2 as=charged",
@@ -50,7 +54,7 @@ class Tasks:
         return {
             "par_type": "trio",
             "continue": True,
-            "default_tasks": ["collect", "clip", "report"],
+            "default_tasks": ["collect", "clip", "report", "gallery"],
             "backend": "json",
             "dep_file": str(self.project.root / ".doit.db"),
             "reporter": reporter.discreet(self.project.settings.secrets() if self.project.settings else ()),
@@ -109,6 +113,39 @@ class Tasks:
             ],
             "uptodate": [self._report_is_current],
             "task_dep": ["clip", "collect"],
+            "clean": True,
+            "io": {"capture": False},
+            "meta": {"runs_after_failures": True},
+        }
+
+    def gallery(self) -> Task:
+        """One page that shows every shot: clip, takes, money, reasons."""
+        return {
+            "actions": [EitherWay(self._gallery)],
+            "targets": [self._relative(self.project.outputs.gallery)],
+            "uptodate": [self._gallery_is_current],
+            "task_dep": ["report"],
+            "clean": True,
+            "io": {"capture": False},
+            "meta": {"runs_after_failures": True},
+        }
+
+    def conform(self) -> Task:
+        """Uniform clips in outputs/conformed/, from the clips that are there. Buys nothing."""
+        return {
+            "actions": [EitherWay(self._conform, self)],
+            "uptodate": [self._is_conformed],
+            "clean": [self._clean_conformed],
+            "io": {"capture": False},
+        }
+
+    def cut(self) -> Task:
+        """The conformed clips joined into outputs/cut.mp4. Buys nothing."""
+        return {
+            "actions": [EitherWay(self._cut, self)],
+            "targets": [self._relative(self.project.outputs.cut)],
+            "uptodate": [self._is_cut],
+            "task_dep": ["conform"],
             "clean": True,
             "io": {"capture": False},
             "meta": {"runs_after_failures": True},
@@ -189,7 +226,7 @@ class Tasks:
         if self.project.ready.simulated and any(self.project.plan().step(n).price for n in self.project.selected):
             screen.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
         if not self._fits() and not self._free_work():
-            raise Refusal(plan.refusal(self.project.plan(), self.project.selected))
+            raise self._refused()
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -213,7 +250,7 @@ class Tasks:
                 self.project.write_report()
             self.project.replan()
             if not self._fits():
-                raise Refusal(plan.refusal(self.project.plan(), self.project.selected))
+                raise self._refused()
         async with self.project.opened():
             yield
 
@@ -221,8 +258,10 @@ class Tasks:
         """An interrupted run writes its report all the same, and says what is left at the providers."""
         if signum is None or self.project.problems or self.project.batch is None:
             return
-        self.project.write_report(interrupted=True)
-        screen.line(None, self.project.in_flight_line())
+        entries, _ = self.project.write_report(interrupted=True)
+        text = self.project.in_flight_line()
+        screen.line(None, text, "interrupted")
+        self._announce("end", text, entries)
 
     def _refuse_strays(self, names: Sequence[str]) -> None:
         for name in self._variables:
@@ -238,6 +277,12 @@ class Tasks:
             if len(names) > 1:
                 raise InputError([f"`doit {min(needy)}` stands alone; say {' and '.join(sorted(names))} one by one"])
             self._read_shot(names[0])
+
+    def _refused(self) -> Refusal:
+        """The plan does not fit the budget."""
+        text = plan.refusal(self.project.plan(), self.project.selected)
+        self.project.announce("cap", text)
+        return Refusal(text)
 
     def _refuse_drift(self) -> None:
         """`plan=FILE`: that plan, or what is left of it, and nothing else. Raises InputError, Refusal."""
@@ -333,13 +378,96 @@ class Tasks:
             screen.line(None, f"the report can't be written: {what}; make room and run again")
             screen.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
             raise ClipFailed("no report") from exc
-        for text in reporter.gate_lines(gates, entries, self.project.plan()):
-            screen.line(None, text)
-        if failed := [gate.name for gate in gates if not gate.passed]:
+        told = reporter.gate_lines(gates, entries, self.project.plan())
+        for text in told:
+            screen.line(None, text, "summary")
+        failed = [gate.name for gate in gates if not gate.passed]
+        self._announce("gate" if failed else "end", "; ".join(told), entries)
+        if failed:
             raise ClipFailed(f"gates failed: {', '.join(failed)}")
+
+    def _announce(self, event: str, text: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        budget = self.project.plan().budget
+        self.project.announce(
+            event,
+            text,
+            total_clips=len(entries),
+            successful_clips=sum(entry["success"] for entry in entries),
+            failed=[entry["shot_number"] for entry in entries if not entry["success"]],
+            spent_usd=usd(budget.spent),
+            uncertain_usd=usd(budget.uncertain),
+        )
 
     def _report_is_current(self) -> bool:
         return not self.project.problems and self.project.report_is_current()
+
+    async def _gallery(self) -> None:
+        from vgen import page
+
+        try:
+            await page.write(self.project, self.project.outside.tools(self.project.ready))
+        except OSError as exc:
+            screen.line(None, f"the gallery can't be written: {exc.strerror}; make room and run again")
+            raise ClipFailed("no gallery") from exc
+
+    def _gallery_is_current(self) -> bool:
+        from vgen import page
+
+        return not self.project.problems and page.is_current(self.project)
+
+    def _sources(self) -> "list[Source]":
+        """The clips that are in place, whether they are stale or not."""
+        from vgen import conform
+
+        return [
+            conform.Source(
+                number=step.number,
+                path=self.project.outputs.clip(step.number),
+                duration_s=step.wish.shot.duration_s,
+            )
+            for step in self.project.plan().steps
+            if step.file in (File.INTACT, File.EDITED)
+        ]
+
+    def _is_conformed(self) -> bool:
+        from vgen import conform
+
+        outputs, ratio = self.project.outputs, self.project.ready.run.aspect_ratio
+        return conform.is_current(self._sources(), outputs.conformed, ratio)
+
+    async def _conform(self) -> None:
+        from vgen import conform
+
+        tools = self._tools()
+        outputs, ratio = self.project.outputs, self.project.ready.run.aspect_ratio
+        done = await conform.conform(tools, self._sources(), outputs.conformed, ratio, tell=screen.line)
+        form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
+        screen.line(None, f"conformed {len(done.made)} clips, {len(done.kept)} were so already{form}")
+
+    def _is_cut(self) -> bool:
+        from vgen import conform
+
+        outputs = self.project.outputs
+        numbers = [step.number for step in self.project.plan().steps]
+        return self._is_conformed() and conform.cut_is_current(outputs.conformed, outputs.cut, numbers)
+
+    async def _cut(self) -> None:
+        from vgen import conform
+
+        outputs = self.project.outputs
+        numbers = [step.number for step in self.project.plan().steps]
+        comment = "SIMULATED by vgen" if self.project.ready.simulated else ""
+        made = await conform.cut(
+            self._tools(), outputs.conformed, outputs.cut, numbers, tell=screen.line, comment=comment
+        )
+        screen.line(None, f"{self._relative(outputs.cut)}: {len(made.numbers)} shots, {made.duration_s:.3f} s")
+
+    def _tools(self) -> Any:
+        """ffmpeg and ffprobe. Raises a VgenError that says how to get them."""
+        found = self.project.outside.tools(self.project.ready)
+        if found is None:
+            raise ClipFailed("no ffmpeg; `doit doctor` says how to get it")
+        return found
 
     def _plan(self) -> None:
         project = self.project
@@ -388,6 +516,7 @@ class Tasks:
         async with self.project.opened(online=False) as batch:
             await choose.carry_out(self.project, batch, self._choice)
         self.project.write_report()
+        await self._gallery()
 
     async def _audit(self) -> None:
         from vgen import recover
@@ -430,6 +559,13 @@ class Tasks:
             screen.out(f"{self._relative(clip)} - removing file")
             if not dryrun:
                 remove_clip(clip)
+
+    def _clean_conformed(self, dryrun: bool = False) -> None:
+        folder = self.project.outputs.conformed
+        if folder.is_dir():
+            screen.out(f"{self._relative(folder)} - removing {len(list(folder.iterdir()))} files")
+            if not dryrun:
+                shutil.rmtree(folder)
 
     def _relative(self, path: Path) -> str:
         """As a user would type it: relative to dodo.py if it lies below."""

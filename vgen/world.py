@@ -9,7 +9,9 @@ from typing import Any
 
 from vgen import media, providers, screen
 from vgen.batch import Batch, Tell
+from vgen.errors import ToolMissing
 from vgen.plan import Wish
+from vgen.settings import Settings
 from vgen.standing import Standing
 
 Online = Callable[[Batch, Sequence[Wish]], contextlib.AbstractAsyncContextManager[None]]
@@ -23,6 +25,17 @@ async def _unwatched(_: Callable[[], Standing]) -> AsyncIterator[None]:
     yield
 
 
+def _no_tools(_: Settings) -> None:
+    return None
+
+
+def _found_tools(settings: Settings) -> media.Tools | None:
+    try:
+        return media.find_tools(settings.ffmpeg, settings.ffprobe)
+    except ToolMissing:
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """The world as a project meets it: the clock, the dice, and how to get a batch online. Tests bring their own."""
@@ -32,12 +45,20 @@ class Outside:
     online: Online
     tell: Tell
     watching: Watching = _unwatched
+    tools: Callable[[Settings], media.Tools | None] = _no_tools
     clock: Any = None
 
 
 def real_world() -> Outside:
     """The wall clock, real chance, the real network (or the simulator), the terminal."""
-    return Outside(now=time.time, rng=random.Random(), online=_online, tell=screen.tell, watching=screen.watching)  # noqa: S311 - jitter
+    return Outside(
+        now=time.time,
+        rng=random.Random(),  # noqa: S311 - jitter
+        online=_online,
+        tell=screen.tell,
+        watching=screen.watching,
+        tools=_found_tools,
+    )
 
 
 @contextlib.asynccontextmanager

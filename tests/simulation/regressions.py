@@ -5,6 +5,7 @@ from collections.abc import Mapping
 REGRESSIONS: Mapping[int, str] = {
     6: "two shots of one recipe waited for each other's money for ever",
     23: "a finished job was cancelled and deleted: its last readable word was `queued`",
+    105: "the name of `outputs` was not synced: a power loss took the ledger of a job that was bought",
     183: "killed while cancelling: booked as lost",
     211: "two kills in a row, jobs of both",
     255: "killed after the order, before the answer",

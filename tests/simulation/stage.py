@@ -22,7 +22,7 @@ from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
 from vgen.simulator.renderers import damaged, plain_renderer
 
-IDLE_S = 3.0
+IDLE_S = 20.0
 """Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 

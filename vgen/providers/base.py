@@ -187,10 +187,14 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoWord:
-    """This reply says nothing about the job; ask again. `key_rejected`: with another key."""
+    """This reply says nothing about the job; ask again. `key_rejected`: with another key.
+
+    `ended`: the provider says that the job is over, but what came of it can't be read.
+    """
 
     message: str
     key_rejected: bool = False
+    ended: bool = False
     retry_after_s: float | None = None
 
 

@@ -275,8 +275,8 @@ def _result(reply: Reply) -> Status:
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         )
     own = "x-fal-request-id" in reply.headers or _type(said) != ""
-    if not _detail(said) or (reply.status >= 500 and not own):
-        return NoWord(message=f"HTTP {reply.status}, not in fal's own words")  # the job may be done, and paid
+    if not _detail(said) or (reply.status >= 500 and not own):  # the job may be done, and paid
+        return NoWord(message=f"HTTP {reply.status}, not in fal's own words", ended=bool(_detail(said)))
     if reply.status >= 500:
         return Failed(message=_detail(said), code=_type(said), again=True, charged=0)  # never charged (fal's FAQ)
     if reply.status == 400 and "in progress" in _detail(said):

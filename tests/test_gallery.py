@@ -1,0 +1,342 @@
+"""The gallery as text: what is said of each shot, that nothing from outside becomes markup, and when it is current."""
+
+import re
+from dataclasses import fields, replace
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from vgen import gallery
+from vgen.gallery import Film, Page, ShotView, Standing, TakeView
+from vgen.report import Gate
+from vgen.rows import Budget
+
+SHA = "ab" * 32
+OTHER = "cd" * 32
+JPEG = b"\xff\xd8\xff\xe0 a frame \xff\xd9"
+FILM = Film(path="clips/clip_007.mp4", sha256=SHA, width=720, height=1280, duration_s=4.0, fps=24.0, has_audio=False)
+TAKE = TakeView(
+    number=1,
+    film=replace(FILM, path="takes/ab/2.mp4", sha256=OTHER),
+    good=False,
+    prompt="a boat",
+    reason="wanted 4 s, got 2 s",
+    provider="pika",
+    price=200_000,
+    created_at=1_700_000_000.0,
+    command="doit pick shot=7 take=1",
+)
+SHOT = ShotView(
+    number=7,
+    prompt="a paper boat",
+    standing=Standing.GOOD,
+    film=FILM,
+    take=2,
+    provider="runway",
+    model="gen4.5",
+    price=480_000,
+    generation_s=41.26,
+    verdict="good",
+    takes=[TAKE],
+)
+PAGE = Page(
+    title="Boat",
+    simulated=False,
+    shots=[SHOT],
+    gates=[Gate(name="success_rate", passed=True, value=1.0, threshold=0.8)],
+    budget=Budget(cap=2_000_000, spent=480_000, reserved=33_300, uncertain=360_000),
+)
+HOSTILE = "</script><img src=x onerror=alert(1)>\"' {{ 7*7 }} {% raw %} &amp; \u202egnp.exe"
+
+
+class Reader(HTMLParser):
+    """Tags, attributes and text as a browser would see them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(page: Page, posters: dict[str, bytes] | None = None) -> Reader:
+    reader = Reader()
+    reader.feed(gallery.render(page, posters))
+    reader.close()
+    return reader
+
+
+def said(page: Page) -> str:
+    return " ".join(read(page).text.split())
+
+
+def one(**changed: Any) -> Page:
+    return replace(PAGE, shots=[replace(SHOT, **changed)])
+
+
+# What is said
+
+
+def test_a_good_shot_is_told_with_its_facts():
+    text = said(PAGE)
+    for words in ("a paper boat", "runway · gen4.5", "$0.48", "2 · in 41.3 s", "720 × 1280 · 24 fps · 4 s · silent"):
+        assert words in text
+    assert "1 of 1 clips good · 4 s of film" in text
+
+
+def test_the_head_tells_the_money_to_the_micro_dollar():
+    text = said(PAGE)
+    for words in ("Spent$0.48", "Reserved$0.0333", "Uncertain$0.36", "Left of $2.00 $1.1267"):
+        assert words.replace(" ", "") in text.replace(" ", "")
+
+
+def test_without_a_cap_none_is_named():
+    assert "Capnone" in said(replace(PAGE, budget=Budget(spent=5)))
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (
+            Gate(name="success_rate", passed=False, value=2 / 3, threshold=0.8),
+            "failed66.7 % of the clips (at least 80 %)",
+        ),
+        (
+            Gate(name="resolution", passed=True, value=720, threshold=720),
+            "passed720 px (at least 720 px on the shorter",
+        ),
+        (Gate(name="resolution", passed=True, value=None, threshold=720), "passedno clip yet (at least 720 px"),
+        (Gate(name="budget", passed=True, value=0.48, threshold=2), "passed$0.48 (at most $2.00)"),
+        (Gate(name="budget", passed=True, value=0.0333, threshold=None), "passed$0.0333 (no cap)"),
+    ],
+)
+def test_each_gate_says_its_value_and_its_limit(gate, words):
+    assert words in said(replace(PAGE, gates=[gate]))
+
+
+@pytest.mark.parametrize("standing", [Standing.FAILED, Standing.HELD, Standing.MISSING, Standing.RUNNING])
+def test_a_shot_without_a_clip_stands_in_its_place_with_its_reason(standing):
+    page = one(standing=standing, film=None, take=None, takes=(), reason="runway said no: too dark")
+    text = said(page)
+    assert "no clip" in text
+    assert f"Shot 7 {standing} $0.48 runway said no: too dark" in text
+    assert read(page).tags.count("video") == 1  # the large view's
+
+
+def test_a_stale_shot_shows_both_prompts_and_what_changed():
+    html = gallery.render(one(standing=Standing.STALE, prompt="boat, blue hour", made_from="boat, golden hour"))
+    assert "boat, <ins>blue</ins> hour" in html
+    assert "boat, <del>golden</del> hour" in html
+
+
+def test_a_clip_from_the_same_prompt_shows_no_difference():
+    assert "<ins>" not in gallery.render(one(made_from=SHOT.prompt))
+
+
+def test_takes_are_told_with_their_reason_and_the_command_that_picks_them():
+    text = said(PAGE)
+    for words in (
+        "Take 1",
+        "rejected",
+        "wanted 4 s, got 2 s",
+        "$0.20",
+        "2023-11-14 22:13 UTC",
+        "doit pick shot=7 take=1",
+    ):
+        assert words in text
+
+
+def test_a_take_with_a_label_is_called_by_it():
+    html = gallery.render(one(takes=[replace(TAKE, label="0a1b2c3d/1")]))
+    assert "<h4>Take 0a1b2c3d/1 " in html
+    assert 'aria-label="Play shot 7, take 0a1b2c3d/1"' in html
+
+
+def test_the_only_take_is_not_told_twice():
+    assert "details" not in read(one(takes=[replace(TAKE, current=True)])).tags
+
+
+def test_commands_are_shown_to_copy():
+    html = gallery.render(one(commands=["doit clip:7"]))
+    assert "<code>doit clip:7</code>" in html
+    assert 'aria-label="Copy doit clip:7"' in html
+
+
+def test_simulated_is_said_in_large_letters_and_in_the_title_only_then():
+    assert "play money" in said(replace(PAGE, simulated=True))
+    assert "(simulated)" in said(replace(PAGE, simulated=True))
+    assert "play money" not in said(PAGE)
+
+
+def test_an_empty_production_has_a_page():
+    assert "0 of 0 clips good" in said(Page(title="", simulated=False, shots=[]))
+
+
+@pytest.mark.parametrize(("size", "layout"), [((720, 1280), "bin upright"), ((1280, 720), "bin wide")])
+def test_the_layout_follows_the_clips(size, layout):
+    width, height = size
+    page = one(film=replace(FILM, width=width, height=height), takes=())
+    assert ("class", layout) in read(page).attributes
+
+
+def test_the_moneys_bar_never_overflows():
+    over = Budget(cap=100, spent=150, uncertain=50)
+    widths = [
+        float(x) for x in re.findall(r' width="([0-9.]+)%" height="100%"', gallery.render(replace(PAGE, budget=over)))
+    ]
+    assert sum(widths[1:]) == pytest.approx(100)
+
+
+def test_words_that_differ_are_marked_on_both_sides():
+    old, new = gallery.changes("a red boat sails", "a blue boat sails away")
+    assert old == [(False, "a "), (True, "red "), (False, "boat sails")]
+    assert new == [(False, "a "), (True, "blue "), (False, "boat sails "), (True, "away")]
+
+
+@pytest.mark.parametrize(("old", "new"), [("", "a boat"), ("a boat", ""), ("", ""), ("  a\n b ", "a b")])
+def test_no_text_is_lost_between_the_marks(old, new):
+    was, now = gallery.changes(old, new)
+    assert "".join(text for _, text in was) == old.lstrip()
+    assert "".join(text for _, text in now) == new.lstrip()
+
+
+# Nothing from outside becomes markup
+
+
+def everywhere(text: str) -> Page:
+    """A page where each text from outside is `text`."""
+    take = replace(TAKE, prompt=text, reason=text, provider=text, model=text, command=text)
+    shot = replace(
+        SHOT,
+        prompt=text,
+        made_from=text + " ",
+        standing=Standing.STALE,
+        reason=text,
+        provider=text,
+        model=text,
+        verdict=text,
+        takes=[take],
+        commands=[text],
+    )
+    gate = Gate(name=text, passed=False, value=0, threshold=1)
+    return Page(
+        title=text, simulated=True, shots=[shot, replace(shot, number=8, provider="other")], gates=[gate], notes=[text]
+    )
+
+
+def test_hostile_text_stays_text():
+    plain, hostile = read(everywhere("harmless")), read(everywhere(HOSTILE))
+    assert hostile.tags == plain.tags
+    assert [name for name, _ in hostile.attributes] == [name for name, _ in plain.attributes]
+    assert hostile.text.count("onerror=alert(1)") > 10
+    assert "{{ 7*7 }}" in hostile.text
+
+
+@pytest.mark.parametrize("code", [0, 7, 0x1B, 0x7F, 0x9F, 0xD800, 0xDFFF, 0xFFFE])
+def test_what_html_cannot_hold_is_replaced(code):
+    html = gallery.render(everywhere(f"a{chr(code)}b"))
+    assert chr(code) not in html
+    assert "a\ufffdb" in html
+    html.encode()
+
+
+def test_a_file_name_cannot_become_an_address_or_a_fragment():
+    names = dict.fromkeys(
+        value
+        for name, value in read(one(film=replace(FILM, path="javascript:a#b?c%20 ü.mp4"))).attributes
+        if name == "src"
+    )
+    assert "javascript%3Aa%23b%3Fc%2520%20%C3%BC.mp4" in names
+
+
+def test_the_page_asks_for_nothing_but_videos_beside_it():
+    reader = read(PAGE, {SHA: JPEG})
+    asked = [
+        value for name, value in reader.attributes if name in {"src", "href", "poster", "action", "data", "srcset"}
+    ]
+    assert all(value.startswith(("#", "data:", "clips/", "takes/")) for value in asked)
+    assert not re.search(r"@import|url\(", gallery.render(PAGE))
+
+
+def test_the_policy_allows_this_script_and_this_style_only():
+    policy = next(value for name, value in read(PAGE).attributes if name == "content" and "default-src" in value)
+    rules = dict(rule.split(" ", 1) for rule in policy.split("; "))
+    assert rules["default-src"] == rules["connect-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", rules["script-src"])
+    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", rules["style-src"])
+    reader = read(PAGE)
+    assert not [name for name, _ in reader.attributes if name == "style" or name.startswith("on")]
+
+
+# When it is current
+
+
+def test_the_digest_stands_near_the_beginning():
+    html = gallery.render(PAGE)
+    assert gallery.stated_digest(html[: gallery.HEAD_CHARS]) == gallery.digest(PAGE)
+
+
+def test_text_on_the_page_cannot_pose_as_its_digest():
+    html = gallery.render(replace(PAGE, title=f'<meta name="vgen-digest" content="{"0" * 64}">'))
+    assert gallery.stated_digest(html) not in {None, "0" * 64}
+
+
+def test_another_file_has_no_digest():
+    assert gallery.stated_digest("<html></html>") is None
+
+
+CHANGES = [
+    *(replace(PAGE, **{name: value}) for name, value in {
+        "title": "Ship", "simulated": True, "shots": [], "gates": [], "budget": Budget(), "notes": ["one"],
+    }.items()),
+    *(one(**{name: value}) for name, value in {
+        "number": 8, "prompt": "a ship", "standing": Standing.STALE, "reason": "why", "made_from": "a ship",
+        "film": replace(FILM, sha256="ef" * 32), "take": 3, "provider": "pika", "model": "gen4", "price": 1,
+        "generation_s": 1.0, "verdict": "bad", "takes": (), "commands": ("doit",),
+    }.items()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+def test_every_change_changes_the_digest(changed):
+    assert gallery.digest(changed) != gallery.digest(PAGE)
+
+
+def test_the_changes_above_are_of_every_field():
+    assert len(CHANGES) == len(fields(Page)) + len(fields(ShotView))
+
+
+def test_equal_pages_are_equal_bytes():
+    assert gallery.render(one(prompt="a"), {SHA: JPEG}) == gallery.render(one(prompt="a"), {SHA: JPEG})
+
+
+# Poster frames
+
+
+def test_poster_frames_are_inside_the_page_and_can_be_taken_over():
+    html = gallery.render(PAGE, {SHA: JPEG, OTHER: JPEG + b"2"})
+    assert gallery.posters(html) == {SHA: JPEG, OTHER: JPEG + b"2"}
+
+
+def test_a_film_without_a_poster_frame_shows_its_first_frame():
+    reader = read(PAGE, {OTHER: JPEG})
+    assert ("preload", "metadata") in reader.attributes
+    assert ("preload", "none") in reader.attributes
+    assert gallery.posters(gallery.render(PAGE)) == {}
+
+
+def test_each_film_is_asked_for_once():
+    twice = replace(PAGE, shots=[SHOT, replace(SHOT, number=8)])
+    assert twice.films == {SHA: FILM, OTHER: TAKE.film}
+
+
+def test_the_only_take_needs_no_poster_frame_of_its_own():
+    assert one(takes=[replace(TAKE, current=True)]).films == {SHA: FILM}

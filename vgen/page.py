@@ -1,0 +1,190 @@
+"""The gallery of one project: gathers what the page shows, draws missing poster frames, writes the file."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from vgen import files, gallery, media, report, takes
+from vgen.gallery import Film, Page, ShotView, Standing, TakeView
+from vgen.money import micros
+from vgen.plan import Act, File, Step
+from vgen.project import Project
+from vgen.rows import Placed, Snapshot, Take
+from vgen.takes import Alternative
+
+MAX_POSTERS = 600
+"""Films on one page that get a poster frame of their own, at up to 15 KB each."""
+
+
+def gather(project: Project) -> Page:
+    """The production as it stands, from the ledger and the files."""
+    entries, gates, whole = project.reported()
+    snapshot = project.snapshot()
+    all_takes = takes.of_all(project.plan(), snapshot)
+    placed = {row.shot_number: row for row in snapshot.placed.values()}
+    return Page(
+        title=project.root.resolve().name,
+        simulated=project.ready.simulated,
+        shots=[
+            _shot(step, found, entry, placed.get(step.number), snapshot)
+            for (step, found), entry in zip(all_takes, entries, strict=True)
+        ],
+        gates=gates,
+        budget=project.plan().budget,
+        notes=[str(text) for text in _texts(whole.get("left_over"))],
+    )
+
+
+def is_current(project: Project) -> bool:
+    """Whether the page on disk shows the production as it stands."""
+    try:
+        with project.outputs.gallery.open(encoding="utf-8") as page:
+            head = page.read(gallery.HEAD_CHARS)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return gallery.stated_digest(head) == gallery.digest(gather(project))
+
+
+async def write(project: Project, tools: media.Tools | None) -> None:
+    """Make the page anew, unless it is current. Without `tools`, clips show their first frames. Raises OSError."""
+    page = gather(project)
+    target = project.outputs.gallery
+    try:
+        before = await trio.to_thread.run_sync(target.read_text, "utf-8")
+    except (OSError, UnicodeDecodeError):
+        before = ""
+    if gallery.stated_digest(before) == gallery.digest(page):
+        return
+    drawn = gallery.posters(before)
+    wanted = dict(list(page.films.items())[:MAX_POSTERS])
+    posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
+    if tools is not None:
+        await _draw(tools, project.outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
+    project.outputs.root.mkdir(parents=True, exist_ok=True)
+    files.write_whole(target, gallery.render(page, posters).encode())
+
+
+async def _draw(tools: media.Tools, root: Path, films: Mapping[str, Film], into: dict[str, bytes]) -> None:
+    """Poster frames, one process a core."""
+    limiter = trio.CapacityLimiter(os.cpu_count() or 1)
+
+    async def one(digest: str, film: Film) -> None:
+        async with limiter:
+            found = await media.poster(tools, root / film.path)
+        if found is not None:
+            into[digest] = found
+
+    async with trio.open_nursery() as nursery:
+        for digest, film in films.items():
+            nursery.start_soon(one, digest, film)
+
+
+def _shot(
+    step: Step, found: Sequence[Alternative], entry: Mapping[str, Any], placed: Placed | None, snapshot: Snapshot
+) -> ShotView:
+    there = step.file in (File.INTACT, File.EDITED) and placed is not None
+    row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
+    take = snapshot.takes.get(row.id) if row else None
+    recipe = next(iter(step.wish.recipes.values()), None)
+    standing = _standing(step, entry, there=there)
+    return ShotView(
+        number=step.number,
+        prompt=recipe.prompt if recipe else "",
+        standing=standing,
+        reason=_reason(step, entry, standing),
+        made_from=dict(row.manifest).get("prompt") if row and not step.wish.matches(row) else None,
+        film=_film_in_place(step, take, placed) if placed and take else None,
+        take=take.take if take else None,
+        provider=row.provider if row else entry["api_used"],
+        model=row.model if row else entry["model"],
+        price=row.charged if row else micros(entry["cost_usd"]) or None,
+        generation_s=take.generation_s if take else None,
+        verdict=_verdict(step, take),
+        takes=[_take(step, one) for one in found],
+        commands=_commands(step, standing),
+    )
+
+
+def _standing(step: Step, entry: Mapping[str, Any], *, there: bool) -> Standing:
+    if step.done:
+        return Standing.GOOD
+    if step.act is Act.HELD:
+        return Standing.HELD
+    if step.act is Act.COLLECT:
+        return Standing.RUNNING
+    if there:
+        return Standing.STALE
+    if step.act is Act.STOP or entry["api_used"] or not str(entry["error"] or "").startswith(report.NOT_YET):
+        return Standing.FAILED
+    return Standing.MISSING
+
+
+def _reason(step: Step, entry: Mapping[str, Any], standing: Standing) -> str:
+    if standing is Standing.GOOD:
+        return step.why if step.file is File.EDITED else ""
+    return str(entry["error"] or step.why)
+
+
+def _verdict(step: Step, take: Take | None) -> str:
+    if step.file is File.EDITED:
+        return "edited by hand"
+    return "whole, decodes" if take and take.good else ""
+
+
+def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:
+    path = f"clips/{placed.name}"
+    if step.file is not File.EDITED:
+        return _film(take, path)
+    facts = json.loads(placed.facts or "{}")
+    known = {key: facts.get(key) for key in ("width", "height", "duration_s", "fps", "has_audio")}
+    return Film(path=path, sha256=placed.sha256, **known)
+
+
+def _film(take: Take, path: str) -> Film:
+    return Film(
+        path=path,
+        sha256=take.sha256,
+        width=take.width,
+        height=take.height,
+        duration_s=take.duration_s,
+        fps=take.fps,
+        has_audio=take.has_audio,
+    )
+
+
+def _take(step: Step, one: Alternative) -> TakeView:
+    return TakeView(
+        number=one.take.take,
+        film=_film(one.take, one.take.path),
+        good=one.take.good,
+        prompt=dict(one.row.manifest).get("prompt", ""),
+        reason=one.take.reason or "",
+        provider=one.row.provider,
+        model=one.row.model,
+        price=one.row.charged,
+        created_at=one.row.created_at,
+        generation_s=one.take.generation_s,
+        current=one.in_place,
+        command=f"doit pick shot={step.number} take={one.label}" if one.take.good and not one.in_place else None,
+    )
+
+
+def _commands(step: Step, standing: Standing) -> list[str]:
+    """What the user may type next."""
+    number = step.number
+    return {
+        Standing.GOOD: [],
+        Standing.STALE: [f"doit clip:{number}", f"doit keep shot={number}"],
+        Standing.RUNNING: [f"doit clip:{number}"],
+        Standing.MISSING: [f"doit clip:{number}"],
+        Standing.HELD: [f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"],
+        Standing.FAILED: [f"doit clip:{number}", f"doit -a clip:{number}"],
+    }[standing]
+
+
+def _texts(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()
