@@ -14,16 +14,16 @@ LAYERS = (
     ("jsonlines", "shots", "purchase", "retry", "rows"),
     ("recipe", "providers"),
     ("plan", "agreed", "report", "takes", "standing", "gallery"),
-    ("settings", "ledger", "files", "images", "media", "form", "wire", "notify"),
+    ("quick", "settings", "ledger", "files", "images", "media", "form", "wire", "notify"),
     ("lanes", "conform", "batch", "fetch", "recover", "ordering", "polling", "produce", "simulator"),
-    ("trio_doit", "screen", "reporter", "world", "clipfiles", "project", "choose", "page", "doctor", "audit"),
+    ("trio_doit", "screen", "overview", "reporter", "world", "clipfiles", "project", "choose", "page", "doctor", "audit"),
     ("tasks",),
     ("__main__",),
 )
 PURE = {name for row in LAYERS[:4] for name in row}
 DOORS = {
     "rich": {"screen"},
-    "doit": {"trio_doit", "reporter", "__main__"},
+    "doit": {"trio_doit", "overview", "reporter", "__main__"},
     "trio": {
         "trio_doit",
         "screen",

@@ -103,7 +103,7 @@ def test_defaults_are_the_contracts(tmp_path: Path) -> None:
         "primary_api": "runway", "fallback_api": "pika", "max_concurrent": 5, "max_retries": 3, "clip_timeout_s": 300,
         "budget_usd": Decimal("2.00"), "partial": False, "on_uncertain": "hold", "min_success_rate": 0.8,
         "aspect_ratio": "9:16", "mode": "auto", "clip_paths": "relative", "backoff_base_s": 1, "backoff_max_s": 60,
-        "wait": False,
+        "wait": False, "notify_command": "", "notify_url": "",
     }  # fmt: skip
     assert expected == run.model_dump()
 

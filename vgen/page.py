@@ -89,7 +89,8 @@ def _shot(
     there = step.file in (File.INTACT, File.EDITED) and placed is not None
     row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
     take = snapshot.takes.get(row.id) if row else None
-    recipe = next(iter(step.wish.recipes.values()), None)
+    made_for = step.wish.recipe_for(row.provider) if row else None
+    recipe = made_for or next(iter(step.wish.recipes.values()), None)
     standing = _standing(step, entry, there=there)
     return ShotView(
         number=step.number,
@@ -126,6 +127,8 @@ def _standing(step: Step, entry: Mapping[str, Any], *, there: bool) -> Standing:
 def _reason(step: Step, entry: Mapping[str, Any], standing: Standing) -> str:
     if standing is Standing.GOOD:
         return step.why if step.file is File.EDITED else ""
+    if standing is Standing.STALE and step.act in (Act.BUY, Act.SHARE):
+        return ""  # the page shows both prompts
     return str(entry["error"] or step.why)
 
 
@@ -159,6 +162,7 @@ def _film(take: Take, path: str) -> Film:
 def _take(step: Step, one: Alternative) -> TakeView:
     return TakeView(
         number=one.take.take,
+        label=one.label,
         film=_film(one.take, one.take.path),
         good=one.take.good,
         prompt=dict(one.row.manifest).get("prompt", ""),

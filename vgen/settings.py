@@ -281,7 +281,7 @@ class _Loader:
         for name in values.keys() - set(VARIABLES):
             said = values[name][1]
             close = nearest(name, VARIABLES)
-            self._problems.append(f"{said}: unknown variable{close}; `doit help` and docs list them all")
+            self._problems.append(f"{said}: unknown variable{close}; `doit help vgen` lists them all")
         known = {name: value for name, (value, _) in values.items() if name in VARIABLES}
         try:
             return Run(**known)
