@@ -3,18 +3,20 @@
 import contextlib
 import re
 import shutil
+import sys
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgen import agreed, choose, plan, reporter, screen, settings, takes
+from vgen import agreed, choose, plan, quick, reporter, screen, settings, takes
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import remove_clip, write_whole
 from vgen.money import show, usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
-from vgen.report import to_bytes
+from vgen.report import Gate, to_bytes
 from vgen.trio_doit import EitherWay, command_line_variables
 from vgen.world import Outside
 
@@ -38,11 +40,14 @@ class Tasks:
     """The tasks of one project. Also the `Session` that trio_doit puts round a run."""
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None, outside: Outside | None = None) -> None:
+        self._began_ns = time.time_ns()
+        self._own_world = environ is not None or outside is not None
         self._variables = command_line_variables()
         self.project = Project(root, self._variables, environ, outside)
         self.clock = self.project.outside.clock
         self.reporter: Any = None
         self._full = False
+        self._selected: set[str] = set()
         self._builds = True
         self._forced = False
         self._entered = False
@@ -51,13 +56,14 @@ class Tasks:
 
     def config(self) -> dict[str, Any]:
         """DOIT_CONFIG."""
+        known = self.project.settings
         return {
             "par_type": "trio",
             "continue": True,
             "default_tasks": ["collect", "clip", "report", "gallery"],
             "backend": "json",
             "dep_file": str(self.project.root / ".doit.db"),
-            "reporter": reporter.discreet(self.project.settings.secrets() if self.project.settings else ()),
+            "reporter": reporter.discreet(known.secrets() if known else (), self._rested),
             "session": self,
             "verbosity": 2,
         }
@@ -213,6 +219,7 @@ class Tasks:
             return
         self.project.selected = _numbers(selected)
         self._full = "collect" in selected
+        self._selected = set(selected)
         self._forced = always
         if always:
             self.project.again = _numbers(named)
@@ -247,7 +254,8 @@ class Tasks:
         if not self._fits():
             await self.project.free_work(self.project.selected, orphans=self._full)
             if self._full:
-                self.project.write_report()
+                with contextlib.suppress(ClipFailed):
+                    self._written_report()
             self.project.replan()
             if not self._fits():
                 raise self._refused()
@@ -258,10 +266,24 @@ class Tasks:
         """An interrupted run writes its report all the same, and says what is left at the providers."""
         if signum is None or self.project.problems or self.project.batch is None:
             return
-        entries, _ = self.project.write_report(interrupted=True)
-        text = self.project.in_flight_line()
-        screen.line(None, text, "interrupted")
-        self._announce("end", text, entries)
+        with contextlib.suppress(ClipFailed):
+            entries, _ = self._written_report(interrupted=True)
+            text = self.project.in_flight_line()
+            screen.line(None, text, "interrupted")
+            self._announce("end", text, entries)
+
+    def _rested(self, clips: int) -> None:
+        """A whole run had nothing to do: stamp that, so that the next one sees it at once (see quick.py)."""
+        every = {"collect", "clip", "report", "gallery", *(f"clip:{step.number}" for step in self.project.plan().steps)}
+        if sys.argv[1:] or self._own_world or not self._entered or self._selected != every:
+            return
+        run, shots = self.project.ready.run, [wish.shot for wish in self.project.wishes]
+        read = [run.api_config, run.visual_prompts, *(s.image for s in shots if s.image and "://" not in s.image)]
+        with contextlib.suppress(OSError, ValueError):
+            outputs = str(self.project.outputs.root)
+            text = quick.stamp(str(self.project.root), outputs, read, clips=clips, began_ns=self._began_ns)
+            if text is not None:
+                Path(outputs, quick.STAMP).write_text(text, encoding="utf-8")
 
     def _refuse_strays(self, names: Sequence[str]) -> None:
         for name in self._variables:
@@ -371,13 +393,7 @@ class Tasks:
         return not plan_.orphans and all(file is File.EDITED for file in plan_.departed.values())
 
     async def _report(self) -> None:
-        try:
-            entries, gates = self.project.write_report()
-        except (OSError, LedgerError) as exc:
-            what = exc.strerror if isinstance(exc, OSError) else exc
-            screen.line(None, f"the report can't be written: {what}; make room and run again")
-            screen.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
-            raise ClipFailed("no report") from exc
+        entries, gates = self._written_report()
         told = reporter.gate_lines(gates, entries, self.project.plan())
         for text in told:
             screen.line(None, text, "summary")
@@ -385,6 +401,16 @@ class Tasks:
         self._announce("gate" if failed else "end", "; ".join(told), entries)
         if failed:
             raise ClipFailed(f"gates failed: {', '.join(failed)}")
+
+    def _written_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[Gate]]:
+        """The report, on disk. Raises ClipFailed; why was told."""
+        try:
+            return self.project.write_report(interrupted=interrupted)
+        except (OSError, LedgerError) as exc:
+            what = exc.strerror if isinstance(exc, OSError) else exc
+            screen.line(None, f"the report can't be written: {what}; make room and run again")
+            screen.line(None, self.project.in_flight_line().removeprefix("interrupted; "))
+            raise ClipFailed("no report") from exc
 
     def _announce(self, event: str, text: str, entries: Sequence[Mapping[str, Any]]) -> None:
         budget = self.project.plan().budget
@@ -406,8 +432,9 @@ class Tasks:
 
         try:
             await page.write(self.project, self.project.outside.tools(self.project.ready))
-        except OSError as exc:
-            screen.line(None, f"the gallery can't be written: {exc.strerror}; make room and run again")
+        except (OSError, LedgerError) as exc:
+            what = exc.strerror if isinstance(exc, OSError) else exc
+            screen.line(None, f"the gallery can't be written: {what}; make room and run again")
             raise ClipFailed("no gallery") from exc
 
     def _gallery_is_current(self) -> bool:
@@ -515,7 +542,7 @@ class Tasks:
         assert self._choice is not None, "BUG: nothing was resolved"
         async with self.project.opened(online=False) as batch:
             await choose.carry_out(self.project, batch, self._choice)
-        self.project.write_report()
+        self._written_report()
         await self._gallery()
 
     async def _audit(self) -> None:

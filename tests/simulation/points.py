@@ -17,7 +17,8 @@ from vgen.purchase import State
 NAMES: Mapping[str, tuple[str, ...]] = {
     'ledger.py: "ledger.create"': ("ledger.create",),
     'ledger.py: f"ledger.{name}"': (
-        "ledger.run.start", "ledger.run.finish", "ledger.reserve", "ledger.note", "ledger.place", "ledger.unplace", "ledger.choose",
+        "ledger.run.start", "ledger.run.finish", "ledger.reserve", "ledger.note", "ledger.place", "ledger.unplace",
+        "ledger.choose",
         *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
     ),
     'files.py: "take.link"': ("take.link",),
@@ -39,7 +40,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 
 UNREACHED: Mapping[str, str] = dict.fromkeys(
     ('conform.py: "conformed.fsync"', 'conform.py: "conformed.replace"', 'conform.py: "conformed.unlink"'),
-    "what conform makes of the clips costs nothing and is made again; it needs an ffmpeg, which no scene has",
+    "needs an ffmpeg, which no scene has; kills are in tests/test_conform.py",
 )
 """Points of the source that no scene reaches, and why that is no harm."""
 
