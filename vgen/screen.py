@@ -174,6 +174,12 @@ def out(text: str) -> None:
     _screen.write(redact(text, _secrets) + "\n")
 
 
+def warn(text: str) -> None:
+    """A line on stderr, for commands whose stdout is somebody's input."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"vgen: {redact(text, _secrets)}\n")
+
+
 def write(text: str) -> None:
     """Text of doit's own, as it is."""
     _screen.write(redact(text, _secrets))

@@ -91,14 +91,19 @@ class Tasks:
             }
 
     def _steps(self) -> Sequence[Step]:
-        """The plan's steps; what keeps it from being made becomes a problem: `doctor` and `clean` still work."""
-        if self.project.problems:
-            return ()
-        try:
-            return self.project.plan().steps
-        except (VgenError, OSError) as exc:
-            self.project.problems.append(str(exc))
-            return ()
+        """The plan's steps; what keeps it from being made becomes a problem: `doctor` and `clean` still work.
+
+        doit's other commands (`list`, `info`, …) ask no session: they go on without clips, and say why.
+        """
+        if not self.project.problems:
+            try:
+                return self.project.plan().steps
+            except (VgenError, OSError) as exc:
+                self.project.problems.append(str(exc))
+        if not self._entered:
+            for problem in self.project.problems:
+                screen.warn(problem)
+        return ()
 
     def collect(self) -> Task:
         """Jobs and clips that no shot of the list wants any more."""

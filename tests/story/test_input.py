@@ -362,3 +362,13 @@ def test_no_key_is_anywhere_after_many_kinds_of_runs(studio: Studio, capfd: pyte
     for key in KEYS.values():
         assert key not in told
     studio.check_secrets()
+
+
+@pytest.mark.parametrize("command", ["list", "clean"])
+def test_doits_other_commands_go_on_and_say_what_is_wrong(
+    studio: Studio, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    studio.write_shots(shots(1))
+    assert studio.doit(command, "budget=3") == 0
+    said = capfd.readouterr().err
+    assert "budget: unknown variable (did you mean budget_usd?)" in said
