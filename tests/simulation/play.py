@@ -100,7 +100,6 @@ class Player:
     def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
         self.stage, self.drawn, self.outcome = stage, drawn, outcome
         self.caps: list[int] = []
-        self.again: Counter[int] = Counter()
         self.calm = False
         self.last: Doit | None = None
 
@@ -131,7 +130,7 @@ class Player:
         assert self.last is not None
         now = self._at_rest()
         self.outcome.unreadable = any(row["error_code"] == invariants.UNREADABLE for row in now.rows)
-        invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample, again=self.again)
+        invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
         after = invariants.books(stage)
@@ -180,8 +179,6 @@ class Player:
         now = invariants.at_every_moment(stage, self.caps)
         if len(now.rows) > rows:
             invariants.bought_within(now, cap)
-        for number in step.again:
-            self.again[number] += 1
         if trouble.dead:
             return None
         require(code in (0, 1, 3), "M7", "exit code", code)

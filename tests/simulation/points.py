@@ -72,8 +72,8 @@ class Scene:
 ARGS = ("max_retries=2", "backoff_base_s=1", "budget_usd=20")
 
 
-def _doit(*words: str, again: tuple[int, ...] = (), full: bool = True) -> Doit:
-    return Doit(args=(*words, *ARGS), cap_usd=20.0, again=again, full=full)
+def _doit(*words: str, full: bool = True) -> Doit:
+    return Doit(args=(*words, *ARGS), cap_usd=20.0, full=full)
 
 
 def _list(*prompts: str, why: str = "the list") -> Write:
@@ -99,7 +99,7 @@ SCENES: Mapping[str, Scene] = {
     "detached": _scene(_doit("clip_timeout_s=60"), render_s=100.0),
     "collected": _scene(_doit("clip_timeout_s=60"), Wait(seconds=300.0), _doit(), render_s=100.0),
     "restored": _scene(_doit(), Meddle(how="delete", number=1), Meddle(how="damage", number=2), _doit()),
-    "a new take": _scene(_doit(), _doit("-a", "clip:1", again=(1,), full=False)),
+    "a new take": _scene(_doit(), _doit("-a", "clip:1", full=False)),
     "lost answers": _scene(_faults("create_lost=first:1", "create_429=first:1~boat 2"), _doit()),
     "a lost answer is found": _scene(
         _faults("create_lost=1"), _doit("primary_api=pika"), _faults(), Wait(seconds=100.0), _doit("primary_api=pika")
@@ -114,7 +114,7 @@ SCENES: Mapping[str, Scene] = {
     "no connection": _scene(_faults("connect_refused=first:2"), _doit()),
     "a shot leaves the list": _scene(_doit(), _list("boat 1", why="leave"), _doit()),
     "an earlier take is picked": _scene(
-        _doit(), _doit("-a", "clip:1", again=(1,), full=False),
+        _doit(), _doit("-a", "clip:1", full=False),
         Doit(args=("pick", "shot=1", "take=1", *ARGS), cap_usd=20.0, full=False),
     ),
     "a plan": _scene(Doit(args=("plan", *ARGS), cap_usd=20.0, full=False)),

@@ -53,7 +53,6 @@ class Doit:
     crash: float = math.inf
     disk: float = 0.0
     dark: tuple[tuple[float, float], ...] = ()
-    again: tuple[int, ...] = ()
     full: bool = True
     power: bool = False
     late: bool = False
@@ -183,14 +182,12 @@ class _Draw:
         if rng.random() < 0.1 and not self.quiet:
             cap = round(cap * rng.choice((0.5, 1.5)), 2)
         args = [*self.args, f"primary_api={primary}", f"fallback_api={fallback}", f"budget_usd={cap}"]
-        again: tuple[int, ...] = ()
         full = True
         if bad and not self.quiet and rng.random() < 0.2:
             number = rng.choice(self.shots)["shot_number"]
             full = False
             args.insert(0, f"clip:{number}")
             if rng.random() < 0.7:
-                again = (number,)
                 args.insert(0, "-a")
         elif bad and not self.quiet and rng.random() < 0.08:
             args = ["recover", *args]
@@ -206,7 +203,7 @@ class _Draw:
                 dark = ((start, start + rng.choice((1.0, 30.0, 400.0))),)
         power = crash < math.inf and self.outages.random() < OUTAGES
         return Doit(
-            args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, again=again, full=full,
+            args=tuple(args), cap_usd=cap, crash=crash, disk=disk, dark=dark, full=full,
             power=power, late=power and self.outages.random() < 0.5,
         )  # fmt: skip
 
