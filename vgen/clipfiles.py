@@ -11,7 +11,7 @@ import os
 from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
-from vgen import batch, files, media
+from vgen import batch, files
 from vgen.errors import LedgerError, MediaError, NotJudged, ToolMissing
 from vgen.files import Outputs
 from vgen.ledger import Ledger
@@ -28,6 +28,8 @@ class ClipFiles:
         self._seen: dict[tuple[str, int, int], File] = {}
         self._facts: dict[str, str] = {}
         self.may_write = False
+        self.noted = False
+        """Whether the ledger knows more of a clip than the snapshot that was looked at."""
 
     def states(self, names: Collection[str], snapshot: Snapshot) -> dict[str, File]:
         """How the files stand under some names and under all that vgen ever filled; one stat a clip."""
@@ -43,15 +45,15 @@ class ClipFiles:
         seen = (name, stat.st_size, stat.st_mtime_ns)
         if seen not in self._seen:
             digest = files.sha256(clip)
-            if row is None:  # one of our takes may be replaced by another; anything else is not ours
-                ours = any(take.sha256 == digest for take in snapshot.takes.values())
-                self._seen[seen] = File.DAMAGED if ours else File.EDITED
-            elif (take := snapshot.takes.get(row.purchase_id)) and digest == take.sha256:
+            take = snapshot.takes.get(row.purchase_id) if row else None
+            if take and digest == take.sha256:
                 self._seen[seen] = File.INTACT
-            elif digest == row.sha256:
+            elif row and digest == row.sha256:
                 self._seen[seen] = File.EDITED if row.edited else File.INTACT
+            elif any(other.sha256 == digest for other in snapshot.takes.values()):
+                self._seen[seen] = File.DAMAGED  # another take of ours (a run was killed here): may be replaced
             else:
-                self._seen[seen] = self._judged(clip)
+                self._seen[seen] = self._judged(clip) if row else File.EDITED
             self._remember(row, digest, stat, self._seen[seen])
         return self._seen[seen]
 
@@ -74,9 +76,11 @@ class ClipFiles:
             contextlib.closing(Ledger(self._outputs.ledger, now=self._now)) as ledger,
         ):
             ledger.place(seen)
+            self.noted = True
 
     def _judged(self, clip: Path) -> File:
         """Whether a changed file is a video still; when nobody can tell, it counts as an edit."""
+        from vgen import media
 
         async def judge() -> None:
             tools = media.find_tools(self._settings.ffmpeg, self._settings.ffprobe)

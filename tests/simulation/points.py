@@ -112,6 +112,7 @@ SCENES: Mapping[str, Scene] = {
     "lost by the provider": _scene(_faults("poll_404=1"), _doit()),
     "fresh addresses": _scene(_faults("url_expired=first:2"), _doit()),
     "no connection": _scene(_faults("connect_refused=first:2"), _doit()),
+    "a clip is replaced": _scene(_doit(), _list("boat 1 again", "boat 2", why="an edit"), _doit()),
     "a shot leaves the list": _scene(_doit(), _list("boat 1", why="leave"), _doit()),
     "an earlier take is picked": _scene(
         _doit(), _doit("-a", "clip:1", full=False),
