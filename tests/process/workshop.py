@@ -13,12 +13,14 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import canary
+from canary import CANARY
+
 ROOT = Path(__file__).resolve().parents[2]
-CANARY = "vgencanary"
 KEYS = {"RUNWAY_API_KEY": f"key_{CANARY}0123456789abcdef", "FAL_KEY": f"{CANARY}-4567:89abcdef01234567"}
 RUN_S = 60.0
 """Nothing here takes longer; a run that does is killed and its test fails."""
@@ -54,11 +56,11 @@ def sha256(path: Path) -> str:
 
 
 def everything(root: Path) -> dict[str, tuple[int, str]]:
-    """Path → modification time and content, of every file below `root`."""
+    """Path → modification time and content, of every file below `root` but the stamp of a run with nothing to do."""
     return {
         str(path.relative_to(root)): (path.stat().st_mtime_ns, sha256(path))
         for path in sorted(root.rglob("*"))
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.parts[-2:] != (".vgen", "finished")
     }
 
 
@@ -285,9 +287,6 @@ class Project:
         good = [clip for clip in report["clips"] if clip["success"]]
         assert abs(report["total_cost_usd"] - sum(clip["cost_usd"] for clip in good)) < 1e-9
 
-    def leaks(self) -> Iterator[str]:
+    def leaks(self) -> list[Path]:
         """Every file, and every output, in which a key can be read."""
-        for folder in (self.root, self.journal):
-            for path in folder.rglob("*"):
-                if path.is_file() and CANARY.encode() in path.read_bytes():
-                    yield str(path)
+        return [*canary.leaks(self.root), *canary.leaks(self.journal)]
