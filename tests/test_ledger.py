@@ -247,6 +247,45 @@ def test_money_is_reserved_spent_or_uncertain_by_the_state(ledger: Ledger, state
     assert Budget() == ledger.budget(True, None)
 
 
+SUMMED = """SELECT p.simulated, sum(iif(m.kind = 'spent', charged, 0)), sum(iif(m.kind = 'reserved', price, 0)),
+sum(iif(m.kind = 'uncertain', price, 0)) FROM purchases p JOIN state_money m USING (state) GROUP BY 1 ORDER BY 1"""
+
+
+def kept_and_summed(ledger: Ledger) -> list[list[Any]]:
+    """The totals that SQLite keeps, and the same from the rows."""
+    return [[tuple(row) for row in ledger._db.execute(sql)] for sql in ("SELECT * FROM totals ORDER BY 1", SUMMED)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(State), st.integers(0, 9), st.booleans(), st.integers(0, 9)), max_size=8))
+def test_the_totals_are_the_rows_sums_after_every_move(lives: list[tuple[State, int, bool, int]]) -> None:
+    with opened(None) as ledger:
+        for number, (state, charged, simulated, more) in enumerate(lives):
+            made = bring_to(ledger, state, charged=charged, recipe=f"{number:064}", simulated=simulated)
+            ledger.note(made, price=PRICE + more)
+            kept, summed = kept_and_summed(ledger)
+            assert kept == summed
+
+
+def test_the_totals_of_a_move_that_is_undone_are_undone(on_disk: Ledger) -> None:
+    made = bring_to(on_disk, State.RENDERING)
+    before = kept_and_summed(on_disk)
+
+    def fail(name: str, when: str) -> None:
+        raise sqlite3.OperationalError("disk full")
+
+    with durable.hooked(fail), pytest.raises(LedgerError):
+        on_disk.move(made, State.RENDERED, charged=7)
+    with pytest.raises(IllegalMove):
+        on_disk.move(made, State.ACCEPTED, charged=7)
+    assert kept_and_summed(on_disk) == before
+    assert before[0] == before[1]
+
+
+def test_a_purchase_stays_in_its_world(ledger: Ledger) -> None:
+    with pytest.raises(LedgerError, match="world"):
+        ledger.note(bring_to(ledger, State.RENDERING), simulated=1)
+
+
 def test_nothing_bought_is_nothing_spent(ledger: Ledger) -> None:
     assert Budget(cap=5) == ledger.budget(False, 5)
 

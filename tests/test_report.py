@@ -130,8 +130,8 @@ def test_a_good_clip_says_what_it_is_and_what_it_cost() -> None:
 
 def test_a_good_clip_tells_all_of_its_take() -> None:
     expected = {
-        "prompt_hash": recipe(1).digest, "take": 1, "model": "gen4.5", "job_id": "job-1", "attempts": 1, "kept": False, "width": 720,
-        "height": 1280, "duration_s": 5.0, "fps": 24.0, "codec": "h264", "has_audio": False, "size_bytes": 150_000,
+        "prompt_hash": recipe(1).digest, "take": 1, "model": "gen4.5", "job_id": "job-1", "attempts": 1, "kept": False,
+        "width": 720, "height": 1280, "duration_s": 5.0, "fps": 24.0, "codec": "h264", "has_audio": False, "size_bytes": 150_000,
         "sha256": "0" * 64, "simulated": False,
     }  # fmt: skip
     found = entry(row(1, 1))
@@ -313,10 +313,12 @@ def test_what_belongs_to_no_shot_is_told() -> None:
 
 
 def test_two_reports_that_differ_in_the_run_only_are_the_same() -> None:
-    one, other = whole(row(1, 1)), whole(row(1, 1)) | {"run": {}}
-    changed = whole(row(1, 1, S.LOST))
-    pairs = [(one, other), (None, other), (one, changed)]
-    assert [report.same_but_run(*pair) for pair in pairs] == [True, False, False]
+    later = whole(row(1, 1))
+    later["run"] = later["run"] | {"id": "r2", "wall_time_s": 3}
+    told = [whole(row(1, 1)), later, whole(row(1, 1, S.LOST)), whole(row(1, 1)) | {"left_over": ["a job"]}]
+    one, other, *changed = (report.to_bytes(value) for value in told)
+    pairs = [(one, other), (None, other), (b"", other), (one, changed[0]), (one, changed[1]), (one[:-9], one)]
+    assert [report.same_but_run(*pair) for pair in pairs] == [True, False, False, False, False, False]
 
 
 def decimals(text: str) -> int:
@@ -346,6 +348,17 @@ def test_the_total_is_the_exact_sum_of_the_clips(charges: list[int]) -> None:
     assert (
         Decimal(sum(charges)) / 1_000_000 == found["total_cost_usd"] == sum(clip["cost_usd"] for clip in found["clips"])
     )
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_the_fast_spelling_is_that_of_the_standard_library(value: object) -> None:
+    assert report.to_bytes(value).decode() == json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def test_the_report_is_written_for_people_and_for_jq() -> None:

@@ -1,13 +1,17 @@
-"""`python -m vgen …` is `doit …` for the dodo.py here. Knows nothing else."""
+"""`python -m vgen …` is `doit …` for the dodo.py here; with nothing to do it says so before doit is imported."""
 
 import sys
 
-from doit.doit_cmd import DoitMain
+from vgen import quick
 
 
 def main() -> int:
     """Run doit in this process; its exit code."""
-    return int(DoitMain().run(sys.argv[1:]))
+    if quick.nothing_to_do():
+        return 0
+    from doit.doit_cmd import DoitMain
+
+    return int(DoitMain().run(sys.argv[1:]) or 0)
 
 
 if __name__ == "__main__":

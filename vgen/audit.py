@@ -32,10 +32,12 @@ def differences(outputs: Path, *, simulated: bool) -> Iterator[str]:
         moves = [dict(row) for row in db.execute("SELECT * FROM moves ORDER BY id")]
         takes = [dict(row) for row in db.execute("SELECT * FROM takes")]
         placed = [dict(row) for row in db.execute("SELECT * FROM placed")]
+        totals = {row["simulated"]: dict(row) for row in db.execute("SELECT * FROM budget")}
     finally:
         db.close()
     yield from _replayed(rows, moves)
     yield from _unique(rows)
+    yield from _totals(rows, totals)
     yield from _takes(outputs, rows, takes)
     yield from _clips(outputs, takes, placed)
     if not report_is_older(outputs):
@@ -90,6 +92,20 @@ def _unique(rows: list[dict[str, Any]]) -> Iterator[str]:
             if owner in owners:
                 yield f"purchases {owners[owner]} and {row['id']}: one job {row['job_id']}"
             owners[owner] = row["id"]
+
+
+def _totals(rows: list[dict[str, Any]], totals: dict[int, dict[str, Any]]) -> Iterator[str]:
+    """What SQLite keeps as totals is what the rows add up to."""
+    for world in (0, 1):
+        mine = [row for row in rows if row["simulated"] == world]
+        sums = {
+            "spent": sum(row["charged"] for row in mine if row["state"] in SPENT),
+            "reserved": sum(row["price"] for row in mine if row["state"] in HELD),
+            "uncertain": sum(row["price"] for row in mine if row["state"] == "uncertain"),
+        }
+        for name, value in sums.items():
+            if (kept := totals.get(world, {}).get(name, 0)) != value:
+                yield f"ledger.db: {name} is kept as {_usd(kept)}, the rows add up to {_usd(value)}"
 
 
 def _takes(outputs: Path, rows: list[dict[str, Any]], takes: list[dict[str, Any]]) -> Iterator[str]:

@@ -9,7 +9,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -18,12 +18,14 @@ from vgen.errors import ClipFailed
 from vgen.files import Outputs, clip_name, discard, sign_lock
 from vgen.lanes import Lane, Slots
 from vgen.ledger import Ledger
-from vgen.media import Judge
 from vgen.plan import File, Wish
 from vgen.redact import redact
 from vgen.rows import Choice, Placed, Purchase
 from vgen.settings import Provider, Settings
-from vgen.wire import Wire
+
+if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
+    from vgen.media import Judge
+    from vgen.wire import Wire
 
 Tell = Callable[[Mapping[str, Any]], None]
 """Shows an event to the person: its `shot` (or None), `event`, `text` and facts."""
@@ -49,8 +51,8 @@ class Batch:
     now: Callable[[], float]
     rng: random.Random
     tell: Tell
-    wire: Wire | None = None
-    judge: Judge | None = None
+    wire: "Wire | None" = None
+    judge: "Judge | None" = None
     lanes: dict[str, Lane] = field(default_factory=dict)
     slots: Slots = field(default_factory=lambda: Slots(1))
     stop_reason: str | None = None
@@ -66,6 +68,8 @@ class Batch:
     resumed: int = 0
     fits_now: set[int] | None = None
     _begun: dict[Hashable, frozenset[str]] = field(default_factory=dict)
+    _lines: dict[str, dict[Hashable, None]] = field(default_factory=dict)
+    """Recipe → who has begun with it, in the order of beginning."""
     _waiting: set[int] = field(default_factory=set)
     _changed: trio.Event = field(default_factory=trio.Event)
     started: bool = False
@@ -130,22 +134,21 @@ class Batch:
 
     def _stands_in_line(self, number: int) -> bool:
         """Whether a shot that began earlier has a recipe in common with this one."""
-        mine = self._begun[number]
-        for who, theirs in self._begun.items():
-            if who == number:
-                return False
-            if not mine.isdisjoint(theirs):
-                return True
-        raise AssertionError("BUG: a shot that has not begun")
+        return any(next(iter(self._lines[digest])) != number for digest in self._begun[number])
 
     @contextlib.contextmanager
     def begun(self, who: Hashable, digests: Collection[str] = ()) -> Iterator[None]:
         """As long as it lasts, `who` may give money back that others wait for, unless it waits for them."""
         self._begun[who] = frozenset(digests)
+        for digest in self._begun[who]:
+            self._lines.setdefault(digest, {})[who] = None
         try:
             yield
         finally:
-            del self._begun[who]
+            for digest in self._begun.pop(who):
+                del self._lines[digest][who]
+                if not self._lines[digest]:
+                    del self._lines[digest]
             self._look_again()
 
     # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────

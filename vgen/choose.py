@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vgen import produce, takes
+from vgen import takes
 from vgen.batch import Batch
 from vgen.errors import InputError
 from vgen.money import show
@@ -43,6 +43,8 @@ def resolve(project: Project, shot: int, take: str | None) -> Choice:
 
 async def carry_out(project: Project, batch: Batch, choice: Choice) -> None:
     """Write the choice down, and put the take in its place if another lies there. Raises ClipFailed."""
+    from vgen import produce
+
     wish, row = choice.step.wish, choice.row
     wanted = wish.recipe_for(row.provider) or next(iter(wish.recipes.values()))
     batch.start()

@@ -8,15 +8,15 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from vgen import batch, files
 from vgen.errors import LedgerError, MediaError, NotJudged, ToolMissing
 from vgen.files import Outputs
 from vgen.ledger import Ledger
-from vgen.plan import File
-from vgen.rows import Placed, Snapshot
+from vgen.plan import File, Wish
+from vgen.rows import Placed, Snapshot, Take
 from vgen.settings import Settings
 
 
@@ -31,12 +31,15 @@ class ClipFiles:
         self.noted = False
         """Whether the ledger knows more of a clip than the snapshot that was looked at."""
 
-    def states(self, names: Collection[str], snapshot: Snapshot) -> dict[str, File]:
-        """How the files stand under some names and under all that vgen ever filled; one stat a clip."""
-        wanted = {*names, *snapshot.placed}
-        return batch.inspect(self._outputs, wanted, snapshot.placed, lambda name, row: self._look(name, row, snapshot))
+    def states(self, wishes: Mapping[str, Wish], snapshot: Snapshot) -> dict[str, File]:
+        """How the files stand under the names of shots and under all that vgen ever filled; one stat a clip."""
 
-    def _look(self, name: str, row: Placed | None, snapshot: Snapshot) -> File:
+        def look(name: str, row: Placed | None) -> File:
+            return self._look(name, row, wishes.get(name), snapshot)
+
+        return batch.inspect(self._outputs, {*wishes, *snapshot.placed}, snapshot.placed, look)
+
+    def _look(self, name: str, row: Placed | None, wish: Wish | None, snapshot: Snapshot) -> File:
         """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
         clip = self._outputs.clips / name
         if clip.is_symlink() or not clip.is_file():
@@ -50,8 +53,10 @@ class ClipFiles:
                 self._seen[seen] = File.INTACT
             elif row and digest == row.sha256:
                 self._seen[seen] = File.EDITED if row.edited else File.INTACT
-            elif any(other.sha256 == digest for other in snapshot.takes.values()):
-                self._seen[seen] = File.DAMAGED  # another take of ours (a run was killed here): may be replaced
+            elif any(
+                other.sha256 == digest and _may_lie(other, row, wish, snapshot) for other in snapshot.takes.values()
+            ):
+                self._seen[seen] = File.DAMAGED  # a run was killed between the name and its commit: may be replaced
             else:
                 self._seen[seen] = self._judged(clip) if row else File.EDITED
             self._remember(row, digest, stat, self._seen[seen])
@@ -95,6 +100,19 @@ class ClipFiles:
         except MediaError:
             return File.DAMAGED
         return File.EDITED
+
+
+def _may_lie(take: Take, row: Placed | None, wish: Wish | None, snapshot: Snapshot) -> bool:
+    """Whether vgen itself may have put a take under this name: nobody's copy of another shot's clip."""
+    if row is None:
+        return True
+    if wish is not None:
+        digests = wish.digests()
+        chosen = {snapshot.chosen[digest].purchase_id for digest in digests & snapshot.chosen.keys()}
+        if take.recipe in digests or take.purchase_id in chosen:
+            return True
+    elsewhere = any(other.purchase_id == take.purchase_id for other in snapshot.placed.values())
+    return not elsewhere and snapshot.purchases[take.purchase_id].shot_number == row.shot_number
 
 
 def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:

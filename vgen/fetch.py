@@ -7,8 +7,10 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -23,6 +25,10 @@ from vgen.purchase import State
 from vgen.redact import exactly
 from vgen.rows import Purchase
 
+GATHERED_BYTES = 1 << 19
+"""So many bytes are hashed and written together."""
+BIG_BYTES = 4 << 20
+"""From here on, reading a file takes so long that others would notice."""
 MAX_BYTES = 1 << 30
 """Cap of one download: clips have 5 to 50 MB."""
 WHOLE_DOWNLOAD_S = 1800.0
@@ -72,7 +78,7 @@ async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
                 batch.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
                 return
             batch.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
-        elif not part.exists() or files.sha256(part) != row.sha256:
+        elif not part.exists() or await beside(row.size_bytes or 0, files.sha256, part) != row.sha256:
             batch.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
             continue
         else:
@@ -131,6 +137,13 @@ async def send(batch: Batch, call: Call, timeout_s: float) -> Reply:
     if clean == text:
         return reply
     return dataclasses.replace(reply, body=clean.encode("utf-8", "surrogateescape"))
+
+
+async def beside(size_bytes: int, act: Callable[..., Any], *args: Any) -> Any:
+    """Work on a big file's bytes beside the event loop; a small one's is done at once. Not cancelled in between."""
+    if size_bytes < BIG_BYTES:
+        return act(*args)
+    return await trio.to_thread.run_sync(act, *args)
 
 
 def job_of(row: Purchase) -> Job:
@@ -245,30 +258,50 @@ class _Loader:
 
     async def _write(self, chunks: object, offset: int, expected: int | None) -> tuple[str, int]:
         digest = hashlib.sha256()
+        waiting: list[bytes] = []
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if offset else os.O_TRUNC)
         if offset:
-            digest.update(self._part.read_bytes()[:offset])
-        with os.fdopen(os.open(self._part, flags, 0o600), "wb") as file:
+            await beside(offset, _hash_beginning, self._part, offset, digest)
+        with os.fdopen(os.open(self._part, flags, 0o600), "wb", buffering=0) as file:
             file.seek(offset)
-            size = offset
-            async for chunk in chunks:  # type: ignore[attr-defined]
-                file.write(chunk)
-                digest.update(chunk)
-                size += len(chunk)
-                if size > MAX_BYTES:
-                    raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
+
+            def put() -> None:
+                data = b"".join(waiting)
+                waiting.clear()
+                digest.update(data)
+                while data:
+                    data = data[file.write(data) :]
+
+            size, gathered = offset, 0
+            try:
+                async for chunk in chunks:  # type: ignore[attr-defined]
+                    waiting.append(chunk)
+                    size += len(chunk)
+                    if size > MAX_BYTES:
+                        raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
+                    gathered += len(chunk)
+                    if gathered >= GATHERED_BYTES:
+                        gathered = 0
+                        await beside(size, put)
+            finally:
+                put()
             if expected is not None and size != expected:
-                file.flush()
                 raise WireError(f"{size:,} of {expected:,} bytes came")
-            file.flush()
             with durable.point("part.fsync"):
-                os.fsync(file.fileno())
+                await beside(size, os.fsync, file.fileno())
         files.sync_directory(self._part.parent)
         return digest.hexdigest(), size
 
     def _forget(self) -> None:
         self.etag = None
         self._part.unlink(missing_ok=True)
+
+
+def _hash_beginning(path: Path, size: int, digest: Any) -> None:
+    with path.open("rb") as file:
+        while size and (chunk := file.read(min(size, files.CHUNK_BYTES))):
+            digest.update(chunk)
+            size -= len(chunk)
 
 
 def _content_range(value: str | None, offset: int) -> int | None:

@@ -19,6 +19,8 @@ class Slots:
     limit: int
     held: int = 0
     _waiting: list[tuple[int, int, trio.Event]] = field(default_factory=list)
+    _left: set[int] = field(default_factory=set)
+    """The order of those who were cancelled while they waited."""
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
     @contextlib.asynccontextmanager
@@ -35,25 +37,27 @@ class Slots:
 
     async def _wait(self, number: int) -> None:
         turn = trio.Event()
-        entry = (number, next(self._order), turn)
-        heapq.heappush(self._waiting, entry)
+        order = next(self._order)
+        heapq.heappush(self._waiting, (number, order, turn))
         try:
             await trio.lowlevel.checkpoint()  # all who came in the same tick are in line before the first is served
             self._wake()
             await turn.wait()
         except BaseException:
-            if entry in self._waiting:
-                self._waiting.remove(entry)
-                heapq.heapify(self._waiting)
-            elif turn.is_set():
+            if turn.is_set():
                 self.held -= 1
                 self._wake()
+            else:
+                self._left.add(order)
             raise
         self.held -= 1  # handed over by _wake, counted again by the caller
 
     def _wake(self) -> None:
         while self._waiting and self.held < self.limit:
-            _, _, turn = heapq.heappop(self._waiting)
+            _, order, turn = heapq.heappop(self._waiting)
+            if order in self._left:
+                self._left.remove(order)
+                continue
             self.held += 1
             turn.set()
 

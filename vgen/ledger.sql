@@ -57,12 +57,28 @@ CREATE INDEX by_recipe ON purchases (recipe);
 CREATE INDEX unfinished ON purchases (state)
   WHERE state IN ('reserved', 'submitting', 'not_sent', 'rendering', 'rendered', 'fetched', 'uncertain');
 
-CREATE VIEW budget AS
-  SELECT p.simulated AS simulated,
-         sum(CASE m.kind WHEN 'spent' THEN p.charged ELSE 0 END) AS spent,
-         sum(CASE m.kind WHEN 'reserved' THEN p.price ELSE 0 END) AS reserved,
-         sum(CASE m.kind WHEN 'uncertain' THEN p.price ELSE 0 END) AS uncertain
-    FROM purchases p JOIN state_money m ON m.state = p.state GROUP BY p.simulated;
+-- The money of each world, kept by SQLite in the transaction of the row that changes it (docs/decisions/0005): the cap
+-- is checked at each reservation, and a sum over all rows would make n shots cost n². Auditors sum the rows.
+CREATE TABLE totals (
+  simulated INTEGER PRIMARY KEY CHECK (simulated IN (0, 1)),
+  spent INTEGER NOT NULL,
+  reserved INTEGER NOT NULL,
+  uncertain INTEGER NOT NULL
+) STRICT;
+CREATE VIEW budget AS SELECT simulated, spent, reserved, uncertain FROM totals;
+CREATE TRIGGER total_birth AFTER INSERT ON purchases BEGIN
+  INSERT INTO totals VALUES (NEW.simulated, 0, NEW.price, 0)
+    ON CONFLICT (simulated) DO UPDATE SET reserved = reserved + NEW.price; END;
+CREATE TRIGGER total_move AFTER UPDATE OF state, price, charged ON purchases
+  WHEN NEW.state <> OLD.state OR NEW.price <> OLD.price OR NEW.charged <> OLD.charged BEGIN
+  UPDATE totals SET
+    spent = spent + iif(becomes.kind = 'spent', NEW.charged, 0) - iif(was.kind = 'spent', OLD.charged, 0),
+    reserved = reserved + iif(becomes.kind = 'reserved', NEW.price, 0) - iif(was.kind = 'reserved', OLD.price, 0),
+    uncertain = uncertain + iif(becomes.kind = 'uncertain', NEW.price, 0) - iif(was.kind = 'uncertain', OLD.price, 0)
+    FROM state_money AS was, state_money AS becomes
+    WHERE was.state = OLD.state AND becomes.state = NEW.state AND totals.simulated = NEW.simulated; END;
+CREATE TRIGGER world_stays BEFORE UPDATE OF simulated ON purchases WHEN NEW.simulated <> OLD.simulated
+  BEGIN SELECT RAISE(ABORT, 'a purchase stays in its world'); END;
 
 -- Promise 2: no reservation passes the cap of the run that makes it.
 CREATE TRIGGER cap_guard BEFORE INSERT ON purchases
@@ -114,6 +130,7 @@ CREATE TABLE takes (
   generation_s REAL,
   UNIQUE (recipe, simulated, take)
 ) STRICT;
+CREATE INDEX by_bytes ON takes (sha256);
 
 -- The user's word which take serves a recipe: another of its own (pick), or one of an earlier prompt (keep). It holds
 -- until a newer take of the recipe is accepted; `newest` is the ledger's last purchase when it was said.

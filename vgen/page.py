@@ -54,7 +54,7 @@ async def write(project: Project, tools: media.Tools | None) -> None:
     page = gather(project)
     target = project.outputs.gallery
     try:
-        before = await trio.to_thread.run_sync(target.read_text, "utf-8")
+        before = target.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         before = ""
     if gallery.stated_digest(before) == gallery.digest(page):

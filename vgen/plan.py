@@ -66,6 +66,12 @@ class Wish:
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
     image: str | None = None
+    _digests: frozenset[str] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        others = (self.recipe_for(provider) for provider in self.shot.prompts.keys() - self.recipes.keys())
+        found = (recipe_.digest for recipe_ in (*self.recipes.values(), *others) if recipe_ is not None)
+        object.__setattr__(self, "_digests", frozenset(found))
 
     @property
     def number(self) -> int:
@@ -77,13 +83,9 @@ class Wish:
             return self.recipes[provider]
         return recipe.of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image)
 
-    def digests(self) -> set[str]:
+    def digests(self) -> frozenset[str]:
         """Digests of all recipes that a take of this shot may have."""
-        found = {recipe_.digest for recipe_ in self.recipes.values()}
-        for provider in self.shot.prompts.keys() - self.recipes.keys():
-            if (other := self.recipe_for(provider)) is not None:
-                found.add(other.digest)
-        return found
+        return self._digests
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
@@ -308,9 +310,13 @@ class Plan:
     departed: Mapping[str, File]
     budget: Budget
     simulated: bool
+    _by_number: Mapping[int, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_number", {step.number: step for step in self.steps})
 
     def step(self, number: int) -> Step:
-        return next(step for step in self.steps if step.number == number)
+        return self._by_number[number]
 
     @property
     def total(self) -> int:
@@ -362,9 +368,10 @@ def plan(
     """The whole production. `files`: clip name → state, for all names placed or present; `names`: shot → clip name."""
     steps: list[Step] = []
     bought: dict[str, int] = {}
-    newest = max(snapshot.purchases, default=0)
+    rules = replace(rules, chosen=snapshot.chosen)
+    anew = replace(rules, fresh_after=max(snapshot.purchases, default=0))
     for wish in wishes:
-        mine = replace(rules, chosen=snapshot.chosen, fresh_after=newest if wish.number in again else rules.fresh_after)
+        mine = anew if wish.number in again else rules
         steps.append(_step(wish, snapshot, files, names[wish.number], mine, bought))
     wanted = set(names.values())
     return Plan(
@@ -380,7 +387,11 @@ def _orphans(wishes: Sequence[Wish], snapshot: Snapshot) -> list[Purchase]:
     unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE]
     if not unfinished:
         return []
-    return [row for row in unfinished if not any(wish.matches(row) for wish in wishes)]
+    wishes_of: dict[str, list[Wish]] = {}
+    for wish in wishes:
+        for digest in wish.digests():
+            wishes_of.setdefault(digest, []).append(wish)
+    return [row for row in unfinished if not any(wish.matches(row) for wish in wishes_of.get(row.recipe, ()))]
 
 
 def _step(
@@ -462,8 +473,9 @@ def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
     held = f" ({show(budget.spent)} spent, {show(budget.reserved)} reserved, {show(budget.uncertain)} uncertain)"
     cap, left = budget.cap or 0, budget.left or 0
     enough = show(budget.exposure + needed).removeprefix("$")
+    clips = "1 clip costs" if len(buying) == 1 else f"{len(buying)} clips cost"
     return (
-        f"{len(buying)} clips cost {show(needed)} at list price, "
+        f"{clips} {show(needed)} at list price, "
         f"but {show(left)} is left of the budget of {show(cap)}{held}; nothing was bought. "
         f"`doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
     )

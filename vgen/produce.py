@@ -134,10 +134,10 @@ async def _keep(clip: Clip, now: Stance, name: str, file: File) -> None:
 async def put_in_place(batch: Batch, take: Take, number: int) -> None:
     """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
     master = batch.outputs.root / take.path
-    if not master.exists() or files.sha256(master) != take.sha256:
+    if not master.exists() or await fetch.beside(take.size_bytes, files.sha256, master) != take.sha256:
         await _bring_back(batch, take, number)
     clip = batch.outputs.clip(number)
-    stat = files.place_clip(master, clip)
+    stat = await fetch.beside(take.size_bytes, files.place_clip, master, clip)
     batch.in_place.add(number)
     batch.ledger.place(
         Placed(

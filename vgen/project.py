@@ -2,7 +2,6 @@
 
 import contextlib
 import contextvars
-import json
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from pathlib import Path
@@ -142,15 +141,22 @@ class Project:
     def _planned(self) -> tuple[Plan, Snapshot]:
         if self._plan is None:
             self.outputs.refuse_lost_ledger()
-            with contextlib.closing(self.reading()) as ledger:
-                snapshot = ledger.snapshot(simulated=self.ready.simulated, cap=self.ready.cap)
-            self._plan = (self._plan_from(snapshot), snapshot)
+            self._plan = self._read_plan()
+            clip_files = self._files(self.ready)
+            if clip_files.noted:
+                clip_files.noted = False
+                self._plan = self._read_plan()
         return self._plan
+
+    def _read_plan(self) -> tuple[Plan, Snapshot]:
+        with contextlib.closing(self.reading()) as ledger:
+            snapshot = ledger.snapshot(simulated=self.ready.simulated, cap=self.ready.cap)
+        return self._plan_from(snapshot), snapshot
 
     def _plan_from(self, snapshot: Snapshot) -> Plan:
         settings = self.ready
         names = batches.names(self.wishes)
-        states = self._files(settings).states(names.values(), snapshot)
+        states = self._files(settings).states({names[wish.number]: wish for wish in self.wishes}, snapshot)
         batch = self.batch
         rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
         return plan.plan(
@@ -243,6 +249,10 @@ class Project:
         if record["event"] in notify.EVENTS:
             self.announce(record["event"], record["text"], shot=record["shot"])
 
+    def stamp(self) -> dict[str, Any]:
+        """What every event of this run has."""
+        return {"at": round(self.outside.now(), 3), "run": self.run_id}
+
     def announce(self, event: str, text: str, **facts: Any) -> None:
         """Notify whoever the settings name. Nobody waits for it, nothing fails by it."""
         run = self.ready.run
@@ -316,11 +326,15 @@ class Project:
     def reported(
         self, *, interrupted: bool = False
     ) -> tuple[list[dict[str, object]], list[report.Gate], dict[str, object]]:
-        """Entries, gates and the whole report, from the ledger and the files as they are now."""
-        plan_ = self.replan()
+        """Entries, gates and the whole report, from the ledger and the files as they are now.
+
+        A run that has done nothing yet, under the lock, has seen them already.
+        """
+        plan_ = self.plan() if self._holds_lock and self.batch is None else self.replan()
         snapshot = self.snapshot()
         messages = self.batch.messages if self.batch else {}
-        paths = {step.number: self._shown_path(step.number) for step in plan_.steps}
+        folder = self._shown_folder()
+        paths = {step.number: f"{folder}/{files.clip_name(step.number)}" for step in plan_.steps}
         entries = report.clips(plan_, snapshot, paths, messages)
         gates = report.gates(entries, plan_.budget, min_success_rate=self.ready.run.min_success_rate)
         whole = report.production_report(entries, gates, plan_, self._run_facts(interrupted=interrupted))
@@ -341,11 +355,12 @@ class Project:
             interrupted=interrupted,
         )
 
-    def _shown_path(self, number: int) -> str:
-        clip = self.outputs.clip(number)
+    def _shown_folder(self) -> str:
+        """Where the clips are, as the JSON outputs say it."""
+        clips = self.outputs.clips
         if self.ready.run.clip_paths == "absolute":
-            return str(clip.resolve())
-        return clip.relative_to(self.root).as_posix() if clip.is_relative_to(self.root) else clip.as_posix()
+            return clips.resolve().as_posix()
+        return clips.relative_to(self.root).as_posix() if clips.is_relative_to(self.root) else clips.as_posix()
 
     def write_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[report.Gate]]:
         """Write clips.json and production_report.json if they would tell anything new."""
@@ -354,8 +369,9 @@ class Project:
         self.outputs.root.mkdir(parents=True, exist_ok=True)
         if _bytes(self.outputs.clips_json) != clips:
             files.write_whole(self.outputs.clips_json, clips)
-        if not report.same_but_run(_json(self.outputs.report_json), _json_like(whole)) or interrupted:
-            files.write_whole(self.outputs.report_json, report.to_bytes(whole))
+        text = report.to_bytes(whole)
+        if not report.same_but_run(_bytes(self.outputs.report_json), text) or interrupted:
+            files.write_whole(self.outputs.report_json, text)
         return entries, gates
 
     def report_is_current(self) -> bool:
@@ -364,7 +380,7 @@ class Project:
         return (
             all(gate.passed for gate in gates)
             and _bytes(self.outputs.clips_json) == report.to_bytes(report.seven(entries))
-            and report.same_but_run(_json(self.outputs.report_json), _json_like(whole))
+            and report.same_but_run(_bytes(self.outputs.report_json), report.to_bytes(whole))
         )
 
     def in_flight_line(self) -> str:
@@ -411,18 +427,3 @@ def _bytes(path: Path) -> bytes | None:
         return path.read_bytes()
     except OSError:
         return None
-
-
-def _json(path: Path) -> dict[str, object] | None:
-    data = _bytes(path)
-    try:
-        value = json.loads(data) if data else None
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _json_like(value: dict[str, object]) -> dict[str, object]:
-    """As it would read back."""
-    loaded: dict[str, object] = json.loads(report.to_bytes(value))
-    return loaded

@@ -1,8 +1,9 @@
 """What decides the pixels of a clip: manifest, digest, and what differs. Knows no price, number, path or provider."""
 
+import functools
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from vgen.shots import Shot
@@ -12,6 +13,9 @@ VERSION = 1
 
 Manifest = tuple[tuple[str, str], ...]
 """(field, value) pairs in a fixed order: the one walk that is hashed, stored and explained."""
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +28,11 @@ class Recipe:
     negative_prompt: str | None = None
     image: str | None = None
     seed: int | None = None
+    digest: str = field(init=False, repr=False, compare=False)
+    """The prompt hash: sha256, hex, of the manifest with its format version."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _digest(self.manifest))
 
     @property
     def manifest(self) -> Manifest:
@@ -37,11 +46,12 @@ class Recipe:
         }
         return tuple((name, value) for name, value in fields.items() if value is not None)
 
-    @property
-    def digest(self) -> str:
-        """The prompt hash: sha256, hex, of the manifest with its format version."""
-        text = json.dumps([f"vgen recipe {VERSION}", *self.manifest], ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+
+@functools.lru_cache(maxsize=16)
+def _digest(manifest: Manifest) -> str:
+    """Kept for a moment: most shots have one recipe for all providers."""
+    text = _encode([f"vgen recipe {VERSION}", *manifest])
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:

@@ -1,6 +1,7 @@
 """Takes secrets out of text. The last line of defence: keys should not get here in the first place."""
 
 import base64
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
@@ -16,10 +17,16 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 def exactly(text: str, secrets: Iterable[str], *, min_length: int) -> str:
     """`text` without these secrets, and otherwise as it was: for text that is still to be read by a program."""
-    spellings = {spelling for secret in secrets if len(secret) >= min_length for spelling in _spellings(secret)}
-    for spelling in sorted(spellings, key=len, reverse=True):  # a key that begins like another must not leave a rest
+    for spelling in _all_spellings(tuple(secrets), min_length):
         text = text.replace(spelling, MASK)
     return text
+
+
+@functools.lru_cache(maxsize=16)
+def _all_spellings(secrets: tuple[str, ...], min_length: int) -> list[str]:
+    """Longest first: a key that begins like another must not leave a rest."""
+    found = {spelling for secret in secrets if len(secret) >= min_length for spelling in _spellings(secret)}
+    return sorted(found, key=len, reverse=True)
 
 
 def _spellings(secret: str) -> Iterator[str]:

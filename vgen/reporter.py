@@ -1,12 +1,12 @@
 """doit's reporters for vgen, and the words of plans and of a run's end. Decides nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
 from doit.reporter import ConsoleReporter
 
-from vgen import screen, standing
+from vgen import quick, screen, standing
 from vgen.money import show
 from vgen.plan import Act, Plan
 from vgen.redact import redact
@@ -17,6 +17,8 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
 
     desc = "vgen's lines: what is bought, what came of it"
     secrets: tuple[str, ...] = ()
+    rested: Callable[[int], None] | None = None
+    """Told, at the end of a run that had nothing to do, how many clips are up to date."""
 
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
@@ -45,8 +47,9 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
     def complete_run(self) -> None:
         super().complete_run()
         if not self._worked and not self.failures and not self.runtime_errors:
-            counted = {0: "", 1: ", 1 clip is up to date"}.get(self._clips, f", {self._clips} clips are up to date")
-            self.write(f"vgen: nothing to do{counted}\n")
+            self.write(f"{quick.summary(self._clips)}\n")
+            if self.rested is not None:
+                self.rested(self._clips)
 
 
 class JsonLinesReporter(PlainReporter):
@@ -55,9 +58,9 @@ class JsonLinesReporter(PlainReporter):
     desc = "vgen's events as JSON, one object a line"
 
 
-def discreet(secrets: tuple[str, ...]) -> type[PlainReporter]:
+def discreet(secrets: tuple[str, ...], rested: Callable[[int], None]) -> type[PlainReporter]:
     """The reporter of a project: a bug's traceback may hold anything, but none of its keys."""
-    return type("PlainReporter", (PlainReporter,), {"secrets": secrets})
+    return type("PlainReporter", (PlainReporter,), {"secrets": secrets, "rested": staticmethod(rested)})
 
 
 _WORDS = {

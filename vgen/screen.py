@@ -54,7 +54,7 @@ class JsonLines(Lines):
     def tell(self, record: Mapping[str, Any]) -> None:
         self._said += 1
         with unbroken():
-            sys.stdout.write(json.dumps(dict(record), ensure_ascii=False, default=str) + "\n")
+            sys.stdout.write(json.dumps({**_stamp(), **record}, ensure_ascii=False, default=str) + "\n")
             sys.stdout.flush()
 
     def write(self, text: str) -> None:
@@ -136,12 +136,16 @@ def table(now: Standing, *, height: int = 24) -> Any:
 
 _screen: Lines = Lines()
 _secrets: tuple[str, ...] = ()
+_stamp: Callable[[], Mapping[str, Any]] = dict
 
 
-def choose(reporter: object, secrets: tuple[str, ...]) -> None:
-    """The screen for a run, by doit's reporter: `jsonl`, `zero`, or what suits the terminal. No key passes it."""
-    global _screen, _secrets  # noqa: PLW0603 - there is one terminal
-    _secrets = secrets
+def choose(reporter: object, secrets: tuple[str, ...], stamp: Callable[[], Mapping[str, Any]] = dict) -> None:
+    """The screen for a run, by doit's reporter: `jsonl`, `zero`, or what suits the terminal. No key passes it.
+
+    `stamp`: what every event has (time, run).
+    """
+    global _screen, _secrets, _stamp  # noqa: PLW0603 - there is one terminal
+    _secrets, _stamp = secrets, stamp
     if reporter == "jsonl":
         _screen = JsonLines()
     elif reporter == "zero":

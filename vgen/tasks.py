@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgen import agreed, choose, plan, quick, reporter, screen, settings, takes
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
-from vgen.files import remove_clip, write_whole
+from vgen.files import clip_name, remove_clip, write_whole
 from vgen.money import show, usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
@@ -78,12 +78,14 @@ class Tasks:
             "meta": {"runs_after_failures": True, "soft": True},
             "clean": [self._clean_departed],
         }
+        make = EitherWay(self._make, self)
+        folder = self._relative(self.project.outputs.clips)
         for step in self._steps():
             yield {
                 "name": str(step.number),
                 "doc": _what(step),
-                "actions": [(EitherWay(self._make, self), [step.number])],
-                "targets": [self._relative(self.project.outputs.clip(step.number))],
+                "actions": [(make, [step.number])],
+                "targets": [f"{folder}/{clip_name(step.number)}"],
                 "uptodate": [step.done],
                 "clean": [(self._clean_clip, [step.number])],
                 "io": {"capture": False},
@@ -214,7 +216,7 @@ class Tasks:
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""
         known = self.project.settings
-        screen.choose(self.reporter, known.secrets() if known else ())
+        screen.choose(self.reporter, known.secrets() if known else (), self.project.stamp)
         if self.project.problems and not set(selected) <= {"doctor"}:
             raise InputError(self.project.problems)
         self._builds = not set(selected) <= BUILDS_NOTHING
@@ -474,7 +476,7 @@ class Tasks:
         outputs, ratio = self.project.outputs, self.project.ready.run.aspect_ratio
         done = await conform.conform(tools, self._sources(), outputs.conformed, ratio, tell=screen.line)
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
-        screen.line(None, f"conformed {len(done.made)} clips, {len(done.kept)} were so already{form}")
+        screen.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
 
     def _is_cut(self) -> bool:
         from vgen import conform

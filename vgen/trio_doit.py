@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from doit import cmd_run, doit_cmd
+from doit.cmd_base import DodoTaskLoader
 from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand, TaskError, TaskFailed
 from doit.runner import Runner
 
+from vgen import quick
 from vgen.errors import ClipFailed, VgenError
 
 REFUSED = 3
@@ -263,6 +265,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """doit's, with the project's session entered between reading dodo.py and making its tasks."""
+        if not args and isinstance(self.loader, DodoTaskLoader) and quick.nothing_to_do():
+            return 0
         with contextlib.ExitStack() as stack:
             load_config = self.loader.load_doit_config
 

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -27,7 +27,14 @@ MAX_REPLY_BYTES = 1 << 20
 CONNECT_S = 10.0
 STALL_S = 30.0
 MAX_REDIRECTS = 5
+READ_BYTES = 1 << 18
 
+_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("User-Agent", f"python-httpx/{httpx.__version__}"),
+)
+_PATIENCE = httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0).as_dict()
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 # What ipaddress calls global on some Pythons and is not (NAT64, 6to4, Teredo, cloud metadata, multicast).
@@ -66,8 +73,8 @@ class Wire:
 
     now: Callable[[], float]
     network: httpcore.AsyncNetworkBackend | None = None
-    _creates: httpx.AsyncClient = field(init=False)
-    _reads: httpx.AsyncClient = field(init=False)
+    _creates: httpx.AsyncHTTPTransport = field(init=False)
+    _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
     _private_media: httpx.AsyncClient = field(init=False)
 
@@ -75,29 +82,35 @@ class Wire:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO httpx logs URLs with their query
         tls = ssl.create_default_context()
-        self._creates = _client(tls, self.network, keep=0, read_s=None)
-        self._reads = _client(tls, self.network, keep=20, read_s=None)
-        self._media = _client(tls, self.network or _Guarded(), keep=0, read_s=STALL_S)
-        self._private_media = _client(tls, self.network, keep=0, read_s=STALL_S)
+        self._creates = _transport(tls, self.network, keep=0)
+        self._reads = _transport(tls, self.network, keep=20)
+        self._media = _client(tls, self.network or _Guarded())
+        self._private_media = _client(tls, self.network)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for client in (self._creates, self._reads, self._media, self._private_media):
-            await client.aclose()
+        for door in (self._creates, self._reads, self._media, self._private_media):
+            await door.aclose()
 
     async def send(self, call: Call, *, timeout_s: float) -> Reply:
-        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon)."""
-        client = self._creates if call.step == "create" else self._reads
+        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon).
+
+        Straight to the transport: redirects, cookies and auth, which httpx's client adds, are what is not wanted here.
+        """
+        transport = self._creates if call.step == "create" else self._reads
+        headers = [*_HEADERS, *call.headers]
         try:
-            request = client.build_request(call.method, call.url, headers=list(call.headers), content=call.body)
+            request = httpx.Request(
+                call.method, call.url, headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
+            )
         except httpx.InvalidURL as exc:
             raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
         request.headers["Authorization"] = call.auth
         try:
             with trio.fail_after(timeout_s):  # httpx has no total time-out: one byte a second would last for ever
-                response = await client.send(request, stream=True)
+                response = await transport.handle_async_request(request)
                 try:
                     body = await _whole(response)
                 finally:
@@ -132,7 +145,7 @@ class Wire:
                     yield Download(
                         status=response.status_code,
                         headers=_lower(response.headers),
-                        chunks=response.aiter_raw(1 << 16),
+                        chunks=response.aiter_raw(),
                     )
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
@@ -192,9 +205,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
     """Resolves a name, refuses it if any address is not public, and connects to an address that was checked."""
 
     def __init__(self) -> None:
-        from httpcore._backends.trio import TrioBackend
-
-        self._inner = TrioBackend()
+        self._inner: httpcore.AsyncNetworkBackend = httpcore.TrioBackend()
 
     async def connect_tcp(
         self,
@@ -220,9 +231,42 @@ class _Guarded(httpcore.AsyncNetworkBackend):
         await trio.sleep(seconds)
 
 
-def _client(
-    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int, read_s: float | None
-) -> httpx.AsyncClient:
+class _Wide(httpcore.AsyncNetworkBackend):
+    """Connections that hand over all that has come, up to READ_BYTES: httpcore asks for 64 KiB at a time."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
+        self._inner = inner
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _WideStream(await self._inner.connect_tcp(*args, **kwargs))
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class _WideStream(httpcore.AsyncNetworkStream):
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max(max_bytes, READ_BYTES), timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> httpcore.AsyncNetworkStream:
+        return _WideStream(await self._inner.start_tls(*args, **kwargs))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+def _transport(
+    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
+) -> httpx.AsyncHTTPTransport:
     transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0)
     transport._pool = httpcore.AsyncConnectionPool(  # httpx has no public way to name a network
         ssl_context=tls,
@@ -234,7 +278,12 @@ def _client(
         http2=False,
         network_backend=network,
     )
-    timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, read=read_s, write=60.0)
+    return transport
+
+
+def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, write=60.0)
+    transport = _transport(tls, _Wide(network or httpcore.TrioBackend()), keep=0)
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
 
 

@@ -5,14 +5,17 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vgen import media, providers, screen
+from vgen import providers, screen
 from vgen.batch import Batch, Tell
 from vgen.errors import ToolMissing
 from vgen.plan import Wish
 from vgen.settings import Settings
 from vgen.standing import Standing
+
+if TYPE_CHECKING:
+    from vgen.media import Tools
 
 Online = Callable[[Batch, Sequence[Wish]], contextlib.AbstractAsyncContextManager[None]]
 
@@ -29,7 +32,9 @@ def _no_tools(_: Settings) -> None:
     return None
 
 
-def _found_tools(settings: Settings) -> media.Tools | None:
+def _found_tools(settings: Settings) -> "Tools | None":
+    from vgen import media
+
     try:
         return media.find_tools(settings.ffmpeg, settings.ffprobe)
     except ToolMissing:
@@ -45,7 +50,7 @@ class Outside:
     online: Online
     tell: Tell
     watching: Watching = _unwatched
-    tools: Callable[[Settings], media.Tools | None] = _no_tools
+    tools: "Callable[[Settings], Tools | None]" = _no_tools
     clock: Any = None
 
 
@@ -66,6 +71,7 @@ async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
     """Open the wire and find the judge; in simulate mode the wire leads into a cloud of our own."""
     import trio
 
+    from vgen import media
     from vgen.wire import Wire
 
     settings = batch.settings
@@ -83,7 +89,7 @@ async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
         nursery.cancel_scope.cancel()
 
 
-def _simulated_network(batch: Batch, tools: media.Tools, wishes: Sequence[Wish], nursery: Any) -> Any:
+def _simulated_network(batch: Batch, tools: "Tools", wishes: Sequence[Wish], nursery: Any) -> Any:
     from vgen.simulator.app import App
     from vgen.simulator.cloud import Cloud
     from vgen.simulator.network import SimulatedNetwork

@@ -216,7 +216,7 @@ class ScriptedStudio(Studio):
                     guard = wire._Guarded()
                     guard._inner = network
                     await line._media.aclose()
-                    line._media = wire._client(TLS, guard, keep=0, read_s=wire.STALL_S)
+                    line._media = wire._client(TLS, guard)
                 batch.wire = line
                 yield
                 batch.wire = None

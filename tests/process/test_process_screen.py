@@ -104,7 +104,8 @@ def test_json_lines_plain_lines_and_the_report_agree(project: Project, serve: Ca
     spent = report["budget"]["spent_usd"]
     assert summary == [f"3 of 3 clips; spent ${spent:.2f} of $2.00"]
     log = [json.loads(line) for line in (project.outputs / "vgen.log").read_text("utf-8").splitlines()]
-    assert [event for event in events if "run" in event] == log, "the log tells the same"
+    assert [event for event in events if event in log] == log, "the log tells the same"
+    assert all({"at", "run"} <= event.keys() for event in events)
 
 
 def test_a_heartbeat_comes_when_nothing_else_is_said(project: Project, serve: Callable[..., Server]) -> None:

@@ -123,3 +123,12 @@ def test_the_auditor_names_each_planted_difference(studio: Studio, capfd: pytest
     said = capfd.readouterr().out + "\n".join(studio.lines)
     for word in ("spent_usd is 1.7", "purchase 2: charged", "its bytes have changed", "runway says $0.60"):
         assert word in said
+
+
+def test_the_auditor_adds_up_the_rows_itself(one: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    one.doit()
+    with closing(sqlite3.connect(one.outputs / "ledger.db")) as db:
+        db.execute("UPDATE totals SET spent = spent + 10000")
+        db.commit()
+    assert one.doit("audit") == 1
+    assert "spent is kept as $0.61, the rows add up to $0.6" in capfd.readouterr().out

@@ -1,0 +1,1 @@
+"""vgen measured against its peers and against limits: `python -m benchmarks`."""

@@ -1,0 +1,280 @@
+"""The documentation says what is: its commands run as printed, its links lead somewhere, its lists are complete."""
+
+import ast
+import json
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import recording
+from manual import pages
+from manual.pages import PAGES, ROOT
+from manual.shell import Shell, environment
+
+from vgen import notify, settings, trio_doit
+from vgen.plan import Act
+from vgen.simulator.faults import KNOWN
+
+PORT = "8080"
+"""The port that the pages name; a free one stands in for it."""
+RUN = [page for page in PAGES if pages.commands(page)]
+
+
+def project(at: Path) -> Path:
+    """What a clone of the repository has for its user."""
+    at.mkdir()
+    shutil.copy(ROOT / "dodo.py", at)
+    for folder in ("config", "examples"):
+        shutil.copytree(ROOT / folder, at / folder, ignore=shutil.ignore_patterns("outputs", ".doit.db", "__pycache__"))
+    return at
+
+
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project after its first `doit`."""
+    made = project(tmp_path_factory.mktemp("docs") / "vgen")
+    with Shell(made, environment()) as shell:
+        code, said = shell.run("doit")
+    assert code == 0, said
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize("page", RUN, ids=pages.name)
+def test_the_commands_of_a_page_do_what_the_page_says(
+    page: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """The tutorial begins in a fresh clone; all other pages where its first `doit` ends."""
+    home = tmp_path / "vgen"
+    if page.name == "tutorial.md":
+        project(home)
+    else:
+        shutil.copytree(request.getfixturevalue("built"), home)
+    port = free_port()
+    with Shell(home, environment()) as shell:
+        todo = pages.commands(page)
+        for command, following in zip(todo, [*todo[1:], None], strict=True):
+            code, said = shell.run(command.text.replace(PORT, port))
+            where = f"{pages.name(page)}:{command.line}: $ {command.text}\n{said}"
+            asked = following is not None and following.text == "echo $?"
+            assert code == 0 or asked, f"{where}\nended with {code}, and the page does not ask"
+            if command.expected:
+                wanted = tuple(line.replace(PORT, port) for line in command.expected)
+                assert pages.pattern(wanted).fullmatch(said + "\n"), f"{where}\nis not:\n" + "\n".join(wanted)
+
+
+COMPLETE = """
+_get_comp_words_by_ref() {{ words=(doit {word}); cword=1; cur={word}; prev=doit; }}  # as bash-completion would
+__ltrim_colon_completions() {{ :; }}
+source <(doit tabcompletion --shell bash)
+_doit
+printf '%s\\n' "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.parametrize(("word", "offered"), [("clip:", ["clip:1", "clip:2", "clip:3"]), ("pl", ["plan"])])
+def test_bash_completes_tasks_and_single_clips(word: str, offered: list[str], tmp_path: Path) -> None:
+    with Shell(project(tmp_path / "vgen"), environment()) as shell:
+        code, said = shell.run(COMPLETE.format(word=word))
+    assert (code, said.split()) == (0, offered)
+
+
+def test_no_block_of_a_page_is_overlooked() -> None:
+    for page in PAGES:
+        marks = re.findall(r"^\s*```", page.read_text("utf-8"), re.MULTILINE)
+        assert len(marks) == 2 * len(list(pages.fences(page))), pages.name(page)
+
+
+def test_a_console_block_that_is_not_run_says_why() -> None:
+    found = [(pages.name(page), reason) for page in PAGES for _, reason in pages.not_run(page)]
+    assert all(reason.startswith(" no-run: ") and len(reason) > 20 for _, reason in found), found
+    assert len(found) <= 4, "most commands can be tried out in the simulator"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=pages.name)
+def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
+    for target in pages.links(page):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file, _, anchor = unquote(target).partition("#")
+        there = (page.parent / file).resolve() if file else page
+        assert there.exists(), f"{pages.name(page)} links to {target}"
+        if anchor:
+            assert anchor in pages.anchors(there), f"{pages.name(page)} links to {target}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in seen:
+            continue
+        seen.add(page)
+        found = [
+            (page.parent / target.partition("#")[0]).resolve() for target in pages.links(page) if "://" not in target
+        ]
+        waiting += [path for path in found if path.suffix == ".md" and path.is_file()]
+        waiting += [md for path in found if path.is_dir() for md in path.glob("*.md")]
+    assert set(PAGES) - seen == set()
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_the_recording_is_what_vgen_prints_now(tmp_path: Path) -> None:
+    assert recording.page(tmp_path) == recording.PAGE.read_text("utf-8"), "`python tests/recording.py` writes it anew"
+
+
+REFERENCE = ROOT / "docs" / "reference.md"
+
+
+def properties(value: Any) -> Iterator[str]:
+    """The names of all keys that a schema knows."""
+    if isinstance(value, dict):
+        yield from value.get("properties", ())
+        for inner in value.values():
+            yield from properties(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from properties(inner)
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "docs" / "schema" / f"{name}.schema.json").read_text("utf-8"))
+    return found
+
+
+def said_events() -> set[str]:
+    """The names of the events that vgen's code says: `event="…"`, `"event": "…"`, the third argument of `line`."""
+    found: list[ast.expr] = []
+    for path in (ROOT / "vgen").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+                found += [keyword.value for keyword in node.keywords if keyword.arg == "event"]
+                found += node.args[2:3] if called == "line" else []
+            elif isinstance(node, ast.Dict):
+                pairs = zip(node.keys, node.values, strict=True)
+                found += [value for key, value in pairs if getattr(key, "value", "") == "event"]
+    return {str(value.value) for value in found if isinstance(value, ast.Constant)} | {"note"}
+
+
+def test_the_reference_has_every_run_variable_with_its_default() -> None:
+    rows = {cells[0]: cells[1] for cells in pages.rows(REFERENCE, "Run variables")}
+    for name, field in settings.Run.model_fields.items():
+        default = {"True": "yes", "False": "no", "": "none"}.get(str(field.default), str(field.default))
+        assert rows[f"`{name}`"].strip("`") == default, name
+    assert {f"`{name}`" for name in settings.COMMAND_VARIABLES} | {f"`{name}`" for name in settings.VARIABLES} == set(
+        rows
+    )
+
+
+def test_the_reference_has_every_variable_of_the_environment() -> None:
+    named = pages.named(REFERENCE, "Keys and programs")
+    keys = {name for names in settings.KEY_NAMES.values() for name in names} | set(settings.key_names("name"))
+    assert named == keys | settings.OTHER_ENVIRONMENT - {"VGEN_TEST_LIVE"}
+
+
+def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:
+    aliases = {".".join(path) for path in settings._ALIASES.values()}
+    assert pages.named(REFERENCE, "Providers in api_config.json") == {*settings.ProviderConfig.model_fields, *aliases}
+
+
+def test_the_reference_has_every_task() -> None:
+    tree = ast.parse((ROOT / "dodo.py").read_text("utf-8"))
+    made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    tasks = {name.removeprefix("task_") for name in made if name.startswith("task_")}
+    assert pages.named(REFERENCE, "Tasks") == tasks | {"clip:7"}
+
+
+def test_the_reference_has_every_key_of_what_vgen_writes() -> None:
+    clips = pages.named(REFERENCE, "clips.json")
+    assert clips == set(properties(schema("clips")))
+    report = pages.words(REFERENCE, "production_report.json")
+    assert set(properties(schema("production_report"))) <= report | clips
+    assert set(properties(schema("plan"))) | {act.value for act in Act} <= pages.words(REFERENCE, "plan.json")
+
+
+def test_the_reference_and_the_schema_have_every_event() -> None:
+    listed = pages.named(REFERENCE, "Events")
+    assert listed == set(schema("event")["properties"]["event"]["enum"])
+    assert listed == said_events()
+    assert pages.words(REFERENCE, "Run variables") >= notify.EVENTS
+
+
+def test_the_reference_has_every_fact_of_an_event() -> None:
+    always = {"shot", "event", "text", "at", "run"}
+    facts = {word for cells in pages.rows(REFERENCE, "Events") for word in pages.code(cells[2])}
+    assert facts == set(schema("event")["properties"]) - always
+
+
+DOIT = {"help", "list", "info", "clean", "forget", "ignore", "run", "tabcompletion"}
+OPTIONS = {"-a", "-s", "-n", "--all", "--status"}
+WITH_VALUE = {"-r", "-f", "--shell"}
+
+
+def test_every_doit_command_that_a_page_mentions_could_be_typed() -> None:
+    """Tasks, variables and options of commands in running text, where no shell tries them."""
+    known = DOIT | pages.named(REFERENCE, "Tasks") | {"vgen", "TASK"}
+    variables = {*settings.VARIABLES, *settings.COMMAND_VARIABLES, "name"}
+    for page in PAGES:
+        for command in pages.mentioned(page):
+            words = iter(command.split()[1:])
+            for word in words:
+                if word in WITH_VALUE:
+                    next(words)
+                elif "=" in word:
+                    assert word.partition("=")[0] in variables, f"{pages.name(page)}: {command}"
+                else:
+                    good = word in known | OPTIONS or re.fullmatch(r"clip:(\d+|N)|outputs/clips/.*", word)
+                    assert good, f"{pages.name(page)}: {command}"
+
+
+def test_every_environment_variable_that_a_page_mentions_exists() -> None:
+    known = {f"VGEN_{name.upper()}" for name in (*settings.VARIABLES, "name", "event", "text")}
+    for page in PAGES:
+        assert pages.environment_variables(page) <= known | settings.OTHER_ENVIRONMENT, pages.name(page)
+
+
+def test_json_on_a_page_is_json() -> None:
+    for page in PAGES:
+        for _, info, body in pages.fences(page):
+            if info == "json":
+                json.loads(body)
+
+
+def test_the_makefile_that_is_explained_is_the_example() -> None:
+    lines = {line.strip() for line in (ROOT / "examples" / "video_agent" / "Makefile").read_text("utf-8").splitlines()}
+    shown = [body for _, info, body in pages.fences(ROOT / "docs" / "how-to" / "make.md") if info == "make"]
+    assert len(shown) == 2
+    for line in "".join(shown).splitlines():
+        assert line.strip().replace("doit -f ../../dodo.py", "$(DOIT) -f $(DODO)") in lines
+
+
+def test_the_reference_has_every_exit_code() -> None:
+    codes = pages.rows(REFERENCE, "Exit codes")
+    assert {int(cells[0]) for cells in codes} == {0, 1, 2, trio_doit.REFUSED, 128 + 2, 128 + 15}
+    ci = pages.rows(ROOT / "docs" / "how-to" / "ci.md", "Run unattended")
+    assert {code.strip() for cells in ci for code in cells[0].split(",")} == {cells[0] for cells in codes}
+
+
+def test_faults_that_the_pages_name_exist() -> None:
+    for page in PAGES:
+        for option in pages.faults(page):
+            assert option.rpartition(".")[2] in KNOWN, f"{pages.name(page)}: --fault {option}"
