@@ -131,8 +131,8 @@ def test_a_good_clip_says_what_it_is_and_what_it_cost() -> None:
 def test_a_good_clip_tells_all_of_its_take() -> None:
     expected = {
         "prompt_hash": recipe(1).digest, "take": 1, "model": "gen4.5", "job_id": "job-1", "attempts": 1, "kept": False,
-        "width": 720, "height": 1280, "duration_s": 5.0, "fps": 24.0, "codec": "h264", "has_audio": False, "size_bytes": 150_000,
-        "sha256": "0" * 64, "simulated": False,
+        "width": 720, "height": 1280, "duration_s": 5.0, "fps": 24.0, "codec": "h264", "has_audio": False,
+        "size_bytes": 150_000, "sha256": "0" * 64, "simulated": False,
     }  # fmt: skip
     found = entry(row(1, 1))
     assert expected == {key: found[key] for key in expected}

@@ -127,8 +127,13 @@ def test_the_auditor_names_each_planted_difference(studio: Studio, capfd: pytest
 
 def test_the_auditor_adds_up_the_rows_itself(one: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     one.doit()
-    with closing(sqlite3.connect(one.outputs / "ledger.db")) as db:
-        db.execute("UPDATE totals SET spent = spent + 10000")
-        db.commit()
+
+    def add(amount: int) -> None:
+        with closing(sqlite3.connect(one.outputs / "ledger.db")) as db:
+            db.execute("UPDATE totals SET spent = spent + ?", (amount,))
+            db.commit()
+
+    add(10_000)
     assert one.doit("audit") == 1
     assert "spent is kept as $0.61, the rows add up to $0.6" in capfd.readouterr().out
+    add(-10_000)
