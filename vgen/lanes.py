@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 import trio
 
 MINUTE_S = 60.0
+FEW = 20
+"""Up to so many jobs at once each is asked about as often as its provider allows: somebody may be watching."""
+MEASURED = 100
 
 
 @dataclass(slots=True)
@@ -70,8 +73,17 @@ class Lane:
     slots: Slots
     requests_per_minute: float | None = None
     closed: str | None = None
+    took_s: deque[float] = field(default_factory=lambda: deque(maxlen=MEASURED))
+    """How long its last jobs took in this run, from the order to the end."""
     _not_before: float = 0.0
     _sent: deque[float] = field(default_factory=deque)
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds after an order within which asking would be noise: many jobs run, and few of them end so early."""
+        if self.slots.held <= FEW or len(self.took_s) < FEW:
+            return 0.0
+        return 0.9 * sorted(self.took_s)[len(self.took_s) // 10]
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: it binds all its clips."""

@@ -53,6 +53,9 @@ class _Poller:
         while True:
             status = await fetch.ask(self._batch, self._row)
             if self._settled(status):
+                if isinstance(status, Done) and self._row.id in self._batch.sent_at:
+                    took_s = trio.current_time() - self._batch.sent_at[self._row.id]
+                    self._batch.lane(self._row.provider).took_s.append(took_s)
                 return
             if trio.current_time() >= deadline:
                 break
@@ -71,7 +74,11 @@ class _Poller:
                 interval_s = min(interval_s * 2.0 ** min(self._errors, 6), max(retry.POLL.max_s, interval_s))
         if isinstance(status, NoWord) and status.retry_after_s:
             interval_s = max(interval_s, min(status.retry_after_s, 60.0))
-        await trio.sleep_until(min(deadline, trio.current_time() + interval_s))
+        due = trio.current_time() + interval_s
+        sent = self._batch.sent_at.get(self._row.id)
+        if isinstance(status, Queued | Running) and sent is not None and not self._provider.poll_exactly:
+            due = max(due, sent + self._batch.lane(self._provider.name).quiet_s)
+        await trio.sleep_until(min(deadline, due))
 
     def _settled(self, status: Status) -> bool:
         """Book a status; True if the job is over."""

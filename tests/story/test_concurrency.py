@@ -107,3 +107,20 @@ def test_who_waits_for_the_same_recipe_holds_no_slot(studio: Studio) -> None:
     assert studio.doit("max_concurrent=2") == 0
     moments = [at for at, _ in sent(studio)]
     assert moments[1] - moments[0] < 1
+
+
+def test_many_jobs_at_once_are_not_asked_about_before_any_can_be_done(studio: Studio) -> None:
+    """With few in flight a person may be watching; with many, asking early is noise."""
+    studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
+    studio.configure(run={"budget_usd": 100, "max_concurrent": 30})
+    studio.write_shots(shots(90))
+    assert studio.doit() == 0
+    polls = studio.requests()["poll"]
+    first = 30 * 90 / 7.5  # nothing is known of the provider yet
+    assert polls < 3 * first * 0.7, polls
+    studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
+    studio.configure(run={"budget_usd": 100, "max_concurrent": 10})
+    studio.write_shots(shots(30))
+    before = studio.requests().get("poll", 0)
+    assert studio.doit("-a", *(f"clip:{k}" for k in range(1, 11))) == 0
+    assert studio.requests()["poll"] - before > 10 * 90 / 7.5 * 0.8
