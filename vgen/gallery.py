@@ -6,10 +6,9 @@ The file opens from disk with the network off: style, script and poster frames a
 import base64
 import difflib
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -155,7 +154,7 @@ class Page:
 
 def digest(page: Page) -> str:
     """What `render` would show and with which template. Poster frames need not be known: a film's sha256 stands."""
-    shown = json.dumps([*map(_part, PARTS), asdict(page)], sort_keys=True)
+    shown = repr((*map(_part, PARTS), page))  # of values only; several times as fast as JSON
     return hashlib.sha256(shown.encode()).hexdigest()
 
 
