@@ -5,7 +5,7 @@ Whatever differs, or is not understood, means: look properly. Imports nothing of
 """
 
 # pathlib and settings take longer to import than all of this takes
-# ruff: noqa: PTH100, PTH116, PTH118, PTH120, PTH123, TID251
+# ruff: noqa: PTH100, PTH110, PTH116, PTH118, PTH120, PTH123, TID251
 
 import hashlib
 import os
@@ -66,10 +66,12 @@ def up_to_date(root: str, outputs: str) -> int | None:
 def stamp(root: str, outputs: str, read: list[str], *, clips: int, began_ns: int) -> str | None:
     """The stamp's text, after a run from `began_ns` on that had nothing to do and read these files besides.
 
-    None if a file changed so late that the run may have seen an older one.
+    None if a file changed so late that the run may have seen an older one, or is gone by now.
     """
     facts, newest_ns = _facts(root, outputs, read)
     if newest_ns + TICK_NS > began_ns or any("\0" in path for path in read):
+        return None
+    if not all(os.path.exists(os.path.join(root, path)) for path in read):
         return None
     return "\0".join((VERSION, str(clips), *read, _digest(str(clips), facts)))
 
@@ -81,8 +83,9 @@ def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], int]:
     stats: list[tuple[str, os.stat_result]] = []
     for folder, names in ((root, (*BESIDE, *read)), (outputs, WITHIN)):
         for name in names:
+            path = os.path.join(folder, name)
             try:
-                stats.append((name, os.stat(os.path.join(folder, name))))
+                stats += [(name, os.stat(path)), (name, os.lstat(path))]  # a link's target, and the link
             except FileNotFoundError:
                 facts.append(f"{name} is missing")
     for folder in (CODE, os.path.join(CODE, "providers"), os.path.join(outputs, "clips")):
