@@ -138,7 +138,9 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_recording_is_what_vgen_prints_now(tmp_path: Path) -> None:
-    assert recording.page(tmp_path) == recording.PAGE.read_text("utf-8"), "`python tests/recording.py` writes it anew"
+    """What happens in one and the same instant may come in another order with another version of trio or h11."""
+    now, told = recording.page(tmp_path), recording.PAGE.read_text("utf-8")
+    assert sorted(now.splitlines()) == sorted(told.splitlines()), "`python tests/recording.py` writes it anew"
 
 
 REFERENCE = ROOT / "docs" / "reference.md"

@@ -54,11 +54,12 @@ class _Expired(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bytes:
-    """What one whole download brought. `told`: the server said how many bytes there are."""
+    """What one whole download brought. `told`: the server said how many bytes; `one_piece`: no connection broke."""
 
     sha256: str
     size_bytes: int
     told: bool
+    one_piece: bool = True
 
 
 async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
@@ -85,8 +86,9 @@ async def bring_home(batch: Batch, row: Purchase, number: int) -> None:
             got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
         batch.now_doing(number, "checking")
         judgement = await _judge(batch, row, part)
-        # The same bytes twice: it came whole. Of damaged bytes that is believed only with a length and a container.
-        believable = judgement.verdict is Verdict.BAD or (got.told and judgement.container)
+        # The same bytes twice: it came whole. Of damaged bytes that is believed only if they came in one piece, with a
+        # length and a container.
+        believable = judgement.verdict is Verdict.BAD or (got.told and got.one_piece and judgement.container)
         again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
         if judgement.verdict is Verdict.NOT_JUDGED:
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
@@ -254,7 +256,7 @@ class _Loader:
             if expected is not None and expected > MAX_BYTES:
                 raise TooLong(f"is {expected:,} bytes long, more than {MAX_BYTES:,} are not fetched")
             digest, size = await self._write(answer.chunks, offset, expected)
-        return _Bytes(sha256=digest, size_bytes=size, told=expected is not None)
+        return _Bytes(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
 
     async def _write(self, chunks: object, offset: int, expected: int | None) -> tuple[str, int]:
         digest = hashlib.sha256()

@@ -7,6 +7,7 @@ REGRESSIONS: Mapping[int, str] = {
     23: "a finished job was cancelled and deleted: its last readable word was `queued`",
     105: "the name of `outputs` was not synced: a power loss took the ledger of a job that was bought",
     183: "killed while cancelling: booked as lost",
+    203: "pieces of a download that was damaged twice were taken for the provider's own file",
     211: "two kills in a row, jobs of both",
     255: "killed after the order, before the answer",
     861: "two shots with one text at one provider and two at the other: the recipe was taken",
