@@ -426,6 +426,13 @@ def test_the_plan_as_json_says_what_the_plan_says() -> None:
         "uncertain_usd": 0,
         "left_usd": 1.666667,
     }
+    offers = [shot.pop("offers") for shot in found["shots"]]
+    assert offers[1] == [
+        {"provider": "runway", "model": "gen4.5", "price_usd": 0.6, "max_retries": 3,
+         "prompt_hash": recipe("a ship").digest},
+        {"provider": "pika", "model": "gen4.5", "price_usd": 0.2, "max_retries": 2,
+         "prompt_hash": recipe("a ship").digest},
+    ]  # fmt: skip
     assert [
         {"shot_number": 1, "action": "keep", "why": "up to date", "provider": "runway", "model": None, "price_usd": 0,
          "worst_case_usd": 0, "prompt_hash": recipe().digest},

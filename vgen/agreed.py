@@ -1,6 +1,7 @@
 """A plan that was agreed on (`doit plan=outputs/plan.json`), held against the plan of now. Pure."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ def read(data: bytes, where: str) -> dict[str, Any]:
     """plan.json. Raises InputError."""
     again = "make it anew with `doit plan`"
     try:
-        found = json.loads(data)
+        found = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as exc:
         raise InputError([f"{where}: is not JSON; {again}"]) from exc
     if not isinstance(found, dict) or not isinstance(found.get("shots"), list):
@@ -30,9 +31,14 @@ def drift(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[s
     """What is not as it was agreed on, a line each; none if the run would do that plan or what is left of it."""
     try:
         found = [*_shots(then, now), *_money(then, now)]
-    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
         return [f"{where}: is no plan of vgen's ({exc!r}); make it anew with `doit plan`"]
     return [f"{where}: {text}" for text in found]
+
+
+def purchases(then: Mapping[str, Any]) -> frozenset[int]:
+    """The shots that the plan may buy."""
+    return frozenset(shot["shot_number"] for shot in then["shots"] if shot["action"] in PAID)
 
 
 def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -56,11 +62,15 @@ def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if was["prompt_hash"] != now["prompt_hash"]:
         yield "its prompt has changed since"
     elif was["action"] != now["action"]:
-        yield f"was to be: {was['action']}; is now: {now['action']} ({now['why']})"
+        yield f"was to be: {_word(was['action'])}; is now: {now['action']} ({now['why']})"
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
-        yield f"was to be made by {was['model']} at {was['provider']}, now by {now['model']} at {now['provider']}"
+        before = f"{_word(was['model'])} at {_word(was['provider'])}"
+        yield f"was to be made by {before}, now by {now['model']} at {now['provider']}"
     elif was["price_usd"] != now["price_usd"]:
         yield f"its price was {_dollars(was['price_usd'])}, is {_dollars(now['price_usd'])}"
+    elif was["offers"] != now["offers"]:
+        worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
+        yield f"other retries or another fallback were agreed on ({worst})"
 
 
 def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
@@ -70,8 +80,19 @@ def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     elif before["left_usd"] is not None:
         agreed = before["left_usd"] - then["total_usd"]
         after = today["left_usd"] - now["total_usd"]
+        if not math.isfinite(agreed):
+            raise ValueError(agreed)
         if after < agreed - 1e-9:
             yield f"{_dollars(round(agreed - after, 6))} of the budget went elsewhere since"
+
+
+def _word(value: object) -> str:
+    """Text of a file, for a terminal."""
+    return "".join(c for c in str(value)[:80] if c.isprintable())
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
 
 
 def _world(plan: Mapping[str, Any]) -> str:

@@ -67,6 +67,7 @@ class Batch:
     reused: int = 0
     resumed: int = 0
     fits_now: set[int] | None = None
+    agreed: frozenset[int] | None = None
     _begun: dict[Hashable, frozenset[str]] = field(default_factory=dict)
     _lines: dict[str, dict[Hashable, None]] = field(default_factory=dict)
     """Recipe → who has begun with it, in the order of beginning."""

@@ -50,17 +50,16 @@ async def carry_out(project: Project, batch: Batch, choice: Choice) -> None:
     batch.start()
     batch.ledger.choose(wanted.digest, row.id, instead_of=wish.digests(), simulated=row.simulated)
     batch.chosen = batch.ledger.chosen(simulated=row.simulated)
-    step = project.replan().step(wish.number)
-    if step.act is Act.RESTORE:
-        await produce.make(batch, step.wish, step.file)
-    others = [
-        other.number for other in project.plan().steps if other is not step and wanted.digest in other.wish.digests()
-    ]
+    sharing = [step for step in project.replan().steps if wanted.digest in step.wish.digests()]
+    for step in sharing:
+        if step.act is Act.RESTORE:
+            await produce.make(batch, step.wish, step.file)
+    others = [step.number for step in sharing if step.number != wish.number]
     kept = "" if wish.matches(row) else "; it serves the changed prompt until a new take is bought"
     batch.say(wish.number, f"{choice.text}, is its clip now{kept}", event="chosen", job=row.job_id)
     if others:
         numbers = ", ".join(map(str, others))
-        batch.say(wish.number, f"shots of the same recipe have it too, from the next run on: {numbers}", event="chosen")
+        batch.say(wish.number, f"shots of the same recipe have it too: {numbers}", event="chosen")
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -121,6 +121,13 @@ def _strays(folder: Path, sources: Collection[Source]) -> list[Path]:
     return sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.name not in wanted)
 
 
+def made_in(folder: Path) -> list[Path]:
+    """What `conform` and `cut` put into the folder, and nothing else that lies there."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if _OURS.fullmatch(p.name) or p.name in (RECORD, CUT_RECORD))
+
+
 def _frames(source: Source, clip: Facts, wanted: Form) -> int:
     """How many frames the conformed clip has: as long as its shot, unless it is much too short for that."""
     length_s = source.duration_s if _long_enough(source, clip) else clip.duration_s

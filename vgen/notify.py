@@ -7,6 +7,7 @@ goes wrong there is a line in `outputs/.vgen/notify.log`, and no run ever sees i
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -48,11 +49,9 @@ def deliver(order: Mapping[str, Any]) -> list[str]:
     if order["command"]:
         names = {"VGEN_EVENT": str(message["event"]), "VGEN_TEXT": str(message["text"])}
         try:
-            done = subprocess.run(  # noqa: S602 - the user's own command line, from the user's own config
-                order["command"], shell=True, input=body, env=os.environ | names, timeout=COMMAND_S, check=False,  # noqa: TID251
-            )  # fmt: skip
-            wrong += [f"{order['command']}: ended with {done.returncode}"] if done.returncode else []
-        except (OSError, subprocess.TimeoutExpired) as exc:
+            code = _run(order["command"], body, os.environ | names)  # noqa: TID251 - as it was handed down
+            wrong += [f"{order['command']}: ended with {code}"] if code else []
+        except (OSError, ValueError, subprocess.TimeoutExpired) as exc:
             wrong.append(f"{order['command']}: {exc}")
     if order["url"]:
         import httpx
@@ -62,9 +61,24 @@ def deliver(order: Mapping[str, Any]) -> list[str]:
                 order["url"], content=body, headers={"Content-Type": "application/json"}, timeout=POST_S
             )
             wrong += [f"{order['url']}: HTTP {answer.status_code}"] if answer.is_error else []
-        except httpx.HTTPError as exc:
+        except (httpx.HTTPError, httpx.InvalidURL) as exc:
             wrong.append(f"{order['url']}: {exc or type(exc).__name__}")
     return wrong
+
+
+def _run(command: str, body: bytes, environment: Mapping[str, str]) -> int:
+    """The user's own command line, from the user's own config; it and all that it started end after COMMAND_S."""
+    with subprocess.Popen(  # noqa: S602
+        command, shell=True, stdin=subprocess.PIPE, env=environment, start_new_session=True
+    ) as child:
+        try:
+            child.communicate(body, timeout=COMMAND_S)
+        except subprocess.TimeoutExpired:
+            if os.name == "posix":
+                os.killpg(child.pid, signal.SIGKILL)
+            child.kill()
+            raise
+        return child.returncode
 
 
 def main() -> None:

@@ -507,6 +507,17 @@ def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
                 "model": step.stance.offer.order.model if step.stance.offer and step.stance.offer.order else None,
                 "price_usd": usd(step.price),
                 "worst_case_usd": usd(step.worst),
+                "offers": [
+                    {
+                        "provider": offer.provider,
+                        "model": offer.order.model,
+                        "price_usd": usd(offer.order.price),
+                        "max_retries": offer.max_retries,
+                        "prompt_hash": step.wish.recipes[offer.provider].digest,
+                    }
+                    for offer in step.wish.offers
+                    if offer.order
+                ],
                 "prompt_hash": _digest(step),
             }
             for step in plan_.steps

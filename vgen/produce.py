@@ -61,7 +61,8 @@ def _fresh_after(batch: Batch, wish: Wish) -> int | None:
     rows = batch.rows(wish)
     if any(row.state in COLLECTABLE and wish.matches(row) for row in rows):
         return None
-    return max((row.id for row in rows), default=0)
+    chosen = [batch.chosen[digest].newest for digest in wish.digests() & batch.chosen.keys()]
+    return max([*(row.id for row in rows), *chosen], default=0)
 
 
 async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
@@ -171,6 +172,8 @@ async def _buy(clip: Clip, now: Stance) -> None:
     batch, offer = clip.batch, now.offer
     assert offer is not None, "BUG: a purchase without an offer"
     assert offer.order is not None, "BUG: a purchase without an order"
+    if batch.agreed is not None and clip.number not in batch.agreed:
+        raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
     await ordering.back_off(clip, offer.provider)
     if batch.fits_now is not None and clip.number not in batch.fits_now:
         await batch.wait_for_money(clip.number, offer.order.price)

@@ -53,6 +53,8 @@ class Project:
         self.problems: list[str] = []
         self.again: set[int] = set()
         self.selected: set[int] = set()
+        self.agreed: frozenset[int] | None = None
+        """With `plan=FILE`: the shots that may be bought."""
         self.batch: Batch | None = None
         self._plan: tuple[Plan, Snapshot] | None = None
         self._clip_files: ClipFiles | None = None
@@ -216,6 +218,7 @@ class Project:
                 tell=self._tell,
                 slots=Slots(settings.run.max_concurrent),
                 fits_now=self._fits_now(),
+                agreed=self.agreed,
                 chosen=ledger.chosen(simulated=settings.simulated),
                 started=self.batch is not None and self.batch.started,
             )

@@ -26,7 +26,7 @@ from vgen.shots import MAX_DURATION_S
 PREFIX = "VGEN_"
 SIMULATED_POLL_S = 0.25
 """The simulator in process renders in a second or two and has no rule about polling."""
-OTHER_ENVIRONMENT = frozenset({"VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
 COMMAND_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "shot": ("pick", "keep", "settle"),
     "take": ("pick",),

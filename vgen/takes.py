@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from vgen import recipe
 from vgen.errors import InputError
 from vgen.money import show
-from vgen.plan import Plan, Step, Wish
+from vgen.plan import File, Plan, Step, Wish
 from vgen.rows import Purchase, Snapshot, Take
 
 _LABEL = re.compile(r"(?:([0-9a-f]{8,64})/)?([0-9]{1,6})", re.ASCII)
@@ -29,7 +29,8 @@ class Alternative:
 
 def of_all(plan: Plan, snapshot: Snapshot) -> list[tuple[Step, list[Alternative]]]:
     """Every shot with its takes: those of its present prompt, then those bought for its number with another prompt."""
-    lying = {row.shot_number: row.purchase_id for row in snapshot.placed.values()}
+    there = {step.number for step in plan.steps if step.file in (File.INTACT, File.EDITED)}
+    lying = {row.shot_number: row.purchase_id for row in snapshot.placed.values() if row.shot_number in there}
     wished = {digest for step in plan.steps for digest in step.wish.digests()}
     earlier: dict[int, list[Purchase]] = defaultdict(list)
     for row in snapshot.purchases.values():

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
@@ -324,6 +323,7 @@ class Tasks:
         now = plan.as_json(self.project.plan(), expected=0)
         if found := agreed.drift(then, now, name):
             raise Refusal("\n".join([*found, "nothing was bought; `doit plan` makes a plan of now"]))
+        self.project.agreed = agreed.purchases(then)
 
     def _read_shot(self, command: str) -> None:
         """`shot` of the commands that are about one shot, and what `settle` and `pick` want besides."""
@@ -596,10 +596,15 @@ class Tasks:
 
     def _clean_conformed(self, dryrun: bool = False) -> None:
         folder = self.project.outputs.conformed
-        if folder.is_dir():
-            screen.out(f"{self._relative(folder)} - removing {len(list(folder.iterdir()))} files")
-            if not dryrun:
-                shutil.rmtree(folder)
+        from vgen import conform
+
+        if ours := conform.made_in(folder):
+            screen.out(f"{self._relative(folder)} - removing {len(ours)} files")
+        for path in () if dryrun else ours:
+            path.unlink(missing_ok=True)
+        if not dryrun and folder.is_dir() and not folder.is_symlink():
+            with contextlib.suppress(OSError):  # something of somebody else's is in it
+                folder.rmdir()
 
     def _relative(self, path: Path) -> str:
         """As a user would type it: relative to dodo.py if it lies below."""

@@ -1,6 +1,8 @@
 """`doit plan=FILE` works exactly the plan that was agreed on, or refuses."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,3 +129,33 @@ def test_a_missing_plan_is_refused(planned: Studio, capfd: pytest.CaptureFixture
 
 def test_a_plan_belongs_to_a_build(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert "plan: belongs to a build" in refused(planned, capfd, "plan", FILE)
+
+
+def test_other_retries_or_another_fallback_are_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert planned.doit("plan", "fallback_api=none", "max_retries=1") == 0
+    said = refused(planned, capfd)
+    assert "shot 1: other retries or another fallback were agreed on (at worst $0.60, now $2.40)" in said
+
+
+def test_what_the_plan_did_not_hold_is_not_bought_later(studio: Studio) -> None:
+    """A job that was to be collected fails: another one was not agreed on."""
+    studio.new_cloud(faults=["runway.job_stuck=1"])
+    studio.write_shots(shots(1))
+    studio.doit("clip_timeout_s=60", "fallback_api=none")
+    assert studio.states() == ["rendering"]
+    assert studio.doit("plan", "fallback_api=none") == 0
+    for job in studio.cloud._jobs.values():
+        studio.cloud._jobs[job.id] = replace(job, faults=frozenset({"job_failed"}), ended_at=studio.now())
+    assert studio.doit(FILE, "fallback_api=none") == 1
+    assert studio.states() == ["failed"]
+    assert studio.bought() == 1
+    assert "the plan that was agreed on does not hold it" in str(studio.errors()[0])
+
+
+@pytest.mark.parametrize("value", ["1e999", "NaN", "-1e999"])
+def test_figures_that_are_none_are_refused(planned: Studio, capfd: pytest.CaptureFixture[str], value: str) -> None:
+    plan = planned.outputs / "plan.json"
+    for key in ("price_usd", "left_usd"):
+        text = re.sub(rf'"{key}": [0-9.]+', f'"{key}": {value}', plan.read_text("utf-8"))
+        (planned.outputs / "other.json").write_text(text, "utf-8")
+        assert "Traceback" not in refused(planned, capfd, "plan=outputs/other.json")

@@ -95,6 +95,22 @@ def test_a_kept_clip_gives_way_to_a_new_take_and_its_own_prompt_still_has_it(two
     assert (two.clip(2).read_bytes(), two.bought()) == (shown, 4)
 
 
+def test_a_new_take_can_be_bought_of_a_shot_whose_clip_was_kept(two: Studio) -> None:
+    two.change_shot(1, runway_prompt="something else")
+    assert two.doit("keep", "shot=1") == 0, "its purchase is not the newest of all"
+    assert two.doit("-a", "clip:1") == 0
+    assert two.bought() == 4
+    assert two.doit() == 0
+    assert (two.bought(), two.report()["clips"][0]["kept"]) == (4, False)
+
+
+def test_takes_marks_no_clip_that_is_not_there(two: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    two.clip(2).unlink()
+    capfd.readouterr()
+    assert two.doit("takes") == 0
+    assert "*" not in "".join(line for line in capfd.readouterr().out.splitlines() if "shot   2" in line)
+
+
 def test_a_take_of_an_earlier_prompt_can_be_picked_by_its_full_name(two: Studio) -> None:
     recipe = two.rows()[1]["recipe"] if two.rows()[1]["shot_number"] == 2 else two.rows()[0]["recipe"]
     two.change_shot(2, runway_prompt="something else")
@@ -160,7 +176,10 @@ def test_two_shots_of_one_recipe_share_the_choice(studio: Studio) -> None:
     studio.doit("-a", "clip:1")
     assert studio.doit("pick", "shot=1", "take=1") == 0
     assert studio.said("shots of the same recipe have it too")
+    assert studio.successes() == [True, True], "at once"
+    before = outputs(studio)
     assert studio.doit() == 0
+    assert outputs(studio) == before
     assert [entry["take"] for entry in studio.report()["clips"]] == [1, 1]
     assert studio.bought() == 2
 
