@@ -48,7 +48,7 @@ CODES = (
     ("1", "a gate fails, or a named clip is not in place"),
     ("2", "an error inside a task"),
     ("3", "nothing was started: bad input, config, key, budget, or another run"),
-    ("130, 143", "interrupted; the report is written all the same"),
+    ("129, 130, 143", "interrupted; the report is written all the same"),
 )
 
 

@@ -180,6 +180,8 @@ def _take(step: Step, one: Alternative) -> TakeView:
 def _commands(step: Step, standing: Standing) -> list[str]:
     """What the user may type next."""
     number = step.number
+    if standing is Standing.STALE and step.file is File.EDITED:
+        return [f"doit -a clip:{number}", f"doit keep shot={number}"]
     return {
         Standing.GOOD: [],
         Standing.STALE: [f"doit clip:{number}", f"doit keep shot={number}"],

@@ -150,7 +150,7 @@ def _chosen(wish: Wish, rows: Sequence[Purchase], rules: Rules) -> Purchase | No
     """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
     for digest in sorted(wish.digests() & rules.chosen.keys()):
         choice = rules.chosen[digest]
-        newer = any(r.recipe == digest and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
+        newer = any(wish.matches(r) and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
         if not newer and (rules.fresh_after is None or choice.newest > rules.fresh_after):
             return next((row for row in rows if row.id == choice.purchase_id), None)
     return None

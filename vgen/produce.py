@@ -33,6 +33,7 @@ async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> 
     except (LedgerError, Refusal, OSError) as exc:
         batch.stop_buying(str(exc))
         batch.messages[wish.number] = str(exc)
+        batch.say(wish.number, str(exc), event="failed")
         raise ClipFailed(str(exc)) from exc
 
 

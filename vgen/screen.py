@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from vgen.standing import Standing
 HEARTBEAT_S = 10.0
 """Nobody has to wonder for longer whether a run is alive."""
 REFRESH_S = 0.25
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Lines:
@@ -29,9 +31,9 @@ class Lines:
         self.write(f"clip {number:03d}  {record['text']}\n" if number is not None else f"vgen: {record['text']}\n")
 
     def write(self, text: str) -> None:
-        """Text as it is."""
+        """Text, without what would steer the terminal: a prompt may be anybody's."""
         with unbroken():
-            sys.stdout.write(text)
+            sys.stdout.write(_STEERING.sub("\N{REPLACEMENT CHARACTER}", text))
             sys.stdout.flush()
 
     async def watch(self, now: Callable[[], Standing]) -> None:
@@ -85,7 +87,8 @@ class Live(Lines):
             super().write(text)
             return
         with unbroken():
-            self._live.console.print(text.removesuffix("\n"), markup=False, highlight=False, soft_wrap=True)
+            plain = _STEERING.sub("\N{REPLACEMENT CHARACTER}", text.removesuffix("\n"))
+            self._live.console.print(plain, markup=False, highlight=False, soft_wrap=True)
 
     async def watch(self, now: Callable[[], Standing]) -> None:
         import trio

@@ -494,7 +494,9 @@ class Tasks:
         made = await conform.cut(
             self._tools(), outputs.conformed, outputs.cut, numbers, tell=screen.line, comment=comment
         )
-        screen.line(None, f"{self._relative(outputs.cut)}: {len(made.numbers)} shots, {made.duration_s:.3f} s")
+        screen.line(
+            None, f"{self._relative(outputs.cut)}: {len(made.numbers)} of {len(numbers)} shots, {made.duration_s:.3f} s"
+        )
 
     def _tools(self) -> Any:
         """ffmpeg and ffprobe. Raises a VgenError that says how to get them."""
@@ -617,4 +619,5 @@ def _numbers(names: Collection[str]) -> set[int]:
 
 
 def _what(step: Step) -> str:
-    return f"shot {step.number}: {step.why}"
+    why = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in step.why)
+    return f"shot {step.number}: {why}"

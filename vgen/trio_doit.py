@@ -147,6 +147,8 @@ class TrioRunner(Runner):  # type: ignore[misc]
         import trio
 
         wanted = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            wanted.append(signal.SIGHUP)
         with trio.open_signal_receiver(*wanted) as received:
             task_status.started()
             async for signum in received:

@@ -11,10 +11,13 @@ pytestmark = pytest.mark.slow
 
 ENDS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 CTRL_C_FIRST = [ENDS[0], pytest.param(*ENDS[1], marks=pytest.mark.slow)]
+HANG_UP = pytest.param(
+    signal.SIGHUP, 129, marks=pytest.mark.skipif(signal.getsignal(signal.SIGHUP) is signal.SIG_IGN, reason="nohup")
+)
 SIGTERM_FIRST = [ENDS[1], pytest.param(*ENDS[0], marks=pytest.mark.slow)]
 
 
-@pytest.mark.parametrize(("signum", "code"), CTRL_C_FIRST)
+@pytest.mark.parametrize(("signum", "code"), [*CTRL_C_FIRST, HANG_UP])
 def test_a_signal_while_jobs_render(
     project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
 ) -> None:

@@ -104,6 +104,30 @@ def test_a_new_take_can_be_bought_of_a_shot_whose_clip_was_kept(two: Studio) -> 
     assert (two.bought(), two.report()["clips"][0]["kept"]) == (4, False)
 
 
+def test_a_new_take_of_another_provider_ends_an_earlier_pick(two: Studio) -> None:
+    two.change_shot(2, pika_prompt="in Pika's words")
+    two.doit("pick", "shot=2", "take=1")
+    assert two.doit("-a", "clip:2", "primary_api=pika") == 0
+    assert two.doit() == 0
+    assert two.report()["clips"][1]["api_used"] == "pika"
+
+
+def test_a_clip_that_cannot_be_put_in_place_says_why(two: Studio) -> None:
+    two.clip(1).unlink()
+    two.clip(1).with_name(".clip_001.mp4.part").mkdir()
+    assert two.doit("clip:1") == 1
+    assert two.said(".clip_001.mp4.part")
+
+
+def test_a_prompt_cannot_steer_the_terminal(two: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    two.change_shot(1, runway_prompt="\x1b[2J\x1b]0;owned\x07 a boat")
+    capfd.readouterr()
+    two.doit("plan")
+    two.doit("takes")
+    two.doit("list", "--all")
+    assert not {"\x1b", "\x07"} & set(capfd.readouterr().out)
+
+
 def test_takes_marks_no_clip_that_is_not_there(two: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     two.clip(2).unlink()
     capfd.readouterr()
