@@ -58,7 +58,7 @@ class ClipFiles:
             ):
                 self._seen[seen] = File.DAMAGED  # a run was killed between the name and its commit: may be replaced
             else:
-                self._seen[seen] = self._judged(clip) if row else File.EDITED
+                self._seen[seen] = self._judged(clip) if row or _has_take(wish, snapshot) else File.EDITED
             self._remember(row, digest, stat, self._seen[seen])
         return self._seen[seen]
 
@@ -100,6 +100,12 @@ class ClipFiles:
         except MediaError:
             return File.DAMAGED
         return File.EDITED
+
+
+def _has_take(wish: Wish | None, snapshot: Snapshot) -> bool:
+    """Whether the shot has a good take: a run that was killed may have put it in place already."""
+    rows = [row for digest in wish.digests() for row in snapshot.by_recipe.get(digest, ())] if wish else []
+    return any(row.id in snapshot.takes and snapshot.takes[row.id].good for row in rows)
 
 
 def _may_lie(take: Take, row: Placed | None, wish: Wish | None, snapshot: Snapshot) -> bool:

@@ -284,7 +284,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             try:
                 return super().execute(params, args)
             except KeyboardInterrupt:
-                sys.stderr.write("interrupted before anything was started\n")
+                sys.stderr.write("interrupted; what was begun is in the ledger, run again to go on\n")
                 return 128 + signal.SIGINT
             finally:
                 del self.loader.load_doit_config

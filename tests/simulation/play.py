@@ -62,9 +62,17 @@ def play(seed: int) -> Outcome:
         calm = perform(drawn, schedule.without_faults(drawn.steps))
         if calm.violation:
             outcome.violation = f"on a good day: {calm.violation}"
-        elif calm.creates != outcome.creates and not outcome.unreadable:
+        elif _differ(outcome, calm):
             outcome.violation = f"M13: {outcome.creates} purchases with bad polls and downloads, {calm.creates} without"
     return outcome
+
+
+def _differ(outcome: Outcome, calm: Outcome) -> bool:
+    """Bad polls may buy less: a job is cancelled, and bought again, only if its word at the time-out is `queued`."""
+    queued_out = "ledger.move.cancelled" in calm.points
+    return not outcome.unreadable and (
+        outcome.creates > calm.creates or (outcome.creates < calm.creates and not queued_out)
+    )
 
 
 def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:

@@ -14,4 +14,5 @@ REGRESSIONS: Mapping[int, str] = {
     1166: "the ledger could not be written when the left-over jobs were collected: a traceback",
     10724: "killed between a take's link and its commit, other bytes the next time: its own file was in the way",
     11532: "a shot gave up waiting for money that another one, being collected, gave back",
+    52547: "killed after a clip got its name, and somebody damaged it: called an edit, the shot held for ever",
 }

@@ -24,7 +24,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """The fault matrix's groups, in the simulator's names. F (disk) and J (time) are steps of their own."""
 
 QUIET_GROUPS = ("B poll", "C download")
-"""What must never change how often something is bought (M13)."""
+"""What must never make anything be bought more often (M13)."""
 
 OUTAGES = 0.4
 """So many of the kills are power losses."""
