@@ -70,8 +70,9 @@ def numbers(page: Any) -> list[int]:
     return [int(number) for number in found]
 
 
-def focused(page: Any) -> str:
-    return page.evaluate("document.activeElement.id")
+def wait_for_focus(page: Any, shot: str) -> None:
+    """A dialog gives the focus back when its `close` event comes round, a little after it is gone."""
+    page.wait_for_function("id => document.activeElement.id === id", arg=shot)
 
 
 def write(production: Production, name: str, page: gallery.Page, **posters: Any) -> Path:
@@ -180,7 +181,7 @@ def test_enter_opens_a_clip_large_with_its_words_and_escape_brings_back(page):
     page.keyboard.press("j")
     page.get_by_role("dialog", name="Shot 3").wait_for()
     page.keyboard.press("Escape")
-    assert focused(page) == "shot-3"
+    wait_for_focus(page, "shot-3")
     assert page.locator("#screen").get_attribute("src") is None
 
 
@@ -271,7 +272,7 @@ def test_it_sorts_by_price_time_state_and_back(page, production):
 def test_the_timeline_leads_to_a_shot_also_to_one_that_is_sifted_out(page):
     page.get_by_role("button", name="1 failed").click()
     page.get_by_role("navigation", name="Timeline").get_by_role("link", name="Shot 12, good").click()
-    assert focused(page) == "shot-12"
+    wait_for_focus(page, "shot-12")
     assert len(numbers(page)) == 12
 
 
@@ -289,7 +290,7 @@ def test_keys_move_between_shots(page):
         ("ArrowLeft", 1),
     ):
         page.keyboard.press(key)
-        assert focused(page) == f"shot-{shot}"
+        wait_for_focus(page, f"shot-{shot}")
 
 
 def test_keys_pass_over_shots_that_are_sifted_out(page):
@@ -297,7 +298,7 @@ def test_keys_pass_over_shots_that_are_sifted_out(page):
     page.get_by_role("button", name="1 running").click()
     page.keyboard.press("j")
     page.keyboard.press("j")
-    assert focused(page) == "shot-10"
+    wait_for_focus(page, "shot-10")
 
 
 def test_letters_typed_into_the_filter_are_only_letters(page):
@@ -368,6 +369,6 @@ def test_sixty_shots(show, browser, production):
     for number in range(1, 61):
         page.keyboard.press("j")
         page.keyboard.press("Space")
-        assert focused(page) == f"shot-{number}"
+        wait_for_focus(page, f"shot-{number}")
     loaded = "[...document.querySelectorAll('.frame video')].filter(v => v.readyState).length"
     assert page.evaluate(loaded) <= 1
