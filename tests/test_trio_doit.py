@@ -28,6 +28,7 @@ class Session:
         self.clock: Any = trio.testing.MockClock(autojump_threshold=0)
         self.told: list[Any] = []
         self.refuse_before_run = ""
+        self.in_line = 0
 
     @contextlib.contextmanager
     def before_load(self, names: Sequence[str]) -> Iterator[None]:
@@ -41,6 +42,9 @@ class Session:
         self.told.append(("run", sorted(named), sorted(selected), always))
         if self.refuse_before_run:
             raise Refusal(self.refuse_before_run)
+
+    def crowded(self) -> bool:
+        return self.in_line >= 10
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -83,6 +87,26 @@ def test_async_actions_run_concurrently_and_ready_ones_do_not_wait_for_others() 
     }
     assert doit(Session(), tasks) == 0
     assert ended == [("quick", 1), ("after quick", 2), ("slow", 10)]
+
+
+def test_of_many_tasks_that_stand_in_line_only_some_have_begun() -> None:
+    session, limiter = Session(), trio.CapacityLimiter(3)
+    begun = most = ended = 0
+
+    async def work() -> None:
+        nonlocal begun, most, ended
+        begun += 1
+        most = max(most, begun)
+        session.in_line += 1
+        async with limiter:
+            session.in_line -= 1
+            await trio.sleep(1)
+        begun -= 1
+        ended += 1
+
+    assert doit(session, {f"t{k}": {"actions": [work]} for k in range(2_000)}) == 0
+    assert ended == 2_000
+    assert 13 <= most <= 500
 
 
 def test_a_task_is_booked_the_moment_it_ends_and_is_up_to_date_next_time() -> None:

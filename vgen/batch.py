@@ -7,6 +7,7 @@ lane is closed, what was said).
 import contextlib
 import json
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
     from vgen.media import Judge
     from vgen.wire import Wire
 
+LINE = 200
+"""So many shots in line at a provider keep it busy, whatever comes."""
 Tell = Callable[[Mapping[str, Any]], None]
 """Shows an event to the person: its `shot` (or None), `event`, `text` and facts."""
 
@@ -68,6 +71,9 @@ class Batch:
     resumed: int = 0
     fits_now: set[int] | None = None
     agreed: frozenset[int] | None = None
+    wanted: dict[int, str] = field(default_factory=dict)
+    """Shot that has not begun → the provider that it will buy from; "" if it needs none."""
+    _wanted: Counter[str] = field(default_factory=Counter)
     _begun: dict[Hashable, frozenset[str]] = field(default_factory=dict)
     _lines: dict[str, dict[Hashable, None]] = field(default_factory=dict)
     """Recipe → who has begun with it, in the order of beginning."""
@@ -75,6 +81,9 @@ class Batch:
     _changed: trio.Event = field(default_factory=trio.Event)
     started: bool = False
     _capped: bool = False
+
+    def __post_init__(self) -> None:
+        self._wanted.update(self.wanted.values())
 
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""
@@ -113,6 +122,11 @@ class Batch:
             chosen=self.chosen,
         )
 
+    def crowded(self) -> bool:
+        """Whether shots stand in line at every provider that a shot not yet begun wants to buy from."""
+        waiting = {name: lane.slots.waiting for name, lane in self.lanes.items()}
+        return all(waiting.get(name, 0) >= LINE for name, count in self._wanted.items() if count)
+
     def close_lane(self, name: str, reason: str) -> None:
         """Buy nothing more at a provider; said once, not once per clip."""
         if self.lane(name).close(reason):
@@ -127,6 +141,8 @@ class Batch:
     @contextlib.asynccontextmanager
     async def making(self, wish: Wish) -> AsyncIterator[None]:
         """Make one shot. Those that share a recipe go one after another: the second finds the first's take."""
+        if wish.number in self.wanted:
+            self._wanted[self.wanted.pop(wish.number)] -= 1
         with self.begun(wish.number, wish.digests()):
             await trio.lowlevel.checkpoint()  # all who start in this tick have begun before the first goes on
             while self._stands_in_line(wish.number):

@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
@@ -154,8 +154,10 @@ class Page:
 
 def digest(page: Page) -> str:
     """What `render` would show and with which template. Poster frames need not be known: a film's sha256 stands."""
-    shown = repr((*map(_part, PARTS), page))  # of values only; several times as fast as JSON
-    return hashlib.sha256(shown.encode()).hexdigest()
+    found = hashlib.sha256()
+    for value in (*map(_part, PARTS), *page.shots, replace(page, shots=())):
+        found.update(repr(value).encode())  # of values only; several times as fast as JSON
+    return found.hexdigest()
 
 
 def stated_digest(html: str) -> str | None:
@@ -171,8 +173,13 @@ def posters(html: str) -> dict[str, bytes]:
 
 def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
     """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame."""
+    return "".join(pieces(page, poster_frames))
+
+
+def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> Iterator[str]:
+    """The page's HTML, piece by piece: of many shots it is long."""
     template = _environment().get_template(PARTS[0])
-    html = template.render(
+    html = template.stream(
         page=page,
         posters=poster_frames or {},
         digest=digest(page),
@@ -183,7 +190,9 @@ def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
         ranks={standing: rank for rank, standing in enumerate(Standing)},
         Standing=Standing,
     )
-    return html.lstrip()
+    html.enable_buffering(200)
+    yield next(html).lstrip()
+    yield from html
 
 
 def changes(old: str, new: str) -> tuple[list[tuple[bool, str]], list[tuple[bool, str]]]:

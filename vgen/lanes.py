@@ -26,6 +26,11 @@ class Slots:
     """The order of those who were cancelled while they waited."""
     _order: "itertools.count[int]" = field(default_factory=itertools.count)
 
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiting) - len(self._left)
+
     @contextlib.asynccontextmanager
     async def one(self, number: int, *, at_once: bool = False) -> AsyncIterator[None]:
         """Hold a slot. `at_once`: the job runs already, so its slot is taken whether or not one is free."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from importlib import resources
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from vgen import durable, purchase
@@ -356,10 +357,19 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _values(row: sqlite3.Row) -> dict[str, Any]:
+    """A row's columns by name. Rows have many texts in common: each is kept once."""
+    return {name: _once(value) for name, value in dict(row).items()}
+
+
+def _once(value: Any) -> Any:
+    return intern(value) if type(value) is str else value
+
+
 def _purchase(row: sqlite3.Row) -> Purchase:
-    values: dict[str, Any] = dict(row)
+    values = _values(row)
     values |= {
-        "manifest": tuple((name, value) for name, value in json.loads(row["manifest"])),
+        "manifest": tuple((_once(name), _once(value)) for name, value in json.loads(row["manifest"])),
         "urls": json.loads(row["urls"]),
         "state": State(row["state"]),
         "simulated": bool(row["simulated"]),
@@ -369,7 +379,7 @@ def _purchase(row: sqlite3.Row) -> Purchase:
 
 
 def _take(row: sqlite3.Row) -> Take:
-    values: dict[str, Any] = dict(row)
+    values = _values(row)
     audio = row["has_audio"]
     values |= {
         "simulated": bool(row["simulated"]),
@@ -380,4 +390,4 @@ def _take(row: sqlite3.Row) -> Take:
 
 
 def _placed(row: sqlite3.Row) -> Placed:
-    return Placed(**(dict(row) | {"edited": bool(row["edited"])}))
+    return Placed(**(_values(row) | {"edited": bool(row["edited"])}))

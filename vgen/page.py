@@ -41,31 +41,35 @@ def gather(project: Project) -> Page:
 
 def is_current(project: Project) -> bool:
     """Whether the page on disk shows the production as it stands."""
+    stated = _stated(project.outputs.gallery)
+    return stated is not None and stated == gallery.digest(gather(project))
+
+
+def _stated(page: Path) -> str | None:
+    """The digest that the page on disk was rendered with."""
     try:
-        with project.outputs.gallery.open(encoding="utf-8") as page:
-            head = page.read(gallery.HEAD_CHARS)
+        with page.open(encoding="utf-8") as file:
+            return gallery.stated_digest(file.read(gallery.HEAD_CHARS))
     except (OSError, UnicodeDecodeError):
-        return False
-    return gallery.stated_digest(head) == gallery.digest(gather(project))
+        return None
 
 
 async def write(project: Project, tools: media.Tools | None) -> None:
     """Make the page anew, unless it is current. Without `tools`, clips show their first frames. Raises OSError."""
     page = gather(project)
     target = project.outputs.gallery
-    try:
-        before = target.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):
-        before = ""
-    if gallery.stated_digest(before) == gallery.digest(page):
+    if _stated(target) == gallery.digest(page):
         return
-    drawn = gallery.posters(before)
+    try:
+        drawn = gallery.posters(target.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError):
+        drawn = {}
     wanted = dict(list(page.films.items())[:MAX_POSTERS])
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     if tools is not None:
         await _draw(tools, project.outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     project.outputs.root.mkdir(parents=True, exist_ok=True)
-    files.write_whole(target, gallery.render(page, posters).encode())
+    files.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters)))
 
 
 async def _draw(tools: media.Tools, root: Path, films: Mapping[str, Film], into: dict[str, bytes]) -> None:

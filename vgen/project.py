@@ -220,6 +220,7 @@ class Project:
                 fits_now=self._fits_now(),
                 agreed=self.agreed,
                 chosen=ledger.chosen(simulated=settings.simulated),
+                wanted=self._wanted(),
                 started=self.batch is not None and self.batch.started,
             )
             if self.batch is not None:
@@ -294,6 +295,12 @@ class Project:
     def _needs_network(self) -> bool:
         plan_ = self.plan()
         return bool(self.again or plan_.orphans) or any(step.act in NEEDS_NETWORK for step in plan_.steps)
+
+    def _wanted(self) -> dict[int, str]:
+        """Shot that is to be made → the provider that it will buy from; "" if it needs none."""
+        steps = [step for step in self.plan().steps if step.number in self.selected]
+        due = [step for step in steps if not step.done or step.number in self.again]
+        return {step.number: step.stance.offer.provider if step.stance.offer else "" for step in due}
 
     def _fits_now(self) -> set[int] | None:
         """With partial=yes: the shots that fit what is left, in shot order. None: the whole plan was admitted."""

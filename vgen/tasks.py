@@ -79,6 +79,7 @@ class Tasks:
         }
         make = EitherWay(self._make, self)
         folder = self._relative(self.project.outputs.clips)
+        io, meta = {"capture": False}, {"soft": True}
         for step in self._steps():
             yield {
                 "name": str(step.number),
@@ -87,8 +88,8 @@ class Tasks:
                 "targets": [f"{folder}/{clip_name(step.number)}"],
                 "uptodate": [step.done],
                 "clean": [(self._clean_clip, [step.number])],
-                "io": {"capture": False},
-                "meta": {"soft": True},
+                "io": io,
+                "meta": meta,
             }
 
     def _steps(self) -> Sequence[Step]:
@@ -267,6 +268,10 @@ class Tasks:
                 raise self._refused()
         async with self.project.opened():
             yield
+
+    def crowded(self) -> bool:
+        """Whether shots stand in line at every provider that a shot not yet begun wants to buy from."""
+        return self.project.batch is not None and self.project.batch.crowded()
 
     def after_run(self, signum: int | None) -> None:
         """An interrupted run writes its report all the same, and says what is left at the providers."""

@@ -29,6 +29,8 @@ from doit.runner import Runner
 from vgen import quick
 from vgen.errors import ClipFailed, VgenError
 
+IN_A_ROW = 200
+"""So many tasks are begun before those that have begun are heard."""
 REFUSED = 3
 """doit's exit code for "error before task execution starts"."""
 
@@ -51,6 +53,10 @@ class Session(Protocol):
 
     def opened(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Round all tasks of a trio run."""
+        ...
+
+    def crowded(self) -> bool:
+        """Whether those who have begun stand in line: nothing is gained if more begin before one of them ends."""
         ...
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
@@ -162,8 +168,15 @@ class TrioRunner(Runner):  # type: ignore[misc]
         import trio
 
         ended, came_back = trio.open_memory_channel[tuple[Any, BaseFail | None]](float("inf"))
-        completed, running = None, 0
+        completed, running, begun = None, 0, 0
         while not self._stop_running:
+            if begun >= IN_A_ROW and completed is None:
+                await trio.lowlevel.checkpoint()
+                begun = 0
+                if running and self._session is not None and self._session.crowded():
+                    begun = IN_A_ROW
+                    completed = await self._one_back(came_back)
+                    running -= 1
             try:
                 node = dispatcher.generator.send(completed)
             except StopIteration:
@@ -172,13 +185,13 @@ class TrioRunner(Runner):  # type: ignore[misc]
                 node = "hold on"
             completed = None
             if node == "hold on":
-                completed, failure = await came_back.receive()
+                completed = await self._one_back(came_back)
                 running -= 1
-                self.process_task_result(completed, failure)
                 continue
             self._forgive(node)
             if self.select_task(node, dispatcher.tasks):
                 running += 1
+                begun += 1
                 self._executed += bool(node.task.actions)
                 self.reporter.execute_task(node.task)
                 if node.task.teardown:
@@ -186,6 +199,12 @@ class TrioRunner(Runner):  # type: ignore[misc]
                 nursery.start_soon(self._run_one, node, ended)
             else:
                 completed = node
+
+    async def _one_back(self, came_back: Any) -> Any:
+        """Wait for a task to end, and book it."""
+        node, failure = await came_back.receive()
+        self.process_task_result(node, failure)
+        return node
 
     @staticmethod
     def _forgive(node: Any) -> None:
@@ -323,6 +342,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             session.reporter = reporter
             named = self._named()
             selected = self._selected(single=single)
+            for task in self.task_list:  # doit's tasks have room for attributes that never come: half of their memory
+                task.__dict__ = dict(task.__dict__)
             _shown(lambda: session.before_run(named, selected, always=always))
         if par_type != "trio":
             result: int = run(num_process=num_process, par_type=par_type)

@@ -52,6 +52,22 @@ def test_requests_per_minute_space_the_orders(studio: Studio) -> None:
     assert moments[-1] - moments[0] < 130
 
 
+def test_a_long_line_at_one_provider_keeps_nobody_from_another(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vgen.batch.LINE", 3)
+    monkeypatch.setattr("vgen.trio_doit.IN_A_ROW", 3)
+    wanted = shots(30)
+    for shot in wanted[25:]:
+        shot["pika_prompt"] = shot.pop("runway_prompt")
+    studio.write_shots(wanted)
+    studio.configure(runway={"max_concurrent": 2})
+    assert studio.doit("budget_usd=99", "max_concurrent=8") == 0
+    assert [number for _, number in sent(studio, "pika")] == [26, 27, 28, 29, 30]
+    assert [number for _, number in sent(studio, "runway")] == [*range(1, 26)]
+    assert sent(studio, "pika")[-1] < sent(studio, "runway")[5]
+
+
 def test_shots_are_bought_in_their_order(studio: Studio) -> None:
     studio.write_shots(list(reversed(shots(6))))
     assert studio.doit("budget_usd=9", "max_concurrent=2") == 0
