@@ -12,6 +12,8 @@ import trio
 MINUTE_S = 60.0
 FEW = 20
 """Up to so many jobs at once each is asked about as often as its provider allows: somebody may be watching."""
+PATIENCE = 4
+"""Of many, as long as nobody knows how long they take, some are asked about so often, the others so many times less."""
 MEASURED = 100
 
 
@@ -89,6 +91,10 @@ class Lane:
         if self.slots.held <= FEW or len(self.took_s) < FEW:
             return 0.0
         return 0.9 * sorted(self.took_s)[len(self.took_s) // 10]
+
+    def leads(self, job: int) -> bool:
+        """Whether this job is one of those that show how long the others will take."""
+        return len(self.took_s) >= FEW or job % (self.slots.held // (2 * FEW) + 1) == 0
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: it binds all its clips."""

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from sys import intern
@@ -21,6 +22,9 @@ from vgen.purchase import State, Why
 from vgen.rows import Budget, Choice, Placed, Purchase, Snapshot, Take
 
 SCHEMA = 1
+SHORT = 20
+"""Values of a manifest that are shorter come again and again: durations, ratios."""
+_COMMON = frozenset({"run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "codec"})
 BUSY_S = 5.0
 
 
@@ -358,18 +362,21 @@ def _plain(value: Any) -> Any:
 
 
 def _values(row: sqlite3.Row) -> dict[str, Any]:
-    """A row's columns by name. Rows have many texts in common: each is kept once."""
-    return {name: _once(value) for name, value in dict(row).items()}
+    """A row's columns by name; what many rows have in common is kept once."""
+    return {name: intern(value) if name in _COMMON and value else value for name, value in dict(row).items()}
 
 
-def _once(value: Any) -> Any:
-    return intern(value) if type(value) is str else value
+@cache
+def _pair(name: str, value: str) -> tuple[str, str]:
+    return name, value
 
 
 def _purchase(row: sqlite3.Row) -> Purchase:
     values = _values(row)
     values |= {
-        "manifest": tuple((_once(name), _once(value)) for name, value in json.loads(row["manifest"])),
+        "manifest": tuple(
+            _pair(name, value) if len(value) < SHORT else (name, value) for name, value in json.loads(row["manifest"])
+        ),
         "urls": json.loads(row["urls"]),
         "state": State(row["state"]),
         "simulated": bool(row["simulated"]),

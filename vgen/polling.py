@@ -5,6 +5,7 @@ import trio
 from vgen import fetch, plan, retry
 from vgen.batch import Batch
 from vgen.errors import ClipFailed, VgenError
+from vgen.lanes import PATIENCE
 from vgen.money import show
 from vgen.providers import codec
 from vgen.providers.base import Call, Cancelled, Done, Failed, Missing, NoWord, Queued, Running, Status
@@ -68,6 +69,7 @@ class _Poller:
 
     async def _sleep(self, deadline: float, status: Status | None = None) -> None:
         interval_s = self._provider.poll_interval_s or codec(self._provider.name).POLL_INTERVAL_S
+        lane = self._batch.lane(self._provider.name)
         if not self._provider.poll_exactly:
             interval_s += self._batch.rng.uniform(0, interval_s / 2)
             if self._errors:
@@ -76,9 +78,13 @@ class _Poller:
             interval_s = max(interval_s, min(status.retry_after_s, 60.0))
         due = trio.current_time() + interval_s
         sent = self._batch.sent_at.get(self._row.id)
-        if isinstance(status, Queued | Running) and sent is not None and not self._provider.poll_exactly:
-            due = max(due, sent + self._batch.lane(self._provider.name).quiet_s)
-        await trio.sleep_until(min(deadline, due))
+        if isinstance(status, Queued | Running | None) and sent is not None and not self._provider.poll_exactly:
+            due = max(due, sent + lane.quiet_s)
+        for _ in range(PATIENCE):
+            await trio.sleep_until(min(deadline, due))
+            if self._provider.poll_exactly or lane.leads(self._row.id):
+                break
+            due += interval_s
 
     def _settled(self, status: Status) -> bool:
         """Book a status; True if the job is over."""

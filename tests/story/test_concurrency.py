@@ -52,9 +52,7 @@ def test_requests_per_minute_space_the_orders(studio: Studio) -> None:
     assert moments[-1] - moments[0] < 130
 
 
-def test_a_long_line_at_one_provider_keeps_nobody_from_another(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_long_line_at_one_provider_keeps_nobody_from_another(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vgen.batch.LINE", 3)
     monkeypatch.setattr("vgen.trio_doit.IN_A_ROW", 3)
     wanted = shots(30)
@@ -125,6 +123,18 @@ def test_who_waits_for_the_same_recipe_holds_no_slot(studio: Studio) -> None:
     assert moments[1] - moments[0] < 1
 
 
+@pytest.mark.slow
+def test_of_many_jobs_some_show_how_long_the_others_take(studio: Studio) -> None:
+    studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
+    studio.configure(run={"budget_usd": 100, "max_concurrent": 130})
+    studio.write_shots(shots(130))
+    assert studio.doit() == 0
+    each = studio.requests()["poll"] / 130
+    assert each < 90 / 7.5 * 0.6, each
+    waited = [row["rendered_at"] - row["submitted_at"] - 91 for row in studio.rows()]
+    assert max(waited) < 2 * 7.5 + 1, waited
+
+
 def test_many_jobs_at_once_are_not_asked_about_before_any_can_be_done(studio: Studio) -> None:
     """With few in flight a person may be watching; with many, asking early is noise."""
     studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
@@ -132,7 +142,7 @@ def test_many_jobs_at_once_are_not_asked_about_before_any_can_be_done(studio: St
     studio.write_shots(shots(90))
     assert studio.doit() == 0
     polls = studio.requests()["poll"]
-    first = 30 * 90 / 7.5  # nothing is known of the provider yet
+    first = 30 * 90 / 7.5  # if each were asked about all the time
     assert polls < 3 * first * 0.7, polls
     studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
     studio.configure(run={"budget_usd": 100, "max_concurrent": 10})
