@@ -4,17 +4,20 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import ROOT, Row, Table, interleaved, ratio, run
-from benchmarks.workload import Case
+from benchmarks.builds import PROGRAMS, configure
+from benchmarks.measure import ROOT, Broken, Cost, Row, Table, environment, interleaved, ratio, run
+from benchmarks.workload import ENVIRON, Case, make_project, serving
 
 MEMORY = Path("/dev/shm")
 LONGEST_S = 3600.0
 """A day that took a third of this is not tried with ten times the shots."""
+REAL_RENDER_S, REAL_ROUNDS = 60.0, 3
 BARE = "trio and httpx alone"
 
 
@@ -54,6 +57,27 @@ def _in_flight(rounds: int, *, quick: bool) -> Iterator[Table]:
         yield Table(key="f", title=title, unit="ms", rows=rows, note=note)
         peaks = [Row(name=name, values=found, ratio=ratio(memory["vgen"], found)) for name, found in memory.items()]
         yield Table(key="f", title=f"peak memory, {at_once:,} in flight", unit="MB", rows=peaks)
+    n = 10 if quick else 1_000
+    costs = [_real(n, 1.0 if quick else REAL_RENDER_S) for _ in range(min(rounds, REAL_ROUNDS))]
+    title = f"`doit` as a process, the provider in another: {n:,} clips, {n:,} in flight"
+    note = "real sockets and SQLite with its syncs; the start of the process, report and gallery included; no ffprobe"
+    cpu_ms = [cost.cpu_s / n * 1000 for cost in costs]
+    yield Table(key="f", title=f"CPU a clip, {title}", unit="ms", rows=[Row(name="vgen", values=cpu_ms)], note=note)
+    peak = Row(name="vgen", values=[cost.rss_mb for cost in costs])
+    yield Table(key="f", title=f"peak memory, {title}", unit="MB", rows=[peak])
+
+
+def _real(n: int, render_s: float) -> Cost:
+    """n jobs at once over loopback; what vgen's own process took."""
+    with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made:
+        folder = Path(made)
+        make_project(folder, n, max_concurrent=n, clip_timeout_s=3600)
+        with serving("--render-s", str(render_s)) as url:
+            configure(folder, url, max_concurrent=n)
+            cost = run([PROGRAMS / "doit"], folder, env=environment(**ENVIRON))
+    if len(cost.text.splitlines()) < n:
+        raise Broken(f"not {n} clips: {cost.text[-500:]}")
+    return cost
 
 
 def _waits(rounds: int, *, quick: bool) -> Iterator[Table]:

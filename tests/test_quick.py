@@ -41,9 +41,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write_stamp(root: Path, *, began_ns: int | None = None) -> str | None:
+def write_stamp(
+    root: Path, *, began_ns: int | None = None, left: dict[str, tuple[int, int]] | None = None
+) -> str | None:
     began_ns = time.time_ns() + LATER_NS if began_ns is None else began_ns
-    text = quick.stamp(str(root), str(root / "outputs"), READ, clips=2, began_ns=began_ns)
+    there = ["dodo.py"]
+    text = quick.stamp(str(root), str(root / "outputs"), READ, clips=2, began_ns=began_ns, there=there, left=left)
     (root / "outputs" / quick.STAMP).write_text(text or "", encoding="utf-8")
     return text
 
@@ -169,10 +172,55 @@ def test_what_changed_while_the_run_looked_or_just_before_is_not_stamped(place: 
     assert write_stamp(place, began_ns=(place / name).stat().st_ctime_ns + quick.TICK_NS - 1) is None
 
 
+def after_a_build(root: Path) -> str | None:
+    """What the clips' files are, as the run that made them remembers; then all that it makes is written."""
+    left = {}
+    for k in (1, 2):
+        stat = (root / f"outputs/clips/clip_00{k}.mp4").stat()
+        left[f"clip_00{k}.mp4"] = (stat.st_size, stat.st_mtime_ns)
+    began_ns = max((root / name).stat().st_ctime_ns for name in (*READ, "dodo.py", "code/a.py", "code/providers/b.py"))
+    return write_stamp(root, began_ns=began_ns, left=left)
+
+
+def test_a_run_that_made_clips_is_stamped_though_what_it_made_is_new(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "TICK_NS", 0)
+    for name in (".doit.db", "outputs/ledger.db", "outputs/clips.json"):
+        (place / name).write_bytes(b"made")
+    assert after_a_build(place)
+    assert believed(place) == 2
+
+
+@pytest.mark.parametrize("name", [*READ, "dodo.py", "code/a.py"])
+def test_what_a_run_was_given_must_not_have_changed_while_it_made_clips(
+    place: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(quick, "TICK_NS", 0)
+    began_ns = time.time_ns()
+    time.sleep(0.02)  # the file system's clock ticks
+    (place / name).write_bytes(b"while it ran")
+    assert write_stamp(place, began_ns=began_ns, left={}) is None
+
+
+@pytest.mark.parametrize("how", [new(".env"), new("doit.cfg"), gone("dodo.py"), gone(READ[0])])
+def test_a_file_that_came_or_went_while_it_made_clips_is_seen(place: Path, how: Change) -> None:
+    how(place)
+    assert write_stamp(place, left={}) is None
+
+
+@pytest.mark.parametrize("how", [gone, cut_off])
+def test_a_clip_that_is_not_as_the_run_left_it_is_not_stamped(place: Path, how: Callable[[str], Change]) -> None:
+    stat = (place / "outputs/clips/clip_002.mp4").stat()
+    how("outputs/clips/clip_002.mp4")(place)
+    assert write_stamp(place, left={"clip_002.mp4": (stat.st_size, stat.st_mtime_ns)}) is None
+
+
 def test_a_name_that_would_break_the_stamp_is_not_stamped(place: Path) -> None:
-    assert quick.stamp(str(place), str(place / "outputs"), [], clips=2, began_ns=time.time_ns() + LATER_NS)
+    whole = {"clips": 2, "began_ns": time.time_ns() + LATER_NS, "there": ["dodo.py"]}
+    assert quick.stamp(str(place), str(place / "outputs"), [], **whole)
     with pytest.raises(ValueError, match="null"):
-        quick.stamp(str(place), str(place / "outputs"), ["a\0b"], clips=2, began_ns=time.time_ns() + LATER_NS)
+        quick.stamp(str(place), str(place / "outputs"), ["a\0b"], **whole)
 
 
 def test_when_nobody_listens_the_long_way_is_taken(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,6 +284,16 @@ def test_the_second_run_with_nothing_to_do_takes_the_short_way_and_says_the_same
     finished.studio.change_shot(2, runway_prompt="shot-2 another boat")
     assert "buy" in finished.vgen("plan")
     assert quick.up_to_date(str(finished.studio.root), str(finished.studio.outputs)) is None
+
+
+@pytest.mark.slow
+def test_a_run_that_put_clips_in_their_places_takes_the_short_way_next_time(finished: Finished) -> None:
+    finished.studio.clip(2).unlink()
+    assert finished.vgen().endswith("long way\n")
+    assert finished.studio.clip(2).exists()
+    assert finished.vgen() == NOTHING + "short way\n"
+    finished.studio.clip(2).unlink()
+    assert "ready" in finished.vgen()
 
 
 @pytest.mark.slow

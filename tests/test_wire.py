@@ -1,13 +1,16 @@
 """HTTP at its edges: what never left and what may have arrived, where downloads may go, and where a key may not."""
 
 import contextlib
+import errno
 import gzip
 import ipaddress
 import os
+import random
 import re
 import socket
 import ssl
 import struct
+import threading
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -122,7 +125,9 @@ async def sent(url: str, *, timeout_s: float = 5.0, step: str = "create") -> Rep
 
 async def downloaded(url: str, base_url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
     async with Wire(now=lambda: NOW) as line, line.download(url, base_url, headers or {}) as found:
-        return found.status, b"".join([chunk async for chunk in found.chunks])
+        body = bytearray()
+        await found.pour(body.extend)
+        return found.status, bytes(body)
 
 
 def run(main: Callable[..., Awaitable[Any]], *args: Any) -> Any:
@@ -428,7 +433,9 @@ def test_the_key_goes_to_the_api_in_one_header_and_nowhere_else() -> None:
             await line.send(call(f"{api.url}/v1/text_to_video"), timeout_s=5)
             await line.send(call(f"{api.url}/v1/tasks/1", "status"), timeout_s=5)
             async with line.download(f"{media.url}/a.mp4", api.url, {"Range": "bytes=5-"}) as found:
-                assert b"".join([chunk async for chunk in found.chunks]) == b"video"
+                body = bytearray()
+                await found.pour(body.extend)
+                assert body == b"video"
             return api.asked, media.asked
 
     api, media = run(main)
@@ -590,6 +597,198 @@ def test_a_broken_download_is_told(fault: str) -> None:
                 await downloaded(f"{server.url}/a.mp4?secret=1", server.url)
 
     run(main)
+
+
+LONG = random.Random(0).randbytes(wire.TURN_BYTES + 3 * wire.READ_BYTES + 7)
+HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: {len(LONG)}\r\n\r\n".encode()
+
+
+def pieces(*data: bytes) -> Behaviour:
+    """Each piece arrives by itself."""
+
+    async def behaviour(stream: Stream, _heard: bytes) -> None:
+        for piece in data:
+            await stream.send_all(piece)
+            await trio.sleep(0.01)
+
+    return behaviour
+
+
+def chunked(body: bytes) -> bytes:
+    cut = [body[start : start + 100_000] for start in range(0, len(body), 100_000)]
+    return b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in cut) + b"0\r\n\r\n"
+
+
+def halves(data: bytes, at: int) -> Behaviour:
+    return pieces(data[:at], data[at:])
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+WAYS: dict[str, Behaviour] = {
+    "at once": says(HEAD + LONG),
+    "the body after the head": halves(HEAD + LONG, len(HEAD)),
+    "the head cut in its last line": halves(HEAD + LONG, len(HEAD) - 1),
+    "the head cut between the last lines": halves(HEAD + LONG, len(HEAD) - 2),
+    "the head cut before the last lines": halves(HEAD + LONG, len(HEAD) - 3),
+    "the head byte by byte": pieces(*(bytes([byte]) for byte in HEAD), LONG),
+    "the first byte of the body with the head": halves(HEAD + LONG, len(HEAD) + 1),
+    "all but the last byte": halves(HEAD + LONG, len(HEAD) + len(LONG) - 1),
+    "bare line ends": says(HEAD.replace(b"\r", b"") + LONG),
+    "more than its length": says(HEAD + LONG + b"and more"),
+    "an interim answer": says(CONTINUE + HEAD + LONG),
+    "an interim answer by itself": halves(CONTINUE + HEAD + LONG, len(CONTINUE)),
+    "the length said twice": says(HEAD[:-2] + HEAD.split(b"\r\n")[1] + b"\r\n\r\n" + LONG),
+    "in chunks": says(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(LONG)),
+    "in chunks, with a length": says(b"Transfer-Encoding: chunked\r\n\r\n".join([HEAD[:-2], chunked(LONG)])),
+    "without a length": says(b"HTTP/1.1 200 OK\r\n\r\n" + LONG),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_long_download_comes_as_it_was_sent(way: str) -> None:
+    async def main() -> tuple[int, bytes]:
+        async with serving(WAYS[way]) as server:
+            return await downloaded(f"{server.url}/a.mp4", server.url)
+
+    status, body = run(main)
+    assert (status, len(body), body == LONG) == (200, len(LONG), True)
+
+
+def test_a_long_body_is_handled_beside_the_event_loop_and_a_short_one_in_it() -> None:
+    async def main(body: bytes) -> set[bool]:
+        threads: set[int] = set()
+        async with (
+            serving(answer(body)) as server,
+            Wire(now=lambda: NOW) as line,
+            line.download(server.url, server.url, {}) as found,
+        ):
+            await found.pour(lambda _data: threads.add(threading.get_ident()))
+        return {thread == threading.get_ident() for thread in threads}
+
+    assert run(main, LONG[: wire.TURN_BYTES]) == {True}
+    assert False in run(main, LONG)
+
+
+def test_many_long_downloads_at_once_come_as_they_were_sent() -> None:
+    async def main() -> list[bool]:
+        bodies = [LONG[k:] + LONG[:k] for k in range(8)]
+        same: list[bool] = []
+
+        async def one(line: Wire, server: Server, body: bytes) -> None:
+            got = bytearray()
+            async with line.download(f"{server.url}/a.mp4", server.url, {}) as found:
+                await found.pour(got.extend)
+            same.append(got == body)
+
+        async with contextlib.AsyncExitStack() as stack:
+            line = await stack.enter_async_context(Wire(now=lambda: NOW))
+            servers = [await stack.enter_async_context(serving(answer(body))) for body in bodies]
+            async with trio.open_nursery() as nursery:
+                for server, body in zip(servers, bodies, strict=True):
+                    nursery.start_soon(one, line, server, body)
+        return same
+
+    assert run(main) == [True] * 8
+
+
+async def broken_off(behaviour: Behaviour, error: type[Exception], words: str) -> bytes:
+    """What was handed over before the error."""
+    got = bytearray()
+    async with serving(behaviour) as server, Wire(now=lambda: NOW) as line:
+        with pytest.raises(error, match=words):
+            async with line.download(f"{server.url}/a.mp4?secret=1", server.url, {}) as found:
+                await found.pour(got.extend)
+    return bytes(got)
+
+
+MOST = wire.TURN_BYTES + 5
+
+
+@pytest.mark.parametrize("head", [HEAD, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n600000\r\n"])
+def test_what_came_of_a_long_download_before_it_was_cut_short_is_handed_over(head: bytes) -> None:
+    got = run(broken_off, says(head + LONG[:MOST]), WireError, r"127\.0\.0\.1 broke")
+    assert got == LONG[:MOST]
+
+
+def test_a_long_download_that_is_reset_is_told() -> None:
+    async def behaviour(stream: Stream, heard: bytes) -> None:
+        await stream.send_all(HEAD + LONG[:MOST])
+        await resets(stream, heard)
+
+    got = run(broken_off, behaviour, WireError, r"127\.0\.0\.1 broke")
+    assert LONG.startswith(got)
+
+
+def test_a_long_download_that_falls_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "STALL_S", 0.2)
+
+    async def behaviour(stream: Stream, _heard: bytes) -> None:
+        await stream.send_all(HEAD + LONG[:MOST])
+        await trio.sleep_forever()
+
+    assert run(broken_off, behaviour, WireError, "ReadTimeout") == LONG[:MOST]
+
+
+def test_a_long_download_can_be_given_up() -> None:
+    async def behaviour(stream: Stream, _heard: bytes) -> None:
+        await stream.send_all(HEAD + LONG[:MOST])
+        await trio.sleep_forever()
+
+    async def main() -> int:
+        size = 0
+
+        def put(data: Any) -> None:
+            nonlocal size
+            size += len(data)
+            if size == MOST:
+                trio.from_thread.run_sync(scope.cancel)
+
+        async with serving(behaviour) as server, Wire(now=lambda: NOW) as line:
+            with trio.CancelScope() as scope:
+                async with line.download(f"{server.url}/a.mp4", server.url, {}) as found:
+                    await found.pour(put)
+        return size
+
+    assert run(main) == MOST
+
+
+@pytest.mark.parametrize("way", ["at once", "without a length"])
+def test_the_error_of_who_takes_the_bytes_stays_what_it_is(way: str) -> None:
+    def put(_data: Any) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    async def main() -> None:
+        async with serving(WAYS[way]) as server, Wire(now=lambda: NOW) as line:
+            with pytest.raises(OSError, match="disk full"):
+                async with line.download(f"{server.url}/a.mp4", server.url, {}) as found:
+                    await found.pour(put)
+
+    run(main)
+
+
+def test_a_long_download_over_tls_comes_as_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = pytest.importorskip("trustme").CA()
+    ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.configure_trust(ours)
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    monkeypatch.setattr("ssl.create_default_context", lambda: ours)
+
+    async def talk(stream: trio.SSLStream[Stream]) -> None:
+        await stream.receive_some()
+        await stream.send_all(HEAD + LONG)
+        await stream.aclose()
+
+    async def main() -> tuple[int, bytes]:
+        listeners = await trio.open_ssl_over_tcp_listeners(0, theirs, host="127.0.0.1", https_compatible=True)
+        port = listeners[0].transport_listener.socket.getsockname()[1]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.serve_listeners, talk, listeners)
+            found = await downloaded(f"https://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}")
+            nursery.cancel_scope.cancel()
+        return found
+
+    status, body = run(main)
+    assert (status, body == LONG) == (200, True)
 
 
 def test_a_download_that_was_packed_unasked_is_refused() -> None:

@@ -24,9 +24,8 @@ from vgen.providers.base import Call, Done, Job, Missing, NoWord, Reply, Status
 from vgen.purchase import State
 from vgen.redact import exactly
 from vgen.rows import Purchase
+from vgen.wire import Download, Piece
 
-GATHERED_BYTES = 1 << 19
-"""So many bytes are hashed and written together."""
 BIG_BYTES = 4 << 20
 """From here on, reading a file takes so long that others would notice."""
 MAX_BYTES = 1 << 30
@@ -255,38 +254,28 @@ class _Loader:
             expected = total if total is not None else length
             if expected is not None and expected > MAX_BYTES:
                 raise TooLong(f"is {expected:,} bytes long, more than {MAX_BYTES:,} are not fetched")
-            digest, size = await self._write(answer.chunks, offset, expected)
+            digest, size = await self._write(answer, offset, expected)
         return _Bytes(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
 
-    async def _write(self, chunks: object, offset: int, expected: int | None) -> tuple[str, int]:
+    async def _write(self, answer: Download, offset: int, expected: int | None) -> tuple[str, int]:
         digest = hashlib.sha256()
-        waiting: list[bytes] = []
+        size = offset
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if offset else os.O_TRUNC)
         if offset:
             await beside(offset, _hash_beginning, self._part, offset, digest)
         with os.fdopen(os.open(self._part, flags, 0o600), "wb", buffering=0) as file:
             file.seek(offset)
 
-            def put() -> None:
-                data = b"".join(waiting)
-                waiting.clear()
+            def put(data: Piece) -> None:
+                nonlocal size
+                size += len(data)
+                if size > MAX_BYTES:
+                    raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
                 digest.update(data)
                 while data:
                     data = data[file.write(data) :]
 
-            size, gathered = offset, 0
-            try:
-                async for chunk in chunks:  # type: ignore[attr-defined]
-                    waiting.append(chunk)
-                    size += len(chunk)
-                    if size > MAX_BYTES:
-                        raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
-                    gathered += len(chunk)
-                    if gathered >= GATHERED_BYTES:
-                        gathered = 0
-                        await beside(size, put)
-            finally:
-                put()
+            await answer.pour(put)
             if expected is not None and size != expected:
                 raise WireError(f"{size:,} of {expected:,} bytes came")
             with durable.point("part.fsync"):

@@ -241,7 +241,7 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()
         second = _lock_directory(outputs, wait=wait)
-        (outputs.private / "holder.json").unlink(missing_ok=True)  # of a run that was killed
+        unsign_lock(outputs)  # of a run that was killed
     except (filelock.Timeout, BlockingIOError):
         raise LockHeld(
             f"another vgen run{_holder(outputs)} works on {outputs.root}; wait for it, or start with wait=yes"
@@ -251,7 +251,7 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        (outputs.private / "holder.json").unlink(missing_ok=True)
+        unsign_lock(outputs)
         if second is not None:
             os.close(second)
         lock.release()
@@ -276,6 +276,11 @@ def sign_lock(outputs: Outputs, run_id: str) -> None:
     """Tell others who holds the lock. Only a run that works writes it: one with nothing to do touches no file."""
     text = json.dumps({"pid": os.getpid(), "run": run_id})
     (outputs.private / "holder.json").write_text(text, encoding="utf-8")
+
+
+def unsign_lock(outputs: Outputs) -> None:
+    """The work is done."""
+    (outputs.private / "holder.json").unlink(missing_ok=True)
 
 
 def _holder(outputs: Outputs) -> str:

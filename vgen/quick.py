@@ -1,4 +1,4 @@
-"""Says "nothing to do" before anything heavy is imported, from a stamp that a run with nothing to do has left.
+"""Says "nothing to do" before anything heavy is imported, from a stamp that a run has left which left nothing to do.
 
 The stamp holds one digest over the stat of every file that such a run goes by, the environment and vgen's own code.
 Whatever differs, or is not understood, means: look properly. Imports nothing of vgen.
@@ -16,8 +16,10 @@ STAMP = os.path.join(".vgen", "finished")
 VERSION = "vgen finished 1"
 TICK_NS = 2_000_000_000
 """The coarsest file system's clock (FAT): what changed within it before a run began may change again unseen."""
-BESIDE = (".", "dodo.py", "doit.cfg", "pyproject.toml", ".env", ".doit.db")
-"""Files and directories beside dodo.py that a run goes by."""
+GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env")
+"""Files that a run is given, beside those that it says it has read."""
+BESIDE = (".", ".doit.db")
+"""What else a run goes by there."""
 WITHIN = ("", "clips", "takes", "ledger.db", "ledger.db-journal", "clips.json", "production_report.json",
           "gallery.html", os.path.join(".vgen", "holder.json"))  # fmt: skip
 """The same below `outputs`."""
@@ -63,37 +65,68 @@ def up_to_date(root: str, outputs: str) -> int | None:
     return None
 
 
-def stamp(root: str, outputs: str, read: list[str], *, clips: int, began_ns: int) -> str | None:
-    """The stamp's text, after a run from `began_ns` on that had nothing to do and read these files besides.
+def given(root: str) -> list[str]:
+    """Which of GIVEN are there."""
+    return [name for name in GIVEN if os.path.lexists(os.path.join(root, name))]
 
+
+def stamp(
+    root: str,
+    outputs: str,
+    read: list[str],
+    *,
+    clips: int,
+    began_ns: int,
+    there: list[str],
+    left: dict[str, tuple[int, int]] | None = None,
+) -> str | None:
+    """The stamp's text, after a run from `began_ns` on that found these files given, and read these besides.
+
+    `left`: clip → (size, mtime) as the run remembers to have left it; None: it changed nothing at all.
     None if a file changed so late that the run may have seen an older one, or is gone by now.
     """
-    facts, newest_ns = _facts(root, outputs, read)
-    if newest_ns + TICK_NS > began_ns or any("\0" in path for path in read):
+    facts, inputs, results = _facts(root, outputs, read)
+    newest_ns = max(max(s.st_mtime_ns, s.st_ctime_ns) for _, s in (inputs if left is not None else inputs + results))
+    if newest_ns + TICK_NS > began_ns or given(root) != there or any("\0" in path for path in read):
         return None
     if not all(os.path.exists(os.path.join(root, path)) for path in read):
+        return None
+    found = {name: (s.st_size, s.st_mtime_ns) for name, s in results}
+    if any(found.get(name) != stat for name, stat in (left or {}).items()):
         return None
     return "\0".join((VERSION, str(clips), *read, _digest(str(clips), facts)))
 
 
-def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], int]:
-    """One text for everything that decides, and when the last of the files changed."""
+_Stats = list[tuple[str, os.stat_result]]
+
+
+def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], _Stats, _Stats]:
+    """One text for everything that decides; the files that a run is given, and those that it makes."""
     facts = [sys.version, os.path.abspath(root)]
     facts += [f"{name}={text}" for name, text in sorted(os.environ.items()) if _decides(name)]
-    stats: list[tuple[str, os.stat_result]] = []
-    for folder, names in ((root, (*BESIDE, *read)), (outputs, WITHIN)):
-        for name in names:
-            path = os.path.join(folder, name)
-            try:
-                stats += [(name, os.stat(path)), (name, os.lstat(path))]  # a link's target, and the link
-            except FileNotFoundError:
-                facts.append(f"{name} is missing")
-    for folder in (CODE, os.path.join(CODE, "providers"), os.path.join(outputs, "clips")):
-        with os.scandir(folder) as entries:
-            found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-        stats += sorted(entry for entry in found if entry[0] != "__pycache__")
-    facts += [f"{name} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for name, s in stats]
-    return facts, max([max(s.st_mtime_ns, s.st_ctime_ns) for _, s in stats])
+    inputs = _named(root, (*GIVEN, *read), facts)
+    for folder in (CODE, os.path.join(CODE, "providers")):
+        inputs += _listed(folder)
+    results = [*_named(root, BESIDE, facts), *_named(outputs, WITHIN, facts), *_listed(os.path.join(outputs, "clips"))]
+    facts += [f"{name} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for name, s in inputs + results]
+    return facts, inputs, results
+
+
+def _named(folder: str, names: tuple[str, ...], facts: list[str]) -> _Stats:
+    stats: _Stats = []
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            stats += [(name, os.stat(path)), (name, os.lstat(path))]  # a link's target, and the link
+        except FileNotFoundError:
+            facts.append(f"{name} is missing")
+    return stats
+
+
+def _listed(folder: str) -> _Stats:
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
+    return sorted(entry for entry in found if entry[0] != "__pycache__")
 
 
 def _decides(variable: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgen import agreed, choose, plan, quick, reporter, screen, settings, takes
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
-from vgen.files import clip_name, remove_clip, write_whole
+from vgen.files import clip_name, remove_clip, unsign_lock, write_whole
 from vgen.money import show, usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
@@ -40,6 +40,8 @@ class Tasks:
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None, outside: Outside | None = None) -> None:
         self._began_ns = time.time_ns()
+        self._given = quick.given(str(root))
+        self._current: set[str] = set()
         self._own_world = environ is not None or outside is not None
         self._variables = command_line_variables()
         self.project = Project(root, self._variables, environ, outside)
@@ -275,7 +277,10 @@ class Tasks:
 
     def after_run(self, signum: int | None) -> None:
         """An interrupted run writes its report all the same, and says what is left at the providers."""
-        if signum is None or self.project.problems or self.project.batch is None:
+        if self.project.problems or self.project.batch is None:
+            return
+        if signum is None:
+            self._finished()
             return
         with contextlib.suppress(ClipFailed):
             entries, _ = self._written_report(interrupted=True)
@@ -285,6 +290,20 @@ class Tasks:
 
     def _rested(self, clips: int) -> None:
         """A whole run had nothing to do: stamp that, so that the next one sees it at once (see quick.py)."""
+        self._stamp(clips, None)
+
+    def _finished(self) -> None:
+        """The same after a run that left nothing to do."""
+        plan_ = self.project.plan()
+        if self._current != {"report", "gallery"} or not self._nothing_left_over():
+            return
+        if all(step.done for step in plan_.steps):
+            unsign_lock(self.project.outputs)
+            placed = {row.shot_number: row for row in self.project.snapshot().placed.values()}
+            rows = [placed[step.number] for step in plan_.steps]
+            self._stamp(len(rows), {row.name: (row.size_bytes, row.mtime_ns) for row in rows})
+
+    def _stamp(self, clips: int, left: dict[str, tuple[int, int]] | None) -> None:
         every = {"collect", "clip", "report", "gallery", *(f"clip:{step.number}" for step in self.project.plan().steps)}
         if sys.argv[1:] or self._own_world or not self._entered or self._selected != every:
             return
@@ -292,7 +311,10 @@ class Tasks:
         read = [run.api_config, run.visual_prompts, *(s.image for s in shots if s.image and "://" not in s.image)]
         with contextlib.suppress(OSError, ValueError):
             outputs = str(self.project.outputs.root)
-            text = quick.stamp(str(self.project.root), outputs, read, clips=clips, began_ns=self._began_ns)
+            text = quick.stamp(
+                str(self.project.root), outputs, read,
+                clips=clips, began_ns=self._began_ns, there=self._given, left=left,
+            )  # fmt: skip
             if text is not None:
                 Path(outputs, quick.STAMP).write_text(text, encoding="utf-8")
 
@@ -413,6 +435,7 @@ class Tasks:
         self._announce("gate" if failed else "end", "; ".join(told), entries)
         if failed:
             raise ClipFailed(f"gates failed: {', '.join(failed)}")
+        self._current.add("report")
 
     def _written_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[Gate]]:
         """The report, on disk. Raises ClipFailed; why was told."""
@@ -437,7 +460,10 @@ class Tasks:
         )
 
     def _report_is_current(self) -> bool:
-        return not self.project.problems and self.project.report_is_current()
+        if self.project.problems or not self.project.report_is_current():
+            return False
+        self._current.add("report")
+        return True
 
     async def _gallery(self) -> None:
         from vgen import page
@@ -448,11 +474,15 @@ class Tasks:
             what = exc.strerror if isinstance(exc, OSError) else exc
             screen.line(None, f"the gallery can't be written: {what}; make room and run again")
             raise ClipFailed("no gallery") from exc
+        self._current.add("gallery")
 
     def _gallery_is_current(self) -> bool:
         from vgen import page
 
-        return not self.project.problems and page.is_current(self.project)
+        if self.project.problems or not page.is_current(self.project):
+            return False
+        self._current.add("gallery")
+        return True
 
     def _sources(self) -> "list[Source]":
         """The clips that are in place, whether they are stale or not."""

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpcore
@@ -28,6 +28,13 @@ CONNECT_S = 10.0
 STALL_S = 30.0
 MAX_REDIRECTS = 5
 READ_BYTES = 1 << 18
+"""So many bytes are read, hashed and written at a time: few enough to stay in a core's cache."""
+TURN_BYTES = 4 << 20
+"""A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
+GATHERED_BYTES = 1 << 19
+"""What is handed to a worker thread by itself is at least so long."""
+WORKERS = 2
+"""Threads that all downloads share. Each hashes about 1 GB/s; more of them would fight for the interpreter."""
 
 _HEADERS = (
     ("Accept", "*/*"),
@@ -35,6 +42,7 @@ _HEADERS = (
     ("User-Agent", f"python-httpx/{httpx.__version__}"),
 )
 _PATIENCE = httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0).as_dict()
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # ends a head, as h11 reads it
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 # What ipaddress calls global on some Pythons and is not (NAT64, 6to4, Teredo, cloud metadata, multicast).
@@ -58,13 +66,55 @@ _NEVER = tuple(
 )
 
 
+Piece = bytes | memoryview
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """An open download: status and headers (lower case) are here, the bytes follow from `chunks`."""
+    """An open download: status and headers (lower case) are here, `pour` brings the bytes."""
 
     status: int
     headers: Mapping[str, str]
-    chunks: AsyncIterator[bytes]
+    _response: httpx.Response
+    _workers: trio.CapacityLimiter
+
+    async def pour(self, put: Callable[[Piece], None]) -> None:
+        """Hand all bytes to `put`, in order; of a long body in worker threads, one call at a time.
+
+        `put` keeps no view. Raises httpx's errors, which `Wire.download` translates, and what `put` raises.
+        """
+        if body := _plain_body(self._response):
+            await self._drain(body, put)
+            return
+        size = gathered = 0
+        held: list[bytes] = []
+        try:
+            async for chunk in self._response.aiter_raw():
+                size += len(chunk)
+                gathered += len(chunk)
+                held.append(chunk)
+                if gathered >= GATHERED_BYTES:
+                    whole, held, gathered = b"".join(held), [], 0
+                    if size < TURN_BYTES:
+                        put(whole)
+                    else:
+                        await trio.to_thread.run_sync(put, whole, limiter=self._workers)
+        finally:
+            if held:
+                put(b"".join(held))
+
+    async def _drain(self, body: "_PlainBody", put: Callable[[Piece], None]) -> None:
+        """Read, hash and write in one go, past trio, httpcore and h11: none of the three holds the interpreter."""
+        put(body.begun)
+        size = len(body.begun)
+        with socket.fromfd(body.socket.fileno(), body.socket.family, body.socket.type) as door:
+            door.setblocking(False)
+            while size < body.length:
+                with trio.move_on_after(STALL_S) as patience:
+                    await trio.lowlevel.wait_readable(body.socket)
+                if patience.cancelled_caught:
+                    raise httpx.ReadTimeout("")
+                size += await trio.to_thread.run_sync(_take, door, put, body.length - size, limiter=self._workers)
 
 
 @dataclass(slots=True)
@@ -77,6 +127,7 @@ class Wire:
     _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
     _private_media: httpx.AsyncClient = field(init=False)
+    _workers: trio.CapacityLimiter = field(init=False)
 
     async def __aenter__(self) -> Self:
         for name in ("httpx", "httpcore"):
@@ -86,6 +137,7 @@ class Wire:
         self._reads = _transport(tls, self.network, keep=20)
         self._media = _client(tls, self.network or _Guarded())
         self._private_media = _client(tls, self.network)
+        self._workers = trio.CapacityLimiter(WORKERS)
         return self
 
     async def __aexit__(
@@ -145,7 +197,8 @@ class Wire:
                     yield Download(
                         status=response.status_code,
                         headers=_lower(response.headers),
-                        chunks=response.aiter_raw(),
+                        _response=response,
+                        _workers=self._workers,
                     )
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
@@ -155,6 +208,42 @@ class Wire:
             raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
         except (httpx.InvalidURL, httpx.StreamError) as exc:
             raise WireError(f"the download broke: {_reason(exc)}") from exc
+
+
+class _PlainBody(NamedTuple):
+    """A long body of known length that comes unencrypted over a socket; `begun` is what is here already."""
+
+    socket: trio.socket.SocketType
+    length: int
+    begun: bytes
+
+
+def _plain_body(response: httpx.Response) -> _PlainBody | None:
+    stream = response.extensions["network_stream"]
+    length = int(response.headers.get("content-length", 0))
+    source = stream.get_extra_info("socket")
+    if source is None or response.url.scheme != "http" or "transfer-encoding" in response.headers:
+        return None
+    return _PlainBody(source, length, stream.ahead) if stream.head_only and length > TURN_BYTES else None
+
+
+def _take(door: socket.socket, put: Callable[[Piece], None], rest: int) -> int:
+    """Hand over what has come, up to TURN_BYTES. Raises httpx.ReadError, httpx.RemoteProtocolError."""
+    view = memoryview(bytearray(READ_BYTES))
+    wanted = min(rest, TURN_BYTES)
+    took = 0
+    while took < wanted:
+        try:
+            count = door.recv_into(view[: wanted - took])
+        except BlockingIOError:
+            break
+        except OSError as exc:
+            raise httpx.ReadError(str(exc)) from exc
+        if not count:
+            raise httpx.RemoteProtocolError(f"closed {rest - took:,} bytes before its end")
+        put(view[:count])
+        took += count
+    return took
 
 
 def is_private(base_url: str) -> bool:
@@ -232,7 +321,7 @@ class _Guarded(httpcore.AsyncNetworkBackend):
 
 
 class _Wide(httpcore.AsyncNetworkBackend):
-    """Connections that hand over all that has come, up to READ_BYTES: httpcore asks for 64 KiB at a time."""
+    """Connections that hand over a head by itself, and of a body all that has come: httpcore asks for 64 KiB."""
 
     def __init__(self, inner: httpcore.AsyncNetworkBackend) -> None:
         self._inner = inner
@@ -245,11 +334,28 @@ class _Wide(httpcore.AsyncNetworkBackend):
 
 
 class _WideStream(httpcore.AsyncNetworkStream):
+    """`ahead`: what came behind the first head; `head_only`: httpcore has read that head, and nothing after it."""
+
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
+        self._head: bytearray | None = bytearray()
+        self.ahead = b""
+        self.head_only = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return await self._inner.read(max(max_bytes, READ_BYTES), timeout)
+        self.head_only = False
+        if self.ahead:
+            data, self.ahead = self.ahead, b""
+            return data
+        data = await self._inner.read(max(max_bytes, READ_BYTES), timeout)
+        if self._head is not None:
+            known = len(self._head)
+            self._head += data
+            if blank := _BLANK_LINE.search(self._head, max(0, known - 2)):
+                end = blank.end() - known
+                data, self.ahead = data[:end], data[end:]
+                self._head, self.head_only = None, True
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         await self._inner.write(buffer, timeout)
