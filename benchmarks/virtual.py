@@ -83,7 +83,8 @@ class Day(Studio):
         self.cloud.tail = case.tail
         self.clouds = [self.cloud]
         run_ = {"budget_usd": BUDGET_USD, "max_concurrent": case.at_once, "clip_timeout_s": 3600}
-        self.configure(run=run_, runway={"max_concurrent": case.at_once}, pika={"max_concurrent": case.at_once})
+        lane = {"max_concurrent": case.at_once} | ({"poll_interval_s": case.poll_s} if case.poll_s else {})
+        self.configure(run=run_, runway=lane, pika=lane)
         self.write_shots(shots(case.shots))
 
     def ended_at(self) -> float:

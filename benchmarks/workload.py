@@ -37,6 +37,8 @@ class Case:
     faults: Sequence[str] = ()
     seed: int = 0
     cloud_at_once: int = 0
+    poll_s: float = 0.0
+    """Seconds between two questions about a job; 0: each contender's own pace."""
 
 
 def shots(n: int, *, duration: float = 5) -> list[dict[str, Any]]:

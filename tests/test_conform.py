@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import shared
 import trio
 
 from vgen import conform, durable, form, media
@@ -146,16 +147,20 @@ class Production:
 @pytest.fixture(scope="module")
 def finished(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Production:
     """All kinds, conformed and cut. Only looked at; tests that change something take a copy."""
-    made = Production(root=tmp_path_factory.mktemp('it\'s a "tëst" #1 ?x=%03d 50%'), kinds=dict(KINDS))
-    (made.root / "clips").mkdir()
-    with ThreadPoolExecutor(2) as executor:
-        list(executor.map(partial(draw, tools), KINDS.values(), map(made.clip, KINDS)))
-    assert not made.is_current()
-    assert made.conform(tools).made == [1, 2, 3, 4, 5, 6]
-    assert not made.cut_is_current()
-    assert made.cut(tools).numbers == [1, 2, 3, 4, 5, 6]
-    assert made.told == []
-    return made
+
+    def make(folder: Path) -> None:
+        made = Production(root=folder, kinds=dict(KINDS))
+        (made.root / "clips").mkdir()
+        with ThreadPoolExecutor(2) as executor:
+            list(executor.map(partial(draw, tools), KINDS.values(), map(made.clip, KINDS)))
+        assert not made.is_current()
+        assert made.conform(tools).made == [1, 2, 3, 4, 5, 6]
+        assert not made.cut_is_current()
+        assert made.cut(tools).numbers == [1, 2, 3, 4, 5, 6]
+        assert made.told == []
+
+    folder = shared.once(tmp_path_factory, 'it\'s a "tëst" #1 ?x=%03d 50%', make)
+    return Production(root=folder, kinds=dict(KINDS))
 
 
 @pytest.fixture
@@ -366,6 +371,7 @@ def test_clips_join_without_loss_at_any_rate(tools, tmp_path, fps):
     run([tools.ffmpeg, "-v", "warning", "-xerror", "-i", str(made.target), "-f", "null", "-"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("late", ["sound", "pictures"])
 def test_sound_and_pictures_that_do_not_begin_together_stay_as_they_were(tools, tmp_path, late):
     made = Production(root=tmp_path, kinds={1: KINDS[1]})
@@ -632,6 +638,7 @@ def killer(place: str, when: str) -> Callable[[str, str], None]:
     return hook
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     "place", ["conformed.fsync", "conformed.replace", "fsync..conformed.json.part", "replace.conformed.json"]

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import pytest
 import recording
+import shared
 from manual import pages
 from manual.pages import PAGES, ROOT
 from manual.shell import Shell, environment
@@ -43,11 +44,13 @@ def free_port() -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after its first `doit`."""
-    made = project(tmp_path_factory.mktemp("docs") / "vgen")
-    with Shell(made, environment()) as shell:
-        code, said = shell.run("doit")
-    assert code == 0, said
-    return made
+
+    def make(folder: Path) -> None:
+        with Shell(project(folder / "vgen"), environment()) as shell:
+            code, said = shell.run("doit")
+        assert code == 0, said
+
+    return shared.once(tmp_path_factory, "docs", make) / "vgen"
 
 
 @pytest.mark.slow

@@ -283,3 +283,23 @@ def test_who_gives_up_waiting_for_a_turn_leaves_it_to_others() -> None:
 def test_a_lane_is_closed_once_and_the_first_reason_stays() -> None:
     one = lane()
     assert (one.close("no credit"), one.close("bad key"), one.closed) == (True, False, "no credit")
+
+
+def test_the_end_of_jobs_that_take_about_the_same_is_foreseen() -> None:
+    lane = Lane(name="runway", slots=Slots(8))
+    assert lane.foreseen_s is None
+    for at_work, over in ((7.0, 13.0), (5.5, 10.5), (6.0, 11.0)):
+        lane.learn(at_work, over, 5.0)
+    assert lane.foreseen_s == 10.5
+    lane.learn(10.5, 15.5, 5.0)  # one that took longer, of few
+    assert lane.foreseen_s == 11.0
+    for _ in range(20):
+        lane.learn(5.6, 10.6, 5.0)
+    assert lane.foreseen_s == 10.5
+
+
+def test_nothing_is_foreseen_of_jobs_that_take_very_differently() -> None:
+    lane = Lane(name="runway", slots=Slots(8))
+    for k in range(10):
+        lane.learn(20.0 + 7 * k, 26.0 + 7 * k, 5.0)
+    assert lane.foreseen_s is None

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import shared
 import trio
 from fakes import fake_clip, fake_judge
 from PIL import Image
@@ -33,7 +34,6 @@ def tools() -> Tools:
 @pytest.fixture(scope="module")
 def clips(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One good clip and its imperfect siblings, drawn once."""
-    folder = tmp_path_factory.mktemp("clips")
     base = {"label": "Shot 1", "prompt": "rain on a window", "provider": "runway"}
     specs = {
         "good": Animatic(**base, width=720, height=1280, duration_s=2.0, audio=True),
@@ -43,12 +43,12 @@ def clips(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
         "landscape": Animatic(**base, width=1280, height=720, duration_s=2.0),
     }
 
-    async def draw() -> None:
+    async def draw(folder: Path) -> None:
         async with trio.open_nursery() as nursery:
             for name, spec in specs.items():
                 nursery.start_soon(render, tools, spec, folder / f"{name}.mp4")
 
-    trio.run(draw)
+    folder = shared.once(tmp_path_factory, "clips", partial(trio.run, draw))
     return {name: folder / f"{name}.mp4" for name in specs}
 
 

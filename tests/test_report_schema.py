@@ -90,7 +90,7 @@ def test_a_schema_is_a_schema(name: str) -> None:
     Draft202012Validator.check_schema(dict(schema(name).schema))
 
 
-@pytest.mark.parametrize("live", [True, False], ids=["live", "simulated"])
+@pytest.mark.parametrize("live", [pytest.param(True, marks=pytest.mark.slow), False], ids=["live", "simulated"])
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.__name__)
 def test_what_a_run_writes_is_as_its_schema_says(story: Any, live: bool, tmp_path: Path) -> None:
     studio = Studio(tmp_path / "project", live=live)

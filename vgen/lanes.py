@@ -14,7 +14,9 @@ FEW = 20
 """Up to so many jobs at once each is asked about as often as its provider allows: somebody may be watching."""
 PATIENCE = 4
 """Of many, as long as nobody knows how long they take, some are asked about so often, the others so many times less."""
-MEASURED = 100
+MEASURED = 40
+ALIKE = 0.9
+"""So large a part of the last jobs must have ended within one pause, for the next one's end to be foreseen."""
 
 
 @dataclass(slots=True)
@@ -80,21 +82,33 @@ class Lane:
     slots: Slots
     requests_per_minute: float | None = None
     closed: str | None = None
-    took_s: deque[float] = field(default_factory=lambda: deque(maxlen=MEASURED))
-    """How long its last jobs took in this run, from the order to the end."""
+    foreseen_s: float | None = None
+    """When nearly all jobs are over that take as long as the last ones did, in seconds from the order."""
+    _ended: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MEASURED))
+    """Of its last jobs: when they were last seen at work, and when they were first seen to be over."""
     _not_before: float = 0.0
     _sent: deque[float] = field(default_factory=deque)
 
     @property
     def quiet_s(self) -> float:
         """Seconds after an order within which asking would be noise: many jobs run, and few of them end so early."""
-        if self.slots.held <= FEW or len(self.took_s) < FEW:
+        if self.slots.held <= FEW or len(self._ended) < FEW:
             return 0.0
-        return 0.9 * sorted(self.took_s)[len(self.took_s) // 10]
+        return 0.9 * sorted(over for _, over in self._ended)[len(self._ended) // 10]
+
+    def learn(self, at_work_s: float, over_s: float, pause_s: float) -> None:
+        """When a job was last seen at work, and first seen to be over; questions were `pause_s` apart."""
+        self._ended.append((at_work_s, over_s))
+        enough = ALIKE * len(self._ended)
+        self.foreseen_s = None
+        for at in sorted(over for _, over in self._ended):
+            if sum(work < at < over + pause_s for work, over in self._ended) >= enough:
+                self.foreseen_s = at
+                return
 
     def leads(self, job: int) -> bool:
         """Whether this job is one of those that show how long the others will take."""
-        return len(self.took_s) >= FEW or job % (self.slots.held // (2 * FEW) + 1) == 0
+        return len(self._ended) >= FEW or job % (self.slots.held // (2 * FEW) + 1) == 0
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: it binds all its clips."""

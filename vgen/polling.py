@@ -1,5 +1,7 @@
 """Waiting for one job at its provider's pace: poll, book how it ended; cancel or detach when the clip's time is up."""
 
+import math
+
 import trio
 
 from vgen import fetch, plan, retry
@@ -46,18 +48,22 @@ class _Poller:
         self._last_word = ""
         self._over_since = row.rendered_at
         self._born = trio.current_time()
+        self._at_work = -math.inf
 
     async def run(self, deadline: float) -> None:
         resumed = self._row.run_id != self._batch.run_id
         if not resumed:
             await self._sleep(deadline)
         while True:
+            asked_at = trio.current_time()
             status = await fetch.ask(self._batch, self._row)
             if self._settled(status):
-                if isinstance(status, Done) and self._row.id in self._batch.sent_at:
-                    took_s = trio.current_time() - self._batch.sent_at[self._row.id]
-                    self._batch.lane(self._row.provider).took_s.append(took_s)
+                if isinstance(status, Done) and (sent := self._batch.sent_at.get(self._row.id)) is not None:
+                    lane = self._batch.lane(self._row.provider)
+                    lane.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
                 return
+            if isinstance(status, Queued | Running):
+                self._at_work = asked_at
             if trio.current_time() >= deadline:
                 break
             await self._sleep(deadline, status)
@@ -67,8 +73,12 @@ class _Poller:
             return
         self._detach()
 
+    @property
+    def _pause_s(self) -> float:
+        return self._provider.poll_interval_s or codec(self._provider.name).POLL_INTERVAL_S
+
     async def _sleep(self, deadline: float, status: Status | None = None) -> None:
-        interval_s = self._provider.poll_interval_s or codec(self._provider.name).POLL_INTERVAL_S
+        interval_s = self._pause_s
         lane = self._batch.lane(self._provider.name)
         if not self._provider.poll_exactly:
             interval_s += self._batch.rng.uniform(0, interval_s / 2)
@@ -80,6 +90,9 @@ class _Poller:
         sent = self._batch.sent_at.get(self._row.id)
         if isinstance(status, Queued | Running | None) and sent is not None and not self._provider.poll_exactly:
             due = max(due, sent + lane.quiet_s)
+            foreseen = sent + (lane.foreseen_s or 0.0)
+            if trio.current_time() + self._pause_s <= foreseen < due + self._pause_s:
+                due = foreseen  # else the next question would come too early to wait for that moment
         for _ in range(PATIENCE):
             await trio.sleep_until(min(deadline, due))
             if self._provider.poll_exactly or lane.leads(self._row.id):

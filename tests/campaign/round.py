@@ -234,7 +234,8 @@ class Round:
             require("Traceback" not in said, "M7", "a traceback was shown:", said[-2000:])
             require(code in (0, 1, 3, -9), "M7", "exit code", code)
         stand.look()
-        self.now = invariants.at_every_moment(stand, self.caps)  # type: ignore[arg-type]
+        self.now = invariants.books(stand)  # type: ignore[arg-type]
+        invariants.at_every_moment(stand, self.now, self.caps)  # type: ignore[arg-type]
         invariants.bought_within(self.now, self.caps[0])
         if full and codes[0] in (0, 1):
             invariants.told_truth(stand, self.now, codes[0])  # type: ignore[arg-type]

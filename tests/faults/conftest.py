@@ -29,7 +29,7 @@ def new_studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Script
         for studio in made:
             studio.pass_time(1000)
             studio.check_money()
-            studio.check_secrets()
+            studio.check_keys_sent()
             studio.check_clips()
         monkeypatch.undo()
 

@@ -1,6 +1,7 @@
 """Every row of the fault matrix has a test of its name, or a reason why not; never both."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from faults.rows import NOT_TESTED, ROWS
 FOLDER = Path(__file__).parent
 
 
+@functools.cache
 def by_row() -> dict[int, list[str]]:
     found: dict[int, list[str]] = {row: [] for row in ROWS}
     for path in sorted(FOLDER.glob("test_faults_*.py")):

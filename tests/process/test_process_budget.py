@@ -23,6 +23,7 @@ def test_a_plan_that_does_not_fit_buys_nothing(project: Project, serve: Callable
     assert project.rows() == []
 
 
+@pytest.mark.slow
 def test_partial_buys_what_fits_and_never_more(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.1")
     project.buys_at(server)

@@ -6,6 +6,7 @@ import pytest
 from workshop import Project, Server, shots
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
     project: Project, serve: Callable[..., Server]
 ) -> None:

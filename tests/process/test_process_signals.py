@@ -133,7 +133,8 @@ def test_a_signal_at_any_moment(
         time.sleep(0.08 * (turn + 1))
         started.process.send_signal(signum)
         ended = started.ends(within_s=10)
-        assert ended in (0, code, -signum), (turn, started.said())
+        begun = "Fatal Python error: init_import_site" not in started.said()  # or else Python itself had not
+        assert ended in (0, code, -signum) or not begun, (turn, started.said())
         if (project.outputs / "production_report.json").exists() and ended == code:
             assert project.report()["run"]["interrupted"] is True
         project.assert_money_is_true(server)

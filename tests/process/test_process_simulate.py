@@ -41,6 +41,7 @@ def said_simulated(value: Any) -> list[bool]:
     return [flag for item in value for flag in said_simulated(item)] if isinstance(value, list) else []
 
 
+@pytest.mark.slow
 def test_the_shipped_project(project: Project, tmp_path: Path) -> None:
     ffprobe, probed = recorder(tmp_path, "ffprobe", TOOLS.ffprobe)
     ffmpeg, decoded = recorder(tmp_path, "ffmpeg", TOOLS.ffmpeg)

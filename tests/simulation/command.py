@@ -36,6 +36,12 @@ def main(args: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
+def caught_by(name: str, seed: int) -> bool:
+    """Whether this schedule catches a mutant."""
+    with mutated(name):
+        return MUTANTS[name].caught(play(seed).violation)
+
+
 def caught_after(name: str) -> tuple[int, str]:
     """By which schedule a mutant is caught, and what it violates. Raises LookupError if it is not within its number."""
     mutant = MUTANTS[name]

@@ -7,10 +7,12 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import re
 import sqlite3
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from studio import KEYS
@@ -56,6 +58,11 @@ class Books:
                 self.owned[row["id"]] = job
         self.unowned = list(by_id.values())
 
+    @property
+    def told(self) -> tuple[float, ...]:
+        """Spent, reserved and uncertain dollars, as the ledger's own view says."""
+        return tuple(self.view.get(kind, 0) / 1e6 for kind in ("spent", "reserved", "uncertain"))
+
     def total(self, kind: str) -> int:
         """Money of a kind, from the rows."""
         states = {"spent": SETTLED, "reserved": HOLDS, "uncertain": {State.UNCERTAIN}}[kind]
@@ -88,9 +95,8 @@ def key_of(row: dict[str, Any]) -> tuple[str, str, float]:
 # ── at every moment ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def at_every_moment(stage: Stage, caps: list[int]) -> Books:
+def at_every_moment(stage: Stage, now: Books, caps: list[int]) -> None:
     """After a run, a crash or a refusal."""
-    now = books(stage)
     _cap(now, caps)
     _money(now)
     _owners(stage, now)
@@ -98,7 +104,6 @@ def at_every_moment(stage: Stage, caps: list[int]) -> Books:
     _history(now)
     _files(stage, now)
     _secrets(stage)
-    return now
 
 
 def bought_within(now: Books, cap: int) -> None:
@@ -248,10 +253,11 @@ def _files(stage: Stage, now: Books) -> None:
 
 def _secrets(stage: Stage) -> None:
     """M15."""
-    for path in stage.root.rglob("*"):
-        if path.is_file() and path.suffix != ".mp4" and path.suffix != ".part":
-            data = path.read_bytes()
-            require(CANARY not in data and not any(key.encode() in data for key in KEYS.values()), "M15", path.name)
+    for folder, _, names in os.walk(stage.root):
+        for name in names:
+            if not name.endswith((".mp4", ".part")):
+                data = Path(folder, name).read_bytes()
+                require(CANARY not in data and not any(key.encode() in data for key in KEYS.values()), "M15", name)
     require(stage.requests().get("media_authorized", 0) == 0, "M15", "the key was sent to the media host")
 
 

@@ -17,7 +17,7 @@ from doit import cmd_run
 from studio import Crash
 
 from simulation import invariants, schedule
-from simulation.invariants import Violation, require
+from simulation.invariants import Books, Violation, require
 from simulation.schedule import Doit, Meddle, Schedule, Settle, Step, Wait, Weather, Write
 from simulation.stage import Stage, Trouble
 from vgen import durable
@@ -108,6 +108,8 @@ class Player:
     def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
         self.stage, self.drawn, self.outcome = stage, drawn, outcome
         self.caps: list[int] = []
+        self.books = Books([], [], [], {}, [])
+        """As they were after the last run."""
         self.calm = False
         self.last: Doit | None = None
 
@@ -141,11 +143,10 @@ class Player:
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
-        after = invariants.books(stage)
         require(
             stage.requests().get("create", 0) == requests.get("create", 0), "M11", "bought again, with nothing to do"
         )
-        require(len(after.moves) == moves, "M11", "money moved, with nothing to do")
+        require(len(self.books.moves) == moves, "M11", "money moved, with nothing to do")
         if code in (0, 1) and all(stage.successes()):
             require(stage.requests() == requests, "M11", "asked", stage.requests(), "after", requests)
             changed = {name for name, state in stage.disk().items() if before.get(name) != state}
@@ -153,19 +154,17 @@ class Player:
                 changed.discard(".doit.db")
             require(not changed, "M11", "written:", changed)
 
-    def _at_rest(self) -> invariants.Books:
+    def _at_rest(self) -> Books:
         """The books when a calm run has changed nothing more: jobs are collected, lost ones found, lanes open again."""
         assert self.last is not None
-        now = invariants.books(self.stage)
         for _ in range(REST_RUNS):
-            before = now
+            moves = len(self.books.moves)
             self.take(Wait(seconds=4000.0))
             self.take(Weather())
             self._doit(self.last)
-            now = invariants.books(self.stage)
-            if len(now.moves) == len(before.moves):
+            if len(self.books.moves) == moves:
                 break
-        return now
+        return self.books
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -179,12 +178,13 @@ class Player:
         self.outcome.runs += 1
         cap = round(step.cap_usd * 1e6)
         self.caps.append(cap)
-        rows = len(invariants.books(stage).rows)
+        rows = len(self.books.rows)
         began_s = stage.clock.current_time()
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)
-        now = invariants.at_every_moment(stage, self.caps)
+        now = self.books
+        invariants.at_every_moment(stage, now, self.caps)
         if len(now.rows) > rows:
             invariants.bought_within(now, cap)
         if trouble.dead:
@@ -225,7 +225,8 @@ class Player:
             self.outcome.outages += 1
             for loss in stage.safe.lose(trouble.rng):
                 stage.note(f"    {loss}")
-        stage.note(f"exit {code}, at {stage.bought()} jobs, charged {stage.charged()}, booked {stage.booked()}")
+        self.books = now = invariants.books(stage)
+        stage.note(f"exit {code}, at {len(now.jobs)} jobs, charged {stage.charged()}, booked {now.told}")
         require(not stage.hung, "M14", "everybody waits for ever")
         words = said.getvalue()
         if not trouble.dead:
@@ -266,7 +267,8 @@ class Player:
             cmd_run.opt_outfile["default"] = said
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 stage.doit("settle", f"shot={numbers[0]}", f"as={word}")
-            invariants.at_every_moment(stage, self.caps)
+            self.books = invariants.books(stage)
+            invariants.at_every_moment(stage, self.books, self.caps)
             return
 
 

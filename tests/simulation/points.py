@@ -1,6 +1,7 @@
 """Every durable point there is, and stories that reach them all: each is died at, and failed at, one by one."""
 
 import ast
+import functools
 import math
 import random
 import re
@@ -136,10 +137,28 @@ class ErrorAt:
         return disk_error(name, self.k) if due else None
 
 
-def count(scene: str) -> list[str]:
-    """The points of a scene's last run, in order; each is told of twice (before, after)."""
+@functools.cache
+def undisturbed(scene: str) -> tuple[int, frozenset[int]]:
+    """How many points a scene's last run has (each act two: before, after), and after how many of them it syncs."""
     with play.project() as root, play.patience():
-        return _until_last(root, scene)[1](math.inf, None).names
+        trouble = _until_last(root, scene)[1](math.inf, None)
+    return trouble.seen, frozenset(trouble.synced)
+
+
+def every(scene: str) -> range:
+    """The points of a scene's last run."""
+    return range(1, undisturbed(scene)[0] + 1)
+
+
+def acts(scene: str) -> range:
+    """The durable acts of a scene's last run."""
+    return range(1, undisturbed(scene)[0] // 2 + 1)
+
+
+def ways_to_die_late(scene: str) -> list[int]:
+    """Of the points that share their next fsync, the first: to die there is the same death for all of them."""
+    synced = undisturbed(scene)[1]
+    return [k for k in every(scene) if k == 1 or k - 1 in synced]
 
 
 def die_at(scene: str, k: int) -> None:
@@ -160,12 +179,16 @@ class _Worst(random.Random):
         return a
 
 
-def lose_at(scene: str, k: int, *, late: bool) -> None:
-    """As `die_at`, but the power fails: all that was not synced is gone. `late`: at the first fsync from there on."""
+def lose_at(scene: str, k: int, *, late: bool) -> list[str]:
+    """As `die_at`, but the power fails: all that was not synced is gone. `late`: at the first fsync from there on.
+
+    The whole story.
+    """
     with play.project() as root, play.patience():
         player, last = _until_last(root, scene)
         last(k, late=late)
         _recover(player)
+    return player.stage.story
 
 
 def fail_at(scene: str, k: int, *, for_ever: bool) -> None:
@@ -200,8 +223,6 @@ def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[..., Troub
 def _recover(player: play.Player) -> None:
     player.take(Weather())
     player.take(Wait(seconds=5000.0))
-    player.take(_doit())
-    player.take(Wait(seconds=1000.0))
     player.take(_doit())
     player.finish()
 

@@ -3,6 +3,7 @@
 import os
 import random
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 LEDGER = "ledger.db"
@@ -21,9 +22,9 @@ class Disk:
 
     def sync(self, inode: int) -> None:
         """A file or a directory of this inode was synced."""
-        for path in (self._root, *self._root.rglob("*")):
-            if path.stat().st_ino == inode:
-                self._keep(path)
+        for path, number in _tree(self._root):
+            if number == inode:
+                self._keep(Path(path))
 
     def sync_names(self, directory: Path) -> None:
         if directory.exists():
@@ -31,8 +32,8 @@ class Disk:
 
     def settle(self) -> None:
         """Nobody has written for so long that all is on the disk."""
-        for path in (self._root, *self._root.rglob("*")):
-            self._keep(path)
+        for path, _ in _tree(self._root):
+            self._keep(Path(path))
 
     def lose(self, rng: random.Random) -> list[str]:
         """The power fails, and comes back. What is not as it was, in words."""
@@ -86,6 +87,18 @@ class Disk:
         os.truncate(path, length)
         self._keep(path)
         return f"has {length} of {len(data)} bytes"
+
+
+def _tree(root: Path) -> Iterator[tuple[str, int]]:
+    """Every path from the root down, and its inode."""
+    yield str(root), root.stat().st_ino
+    below = [str(root)]
+    while below:
+        with os.scandir(below.pop()) as entries:
+            for entry in entries:
+                yield entry.path, entry.inode()
+                if entry.is_dir(follow_symlinks=False):
+                    below.append(entry.path)
 
 
 def _listed(directory: Path) -> dict[str, int]:

@@ -44,6 +44,8 @@ class Trouble:
     dead: str = ""
     errors: int = 0
     names: list[str] = field(default_factory=list)
+    synced: list[int] = field(default_factory=list)
+    """How many points had been passed at each fsync."""
     also: Callable[[str], Exception | None] | None = None
     """Asked before every act besides; may give what a disk would raise."""
 
@@ -66,6 +68,7 @@ class Trouble:
         """In the place of os.fsync."""
         if self.dead:
             raise Crash(self.dead)
+        self.synced.append(self.seen)
         if self.seen >= self.crash:
             self._die(f"in an fsync after {self.names[-1]}")
         self.stage.safe.sync(os.fstat(fd).st_ino)

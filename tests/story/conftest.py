@@ -30,7 +30,7 @@ def new_studio(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Studio
         for studio in made:
             studio.pass_time(1000)
             studio.check_money()
-            studio.check_secrets()
+            studio.check_keys_sent()
             studio.check_clips()
         monkeypatch.undo()
 

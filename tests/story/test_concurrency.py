@@ -135,6 +135,17 @@ def test_of_many_jobs_some_show_how_long_the_others_take(studio: Studio) -> None
     assert max(waited) < 2 * 7.5 + 1, waited
 
 
+@pytest.mark.slow
+def test_jobs_that_take_as_long_as_the_last_ones_are_found_in_time(studio: Studio) -> None:
+    studio.new_cloud(queue_s=0, render_s=10, concurrency=100)
+    studio.write_shots(shots(24))
+    assert studio.doit("budget_usd=99", "max_concurrent=4") == 0
+    found = sorted((row["submitted_at"], row["rendered_at"]) for row in studio.rows())
+    took = [over - sent for sent, over in found]
+    assert all(10 <= s <= min(took[:4]) + 1 for s in took[4:]), took
+    assert studio.requests()["poll"] < 24 * 2
+
+
 def test_many_jobs_at_once_are_not_asked_about_before_any_can_be_done(studio: Studio) -> None:
     """With few in flight a person may be watching; with many, asking early is noise."""
     studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)

@@ -10,6 +10,8 @@ from vgen import durable
 
 PARTS = 20
 """Every story takes each 20th point, so that none takes long."""
+QUICK_PARTS = range(0, PARTS, 3)
+"""These are taken with every change."""
 COUNTS: dict[str, int] = {}
 """Scene → how many durable points a whole run has."""
 NewStudio = Callable[..., Studio]
@@ -65,8 +67,11 @@ def assert_recovered(studio: Studio, scene: str) -> None:
 @pytest.mark.parametrize(
     ("scene", "part"),
     [
-        *(("calm", part) for part in range(PARTS)),
-        *(("a job fails", part) for part in range(0, PARTS, 2)),  # what is after one act is before the next
+        *(("calm", part) for part in QUICK_PARTS),
+        *(pytest.param("calm", part, marks=pytest.mark.slow) for part in range(PARTS) if part not in QUICK_PARTS),
+        *(  # what is after one act is before the next
+            pytest.param("a job fails", part, marks=pytest.mark.slow) for part in range(0, PARTS, 2)
+        ),
     ],
 )
 def test_a_kill_anywhere_loses_nothing_and_buys_nothing_twice(new_studio: NewStudio, scene: str, part: int) -> None:
@@ -115,7 +120,7 @@ def test_time_that_passes_between_a_kill_and_the_next_run_changes_nothing(new_st
         assert_recovered(studio, "calm")
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", [*range(3), *(pytest.param(part, marks=pytest.mark.slow) for part in range(3, 8))])
 @pytest.mark.parametrize("for_ever", [False, True])
 def test_a_disk_error_anywhere_loses_nothing_and_shows_no_traceback(
     new_studio: NewStudio, capfd: pytest.CaptureFixture[str], part: int, for_ever: bool

@@ -24,7 +24,17 @@ ALL = (*CREATE, *CREATE_2, *JOBS, *CLIPS, *POLLS, *MEDIA)
 MAX_RETRIES = 2
 
 
-@pytest.mark.parametrize("seed", range(60))
+SEEDS = 60
+WITH_EVERY_CHANGE = 15
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        *range(WITH_EVERY_CHANGE),
+        *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(WITH_EVERY_CHANGE, SEEDS)),
+    ],
+)
 def test_a_random_bad_day_keeps_the_promises(new_studio: Callable[..., Studio], seed: int) -> None:
     rng = random.Random(seed)
     studio = new_studio(seed=seed)
