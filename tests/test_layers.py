@@ -28,6 +28,8 @@ LAYERS = (
         "page",
         "doctor",
         "audit",
+        "commands",
+        "cutting",
     ),
     ("tasks",),
     ("__main__",),

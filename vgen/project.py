@@ -365,6 +365,10 @@ class Project:
             interrupted=interrupted,
         )
 
+    def relative(self, path: Path) -> str:
+        """As a user would type it: relative to dodo.py if it lies below."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
+
     def _shown_folder(self) -> str:
         """Where the clips are, as the JSON outputs say it."""
         clips = self.outputs.clips

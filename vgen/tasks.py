@@ -4,23 +4,21 @@ import contextlib
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vgen import agreed, choose, plan, quick, reporter, screen, settings, takes
+from vgen import agreed, choose, commands, plan, quick, reporter, screen, settings
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
-from vgen.files import clip_name, remove_clip, unsign_lock, write_whole
-from vgen.money import show, usd
+from vgen.files import clip_name, remove_clip, unsign_lock
+from vgen.money import usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
-from vgen.report import Gate, to_bytes
+from vgen.report import Gate
 from vgen.trio_doit import EitherWay, command_line_variables
 from vgen.world import Outside
-
-if TYPE_CHECKING:
-    from vgen.conform import Source
 
 Task = dict[str, Any]
 
@@ -80,7 +78,7 @@ class Tasks:
             "clean": [self._clean_departed],
         }
         make = EitherWay(self._make, self)
-        folder = self._relative(self.project.outputs.clips)
+        folder = self.project.relative(self.project.outputs.clips)
         io, meta = {"capture": False}, {"soft": True}
         for step in self._steps():
             yield {
@@ -123,8 +121,8 @@ class Tasks:
         return {
             "actions": [EitherWay(self._report)],
             "targets": [
-                self._relative(self.project.outputs.clips_json),
-                self._relative(self.project.outputs.report_json),
+                self.project.relative(self.project.outputs.clips_json),
+                self.project.relative(self.project.outputs.report_json),
             ],
             "uptodate": [self._report_is_current],
             "task_dep": ["clip", "collect"],
@@ -137,7 +135,7 @@ class Tasks:
         """One page that shows every shot: clip, takes, money, reasons."""
         return {
             "actions": [EitherWay(self._gallery)],
-            "targets": [self._relative(self.project.outputs.gallery)],
+            "targets": [self.project.relative(self.project.outputs.gallery)],
             "uptodate": [self._gallery_is_current],
             "task_dep": ["report"],
             "clean": True,
@@ -158,7 +156,7 @@ class Tasks:
         """The conformed clips joined into outputs/cut.mp4. Buys nothing."""
         return {
             "actions": [EitherWay(self._cut, self)],
-            "targets": [self._relative(self.project.outputs.cut)],
+            "targets": [self.project.relative(self.project.outputs.cut)],
             "uptodate": [self._is_cut],
             "task_dep": ["conform"],
             "clean": True,
@@ -168,11 +166,16 @@ class Tasks:
 
     def plan(self) -> Task:
         """What a run would do, why, and for how much. Spends nothing."""
-        return {"actions": [self._plan], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
+        return {
+            "actions": [partial(commands.show_plan, self.project)],
+            "uptodate": [False],
+            "io": {"capture": False},
+            "verbosity": 2,
+        }
 
     def recover(self) -> Task:
         """Look for lost jobs at the providers and adopt them. Buys nothing."""
-        return {"actions": [EitherWay(self._recover, self)], "uptodate": [False], "io": {"capture": False}}
+        return {"actions": [self._waiting(commands.find_lost)], "uptodate": [False], "io": {"capture": False}}
 
     def settle(self) -> Task:
         """Write down what you found out about an uncertain purchase: `shot=2 as=charged`, `not-charged`, a job id."""
@@ -180,7 +183,7 @@ class Tasks:
 
     def takes(self) -> Task:
         """All takes of all shots, with their files."""
-        return {"actions": [self._takes], "uptodate": [False], "io": {"capture": False}}
+        return {"actions": [partial(commands.show_takes, self.project)], "uptodate": [False], "io": {"capture": False}}
 
     def pick(self) -> Task:
         """Put a take of a shot in its place, free: `shot=7 take=2`."""
@@ -192,11 +195,16 @@ class Tasks:
 
     def audit(self) -> Task:
         """Recompute every figure from raw rows and files, and with keys compare with the providers'."""
-        return {"actions": [EitherWay(self._audit, self)], "uptodate": [False], "io": {"capture": False}}
+        return {"actions": [self._waiting(commands.audit)], "uptodate": [False], "io": {"capture": False}}
 
     def doctor(self) -> Task:
         """Whether everything that a run needs is there, and what to do if not."""
-        return {"actions": [self._doctor], "uptodate": [False], "io": {"capture": False}, "verbosity": 2}
+        return {
+            "actions": [partial(commands.examine, self.project)],
+            "uptodate": [False],
+            "io": {"capture": False},
+            "verbosity": 2,
+        }
 
     # ── the session ───────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -386,6 +394,10 @@ class Tasks:
         ]
         return bool(free or (self._full and plan_.orphans))
 
+    def _waiting(self, command: Callable[[Project], Awaitable[None]]) -> EitherWay:
+        """A command that waits for others, as an action."""
+        return EitherWay(partial(command, self.project), self)
+
     # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _make(self, number: int) -> None:
@@ -484,103 +496,33 @@ class Tasks:
         self._current.add("gallery")
         return True
 
-    def _sources(self) -> "list[Source]":
-        """The clips that are in place, whether they are stale or not."""
-        from vgen import conform
-
-        return [
-            conform.Source(
-                number=step.number,
-                path=self.project.outputs.clip(step.number),
-                duration_s=step.wish.shot.duration_s,
-            )
-            for step in self.project.plan().steps
-            if step.file in (File.INTACT, File.EDITED)
-        ]
-
     def _is_conformed(self) -> bool:
-        from vgen import conform
+        from vgen import cutting
 
-        outputs, ratio = self.project.outputs, self.project.ready.run.aspect_ratio
-        return conform.is_current(self._sources(), outputs.conformed, ratio)
+        return cutting.is_conformed(self.project)
 
     async def _conform(self) -> None:
-        from vgen import conform
+        from vgen import cutting
 
-        tools = self._tools()
-        outputs, ratio = self.project.outputs, self.project.ready.run.aspect_ratio
-        done = await conform.conform(tools, self._sources(), outputs.conformed, ratio, tell=screen.line)
-        form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
-        screen.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
+        await cutting.make_uniform(self.project)
 
     def _is_cut(self) -> bool:
-        from vgen import conform
+        from vgen import cutting
 
-        outputs = self.project.outputs
-        numbers = [step.number for step in self.project.plan().steps]
-        return self._is_conformed() and conform.cut_is_current(outputs.conformed, outputs.cut, numbers)
+        return cutting.is_cut(self.project)
 
     async def _cut(self) -> None:
-        from vgen import conform
+        from vgen import cutting
 
-        outputs = self.project.outputs
-        numbers = [step.number for step in self.project.plan().steps]
-        comment = "SIMULATED by vgen" if self.project.ready.simulated else ""
-        made = await conform.cut(
-            self._tools(), outputs.conformed, outputs.cut, numbers, tell=screen.line, comment=comment
-        )
-        screen.line(
-            None, f"{self._relative(outputs.cut)}: {len(made.numbers)} of {len(numbers)} shots, {made.duration_s:.3f} s"
-        )
+        await cutting.join(self.project)
 
-    def _tools(self) -> Any:
-        """ffmpeg and ffprobe. Raises a VgenError that says how to get them."""
-        found = self.project.outside.tools(self.project.ready)
-        if found is None:
-            raise ClipFailed("no ffmpeg; `doit doctor` says how to get it")
-        return found
+    def _clean_conformed(self, dryrun: bool = False) -> None:
+        from vgen import cutting
 
-    def _plan(self) -> None:
-        project = self.project
-        plan_ = project.plan()
-        expected_s = plan.expected_s(plan_, project.snapshot(), project.ready.run.max_concurrent)
-        for text in [*project.ready.warnings, *reporter.plan_lines(plan_, expected_s=expected_s)]:
-            screen.out(text)
-        for text in plan_.impossible():
-            screen.out(f"can't be made: {text}")
-        try:
-            project.outputs.root.mkdir(parents=True, exist_ok=True)
-            write_whole(project.outputs.plan_json, to_bytes(plan.as_json(plan_, expected=expected_s)))
-        except OSError as exc:
-            screen.out(f"plan.json can't be written: {exc.strerror}")
-
-    async def _recover(self) -> None:
-        from vgen import recover
-
-        async with self.project.opened(online=True) as batch:
-            rows = batch.ledger.uncertain(simulated=self.project.ready.simulated)
-            if not rows:
-                screen.out("nothing is uncertain")
-            for row in rows:
-                finding = await recover.look(batch, row, may_release=True)
-                screen.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+        cutting.clean(self.project, dryrun=dryrun)
 
     async def _settle(self) -> None:
-        from vgen import recover
-
-        word = self._variables["as"]
-        async with self.project.opened(online=False) as batch:
-            rows = batch.ledger.uncertain(simulated=self.project.ready.simulated)
-            wish = next((wish for wish in self.project.wishes if wish.number == self._shot), None)
-            mine = [row for row in rows if (wish.matches(row) if wish else row.shot_number == self._shot)]
-            if not mine:
-                screen.line(self._shot, "has no uncertain purchase")
-                raise ClipFailed("nothing to settle")
-            screen.line(self._shot, recover.settle(batch.ledger, mine[0], word))
-
-    def _takes(self) -> None:
-        for text in takes.lines(takes.of_all(self.project.plan(), self.project.snapshot())):
-            screen.out(text)
+        await commands.settle(self.project, self._shot, self._variables["as"])
 
     async def _choose(self) -> None:
         assert self._choice is not None, "BUG: nothing was resolved"
@@ -588,29 +530,6 @@ class Tasks:
             await choose.carry_out(self.project, batch, self._choice)
         self._written_report()
         await self._gallery()
-
-    async def _audit(self) -> None:
-        from vgen import recover
-        from vgen.audit import differences, report_is_older
-
-        settings_ = self.project.ready
-        found = list(differences(self.project.outputs.root, simulated=settings_.simulated))
-        if not settings_.simulated:
-            async with self.project.opened(online=True) as batch:
-                found += [text async for text in recover.overcharges(batch)]
-        if report_is_older(self.project.outputs.root):
-            screen.out("production_report.json is older than the last purchase; `doit -s report` writes it anew")
-        for text in found:
-            screen.out(f"DIFFERS  {text}")
-        if found:
-            raise ClipFailed(f"{len(found)} differences")
-        screen.out("all figures add up")
-
-    def _doctor(self) -> None:
-        from vgen.doctor import examine  # the only one that needs HTTP without a batch
-
-        for text in examine(self.project):
-            screen.out(text)
 
     # ── cleaning ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -627,26 +546,9 @@ class Tasks:
         if file is File.EDITED:
             screen.out(f"{clip.name} - kept: somebody edited it, and it exists only here")
         elif clip.exists():
-            screen.out(f"{self._relative(clip)} - removing file")
+            screen.out(f"{self.project.relative(clip)} - removing file")
             if not dryrun:
                 remove_clip(clip)
-
-    def _clean_conformed(self, dryrun: bool = False) -> None:
-        folder = self.project.outputs.conformed
-        from vgen import conform
-
-        if ours := conform.made_in(folder):
-            screen.out(f"{self._relative(folder)} - removing {len(ours)} files")
-        for path in () if dryrun else ours:
-            path.unlink(missing_ok=True)
-        if not dryrun and folder.is_dir() and not folder.is_symlink():
-            with contextlib.suppress(OSError):  # something of somebody else's is in it
-                folder.rmdir()
-
-    def _relative(self, path: Path) -> str:
-        """As a user would type it: relative to dodo.py if it lies below."""
-        root = self.project.root
-        return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _numbers(names: Collection[str]) -> set[int]:
