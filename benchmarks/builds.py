@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -18,6 +19,8 @@ MANY = 1_000
 PATIENCE_S = 15.0
 """A tool that takes longer has one round."""
 PROGRAMS = Path(sys.executable).parent
+SETTLED_S = 3.0
+"""What changed less than 2 s before a run may change again unseen, so vgen looks properly."""
 DOIT = "vgen: doit"
 MODULE = "vgen: python -m vgen"
 EMPTY = "doit with an empty dodo.py"
@@ -33,6 +36,7 @@ class Ours:
         self.n = n
         self.env = environment(**ENVIRON)
         run([sys.executable, "-m", "benchmarks.finished", root, str(n)], ROOT)
+        time.sleep(SETTLED_S)
         for words in ([PROGRAMS / "doit"], [sys.executable, "-m", "vgen"]):  # what else they write; nothing is bought
             run(words, root, env=self.env)
 
