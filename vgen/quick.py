@@ -75,26 +75,26 @@ def stamp(
     outputs: str,
     read: list[str],
     *,
-    clips: int,
+    left: dict[str, tuple[int, int]],
     began_ns: int,
     there: list[str],
-    left: dict[str, tuple[int, int]] | None = None,
 ) -> str | None:
     """The stamp's text, after a run from `began_ns` on that found these files given, and read these besides.
 
-    `left`: clip → (size, mtime) as the run remembers to have left it; None: it changed nothing at all.
-    None if a file changed so late that the run may have seen an older one, or is gone by now.
+    `left`: clip → (size, mtime) as the run remembers to have left it.
+    None if a file changed so late that the run may have seen an older one, or is gone, or a clip is not as left.
     """
     facts, inputs, results = _facts(root, outputs, read)
-    newest_ns = max(max(s.st_mtime_ns, s.st_ctime_ns) for _, s in (inputs if left is not None else inputs + results))
+    newest_ns = max(max(s.st_mtime_ns, s.st_ctime_ns) for _, s in inputs)
     if newest_ns + TICK_NS > began_ns or given(root) != there or any("\0" in path for path in read):
         return None
     if not all(os.path.exists(os.path.join(root, path)) for path in read):
         return None
     found = {name: (s.st_size, s.st_mtime_ns) for name, s in results}
-    if any(found.get(name) != stat for name, stat in (left or {}).items()):
+    if any(found.get(name) != stat for name, stat in left.items()):
         return None
-    return "\0".join((VERSION, str(clips), *read, _digest(str(clips), facts)))
+    clips = str(len(left))
+    return "\0".join((VERSION, clips, *read, _digest(clips, facts)))
 
 
 _Stats = list[tuple[str, os.stat_result]]

@@ -1,6 +1,6 @@
 """doit's reporters for vgen, and the words of plans and of a run's end. Decides nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail
@@ -17,8 +17,6 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
 
     desc = "vgen's lines: what is bought, what came of it"
     secrets: tuple[str, ...] = ()
-    rested: Callable[[int], None] | None = None
-    """Told, at the end of a run that had nothing to do, how many clips are up to date."""
 
     def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
         super().__init__(outstream, options)
@@ -48,8 +46,6 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
         super().complete_run()
         if not self._worked and not self.failures and not self.runtime_errors:
             self.write(f"{quick.summary(self._clips)}\n")
-            if self.rested is not None:
-                self.rested(self._clips)
 
 
 class JsonLinesReporter(PlainReporter):
@@ -58,9 +54,9 @@ class JsonLinesReporter(PlainReporter):
     desc = "vgen's events as JSON, one object a line"
 
 
-def discreet(secrets: tuple[str, ...], rested: Callable[[int], None]) -> type[PlainReporter]:
+def discreet(secrets: tuple[str, ...]) -> type[PlainReporter]:
     """The reporter of a project: a bug's traceback may hold anything, but none of its keys."""
-    return type("PlainReporter", (PlainReporter,), {"secrets": secrets, "rested": staticmethod(rested)})
+    return type("PlainReporter", (PlainReporter,), {"secrets": secrets})
 
 
 _WORDS = {

@@ -62,7 +62,7 @@ class Tasks:
             "default_tasks": ["collect", "clip", "report", "gallery"],
             "backend": "json",
             "dep_file": str(self.project.root / ".doit.db"),
-            "reporter": reporter.discreet(known.secrets() if known else (), self._rested),
+            "reporter": reporter.discreet(known.secrets() if known else ()),
             "session": self,
             "verbosity": 2,
         }
@@ -285,10 +285,12 @@ class Tasks:
 
     def after_run(self, signum: int | None) -> None:
         """An interrupted run writes its report all the same, and says what is left at the providers."""
-        if self.project.problems or self.project.batch is None:
+        if self.project.problems:
             return
         if signum is None:
-            self._finished()
+            self._stamp()
+            return
+        if self.project.batch is None:
             return
         with contextlib.suppress(ClipFailed):
             entries, _ = self._written_report(interrupted=True)
@@ -296,32 +298,25 @@ class Tasks:
             screen.line(None, text, "interrupted")
             self._announce("end", text, entries)
 
-    def _rested(self, clips: int) -> None:
-        """A whole run had nothing to do: stamp that, so that the next one sees it at once (see quick.py)."""
-        self._stamp(clips, None)
-
-    def _finished(self) -> None:
-        """The same after a run that left nothing to do."""
-        plan_ = self.project.plan()
-        if self._current != {"report", "gallery"} or not self._nothing_left_over():
+    def _stamp(self) -> None:
+        """A whole run left nothing to do: stamp that, so that the next one sees it at once (see quick.py)."""
+        if sys.argv[1:] or self._own_world or not self._entered or self._current != {"report", "gallery"}:
             return
-        if all(step.done for step in plan_.steps):
-            unsign_lock(self.project.outputs)
-            placed = {row.shot_number: row for row in self.project.snapshot().placed.values()}
-            rows = [placed[step.number] for step in plan_.steps]
-            self._stamp(len(rows), {row.name: (row.size_bytes, row.mtime_ns) for row in rows})
-
-    def _stamp(self, clips: int, left: dict[str, tuple[int, int]] | None) -> None:
-        every = {"collect", "clip", "report", "gallery", *(f"clip:{step.number}" for step in self.project.plan().steps)}
-        if sys.argv[1:] or self._own_world or not self._entered or self._selected != every:
+        steps = self.project.plan().steps
+        every = {"collect", "clip", "report", "gallery", *(f"clip:{step.number}" for step in steps)}
+        if self._selected != every or not self._nothing_left_over() or not all(step.done for step in steps):
             return
+        unsign_lock(self.project.outputs)
+        placed = {row.name: row for row in self.project.snapshot().placed.values()}
+        rows = [placed[clip_name(step.number)] for step in steps]
+        left = {row.name: (row.size_bytes, row.mtime_ns) for row in rows}
         run, shots = self.project.ready.run, [wish.shot for wish in self.project.wishes]
         read = [run.api_config, run.visual_prompts, *(s.image for s in shots if s.image and "://" not in s.image)]
         with contextlib.suppress(OSError, ValueError):
             outputs = str(self.project.outputs.root)
             text = quick.stamp(
                 str(self.project.root), outputs, read,
-                clips=clips, began_ns=self._began_ns, there=self._given, left=left,
+                left=left, began_ns=self._began_ns, there=self._given,
             )  # fmt: skip
             if text is not None:
                 Path(outputs, quick.STAMP).write_text(text, encoding="utf-8")
