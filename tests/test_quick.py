@@ -152,7 +152,7 @@ def test_a_stamp_that_was_cut_off_or_altered_is_not_believed(place: Path) -> Non
     text = path.read_text("utf-8")
     for wrong in [
         *(text[:n] for n in range(len(text))),
-        text.replace("1\x002\x00", "1\x003\x00"),
+        text.replace(f"{quick.VERSION}\x002\x00", f"{quick.VERSION}\x003\x00"),
         "\x00",
         text + "\x00",
     ]:

@@ -1,19 +1,20 @@
-"""Says "nothing to do" before anything heavy is imported, from a stamp that a run has left which left nothing to do.
+"""Says "nothing to do" before anything heavy is imported, from the stamp of a run that left nothing to do.
 
 The stamp holds one digest over the stat of every file that such a run goes by, the environment and vgen's own code.
 Whatever differs, or is not understood, means: look properly. Imports nothing of vgen.
 """
 
 # pathlib and settings take longer to import than all of this takes
-# ruff: noqa: PTH100, PTH110, PTH116, PTH118, PTH120, PTH123, TID251
+# ruff: noqa: PTH100, PTH110, PTH116, PTH118, PTH120, PTH123, PTH208, TID251
 
 import hashlib
+import marshal
 import os
 import sys
 
 STAMP = os.path.join(".vgen", "finished")
 """Below `outputs`."""
-VERSION = "vgen finished 1"
+VERSION = "vgen finished 2"
 TICK_NS = 2_000_000_000
 """The coarsest file system's clock (FAT): what changed within it before a run began may change again unseen."""
 GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env")
@@ -58,7 +59,7 @@ def up_to_date(root: str, outputs: str) -> int | None:
     try:
         with open(os.path.join(outputs, STAMP), encoding="utf-8") as file:
             version, clips, *read, digest = file.read().split("\0")
-        if version == VERSION and digest == _digest(clips, _facts(root, outputs, read)[0]):
+        if version == VERSION and digest == _digest(clips, *_facts(root, outputs, read)):
             return int(clips)
     except (OSError, ValueError):
         pass
@@ -84,54 +85,61 @@ def stamp(
     `left`: clip → (size, mtime) as the run remembers to have left it.
     None if a file changed so late that the run may have seen an older one, or is gone, or a clip is not as left.
     """
-    facts, inputs, results = _facts(root, outputs, read)
-    newest_ns = max(max(s.st_mtime_ns, s.st_ctime_ns) for _, s in inputs)
+    texts, inputs, results = _facts(root, outputs, read)
+    newest_ns = max(ns for _, numbers in inputs for ns in (*numbers[1::4], *numbers[2::4]))
     if newest_ns + TICK_NS > began_ns or given(root) != there or any("\0" in path for path in read):
         return None
     if not all(os.path.exists(os.path.join(root, path)) for path in read):
         return None
-    found = {name: (s.st_size, s.st_mtime_ns) for name, s in results}
+    names, numbers = results[-1]
+    found = dict(zip(names, zip(numbers[0::4], numbers[1::4], strict=True), strict=True))
     if any(found.get(name) != stat for name, stat in left.items()):
         return None
     clips = str(len(left))
-    return "\0".join((VERSION, clips, *read, _digest(clips, facts)))
+    return "\0".join((VERSION, clips, *read, _digest(clips, texts, inputs, results)))
 
 
-_Stats = list[tuple[str, os.stat_result]]
+_Stats = tuple[list[str], list[int]]
+"""Names, and four numbers for each: size, mtime, ctime, inode. Flat, because there may be 100,000 of them."""
 
 
-def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], _Stats, _Stats]:
-    """One text for everything that decides; the files that a run is given, and those that it makes."""
-    facts = [sys.version, os.path.abspath(root)]
-    facts += [f"{name}={text}" for name, text in sorted(os.environ.items()) if _decides(name)]
-    inputs = _named(root, (*GIVEN, *read), facts)
-    for folder in (CODE, os.path.join(CODE, "providers")):
-        inputs += _listed(folder)
-    results = [*_named(root, BESIDE, facts), *_named(outputs, WITHIN, facts), *_listed(os.path.join(outputs, "clips"))]
-    facts += [f"{name} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for name, s in inputs + results]
-    return facts, inputs, results
+def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], list[_Stats], list[_Stats]]:
+    """Texts that decide; the stats of the files that a run is given, and of those that it makes, clips last."""
+    texts = [sys.version, os.path.abspath(root)]
+    texts += [f"{name}={text}" for name, text in sorted(os.environ.items()) if _decides(name)]
+    inputs = [_named(root, (*GIVEN, *read)), _listed(CODE), _listed(os.path.join(CODE, "providers"))]
+    results = [_named(root, BESIDE), _named(outputs, WITHIN), _listed(os.path.join(outputs, "clips"))]
+    return texts, inputs, results
 
 
-def _named(folder: str, names: tuple[str, ...], facts: list[str]) -> _Stats:
-    stats: _Stats = []
+def _named(folder: str, names: tuple[str, ...]) -> _Stats:
+    """Of those that are there: a link's target, and the link."""
+    found: _Stats = ([], [])
     for name in names:
         path = os.path.join(folder, name)
         try:
-            stats += [(name, os.stat(path)), (name, os.lstat(path))]  # a link's target, and the link
+            stats = (os.stat(path), os.lstat(path))
         except FileNotFoundError:
-            facts.append(f"{name} is missing")
-    return stats
+            continue
+        for s in stats:
+            found[0].append(name)
+            found[1].extend((s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
+    return found
 
 
 def _listed(folder: str) -> _Stats:
-    with os.scandir(folder) as entries:
-        found = [(entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
-    return sorted(entry for entry in found if entry[0] != "__pycache__")
+    names = sorted(name for name in os.listdir(folder) if name != "__pycache__")
+    start = folder + os.sep
+    numbers: list[int] = []
+    for name in names:
+        s = os.lstat(start + name)
+        numbers += (s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+    return names, numbers
 
 
 def _decides(variable: str) -> bool:
     return variable.startswith("VGEN_") or variable.endswith("_API_KEY") or variable in KEYS
 
 
-def _digest(clips: str, facts: list[str]) -> str:
-    return hashlib.sha256("\0".join([clips, *facts]).encode("utf-8", "surrogateescape")).hexdigest()
+def _digest(clips: str, texts: list[str], inputs: list[_Stats], results: list[_Stats]) -> str:
+    return hashlib.sha256(marshal.dumps((clips, texts, inputs, results), 2)).hexdigest()  # 2: equal values, equal bytes
