@@ -177,6 +177,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
                     begun = IN_A_ROW
                     completed = await self._one_back(came_back)
                     running -= 1
+                    continue
             try:
                 node = dispatcher.generator.send(completed)
             except StopIteration:
