@@ -95,7 +95,7 @@ class Download:
                 held.append(chunk)
                 if gathered >= GATHERED_BYTES:
                     whole, held, gathered = b"".join(held), [], 0
-                    if size < TURN_BYTES:
+                    if size <= TURN_BYTES:
                         put(whole)
                     else:
                         await trio.to_thread.run_sync(put, whole, limiter=self._workers)
