@@ -323,14 +323,14 @@ def test_equal_pages_are_equal_bytes():
 
 def test_poster_frames_are_inside_the_page_and_can_be_taken_over():
     html = gallery.render(PAGE, {SHA: JPEG, OTHER: JPEG + b"2"})
-    assert gallery.posters(html) == {SHA: JPEG, OTHER: JPEG + b"2"}
+    assert gallery.posters(html.splitlines(keepends=True)) == {SHA: JPEG, OTHER: JPEG + b"2"}
 
 
 def test_a_film_without_a_poster_frame_shows_its_first_frame():
     reader = read(PAGE, {OTHER: JPEG})
     assert ("preload", "metadata") in reader.attributes
     assert ("preload", "none") in reader.attributes
-    assert gallery.posters(gallery.render(PAGE)) == {}
+    assert gallery.posters(gallery.render(PAGE).splitlines(keepends=True)) == {}
 
 
 def test_each_film_is_asked_for_once():

@@ -17,6 +17,7 @@ LAYERS = (
     ("quick", "settings", "ledger", "files", "images", "media", "form", "wire", "notify"),
     ("lanes", "conform", "batch", "fetch", "recover", "ordering", "polling", "produce", "simulator"),
     (
+        "leaves",
         "trio_doit",
         "screen",
         "overview",
@@ -37,7 +38,7 @@ LAYERS = (
 PURE = {name for row in LAYERS[:4] for name in row}
 DOORS = {
     "rich": {"screen"},
-    "doit": {"trio_doit", "overview", "reporter", "__main__"},
+    "doit": {"leaves", "trio_doit", "overview", "reporter", "__main__"},
     "trio": {
         "trio_doit",
         "screen",

@@ -17,6 +17,7 @@ from doit import doit_cmd
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 
+from vgen import leaves
 from vgen.errors import ClipFailed, Refusal
 from vgen.trio_doit import EitherWay, command_line_variables
 
@@ -107,6 +108,51 @@ def test_of_many_tasks_that_stand_in_line_only_some_have_begun() -> None:
     assert doit(session, {f"t{k}": {"actions": [work]} for k in range(2_000)}) == 0
     assert ended == 2_000
     assert 13 <= most <= 500
+
+
+@pytest.mark.parametrize("light", [True, False])
+def test_members_of_a_group_are_whole_tasks(light: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dependants of one, values for others, options, computed dependencies, a failure, a wait for one that is over."""
+    if not light:
+        monkeypatch.setattr(leaves, "lighten", lambda _: None)
+    told: list[Any] = []
+
+    async def member(name: str) -> Any:
+        told.append(name)
+        return {"colour": f"of {name}", "file_dep": ["input.txt"]} if name != "bad" else False
+
+    async def see(what: str, **given: Any) -> None:
+        told.append((what, *given.values()))
+
+    async def dress(size: int) -> None:
+        told.append(("size", size))
+
+    def task_member() -> Iterator[dict[str, Any]]:
+        for name in ("a", "bad", "b"):
+            yield {"name": name, "actions": [(member, [name])], "meta": {"soft": True}}
+        yield {"name": "dressed", "actions": [dress], "params": [{"name": "size", "default": 7, "long": "size"}]}
+
+    ones = ("task_dep", "member:a"), ("getargs", {"colour": ("member:b", "colour")}), ("calc_dep", "member:a")
+    later = {f"with_{kind}": {kind: value if kind == "getargs" else [value]} for kind, value in ones}
+    later["last"] = {"task_dep": ["with_task_dep", "with_calc_dep"], "calc_dep": ["member:b"]}
+    later["unmet"] = {"task_dep": ["member:bad"]}
+    Path("input.txt").write_text("")
+    namespace = {
+        f"task_{name}": (lambda name=name, task=task: {"actions": [(see, [name])], **task})
+        for name, task in later.items()
+    }
+    namespace |= {
+        "task_member": task_member,
+        "DOIT_CONFIG": {"par_type": "trio", "continue": True, "backend": "json", "session": Session()},
+    }
+    names = ["member", *later]
+    assert DoitMain(ModuleTaskLoader(namespace)).run(["run", *names, "member:dressed", "--size", "9"]) == 2
+    assert sorted(map(str, told)) == sorted(
+        map(
+            str,
+            ["a", "bad", "b", ("size", "9"), ("with_task_dep",), ("with_getargs", "of b"), ("with_calc_dep",), ("last",)],
+        )
+    )
 
 
 def test_a_task_is_booked_the_moment_it_ends_and_is_up_to_date_next_time() -> None:

@@ -7,7 +7,7 @@ import base64
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -166,9 +166,9 @@ def stated_digest(html: str) -> str | None:
     return match[1] if match else None
 
 
-def posters(html: str) -> dict[str, bytes]:
-    """The poster frames in a page, by sha256 of their films, so that the next page need not draw them again."""
-    return {match[1]: base64.b64decode(match[2]) for match in _POSTER.finditer(html)}
+def posters(html: Iterable[str]) -> dict[str, bytes]:
+    """The poster frames in a page's lines, by sha256 of their films: the next page need not draw them again."""
+    return {match[1]: base64.b64decode(match[2]) for line in html for match in _POSTER.finditer(line)}
 
 
 def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:

@@ -6,13 +6,12 @@ recording. Rollback journal with synchronous=EXTRA: many Pythons ship an SQLite 
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
-from functools import cache
 from importlib import resources
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 from vgen import durable, purchase
@@ -22,9 +21,11 @@ from vgen.purchase import State, Why
 from vgen.rows import Budget, Choice, Placed, Purchase, Snapshot, Take
 
 SCHEMA = 1
-SHORT = 20
-"""Values of a manifest that are shorter come again and again: durations, ratios."""
-_COMMON = frozenset({"run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "codec"})
+_COMMON = frozenset({
+    "run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "recipe", "sha256",
+    "size_bytes", "price", "charged", "error", "error_code", "duration_s", "fps", "width", "height", "codec",
+})  # fmt: skip
+"""Columns whose values many rows have in common, or a purchase with its take and its place."""
 BUSY_S = 5.0
 
 
@@ -239,19 +240,21 @@ class Ledger:
 
     def placed(self, name: str) -> Placed | None:
         row = self._db.execute("SELECT * FROM placed WHERE name = ?", (name,)).fetchone()
-        return _placed(row) if row else None
+        return _placed(row, _Once()) if row else None
 
     def snapshot(self, *, simulated: bool, cap: int | None) -> Snapshot:
-        """Everything of one world, in a handful of queries."""
-        rows = {row.id: row for row in self._purchases("simulated = ?", simulated)}
+        """Everything of one world, in a handful of queries; of purchases what decides, without requests and URLs."""
+        once = _Once()
+        columns = "*, iif(final, request, '') AS request, '{}' AS urls"
+        rows = {row.id: row for row in self._purchases("simulated = ?", simulated, columns=columns, once=once)}
         by_recipe: dict[str, list[Purchase]] = {}
         for row in rows.values():
             by_recipe.setdefault(row.recipe, []).append(row)
         return Snapshot(
             purchases=rows,
             by_recipe=by_recipe,
-            takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated)},
-            placed={row["name"]: _placed(row) for row in self._db.execute("SELECT * FROM placed")},
+            takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated, once=once)},
+            placed={row["name"]: _placed(row, once) for row in self._db.execute("SELECT * FROM placed")},
             chosen=self.chosen(simulated=simulated),
             budget=self.budget(simulated, cap),
         )
@@ -332,13 +335,15 @@ class Ledger:
         row = self._db.execute("SELECT cap FROM runs WHERE id = ?", (run_id,)).fetchone()
         return row["cap"] if row else None
 
-    def _purchases(self, where: str, *values: Any) -> list[Purchase]:
-        rows = self._db.execute(f"SELECT * FROM purchases WHERE {where} ORDER BY id", values)  # noqa: S608
-        return [_purchase(row) for row in rows]
+    def _purchases(self, where: str, *values: Any, columns: str = "*", once: "_Once | None" = None) -> list[Purchase]:
+        rows = self._db.execute(f"SELECT {columns} FROM purchases WHERE {where} ORDER BY id", values)  # noqa: S608
+        once = once or _Once()
+        return [_purchase(row, once) for row in rows]
 
-    def _takes(self, where: str, *values: Any) -> list[Take]:
+    def _takes(self, where: str, *values: Any, once: "_Once | None" = None) -> list[Take]:
         rows = self._db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY purchase_id", values)  # noqa: S608
-        return [_take(row) for row in rows]
+        once = once or _Once()
+        return [_take(row, once) for row in rows]
 
 
 def _unreadable(path: Path | None, exc: sqlite3.DatabaseError) -> str:
@@ -361,23 +366,26 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _values(row: sqlite3.Row) -> dict[str, Any]:
-    """A row's columns by name; what many rows have in common is kept once."""
-    return {name: intern(value) if name in _COMMON and value else value for name, value in dict(row).items()}
+class _Once:
+    """One object for all equal ones that a query brings: many rows have much in common."""
+
+    def __init__(self) -> None:
+        self._found: dict[type, dict[Any, Any]] = defaultdict(dict)
+
+    def __call__(self, value: Any) -> Any:
+        return self._found[type(value)].setdefault(value, value)
 
 
-@cache
-def _pair(name: str, value: str) -> tuple[str, str]:
-    return name, value
+def _values(row: sqlite3.Row, once: _Once) -> dict[str, Any]:
+    """A row's columns by name; of two columns of a name the later."""
+    return {name: once(value) if name in _COMMON else value for name, value in zip(row.keys(), row, strict=True)}
 
 
-def _purchase(row: sqlite3.Row) -> Purchase:
-    values = _values(row)
+def _purchase(row: sqlite3.Row, once: _Once) -> Purchase:
+    values = _values(row, once)
     values |= {
-        "manifest": tuple(
-            _pair(name, value) if len(value) < SHORT else (name, value) for name, value in json.loads(row["manifest"])
-        ),
-        "urls": json.loads(row["urls"]),
+        "manifest": tuple(once((once(name), once(value))) for name, value in json.loads(row["manifest"])),
+        "urls": json.loads(values["urls"]),
         "state": State(row["state"]),
         "simulated": bool(row["simulated"]),
         "final": bool(row["final"]),
@@ -385,8 +393,8 @@ def _purchase(row: sqlite3.Row) -> Purchase:
     return Purchase(**values)
 
 
-def _take(row: sqlite3.Row) -> Take:
-    values = _values(row)
+def _take(row: sqlite3.Row, once: _Once) -> Take:
+    values = _values(row, once)
     audio = row["has_audio"]
     values |= {
         "simulated": bool(row["simulated"]),
@@ -396,5 +404,5 @@ def _take(row: sqlite3.Row) -> Take:
     return Take(**values)
 
 
-def _placed(row: sqlite3.Row) -> Placed:
-    return Placed(**(_values(row) | {"edited": bool(row["edited"])}))
+def _placed(row: sqlite3.Row, once: _Once) -> Placed:
+    return Placed(**(_values(row, once) | {"edited": bool(row["edited"])}))

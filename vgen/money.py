@@ -1,6 +1,7 @@
 """Money: whole micro-dollars (1 USD = 1,000,000 µ$) inside, numbers with up to 6 decimals in JSON. No prices."""
 
 from decimal import ROUND_CEILING, Context, Decimal, InvalidOperation
+from functools import lru_cache
 
 MICRO = 1_000_000
 """Micro-dollars in a dollar."""
@@ -25,8 +26,9 @@ def micros(usd: Decimal | int | float | str) -> int:
     return up(_UP.multiply(amount, Decimal(MICRO)))
 
 
+@lru_cache(maxsize=4096)
 def up(amount: Decimal) -> int:
-    """The next whole micro-dollar."""
+    """The next whole micro-dollar. One object for one amount: of many shots most cost the same."""
     return int(amount.to_integral_value(rounding=ROUND_CEILING))
 
 

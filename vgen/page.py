@@ -1,5 +1,6 @@
 """The gallery of one project: gathers what the page shows, draws missing poster frames, writes the file."""
 
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -61,10 +62,11 @@ async def write(project: Project, tools: media.Tools | None) -> None:
     if _stated(target) == gallery.digest(page):
         return
     try:
-        drawn = gallery.posters(target.read_text("utf-8"))
+        with target.open(encoding="utf-8") as old:
+            drawn = gallery.posters(old)
     except (OSError, UnicodeDecodeError):
         drawn = {}
-    wanted = dict(list(page.films.items())[:MAX_POSTERS])
+    wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     if tools is not None:
         await _draw(tools, project.outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)

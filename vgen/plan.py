@@ -4,9 +4,11 @@
 ledger's rows alone; so a crash needs no recovery of its own, and the plan cannot disagree with the run.
 """
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from vgen import recipe
@@ -20,6 +22,8 @@ from vgen.shots import Shot
 PLAN_VERSION = 1
 QUEUE = "queue"
 """error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
+NONE: Mapping[int, Why] = MappingProxyType({})
+"""No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
 """Attempts that ended without a clip."""
 TYPICAL_S = 60.0
@@ -66,12 +70,12 @@ class Wish:
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
     image: str | None = None
-    _digests: frozenset[str] = field(init=False, repr=False, compare=False)
+    _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         others = (self.recipe_for(provider) for provider in self.shot.prompts.keys() - self.recipes.keys())
         found = (recipe_.digest for recipe_ in (*self.recipes.values(), *others) if recipe_ is not None)
-        object.__setattr__(self, "_digests", frozenset(found))
+        object.__setattr__(self, "_digests", tuple(dict.fromkeys(found)))
 
     @property
     def number(self) -> int:
@@ -85,7 +89,7 @@ class Wish:
 
     def digests(self) -> frozenset[str]:
         """Digests of all recipes that a take of this shot may have."""
-        return self._digests
+        return frozenset(self._digests)
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
@@ -116,7 +120,7 @@ class Stance:
     why: str = ""
     row: Purchase | None = None
     offer: Offer | None = None
-    supersede: Mapping[int, Why] = field(default_factory=dict)
+    supersede: Mapping[int, Why] = field(default_factory=lambda: NONE)
     attempt: int = 1
 
 
@@ -228,11 +232,16 @@ def _purchase(wish: Wish, mine: Sequence[Purchase], fresh: Sequence[Purchase], r
         return Stance(
             act=Act.BUY,
             offer=offer,
-            supersede=moved,
+            supersede=moved or NONE,
             attempt=tried + 1,
-            why=f"to be bought at {offer.provider}",
+            why=_to_be_bought(offer.provider),
         )
     return Stance(act=Act.STOP, why="; ".join(reasons) or "no provider is open")
+
+
+@functools.cache
+def _to_be_bought(provider: str) -> str:
+    return f"to be bought at {provider}"
 
 
 def _provider(rows: Sequence[Purchase], row_id: int) -> str:

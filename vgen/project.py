@@ -333,9 +333,7 @@ class Project:
 
     # ── reporting ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def reported(
-        self, *, interrupted: bool = False
-    ) -> tuple[list[dict[str, object]], list[report.Gate], dict[str, object]]:
+    def reported(self, *, interrupted: bool = False) -> tuple[list[report.Entry], list[report.Gate], dict[str, object]]:
         """Entries, gates and the whole report, from the ledger and the files as they are now.
 
         A run that has done nothing yet, under the lock, has seen them already.
@@ -344,8 +342,7 @@ class Project:
         snapshot = self.snapshot()
         messages = self.batch.messages if self.batch else {}
         folder = self._shown_folder()
-        paths = {step.number: f"{folder}/{files.clip_name(step.number)}" for step in plan_.steps}
-        entries = report.clips(plan_, snapshot, paths, messages)
+        entries = report.clips(plan_, snapshot, lambda number: f"{folder}/{files.clip_name(number)}", messages)
         gates = report.gates(entries, plan_.budget, min_success_rate=self.ready.run.min_success_rate)
         whole = report.production_report(entries, gates, plan_, self._run_facts(interrupted=interrupted))
         return entries, gates, whole
@@ -376,16 +373,12 @@ class Project:
             return clips.resolve().as_posix()
         return clips.relative_to(self.root).as_posix() if clips.is_relative_to(self.root) else clips.as_posix()
 
-    def write_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[report.Gate]]:
+    def write_report(self, *, interrupted: bool = False) -> tuple[list[report.Entry], list[report.Gate]]:
         """Write clips.json and production_report.json if they would tell anything new."""
         entries, gates, whole = self.reported(interrupted=interrupted)
-        clips = report.to_bytes(report.seven(entries))
         self.outputs.root.mkdir(parents=True, exist_ok=True)
-        if _bytes(self.outputs.clips_json) != clips:
-            files.write_whole(self.outputs.clips_json, clips)
-        text = report.to_bytes(whole)
-        if not report.same_but_run(_bytes(self.outputs.report_json), text) or interrupted:
-            files.write_whole(self.outputs.report_json, text)
+        _write(self.outputs.clips_json, report.seven(entries))
+        _write(self.outputs.report_json, whole, always=interrupted)
         return entries, gates
 
     def report_is_current(self) -> bool:
@@ -393,8 +386,8 @@ class Project:
         entries, gates, whole = self.reported()
         return (
             all(gate.passed for gate in gates)
-            and _bytes(self.outputs.clips_json) == report.to_bytes(report.seven(entries))
-            and report.same_but_run(_bytes(self.outputs.report_json), report.to_bytes(whole))
+            and _says(self.outputs.clips_json, report.seven(entries))
+            and _says(self.outputs.report_json, whole)
         )
 
     def in_flight_line(self) -> str:
@@ -436,8 +429,15 @@ def _closed(settings: Settings) -> dict[str, str]:
     return {provider.name: provider.closed for provider in settings.providers.values() if provider.closed}
 
 
-def _bytes(path: Path) -> bytes | None:
+def _says(path: Path, value: Any) -> bool:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return report.says(file, value)
     except OSError:
-        return None
+        return False
+
+
+def _write(path: Path, value: Any, *, always: bool = False) -> None:
+    """Unless the file says it already."""
+    if always or not _says(path, value):
+        files.write_whole(path, (text.encode() for _, text in report.pieces(value)))

@@ -47,9 +47,7 @@ class Recipe:
         return tuple((name, value) for name, value in fields.items() if value is not None)
 
 
-@functools.lru_cache(maxsize=16)
 def _digest(manifest: Manifest) -> str:
-    """Kept for a moment: most shots have one recipe for all providers."""
     text = _encode([f"vgen recipe {VERSION}", *manifest])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -59,7 +57,7 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Re
     prompt = shot.prompt_for(provider)
     if prompt is None:
         return None
-    return Recipe(
+    return _made(
         prompt=prompt,
         negative_prompt=shot.negative_prompt,
         duration_s=shot.duration_s,
@@ -67,6 +65,10 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Re
         image=image,
         seed=shot.seed,
     )
+
+
+_made = functools.lru_cache(maxsize=16)(Recipe)
+"""Kept for a moment: most shots have one recipe for all providers."""
 
 
 def difference(old: Manifest, new: Manifest) -> list[str]:

@@ -2,10 +2,10 @@
 
 import functools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 from vgen.money import usd
 from vgen.plan import Act, File, Plan, Step
@@ -41,17 +41,39 @@ class Gate:
     threshold: float | int | None
 
 
-def clips(
-    plan: Plan, snapshot: Snapshot, paths: Mapping[int, str], messages: Mapping[int, str]
-) -> list[dict[str, Any]]:
-    """One entry per shot: the seven keys of clips.json, then the report's own. `paths`: shot → the path to print."""
-    return [_entry(step, snapshot, paths[step.number], messages.get(step.number)) for step in plan.steps]
+class Entry(Mapping[str, Any]):
+    """What the report says of one shot. As a dict it would take five times the memory, and there are many."""
+
+    __slots__ = ("_places", "_values")
+
+    def __init__(self, told: Mapping[str, Any]) -> None:
+        self._places = _places(tuple(told))
+        self._values = tuple(told.values())
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[self._places[key]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
-def seven(entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+@functools.cache
+def _places(keys: tuple[str, ...]) -> Mapping[str, int]:
+    return {key: place for place, key in enumerate(keys)}
+
+
+def clips(plan: Plan, snapshot: Snapshot, path: Callable[[int], str], messages: Mapping[int, str]) -> list[Entry]:
+    """One entry per shot: the seven keys of clips.json, then the report's own. `path`: shot → the path to print."""
+    return [_entry(step, snapshot, path(step.number), messages.get(step.number)) for step in plan.steps]
+
+
+def seven(entries: Sequence[Mapping[str, Any]]) -> list[Entry]:
     """clips.json: the original specification's seven keys, in its order."""
     keys = ("shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error")
-    return [{key: entry[key] for key in keys} for entry in entries]
+    return [Entry({key: entry[key] for key in keys}) for entry in entries]
 
 
 def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_rate: float) -> list[Gate]:
@@ -95,7 +117,7 @@ def production_report(
         "success_rate": round(len(good) / len(entries), 6) if entries else 0.0,
         "total_cost_usd": usd(sum(round(entry["cost_usd"] * 1_000_000) for entry in good)),
         "total_time_s": round(sum(entry["generation_time_s"] for entry in entries), 3),
-        "clips": list(entries),
+        "clips": entries,
         "report_version": REPORT_VERSION,
         "simulated": plan.simulated,
         "run": {
@@ -120,14 +142,50 @@ def production_report(
     }
 
 
-def same_but_run(one: bytes | None, other: bytes) -> bool:
-    """Whether two reports, as `to_bytes` spells them, tell the same of the production; the last run does not matter."""
-    return one is not None and _without_run(one) == _without_run(other)
+def says(file: BinaryIO, value: Mapping[str, Any] | Sequence[Any]) -> bool:
+    """Whether a file that `pieces` wrote tells the same of the production; the last run does not matter."""
+    before = ""
+    for key, text in pieces(value):
+        if key != "run":
+            data = text.encode()
+            if file.read(len(data)) != data:
+                return False
+        elif before != "run":
+            for line in iter(file.readline, b""):
+                if line == b"  },\n":  # no text of a JSON file holds a line's end
+                    break
+        before = key
+    return not file.read(1)
 
 
-def to_bytes(value: object) -> bytes:
+def to_bytes(value: Mapping[str, Any] | Sequence[Any]) -> bytes:
     """JSON for people and for jq, as `json.dumps(value, indent=2)` spells it, but by its fast encoder."""
-    return (_indented(value, "\n") + "\n").encode()
+    return "".join(text for _, text in pieces(value)).encode()
+
+
+def pieces(value: Mapping[str, Any] | Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """That text piece by piece, each with the key that it belongs to: of many shots it is long."""
+    if not isinstance(value, Mapping) or not value:
+        yield from (("", text) for text in _one_by_one(value, "\n"))
+        yield "", "\n"
+        return
+    yield "", "{\n"
+    for left, (key, inner) in zip(range(len(value) - 1, -1, -1), value.items(), strict=True):
+        yield key, f"  {_flat('')(key)}: "
+        yield from ((key, text) for text in _one_by_one(inner, "\n  "))
+        yield key, ",\n" if left else "\n"
+    yield "", "}\n"
+
+
+def _one_by_one(value: Any, pad: str) -> Iterator[str]:
+    if not isinstance(value, (list, tuple)) or not value:
+        yield _indented(value, pad)
+        return
+    before = "["
+    for one in value:
+        yield f"{before}{pad}  {_indented(dict(one) if isinstance(one, Entry) else one, pad + '  ')}"
+        before = ","
+    yield f"{pad}]"
 
 
 def _indented(value: object, pad: str) -> str:
@@ -154,11 +212,6 @@ def _flat(inner: str) -> Callable[[object], str]:
     return json.JSONEncoder(ensure_ascii=False, separators=(f",{inner}", ": ")).encode
 
 
-def _without_run(report: bytes) -> tuple[bytes, bytes]:
-    before, _, rest = report.partition(b'\n  "run": {\n')  # no text of a JSON file holds a line's end
-    return before, rest.partition(b"\n  },")[2]
-
-
 def _left_over(plan: Plan) -> list[str]:
     """Things that belong to no shot of the list, in words."""
     told = [f"job {row.job_id} at {row.provider} (shot {row.shot_number} of an earlier list) is still to be collected"
@@ -171,7 +224,7 @@ def _left_over(plan: Plan) -> list[str]:
     return told
 
 
-def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> dict[str, Any]:
+def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> Entry:
     rows = _rows(step, snapshot)
     entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
     entry["kept"] = bool(step.done and step.stance.row and not step.wish.matches(step.stance.row))
@@ -179,7 +232,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> di
     entry["simulated"] = step.stance.row.simulated if step.stance.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
         entry |= _edited(snapshot.placed.get(path.rsplit("/", 1)[-1]))
-    return entry
+    return Entry(entry)
 
 
 def _edited(placed: Placed | None) -> dict[str, Any]:

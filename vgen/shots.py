@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from vgen import jsonlines
@@ -115,7 +116,7 @@ class _Parser:
     def _duration(self, entry: dict[str, Any], path: jsonlines.Path, name: str) -> Decimal:
         value = entry.get("duration")
         if value is not None and _is_number(value):
-            duration_s = Decimal(value)
+            duration_s = _decimal(value)
             if duration_s.is_finite() and 0 < duration_s <= MAX_DURATION_S:
                 return duration_s
         got = "missing" if value is None else f"{_quote(value)} is no such number"
@@ -161,6 +162,10 @@ class _Parser:
             return value
         self._problem((*path, "seed"), f"{name}: seed: {_quote(value)} is not an integer from 0 to {MAX_SEED}")
         return None
+
+
+_decimal = lru_cache(maxsize=4096, typed=True)(Decimal)
+"""One object for one duration: of many shots most are as long."""
 
 
 def _is_int(value: Any) -> bool:

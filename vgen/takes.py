@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from vgen import recipe
@@ -27,7 +27,7 @@ class Alternative:
     """How its recipe differs from the shot's present one, in words."""
 
 
-def of_all(plan: Plan, snapshot: Snapshot) -> list[tuple[Step, list[Alternative]]]:
+def of_all(plan: Plan, snapshot: Snapshot) -> Iterator[tuple[Step, list[Alternative]]]:
     """Every shot with its takes: those of its present prompt, then those bought for its number with another prompt."""
     there = {step.number for step in plan.steps if step.file in (File.INTACT, File.EDITED)}
     lying = {row.shot_number: row.purchase_id for row in snapshot.placed.values() if row.shot_number in there}
@@ -36,7 +36,8 @@ def of_all(plan: Plan, snapshot: Snapshot) -> list[tuple[Step, list[Alternative]
     for row in snapshot.purchases.values():
         if row.recipe not in wished and row.id in snapshot.takes:
             earlier[row.shot_number].append(row)
-    return [(step, _of_shot(step.wish, snapshot, earlier[step.number], lying.get(step.number))) for step in plan.steps]
+    for step in plan.steps:
+        yield step, _of_shot(step.wish, snapshot, earlier.get(step.number, []), lying.get(step.number))
 
 
 def _of_shot(wish: Wish, snapshot: Snapshot, others: list[Purchase], in_place: int | None) -> list[Alternative]:
@@ -74,7 +75,7 @@ def found(label: str, shot: int, alternatives: Sequence[Alternative]) -> Alterna
     return hits[0]
 
 
-def lines(all_takes: Sequence[tuple[Step, Sequence[Alternative]]]) -> list[str]:
+def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
     """`doit takes` in words: a line a take, its file at the end."""
     told = []
     for step, alternatives in all_takes:

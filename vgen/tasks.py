@@ -16,7 +16,7 @@ from vgen.money import usd
 from vgen.plan import Act, File, Step
 from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
-from vgen.report import Gate
+from vgen.report import Entry, Gate
 from vgen.trio_doit import EitherWay, command_line_variables
 from vgen.world import Outside
 
@@ -444,7 +444,7 @@ class Tasks:
             raise ClipFailed(f"gates failed: {', '.join(failed)}")
         self._current.add("report")
 
-    def _written_report(self, *, interrupted: bool = False) -> tuple[list[dict[str, object]], list[Gate]]:
+    def _written_report(self, *, interrupted: bool = False) -> tuple[list[Entry], list[Gate]]:
         """The report, on disk. Raises ClipFailed; why was told."""
         try:
             return self.project.write_report(interrupted=interrupted)

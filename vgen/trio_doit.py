@@ -26,7 +26,7 @@ from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand, TaskError, TaskFailed
 from doit.runner import Runner
 
-from vgen import quick
+from vgen import leaves, quick
 from vgen.errors import ClipFailed, VgenError
 
 IN_A_ROW = 200
@@ -126,6 +126,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
         """Doit's hook: dispatch until nothing is left."""
         import trio
 
+        dispatcher = leaves.Dispatcher(dispatcher.tasks, dispatcher.targets, dispatcher.selected_tasks)
         try:
             clock = self._session.clock if self._session else None
             trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
@@ -210,8 +211,8 @@ class TrioRunner(Runner):  # type: ignore[misc]
     @staticmethod
     def _forgive(node: Any) -> None:
         if (node.task.meta or {}).get("runs_after_failures"):
-            node.bad_deps.clear()
-            node.ignored_deps.clear()
+            for found in filter(None, (node.bad_deps, node.ignored_deps)):
+                found.clear()
 
     async def _run_one(self, node: Any, ended: Any) -> None:
         try:
@@ -248,7 +249,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
                 action.result = result
                 action.values = result if isinstance(result, dict) else {}
             task.result = action.result
-            task.values.update(action.values)
+            task.values = {**task.values, **action.values}
         return None
 
     def _streams(self, task: Any) -> tuple[Any, Any]:
@@ -343,8 +344,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             session.reporter = reporter
             named = self._named()
             selected = self._selected(single=single)
-            for task in self.task_list:  # doit's tasks have room for attributes that never come: half of their memory
-                task.__dict__ = dict(task.__dict__)
+            if par_type == "trio":
+                leaves.lighten(self.task_list)
             _shown(lambda: session.before_run(named, selected, always=always))
         if par_type != "trio":
             result: int = run(num_process=num_process, par_type=par_type)

@@ -1,5 +1,6 @@
 """The values that every codec speaks: calls out, replies in, and what a reply means. Neither sends nor sleeps."""
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -248,6 +249,7 @@ class Codec(Protocol):
         ...
 
 
+@functools.lru_cache(maxsize=4096)
 def next_longer(asked_s: Decimal, offered: tuple[Decimal, ...], model: str) -> Decimal:
     """The shortest duration on offer that is not shorter than asked; any if `offered` is empty. Raises CannotMake."""
     if not offered:

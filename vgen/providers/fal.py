@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from sys import intern
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -126,7 +127,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         raise NoPrice(f"no price known for {name}; set its cost_per_second_usd in the config")
     return Order(
         model=name,
-        path="/" + name.strip("/"),
+        path=intern("/" + name.strip("/")),
         body=body,
         image_field="image_url" if recipe.image else None,
         bought_s=bought_s,
@@ -314,7 +315,7 @@ def _resolution(model: _Model, terms: Terms) -> str | None:
 
 def _spell(seconds: Decimal, spelling: str) -> int | float | str:
     value = number(seconds)
-    return str(value) if spelling == "text" else value
+    return intern(str(value)) if spelling == "text" else value
 
 
 def _detail(said: Mapping[str, Any]) -> str:

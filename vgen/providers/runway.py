@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from importlib import resources
+from sys import intern
 from typing import Any
 from urllib.parse import quote
 
@@ -110,7 +111,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
     return Order(
         model=terms.model,
-        path=f"/v1/{endpoint}",
+        path=intern(f"/v1/{endpoint}"),
         body=body,
         image_field="promptImage" if recipe.image else None,
         bought_s=bought_s,
