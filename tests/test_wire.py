@@ -25,7 +25,7 @@ from guard import ThisTestWouldHaveSpentMoney
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen import wire
+from vgen import addresses, wire
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.providers.base import Call, Reply
 from vgen.wire import Wire
@@ -245,13 +245,13 @@ def test_no_key_of_the_developer_is_seen_by_tests() -> None:
     ],
 )
 def test_a_media_host_has_a_public_address(address: str, public: bool) -> None:
-    assert public is wire.is_public(address)
+    assert public is addresses.is_public(address)
 
 
 @given(st.ip_addresses())
 def test_no_address_that_python_knows_as_special_is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     special = ip.is_private or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified
-    assert not (special and wire.is_public(str(ip)))
+    assert not (special and addresses.is_public(str(ip)))
 
 
 @pytest.mark.parametrize(
@@ -289,13 +289,13 @@ def test_no_address_that_python_knows_as_special_is_public(ip: ipaddress.IPv4Add
 )
 def test_only_https_downloads_are_followed(url: str, private: bool, allowed: bool) -> None:
     with contextlib.nullcontext() if allowed else pytest.raises(BlockedAddress):
-        wire.check_url(url, private=private)
+        addresses.check_url(url, private=private)
 
 
 @pytest.mark.parametrize("url", ["https://[::1", "https://[x]/a", "https://a\u2100b/"])
 def test_a_url_that_cannot_be_read_is_blocked(url: str) -> None:
     with pytest.raises(BlockedAddress):
-        wire.check_url(url, private=False)
+        addresses.check_url(url, private=False)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_a_url_that_cannot_be_read_is_blocked(url: str) -> None:
     ],
 )
 def test_only_loopback_and_the_simulator_are_private(base_url: str, private: bool) -> None:
-    assert private is wire.is_private(base_url)
+    assert private is addresses.is_private(base_url)
 
 
 @contextlib.contextmanager

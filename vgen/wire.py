@@ -5,12 +5,11 @@ over a client of its own that holds no header, no cookie and no key, and connect
 """
 
 import contextlib
-import ipaddress
 import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -20,6 +19,7 @@ import httpcore
 import httpx
 import trio
 
+from vgen.addresses import Blocked, Guarded, check_url, is_private
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.providers.base import Call, Reply
 
@@ -44,27 +44,6 @@ _HEADERS = (
 _PATIENCE = httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0).as_dict()
 _BLANK_LINE = re.compile(rb"\n\r?\n")  # ends a head, as h11 reads it
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-
-# What ipaddress calls global on some Pythons and is not (NAT64, 6to4, Teredo, cloud metadata, multicast).
-_NEVER = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "::/96",
-            "64:ff9b::/96",
-            "64:ff9b:1::/48",
-            "2002::/16",
-            "2001::/32",
-            "fec0::/10",
-            "192.0.0.0/24",
-            "100.64.0.0/10",
-            "224.0.0.0/4",
-            "240.0.0.0/4",
-            "ff00::/8",
-        ),
-    )
-)
-
 
 Piece = bytes | memoryview
 
@@ -135,7 +114,7 @@ class Wire:
         tls = ssl.create_default_context()
         self._creates = _transport(tls, self.network, keep=0)
         self._reads = _transport(tls, self.network, keep=20)
-        self._media = _client(tls, self.network or _Guarded())
+        self._media = _client(tls, self.network or Guarded())
         self._private_media = _client(tls, self.network)
         self._workers = trio.CapacityLimiter(WORKERS)
         return self
@@ -203,7 +182,7 @@ class Wire:
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
         except httpx.HTTPError as exc:
-            if isinstance(exc.__cause__, _Blocked):
+            if isinstance(exc.__cause__, Blocked):
                 raise BlockedAddress(f"blocked download address at {exc.__cause__}") from None
             raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
         except (httpx.InvalidURL, httpx.StreamError) as exc:
@@ -244,80 +223,6 @@ def _take(door: socket.socket, put: Callable[[Piece], None], rest: int) -> int:
         put(view[:count])
         took += count
     return took
-
-
-def is_private(base_url: str) -> bool:
-    """Whether a provider is itself on loopback or simulated: then its media may be too."""
-    try:
-        host = urlsplit(base_url).hostname or ""
-    except ValueError:
-        return False
-    return (
-        host.endswith(".simulated")
-        or host == "localhost"
-        or host == "::1"
-        or bool(re.fullmatch(r"127(\.\d+){3}", host))
-    )
-
-
-def check_url(url: str, *, private: bool) -> None:
-    """Raises BlockedAddress unless the URL is https (http too if the provider's own base URL is) with a plain host."""
-    allowed = ("https", "http") if private else ("https",)
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as exc:
-        raise BlockedAddress("blocked download address: it can't be read") from exc
-    if parts.scheme not in allowed or not parts.hostname or "@" in parts.netloc:
-        raise BlockedAddress(f"blocked download address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
-    if private:
-        if not is_private(url):
-            raise BlockedAddress(f"blocked download address: {parts.hostname} is not the simulator")
-    elif port not in (None, 443):
-        raise BlockedAddress(f"blocked download address: port {port} at {parts.hostname}")
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one that a media host may have."""
-    ip = ipaddress.ip_address(address.split("%")[0])
-    mapped = getattr(ip, "ipv4_mapped", None)
-    if mapped is not None:
-        return is_public(str(mapped))
-    return ip.is_global and not ip.is_multicast and not any(ip in net for net in _NEVER if net.version == ip.version)
-
-
-class _Blocked(httpcore.ConnectError):
-    """A host that has an address which no media host may have; `str()` is its name."""
-
-
-class _Guarded(httpcore.AsyncNetworkBackend):
-    """Resolves a name, refuses it if any address is not public, and connects to an address that was checked."""
-
-    def __init__(self) -> None:
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.TrioBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError) as exc:
-            raise httpcore.ConnectError(f"{host} has no address") from exc
-        addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or not all(is_public(address) for address in addresses):
-            raise _Blocked(host)
-        for address in addresses[:-1]:
-            with contextlib.suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
-                return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await trio.sleep(seconds)
 
 
 class _Wide(httpcore.AsyncNetworkBackend):
@@ -370,11 +275,52 @@ class _WideStream(httpcore.AsyncNetworkStream):
         return self._inner.get_extra_info(info)
 
 
+class _Fresh(httpcore.AsyncConnectionPool):
+    """A new connection for each request: none was used before, and nobody looks through a thousand others."""
+
+    def __init__(self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> None:
+        super().__init__()
+        self._tls, self._network = tls, network
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        if request.url.scheme not in (b"http", b"https"):
+            raise httpcore.UnsupportedProtocol(f"{request.url.scheme!r} is not HTTP")
+        connection = httpcore.AsyncHTTPConnection(
+            origin=request.url.origin, ssl_context=self._tls, network_backend=self._network
+        )
+        try:
+            response = await connection.handle_async_request(request)
+        except BaseException:
+            with trio.CancelScope(shield=True):
+                await connection.aclose()
+            raise
+        stream = _LastStream(response.stream, connection)
+        return httpcore.Response(
+            response.status, headers=response.headers, content=stream, extensions=response.extensions
+        )
+
+
+class _LastStream:
+    """The body of a connection's only answer."""
+
+    def __init__(self, stream: Any, connection: httpcore.AsyncHTTPConnection) -> None:
+        self._stream, self._connection = stream, connection
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        body: AsyncIterator[bytes] = aiter(self._stream)
+        return body
+
+    async def aclose(self) -> None:
+        with trio.CancelScope(shield=True):
+            await self._stream.aclose()
+            await self._connection.aclose()
+
+
 def _transport(
     tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
 ) -> httpx.AsyncHTTPTransport:
     transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0)
-    transport._pool = httpcore.AsyncConnectionPool(  # httpx has no public way to name a network
+    pool = httpcore.AsyncConnectionPool(
         ssl_context=tls,
         max_connections=None,
         max_keepalive_connections=keep,
@@ -384,6 +330,7 @@ def _transport(
         http2=False,
         network_backend=network,
     )
+    transport._pool = pool if keep else _Fresh(tls, network)  # httpx has no public way to name a network
     return transport
 
 

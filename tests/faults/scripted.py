@@ -14,7 +14,7 @@ import trio.testing
 from fakes import fake_judge
 from studio import TLS, Studio
 
-from vgen import wire
+from vgen import addresses, wire
 from vgen.batch import Batch
 from vgen.media import Judge
 from vgen.plan import Wish
@@ -213,7 +213,7 @@ class ScriptedStudio(Studio):
             network = _Network(nursery, self)
             async with Wire(now=batch.now, network=network) as line:
                 if self.names is not None:
-                    guard = wire._Guarded()
+                    guard = addresses.Guarded()
                     guard._inner = network
                     await line._media.aclose()
                     line._media = wire._client(TLS, guard)
