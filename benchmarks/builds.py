@@ -99,8 +99,8 @@ def one_changed(n: int, rounds: int, names: list[str]) -> Table:
     return Table(key="b", title=f"one prompt of {n:,} changed", unit="s", rows=rows + skipped, note=note)
 
 
-def configure(root: Path, url: str, **runway: object) -> None:
-    """The project buys at this address, and its clips are judged by what they say of themselves."""
+def configure(root: Path, url: str, *, scale: float = 1.0, **runway: object) -> None:
+    """The project buys at this address, whose seconds take so much of one; clips are judged by what they say."""
     config = root / "config" / "api_config.json"
     values = json.loads(config.read_text("utf-8"))
     values["runway"] |= {"base_url": url, **runway}
@@ -108,7 +108,7 @@ def configure(root: Path, url: str, **runway: object) -> None:
     config.write_text(json.dumps(values), encoding="utf-8")
     text = (ROOT / "dodo.py").read_text("utf-8")
     assert text.count(TASKS) == 1, "BUG: dodo.py makes its tasks elsewhere"
-    text = text.replace(TASKS, f"{TASKS}, None, unjudged()")
+    text = text.replace(TASKS, f"{TASKS}, None, unjudged({scale})")
     text = text.replace("from vgen.tasks", "from benchmarks.loopback import unjudged\nfrom vgen.tasks")
     (root / "dodo.py").write_text(text, encoding="utf-8")
 

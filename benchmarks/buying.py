@@ -168,7 +168,7 @@ def _vgen(case: Case) -> Outcome:
             backoff_max_s=60 * SCALE,
         )
         pace = {"poll_interval_s": case.poll_s * SCALE} if case.poll_s else {}
-        configure(folder, url, max_concurrent=case.at_once, **pace)
+        configure(folder, url, scale=SCALE, max_concurrent=case.at_once, **pace)
         return [str(PROGRAMS / "doit")]
 
     return _played(case, begin, "outputs/clips")

@@ -10,14 +10,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from fakes import fake_judge
 
+from vgen import retry
 from vgen.batch import Batch
 from vgen.plan import Wish
 from vgen.wire import Wire
 from vgen.world import Outside, real_world
 
 
-def unjudged() -> Outside:
-    """The real world, but for ffprobe."""
+def unjudged(scale: float = 1.0) -> Outside:
+    """The real world, but for ffprobe; pauses between two tries of a download are scaled as all pauses are."""
+    base_s, max_s = retry.DOWNLOAD.base_s * scale, retry.DOWNLOAD.max_s * scale
+    retry.DOWNLOAD = dataclasses.replace(retry.DOWNLOAD, base_s=base_s, max_s=max_s)
     return dataclasses.replace(real_world(), online=_online)
 
 

@@ -1,6 +1,6 @@
 """A plain script on Runway's official package, as its README does it, as a peer.
 
-`python runwayml_script.py URL SHOTS.json FOLDER AT_ONCE POLL_S` prints how many clips it got, as JSON.
+`python runwayml_script.py URL SHOTS.json FOLDER AT_ONCE POLL_S SCALE` prints how many clips it got, as JSON.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from runwayml import AsyncRunwayML
+from runwayml import AsyncRunwayML, _base_client
 from runwayml.lib import polling
 
 
@@ -45,4 +45,6 @@ async def main(url: str, prompts: Path, folder: Path, at_once: int) -> None:
 
 if __name__ == "__main__":
     polling.POLL_TIME, polling.POLL_JITTER = float(sys.argv[5]), 0.0
+    _base_client.INITIAL_RETRY_DELAY *= float(sys.argv[6])
+    _base_client.MAX_RETRY_DELAY *= float(sys.argv[6])
     asyncio.run(main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])))
