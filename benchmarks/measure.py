@@ -9,12 +9,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+
+EQUAL = 0.005
+"""Ratios that differ less from 1 are none."""
 
 
 class Broken(Exception):
@@ -60,13 +63,21 @@ class Row:
 
 @dataclass(slots=True, kw_only=True)
 class Table:
-    """One comparison."""
+    """One comparison. `more`: of what is measured, more is better."""
 
     key: str
     title: str
     unit: str
     rows: list[Row] = field(default_factory=list)
     note: str = ""
+    more: bool = False
+
+    def behind(self) -> Iterator[str]:
+        """Those that ours falls short of, in words."""
+        for row in self.rows:
+            short = row.ratio is not None and not row.name.startswith("vgen")
+            if short and (row.ratio < 1 - EQUAL if self.more else row.ratio > 1 + EQUAL):
+                yield f"({self.key}) {self.title}: {row.ratio:.3g} of {row.name}"
 
     def as_json(self) -> dict[str, Any]:
         rows = [row.as_json() for row in self.rows]
