@@ -1,4 +1,4 @@
-"""A plain script on Runway's official package, as its README does it, as a peer.
+"""A plain script on Runway's official package, as its README does it, as a peer. Clips that are there are left alone.
 
 `python runwayml_script.py URL SHOTS.json FOLDER AT_ONCE POLL_S SCALE` prints how many clips it got, as JSON.
 """
@@ -16,13 +16,16 @@ from runwayml.lib import polling
 
 async def clip(client: AsyncRunwayML, http: httpx.AsyncClient, shot: dict[str, Any], folder: Path) -> bool:
     """Create, wait, download; the package repeats requests as it sees fit."""
+    path = folder / f"clip_{shot['shot_number']:03d}.mp4"
+    if path.exists() and path.stat().st_size:
+        return True
     created = await client.text_to_video.create(
         model="gen4.5", prompt_text=shot["runway_prompt"], ratio="720:1280", duration=int(shot["duration"])
     )
     task = await created.wait_for_task_output()
     answer = await http.get(task.output[0])
     answer.raise_for_status()
-    (folder / f"clip_{shot['shot_number']:03d}.mp4").write_bytes(answer.content)
+    path.write_bytes(answer.content)
     return True
 
 

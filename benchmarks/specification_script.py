@@ -2,7 +2,8 @@
 
 Its `RunwayClient`, `PikaClient`, `download_video` and `ffprobe` are named there and not written; here they are the
 least that its text asks for. One clip's answer is as in its text: any exception starts a new generation.
-`python specification_script.py URL SHOTS.json FOLDER AT_ONCE POLL_S` prints the report's figures as JSON.
+Not in its text, but what anybody would add who runs it twice: clips that are there are left alone.
+`python specification_script.py URL SHOTS.json FOLDER AT_ONCE POLL_S SCALE` prints the report's figures as JSON.
 """
 
 import asyncio
@@ -110,6 +111,12 @@ def validate_clip(clip_path: Path) -> bool:
     return float(probe["format"]["duration"]) >= 1.0
 
 
+def there(prompt_data: dict[str, Any], folder: Path) -> bool:
+    """Whether an earlier run made this clip."""
+    clip_path = folder / f"clip_{prompt_data['shot_number']:03d}.mp4"
+    return clip_path.exists() and clip_path.stat().st_size > 0
+
+
 class Runner:
     """Steps 2 and 3, with what they take from around them."""
 
@@ -153,7 +160,7 @@ BACKOFF_SCALE = 1.0
 
 async def main(url: str, prompts: Path, folder: Path, at_once: int, poll_s: float) -> None:
     """Step 6: run it and tell the figures that the report would hold."""
-    visual_prompts = json.loads(prompts.read_text("utf-8"))
+    visual_prompts = [vp for vp in json.loads(prompts.read_text("utf-8")) if not there(vp, folder)]
     async with httpx.AsyncClient(timeout=30) as http:
         runner = Runner(http, folder, at_once)
         clients = RunwayClient(http, url, poll_s), PikaClient(http, url, poll_s)

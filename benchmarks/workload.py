@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,12 @@ BUDGET_USD = 1_000_000
 EVEN, TAILED = 0.05, 0.8
 """Sigma of the log-normal latencies round their median. Tailed: one in a hundred takes more than six times as long;
 even: hardly differing, so that no poll falls on the very end of a job by luck."""
+
+RUNS = 6
+"""Whoever misses clips after so many runs has not got them."""
+REBUY = "on_uncertain=rebuy"
+"""The word of a user who wants every clip now: what was perhaps bought is bought again."""
+REFUSED = "create_moderation=~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +92,15 @@ def ideal_s(case: Case) -> float:
         longer = factor(shot["runway_prompt"], tail=case.tail)
         heapq.heappush(free, start + case.queue_s + case.render_s * longer)
     return max(free)
+
+
+def missing(case: Case, delivered: Collection[int]) -> bool:
+    """Whether a clip is not there that can be made; a prompt that moderation refuses can't."""
+    refused = [fault.removeprefix(REFUSED) for fault in case.faults if fault.startswith(REFUSED)]
+    return any(
+        shot["shot_number"] not in delivered and not any(text in shot["runway_prompt"] for text in refused)
+        for shot in shots(case.shots)
+    )
 
 
 @contextlib.contextmanager
