@@ -40,6 +40,27 @@ def test_the_ideal_schedule_gives_each_job_the_place_that_is_free_first(monkeypa
     assert workload.ideal_s(workload.Case(shots=4, at_once=2, queue_s=1.0, render_s=9.0)) == 30
 
 
+@pytest.mark.usefixtures("benchmarks_path")
+def test_a_clip_is_missing_unless_moderation_refuses_it_for_ever() -> None:
+    from benchmarks.workload import Case, missing
+
+    case = Case(shots=3, at_once=1, faults=("create_moderation=~shot-3 ", "create_500=0.5"))
+    assert missing(case, {1})
+    assert not missing(case, {1, 2})
+    assert missing(Case(shots=3, at_once=1), {1, 2})
+
+
+@pytest.mark.usefixtures("benchmarks_path")
+def test_the_one_that_is_better_than_vgen_is_named() -> None:
+    from benchmarks.measure import Row, Table
+
+    rows = [Row(name="vgen", ratio=1.0), Row(name="slower", ratio=0.5), Row(name="faster", ratio=1.5)]
+    table = Table(key="d", title="time", unit="s", rows=[*rows, Row(name="equal", ratio=1.001), Row(name="absent")])
+    assert list(table.behind()) == ["(d) time: 1.5 of faster"]
+    table.more = True
+    assert list(table.behind()) == ["(d) time: 0.5 of slower"]
+
+
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
