@@ -125,7 +125,7 @@ def _played(studio: Day, case: Case, profile: int) -> dict[str, Any]:
     profiler = cProfile.Profile() if profile else None
     before, cpu = time.perf_counter(), time.process_time()
     with contextlib.redirect_stdout(io.StringIO()), profiler or contextlib.nullcontext():
-        code = studio.doit()
+        code = studio.doit(*[REBUY] * case.rebuy)
     real_s, cpu_s = time.perf_counter() - before, time.process_time() - cpu
     if profiler:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(profile)

@@ -45,6 +45,8 @@ class Case:
     cloud_at_once: int = 0
     poll_s: float = 0.0
     """Seconds between two questions about a job; 0: each contender's own pace."""
+    rebuy: bool = False
+    """vgen's user says so from the first run on."""
 
 
 def shots(n: int, *, duration: float = 5) -> list[dict[str, Any]]:
