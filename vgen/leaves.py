@@ -37,6 +37,7 @@ def lighten(tasks: list[Task]) -> None:
     for place, task in enumerate(tasks):
         if task.subtask_of and _waits_for_nothing(task):
             tasks[place] = Leaf(task)
+            vars(task).clear()  # a task and its actions know each other: it would stay until the next collection
 
 
 class LeafNode(ExecNode):  # type: ignore[misc]
