@@ -85,7 +85,7 @@ def test_fault_001_on_a_real_socket_too_an_order_that_never_left_is_known_as_suc
                     method="POST", url=f"https://127.0.0.1:{port}/v1/x", auth="Bearer KEY", step="create", body=b"{}"
                 )
                 with pytest.raises(NotSent):
-                    await line.send(order, timeout_s=5)
+                    await line.send(order, timeout_s=60)
             nursery.cancel_scope.cancel()
 
     trio.run(main)
