@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import trio
+import trio.testing
 
 from vgen import media
 from vgen.simulator.app import App
@@ -22,11 +23,11 @@ from vgen.simulator.server import serve_tcp
 from vgen.simulator.web import Request, Response
 
 T = TypeVar("T")
-START_S = 20.0
+START_S = 60.0
 SLOWEST_S = 0.08
-DRAIN_S = 2.0
-LOOKS = 4
-"""So often in a row nothing must be under way: a request may still be in a socket."""
+DRAIN_S = 30.0
+QUIET_S = 0.02
+"""So long the server must have had nothing to do and nothing to read: a request may still be in a socket."""
 
 
 class Served:
@@ -65,10 +66,15 @@ class Served:
 
     def drain(self) -> None:
         """Wait until what dead clients had sent is acted upon."""
-        quiet, deadline_s = 0, time.monotonic() + DRAIN_S
-        while quiet < LOOKS and time.monotonic() < deadline_s:
-            time.sleep(0.005)
-            quiet = 0 if self._answering else quiet + 1
+        trio.from_thread.run(self._drained, trio_token=self._token)
+
+    async def _drained(self) -> None:
+        with trio.move_on_after(DRAIN_S):  # another run may go on asking
+            while True:
+                await trio.testing.wait_all_tasks_blocked(QUIET_S)
+                if not self._answering:
+                    return
+                await trio.sleep(QUIET_S)
 
     @property
     def url(self) -> str:
