@@ -4,7 +4,6 @@ import ast
 import json
 import re
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import shared
 from manual import pages
 from manual.pages import PAGES, ROOT
 from manual.shell import Shell, environment
+from workshop import kept_port
 
 from vgen import notify, settings, trio_doit
 from vgen.plan import Act
@@ -35,12 +35,6 @@ def project(at: Path) -> Path:
     return at
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project after its first `doit`."""
@@ -53,11 +47,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shared.once(tmp_path_factory, "docs", make) / "vgen"
 
 
+@pytest.fixture
+def port() -> Iterator[str]:
+    with kept_port() as number:
+        yield number
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
 @pytest.mark.parametrize("page", RUN, ids=pages.name)
 def test_the_commands_of_a_page_do_what_the_page_says(
-    page: Path, request: pytest.FixtureRequest, tmp_path: Path
+    page: Path, request: pytest.FixtureRequest, tmp_path: Path, port: str
 ) -> None:
     """The tutorial begins in a fresh clone; all other pages where its first `doit` ends."""
     home = tmp_path / "vgen"
@@ -65,7 +65,6 @@ def test_the_commands_of_a_page_do_what_the_page_says(
         project(home)
     else:
         shutil.copytree(request.getfixturevalue("built"), home)
-    port = free_port()
     with Shell(home, environment()) as shell:
         todo = pages.commands(page)
         for command, following in zip(todo, [*todo[1:], None], strict=True):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from workshop import Project, Server, shots
+from workshop import Project, Server, shots, wait_until
 
 
 def test_a_plan_that_does_not_fit_buys_nothing(project: Project, serve: Callable[..., Server]) -> None:
@@ -44,11 +44,16 @@ def test_partial_buys_what_fits_and_never_more(project: Project, serve: Callable
 @pytest.mark.slow
 @pytest.mark.parametrize("wait", [False, True])
 def test_three_runs_at_once(project: Project, serve: Callable[..., Server], *, wait: bool) -> None:
-    server = serve("--queue-s", "0", "--render-s", "1" if not wait else "0.1")
+    server = serve("--queue-s", "0", "--render-s", "0.1")
     project.buys_at(server)
     project.write_shots(shots(12, duration=9))
     words = ["mode=live", "partial=yes", *(["wait=yes"] if wait else [])]
+    if not wait:
+        server.hold()
     runs = [project.start(*words) for _ in range(3)]
+    if not wait:
+        wait_until(lambda: sum(run.process.poll() is not None for run in runs) >= 2, what="two runs that were refused")
+        server.release()
     codes = [run.ends() for run in runs]
     said = "\n".join(run.said() for run in runs)
     assert "Traceback" not in said
@@ -71,6 +76,7 @@ def test_three_runs_at_once(project: Project, serve: Callable[..., Server], *, w
 @pytest.mark.slow
 def test_the_second_run_is_told_who_holds_the_outputs(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "1")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(1))
     first = project.start()
@@ -78,5 +84,6 @@ def test_the_second_run_is_told_who_holds_the_outputs(project: Project, serve: C
     code, said = project.doit()
     assert code == 3
     assert str(first.pid) in said
+    server.release()
     assert first.ends() == 0
     assert server.charges()["creates"] == 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from workshop import Project, Server, everything, shots
+from workshop import RUN_S, Project, Server, everything, shots
 
 from vgen import media
 
@@ -20,12 +20,12 @@ def tools() -> media.Tools:
 
 
 def ffmpeg(tools: media.Tools, *args: str) -> None:
-    subprocess.run([tools.ffmpeg, "-nostdin", "-v", "error", "-y", *args], check=True, timeout=60)
+    subprocess.run([tools.ffmpeg, "-nostdin", "-v", "error", "-y", *args], check=True, timeout=RUN_S)
 
 
 def duration_s(tools: media.Tools, film: Path) -> float:
     argv = [tools.ffprobe, "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(film)]
-    return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout)
+    return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_S).stdout)
 
 
 def test_a_build_makes_the_gallery_and_a_second_one_leaves_it(project: Project) -> None:

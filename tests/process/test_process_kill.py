@@ -37,9 +37,11 @@ def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve:
     project.buys_at(server)
     project.write_shots(shots(1))
     assert project.doit()[0] == 0
+    server.hold()
     started = project.start("-a", "clip:1")
     started.says("rendering at")
     started.kill()
+    server.release()
     assert server.charges()["creates"] == 2
     code, said = project.doit()
     assert code == 0, said
@@ -55,9 +57,11 @@ def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project
     project.buys_at(server)
     project.write_shots(shots(1))
     assert project.doit()[0] == 0
+    server.hold()
     started = project.start("-a", "clip:1")
     started.says("rendering at")
     started.kill()
+    server.release()
     code, said = project.doit("-a", "clip:1")
     assert code == 0, said
     assert server.charges()["creates"] == 2, "while a job is live, -a collects it"

@@ -9,12 +9,14 @@ from workshop import Project, Server, everything, shots
 @pytest.mark.slow
 def test_the_lock_ends_with_its_holder(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.5")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(1))
     holder = project.start()
     holder.says("rendering at")
     assert project.doit()[0] == 3
     holder.kill()
+    server.release()
     code, said = project.doit()
     assert code == 0, said
     assert server.charges()["creates"] == 1
@@ -23,6 +25,7 @@ def test_the_lock_ends_with_its_holder(project: Project, serve: Callable[..., Se
 @pytest.mark.slow
 def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "3")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(2))
     holder = project.start()
@@ -37,6 +40,7 @@ def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -
         assert "Traceback" not in said, said
         assert code in (0, 1), (words, said)
     assert holder.process.poll() is None
+    server.release()
     assert holder.ends() == 0, holder.said()
     assert server.charges()["creates"] == before == 2
     project.assert_report_is_true()
@@ -48,6 +52,7 @@ def test_looking_needs_no_lock(project: Project, serve: Callable[..., Server]) -
 @pytest.mark.slow
 def test_a_locked_out_run_changes_nothing(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "2")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(1))
     holder = project.start()
@@ -60,6 +65,7 @@ def test_a_locked_out_run_changes_nothing(project: Project, serve: Callable[...,
         "outputs/ledger.db",  # the holder's own, at any moment
         "outputs/ledger.db-journal",
     }
+    server.release()
     assert holder.ends() == 0
 
 
@@ -69,11 +75,13 @@ def test_jobs_of_an_earlier_list_come_home_before_anything_is_bought(
 ) -> None:
     """Free work first: what runs already is collected, whatever shots there are now."""
     server = serve("--queue-s", "0", "--render-s", "0.4")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(2))
     started = project.start()
     started.says("rendering at", times=2)
     started.kill()
+    server.release()
     project.write_shots(shots(2, first=11))
     code, said = project.doit()
     assert code == 0, said
@@ -107,6 +115,7 @@ def test_a_lock_file_that_is_deleted_while_it_is_held(project: Project, serve: C
 @pytest.mark.slow
 def test_two_names_of_one_outputs_directory(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--queue-s", "0", "--render-s", "1")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(1))
     holder = project.start()
@@ -114,5 +123,6 @@ def test_two_names_of_one_outputs_directory(project: Project, serve: Callable[..
     (project.root / "other").symlink_to(project.outputs)
     code, said = project.doit("outputs=other")
     assert code == 3, said
+    server.release()
     assert holder.ends() == 0
     assert server.charges()["creates"] == 1

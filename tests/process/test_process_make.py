@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from workshop import Project, Server, clean_environment, shots
+from workshop import RUN_S, Project, Server, clean_environment, shots
 
 from vgen import media
 
@@ -110,7 +110,7 @@ def test_no_tool_of_the_system_is_needed(project: Project, tmp_path: Path) -> No
         env=clean_environment() | {"PATH": str(empty)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=RUN_S,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

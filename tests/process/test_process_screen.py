@@ -10,19 +10,27 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fcntl import ioctl
 
 import pytest
-from workshop import Project, Server, shots, wait_until
+from workshop import RUN_S, Project, Server, shots, wait_until
 
 pytestmark = pytest.mark.slow
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_a_terminal(project: Project, *args: str, columns: int = 80, **environ: str) -> tuple[int, str]:
-    """`doit ARGS` on a terminal of its own: exit code, and all that was written to it, escapes included."""
+Steps = Sequence[tuple[str, Callable[[], None]]]
+
+
+def on_a_terminal(
+    project: Project, *args: str, columns: int = 80, steps: Steps = (), **environ: str
+) -> tuple[int, str]:
+    """`doit ARGS` on a terminal of its own: exit code, and all that was written to it, escapes included.
+
+    `steps`: patterns, and what is to be done when each has been seen, one after the other.
+    """
     master, slave = pty.openpty()
     ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(
@@ -36,29 +44,42 @@ def on_a_terminal(project: Project, *args: str, columns: int = 80, **environ: st
     )
     os.close(slave)
     said = b""
-    deadline = time.monotonic() + 60
+    coming = list(steps)
+    deadline = time.monotonic() + RUN_S
     while time.monotonic() < deadline:
+        ended = process.poll() is not None  # before the look: what it says last is there then
         ready, _, _ = select.select([master], [], [], 0.2)
         if ready:
             try:
                 said += os.read(master, 65536)
             except OSError:  # nobody has the other end any more
                 break
-        elif process.poll() is not None:
+        elif ended:
             break
+        while coming and re.search(coming[0][0], ESCAPE.sub("", said.decode("utf-8", "replace"))):
+            coming.pop(0)[1]()
     os.close(master)
-    return process.wait(10), said.decode("utf-8", "replace")
+    if process.poll() is None and time.monotonic() >= deadline:
+        process.kill()
+    return process.wait(RUN_S), said.decode("utf-8", "replace")
 
 
 def test_the_live_table_says_what_is_true_of_each_shot(project: Project, serve: Callable[..., Server]) -> None:
-    project.buys_at(serve("--queue-s", "0.6", "--render-s", "1.2"))
+    server = serve("--queue-s", "0.6", "--render-s", "1.2")
+    server.hold()
+    project.buys_at(server)
     project.write_shots(shots(3))
-    code, said = on_a_terminal(project)
+    in_flight = r"0 of 3 clips, 3 in flight; spent \$0.00, reserved \$0.72 of \$2.00"
+    steps = [
+        ("queued at runway", lambda: None),
+        (in_flight, lambda: server.passes(1.2)),
+        (r"clip 00\d +rendering at runway, 50%", server.release),
+    ]
+    code, said = on_a_terminal(project, steps=steps)
     assert code == 0, said
     plain = ESCAPE.sub("", said)
-    assert "queued at runway" in plain
-    assert re.search(r"clip 00\d +rendering at runway, \d+%", plain), plain
-    assert re.search(r"0 of 3 clips, 3 in flight; spent \$0.00, reserved \$0.72 of \$2.00", plain), plain
+    for pattern, _ in steps:
+        assert re.search(pattern, plain), plain
     assert "vgen: 3 of 3 clips; spent $0.72 of $2.00\r\n" in plain
     assert said.rstrip().count("\x1b[?25h") == said.count("\x1b[?25l"), "the cursor is shown again"
 
@@ -109,10 +130,13 @@ def test_json_lines_plain_lines_and_the_report_agree(project: Project, serve: Ca
 
 
 def test_a_heartbeat_comes_when_nothing_else_is_said(project: Project, serve: Callable[..., Server]) -> None:
-    project.buys_at(serve("--queue-s", "0", "--render-s", "11"), timeout_seconds=20)
+    server = serve("--queue-s", "0", "--render-s", "1")
+    server.hold()
+    project.buys_at(server)
     project.write_shots(shots(1))
     started = project.start("-r", "jsonl")
-    wait_until(lambda: '"heartbeat"' in started.said(), limit_s=30, what="a heartbeat")
+    wait_until(lambda: bool(re.search('"heartbeat".*\n', started.said())), what="a heartbeat")
+    server.release()
     beat = next(json.loads(line) for line in started.lines() if '"heartbeat"' in line)
     assert (beat["done"], beat["total"], beat["in_flight"], beat["reserved_usd"]) == (0, 1, [1], 0.24)
     assert "rendering at runway" in beat["text"]
@@ -136,10 +160,11 @@ def test_reporters_of_doit_still_work(project: Project) -> None:
 def inbox(project: Project) -> Callable[[], list[dict[str, object]]]:
     """A notify command that files each message; what came so far."""
     box = project.root.parent / "inbox"
-    project.configure(run={"notify_command": f"cat >> {box}; echo >> {box}"})
+    box.mkdir()
+    project.configure(run={"notify_command": f"cat > {box}/$$.part && mv {box}/$$.part {box}/$$.json"})
 
     def read() -> list[dict[str, object]]:
-        return [json.loads(line) for line in box.read_text("utf-8").splitlines()] if box.exists() else []
+        return [json.loads(path.read_text("utf-8")) for path in box.glob("*.json")]
 
     return read
 
@@ -150,7 +175,7 @@ def test_a_command_is_told_of_the_end_and_of_a_failed_gate(
     project.buys_at(serve("--queue-s", "0", "--render-s", "0", "--fault", "create_lost=~shot-2"))
     project.write_shots(shots(2))
     assert project.doit()[0] == 1
-    wait_until(lambda: len(inbox()) == 2, limit_s=20, what="two messages")
+    wait_until(lambda: len(inbox()) == 2, what="two messages")
     assert {message["event"] for message in inbox()} == {"uncertain", "gate"}
     gate = next(message for message in inbox() if message["event"] == "gate")
     assert (gate["successful_clips"], gate["failed"], gate["uncertain_usd"]) == (1, [2], 0.24)
@@ -161,9 +186,9 @@ def test_the_cap_is_told_and_a_broken_command_fails_nothing(
 ) -> None:
     project.write_shots(shots(2))
     assert project.doit("budget_usd=0.1")[0] == 3
-    wait_until(lambda: len(inbox()) == 1, limit_s=20, what="a message")
+    wait_until(lambda: len(inbox()) == 1, what="a message")
     assert inbox()[0]["event"] == "cap"
     assert project.doit("budget_usd=9", "notify_command=exit 7", "notify_url=http://127.0.0.1:1/")[0] == 0
     log = project.outputs / ".vgen" / "notify.log"
-    wait_until(lambda: log.exists() and log.read_text().count("\n") == 2, limit_s=20, what="two lines in the log")
+    wait_until(lambda: log.exists() and log.read_text().count("\n") == 2, what="two lines in the log")
     assert "ended with 7" in log.read_text()

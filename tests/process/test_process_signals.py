@@ -1,11 +1,13 @@
 """Ctrl-C and SIGTERM: nothing new is bought, what is in flight is told and collected by the next run."""
 
+import contextlib
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 
 import pytest
-from workshop import LIVE, Project, Server, shots
+from workshop import LIVE, RUN_S, Project, Server, shots, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -21,13 +23,14 @@ SIGTERM_FIRST = [ENDS[1], pytest.param(*ENDS[0], marks=pytest.mark.slow)]
 def test_a_signal_while_jobs_render(
     project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
 ) -> None:
-    server = serve("--queue-s", "0.1", "--render-s", "0.8")
+    server = serve("--queue-s", "0", "--render-s", "0.8")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(4))
     started = project.start("max_concurrent=2")
     started.says("rendering at", times=2)
     started.process.send_signal(signum)
-    assert started.ends(within_s=5) == code, started.said()
+    assert started.ends() == code, started.said()
     assert "Traceback" not in started.said()
     assert server.accepted().total() == 2, "nothing new may be bought after a signal"
     last = started.lines()[-1]
@@ -39,6 +42,7 @@ def test_a_signal_while_jobs_render(
     assert [clip["success"] for clip in report["clips"]] == [False] * 4
     project.assert_report_is_true()
 
+    server.release()
     code, said = project.doit()
     assert code == 0, said
     assert server.accepted().total() == 4
@@ -51,12 +55,16 @@ def test_a_signal_while_jobs_render(
 def test_a_signal_in_the_middle_of_everything(project: Project, serve: Callable[..., Server]) -> None:
     """Some clips ready, some rendering, some not begun; a moment later all are there, each bought once."""
     server = serve("--queue-s", "0", "--render-s", "0.4")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(5))
     started = project.start("max_concurrent=2")
+    started.says("accepted as", times=2)
+    server.passes(1)
     started.says("ready:")
     started.process.send_signal(signal.SIGTERM)
-    assert started.ends(within_s=5) == 143, started.said()
+    assert started.ends() == 143, started.said()
+    server.release()
     project.assert_report_is_true()
     project.assert_clips_are_takes()
     project.assert_money_is_true(server)
@@ -75,12 +83,12 @@ def test_a_signal_while_a_create_is_unanswered(
 ) -> None:
     """The create is waited for as long as its time-out allows; then the money is told as uncertain."""
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
-    project.buys_at(server, timeout_seconds=1)
+    project.buys_at(server, timeout_seconds=5)
     project.write_shots(shots(2))
     started = project.start()
     started.says("ordering", times=2)
     started.process.send_signal(signum)
-    assert started.ends(within_s=6) == code, started.said()
+    assert started.ends() == code, started.said()
     assert project.states()["uncertain"] == 1
     assert "$0.24" in started.lines()[-1]
     assert "nothing is in flight" not in started.said()
@@ -100,15 +108,19 @@ def test_a_second_signal_is_out_at_once(
     project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
 ) -> None:
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
-    project.buys_at(server, timeout_seconds=30)
+    project.buys_at(server, timeout_seconds=10 * RUN_S)
     project.write_shots(shots(2))
     started = project.start()
     started.says("ready:")
+    wait_until(lambda: server.accepted().total() == 2, what="both orders at the provider")
     started.process.send_signal(signum)
     time.sleep(0.3)
     assert started.process.poll() is None, "the create is unanswered: the first signal waits for it"
-    started.process.send_signal(signum)
-    assert started.ends(within_s=2) == code, started.said()
+    while started.process.poll() is None:  # the first may still be on its way when the second comes
+        started.process.send_signal(signum)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            started.process.wait(0.5)
+    assert started.ends() == code, started.said()
     assert "Traceback" not in started.said()
     project.assert_money_is_true(server)
 
@@ -132,8 +144,8 @@ def test_a_signal_at_any_moment(
         started = project.start("budget_usd=20")
         time.sleep(0.08 * (turn + 1))
         started.process.send_signal(signum)
-        ended = started.ends(within_s=10)
-        begun = "Fatal Python error: init_import_site" not in started.said()  # or else Python itself had not
+        ended = started.ends()
+        begun = "Fatal Python error: init_" not in started.said()  # or else Python itself had not
         assert ended in (0, code, -signum) or not begun, (turn, started.said())
         if (project.outputs / "production_report.json").exists() and ended == code:
             assert project.report()["run"]["interrupted"] is True
@@ -150,6 +162,7 @@ def test_a_signal_while_free_work_goes_before_a_refusal(
 ) -> None:
     """The plan does not fit; the running job is collected first; a signal in that time ends in a report too."""
     server = serve("--queue-s", "0", "--render-s", "3")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(1))
     first = project.start()
@@ -159,7 +172,7 @@ def test_a_signal_while_free_work_goes_before_a_refusal(
     started = project.start("budget_usd=0.30")
     started.says("rendering at")
     started.process.send_signal(signum)
-    assert started.ends(within_s=5) == code, started.said()
+    assert started.ends() == code, started.said()
     assert "Traceback" not in started.said()
     assert project.report()["run"]["interrupted"] is True
     assert "1 job" in started.lines()[-1]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from workshop import ROOT, Project, clean_environment, everything
+from workshop import ROOT, RUN_S, Project, clean_environment, everything
 
 from vgen import media
 
@@ -153,7 +153,7 @@ def test_the_simulator_says_no_in_one_line(tmp_path: Path) -> None:
         [sys.executable, "-m", "vgen.simulator", "--fault", "creat_429=1"],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=RUN_S,
         check=False,
         cwd=tmp_path,
         env=clean_environment(),
