@@ -34,7 +34,7 @@ def make(agent: Path, *args: str, cwd: Path) -> subprocess.CompletedProcess[str]
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
 

@@ -25,6 +25,8 @@ from vgen.simulator.renderers import SMALL_BYTES, animatic_renderer, damaged
 Start = Callable[..., str]
 BOAT = {"model": "gen4.5", "promptText": "a paper boat", "ratio": "1280:720", "duration": 5}
 HEADERS = {"authorization": "Bearer key_test", "x-runway-version": "2024-11-06"}
+LIMIT_S = 60
+"""Nothing here takes longer, on the busiest machine."""
 QUICK = ("--port", "0", "--fast", "--queue-s", "0.02", "--render-s", "0.05")
 
 
@@ -44,7 +46,7 @@ def launch(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[int, str]:
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=LIMIT_S)
     return process.returncode, errors
 
 
@@ -70,7 +72,7 @@ def plain() -> Iterator[str]:
 
 
 def charges(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{url}/_simulator/charges").json()
+    found: dict[str, Any] = httpx.get(f"{url}/_simulator/charges", timeout=LIMIT_S).json()
     return found
 
 
@@ -87,11 +89,11 @@ def test_runways_own_client_buys_a_clip(plain: str, monkeypatch: pytest.MonkeyPa
     before = charges(plain)["total_usd"]
     with runway(plain) as client:
         created = client.text_to_video.create(model="gen4.5", prompt_text="a paper boat", ratio="1280:720", duration=5)
-        task = created.wait_for_task_output(timeout=10)
+        task = created.wait_for_task_output(timeout=LIMIT_S)
         assert task.status == "SUCCEEDED"
         assert task.cost.credits == 60
         assert task.created_at.year > 2020
-        media_bytes = httpx.get(task.output[0]).content
+        media_bytes = httpx.get(task.output[0], timeout=LIMIT_S).content
         assert len(media_bytes) == 150_000
         assert client.organization.retrieve().credit_balance < 1_000_000
         client.tasks.delete(created.id)
@@ -135,7 +137,7 @@ class trio_deadline(ExitStack):
             raise TimeoutError
 
         before = signal.signal(signal.SIGALRM, late)
-        signal.alarm(10)
+        signal.alarm(LIMIT_S)
         self.callback(signal.signal, signal.SIGALRM, before)
         self.callback(signal.alarm, 0)
         return self
@@ -164,7 +166,7 @@ def test_fals_own_client_buys_a_clip(plain: str, pika: Callable[[str], fal_clien
     assert "Completed" in seen
     video = handle.get(interval=0.01)["video"]
     assert video["content_type"] == "video/mp4"
-    assert len(httpx.get(video["url"]).content) == 150_000
+    assert len(httpx.get(video["url"], timeout=LIMIT_S).content) == 150_000
     again = client.get_handle(T2V, handle.request_id)
     assert again.status_url == handle.status_url, "the client builds the same URLs as the server"
     assert client.result(T2V, handle.request_id)["video"]["file_size"] == 150_000
@@ -192,7 +194,7 @@ def test_faults_on_real_sockets(start: Start) -> None:
 
     def create(name: str) -> httpx.Response:
         body = {**BOAT, "promptText": name}
-        return httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=body)
+        return httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=body, timeout=LIMIT_S)
 
     with pytest.raises(httpx.ReadError):
         create("create_reset")
@@ -206,13 +208,16 @@ def test_faults_on_real_sockets(start: Start) -> None:
 def test_a_server_that_was_killed_knows_its_jobs_again(tmp_path: Path) -> None:
     arguments = (*QUICK, "--journal", str(tmp_path / "cloud.jsonl"))
     process, url = launch(*arguments)
-    ids = [httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=BOAT).json()["id"] for _ in range(3)]
+    ids = [
+        httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=BOAT, timeout=LIMIT_S).json()["id"]
+        for _ in range(3)
+    ]
     stop(process, signal.SIGKILL)
     process, url = launch(*arguments)
     try:
         for one in ids:
-            assert httpx.get(f"{url}/v1/tasks/{one}", headers=HEADERS).json()["id"] == one
-        new = httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=BOAT).json()["id"]
+            assert httpx.get(f"{url}/v1/tasks/{one}", headers=HEADERS, timeout=LIMIT_S).json()["id"] == one
+        new = httpx.post(f"{url}/v1/text_to_video", headers=HEADERS, json=BOAT, timeout=LIMIT_S).json()["id"]
         assert new not in ids
         assert charges(url)["creates"] == 4
     finally:
@@ -222,7 +227,7 @@ def test_a_server_that_was_killed_knows_its_jobs_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_quietly(number: int) -> None:
     process, url = launch(*QUICK)
-    with httpx.Client() as client:
+    with httpx.Client(timeout=LIMIT_S) as client:
         assert client.get(f"{url}/_simulator/health").status_code == 200
         assert stop(process, number) == (0, "")
 
@@ -263,7 +268,7 @@ def test_a_taken_port_is_told(plain: str) -> None:
         [sys.executable, "-m", "vgen.simulator", "--fast", "--port", port],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=LIMIT_S,
     )
     assert ran.returncode == 3
     assert ran.stderr.count("\n") == 1
@@ -272,7 +277,7 @@ def test_a_taken_port_is_told(plain: str) -> None:
 
 def test_all_faults_are_listed() -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "vgen.simulator", "--list-faults"], capture_output=True, text=True, timeout=20
+        [sys.executable, "-m", "vgen.simulator", "--list-faults"], capture_output=True, text=True, timeout=LIMIT_S
     )
     assert ran.returncode == 0
     assert "create_lost" in ran.stdout

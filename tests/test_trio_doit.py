@@ -302,7 +302,7 @@ from vgen.trio_doit import EitherWay
 async def work():
     print("working", flush=True)
     try:
-        await trio.sleep(60)
+        await trio.sleep(600)
     finally:
         with trio.CancelScope(shield=True):
             await trio.sleep({shielded})
@@ -320,21 +320,21 @@ def test_the_first_signal_lets_shielded_work_finish(tmp_path: Path, signum: sign
     (tmp_path / "dodo.py").write_text(textwrap.dedent(SIGNALLED.format(shielded=0.2)))
     with _started(tmp_path) as process:
         os.kill(process.pid, signum)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "recorded" in out
     assert "Traceback" not in err
 
 
 def test_the_second_signal_ends_at_once(tmp_path: Path) -> None:
-    (tmp_path / "dodo.py").write_text(textwrap.dedent(SIGNALLED.format(shielded=30)))
+    (tmp_path / "dodo.py").write_text(textwrap.dedent(SIGNALLED.format(shielded=600)))
     with _started(tmp_path) as process:
         os.kill(process.pid, signal.SIGINT)
         while process.poll() is None:  # the first may still be on its way when the second comes
             os.kill(process.pid, signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "recorded" not in out
 

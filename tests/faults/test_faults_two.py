@@ -15,12 +15,12 @@ from vgen import files
 from vgen.files import Outputs
 
 HOLD = """
-import sys, time
+import sys
 from pathlib import Path
 from vgen import files
 with files.run_lock(files.Outputs(Path(sys.argv[1])), wait=False):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()
 """
 
 
@@ -30,17 +30,20 @@ def holder(studio: ScriptedStudio) -> Iterator[subprocess.Popen[str]]:
     root = str(Path(files.__file__).resolve().parents[1])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(studio.outputs)],
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": root},
     )
+    assert process.stdin is not None
     assert process.stdout is not None
     try:
         assert process.stdout.readline().strip() == "held"
         yield process
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
+        process.stdin.close()
         process.stdout.close()
 
 
@@ -70,7 +73,7 @@ def test_fault_073_a_holder_that_is_killed_holds_nothing(
     with holder(studio) as process:
         assert_locked_out(studio, capfd, process.pid)
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
         assert studio.doit() == 0
     assert studio.creates() == 3
 
