@@ -31,7 +31,7 @@ def drawn(tools: Tools, spec: Animatic, target: Path) -> Path:
 
 def counted_frames(tools: Tools, path: Path) -> int:
     argv = [tools.ffprobe, "-v", "error", "-count_packets", "-select_streams", "v:0", "-of", "json"]
-    ran = trio.run(partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=60))
+    ran = trio.run(partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=180))
     return int(json.loads(ran.stdout)["streams"][0]["nb_read_packets"])
 
 
@@ -61,7 +61,7 @@ def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_pat
     path = drawn(tools, replace(SHOT, audio=True), tmp_path / "clip.mp4")
     assert trio.run(media.probe, tools, path).has_audio
     argv = [tools.ffprobe, "-v", "error", "-of", "json", "-show_entries", "stream=duration", str(path)]
-    ran = trio.run(partial(media.run, argv, limit_s=60))
+    ran = trio.run(partial(media.run, argv, limit_s=180))
     assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx([1.0, 1.0], abs=0.05)
 
 

@@ -63,7 +63,7 @@ def test_the_one_that_is_better_than_vgen_is_named() -> None:
 
 def command(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
 
 
 def test_an_unknown_part_is_refused_with_the_known_ones() -> None:

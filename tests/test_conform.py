@@ -36,7 +36,7 @@ def tools() -> Tools:
 
 def run(argv: list[str], *, quiet: bool = True) -> bytes:
     """What a tool printed; it must have ended well, and without a word on stderr."""
-    ran = trio.run(partial(media.run, argv, limit_s=120))
+    ran = trio.run(partial(media.run, argv, limit_s=180))
     assert ran.returncode == 0, ran.stderr.decode()
     assert not quiet or ran.stderr == b""
     return ran.stdout

@@ -166,7 +166,7 @@ def test_a_path_with_spaces_and_signs_is_judged_like_any_other(tools, clips, tmp
 def test_a_sound_file_has_no_video_stream(tools, tmp_path):
     path = tmp_path / "sound.mp4"
     make = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", "-f", "mp4", str(path)]
-    trio.run(partial(media.run, make, limit_s=60))
+    trio.run(partial(media.run, make, limit_s=180))
     verdict = judged(tools, path)
     assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "no video stream")
 
@@ -174,7 +174,7 @@ def test_a_sound_file_has_no_video_stream(tools, tmp_path):
 def test_a_clip_that_lies_on_its_side_counts_as_it_is_shown(tools, clips, tmp_path):
     path = tmp_path / "turned.mp4"
     make = [tools.ffmpeg, "-v", "error", "-display_rotation", "90", "-i", str(clips["landscape"])]
-    ran = trio.run(partial(media.run, [*make, "-c", "copy", "-f", "mp4", str(path)], limit_s=60))
+    ran = trio.run(partial(media.run, [*make, "-c", "copy", "-f", "mp4", str(path)], limit_s=180))
     assert ran.returncode == 0
     facts = trio.run(media.probe, tools, path)
     assert (facts.width, facts.height) == (720, 1280)
@@ -550,7 +550,7 @@ def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
     path = tmp_path / "clip.mp4"
     source = ["-f", "lavfi", "-i", "color=red:s=720x1280:d=1", "-f", "lavfi", "-i", "color=blue:s=720x1280:d=3"]
     argv = [tools.ffmpeg, "-v", "error", *source, "-filter_complex", "[0][1]concat", "-pix_fmt", "yuv420p", str(path)]
-    assert trio.run(partial(media.run, argv, limit_s=30)).returncode == 0
+    assert trio.run(partial(media.run, argv, limit_s=180)).returncode == 0
     drawn = trio.run(media.poster, tools, path)
     with Image.open(io.BytesIO(drawn)) as image:
         red, _, blue = image.convert("RGB").getpixel((99, 176))
@@ -561,7 +561,7 @@ def test_a_poster_frame_of_noise_is_drawn_coarser_to_stay_small(tools, tmp_path)
     path = tmp_path / "clip.mp4"
     source = "nullsrc=s=198x352:d=0.5,geq=lum='90+random(1)*80':cb=128:cr=128"
     argv = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "1", str(path)]
-    assert trio.run(partial(media.run, argv, limit_s=30)).returncode == 0
+    assert trio.run(partial(media.run, argv, limit_s=180)).returncode == 0
     finest = trio.run(media._still, tools, path, 0.25, media.POSTER_QUALITIES[0])
     drawn = trio.run(media.poster, tools, path)
     assert len(finest) > media.POSTER_BYTES >= len(drawn)

@@ -41,6 +41,6 @@ def launched() -> Iterator[Any]:
 
     sandbox = [] if hasattr(os, "geteuid") and os.geteuid() != 0 else ["--no-sandbox"]
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program(), args=sandbox)
+        browser = driver.chromium.launch(executable_path=program(), args=sandbox, timeout=120_000)
         yield browser
         browser.close()

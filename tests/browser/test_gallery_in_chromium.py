@@ -49,7 +49,7 @@ def show(browser: Any, production: Production, witness: Witness) -> Iterator[Ope
     def show(path: Path | None = None, *, width: int = 1200, height: int = 900, **options: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, offline=True, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(120_000)
         witness.watch(page)
         page.goto((path or production.outputs / "gallery.html").as_uri())
         return page

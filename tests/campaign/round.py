@@ -147,7 +147,7 @@ class Round:
         stand, served = self.stand, self.stand.served
         if served:
             stand.environ |= KEYS
-            common = {"base_url": served.url, "poll_interval_s": 0.05, "timeout_seconds": 5}
+            common = {"base_url": served.url, "poll_interval_s": 0.05, "timeout_seconds": 20}
             stand.configure(runway=common, pika=common)
         if served and self.weather == "faults":
             drawn = self.rng.sample(FAULTS, self.rng.randint(3, 8))
