@@ -11,7 +11,14 @@ import guard
 import hypothesis
 import pytest
 
-hypothesis.settings.register_profile("vgen", derandomize=True, deadline=None, database=None, max_examples=100)
+hypothesis.settings.register_profile(
+    "vgen",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # it goes by the clock, and a busy machine is no error
+)
 hypothesis.settings.load_profile("vgen")
 
 

@@ -642,7 +642,9 @@ FLAT = st.fixed_dictionaries({}, optional={"runway": SECTION, "pika": SECTION, "
 CONFIGS = VALUES | FLAT | st.fixed_dictionaries({"video_generation": FLAT | VALUES}, optional={"llm": SECTION})
 
 
-@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(config=CONFIGS, env=st.sampled_from([{}, BOTH]))
 def test_any_config_is_settings_or_problems(tmp_path: Path, config: Any, env: dict[str, str]) -> None:
     told: tuple[str, ...]
