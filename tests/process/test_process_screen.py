@@ -135,9 +135,10 @@ def test_a_heartbeat_comes_when_nothing_else_is_said(project: Project, serve: Ca
     project.buys_at(server)
     project.write_shots(shots(1))
     started = project.start("-r", "jsonl")
-    wait_until(lambda: bool(re.search('"heartbeat".*\n', started.said())), what="a heartbeat")
+    beats = re.compile(r'.*"heartbeat".*rendering at runway.*\n')
+    wait_until(lambda: beats.search(started.said()) is not None, what="a heartbeat")
     server.release()
-    beat = next(json.loads(line) for line in started.lines() if '"heartbeat"' in line)
+    beat = json.loads(beats.findall(started.said())[0])
     assert (beat["done"], beat["total"], beat["in_flight"], beat["reserved_usd"]) == (0, 1, [1], 0.24)
     assert "rendering at runway" in beat["text"]
     assert started.ends() == 0
