@@ -286,11 +286,13 @@ def unsign_lock(outputs: Outputs) -> None:
 def _holder(outputs: Outputs) -> str:
     """Who holds the lock: the kernel knows it on Linux; elsewhere the holder says so once it works."""
     try:
-        inode = (outputs.private / "run.lock").stat().st_ino
-        for text in Path("/proc/locks").read_text("ascii").splitlines():
-            fields = text.split()
-            if fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
-                return f" (process {int(fields[4])})"
+        stat = (outputs.private / "run.lock").stat()
+        held = [text.split() for text in Path("/proc/locks").read_text("ascii").splitlines()]
+        device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
+        for place in (f"{device}:{stat.st_ino}", f":{stat.st_ino}"):  # overlayfs and btrfs tell stat another device
+            for fields in held:
+                if fields[1] == "FLOCK" and fields[5].endswith(place):
+                    return f" (process {int(fields[4])})"
     except (OSError, ValueError, IndexError):
         pass
     try:
