@@ -206,11 +206,13 @@ def test_fault_069_a_vgen_that_the_system_kills_is_carried_on_by_the_next_run(tm
     server = Server(tmp_path, "--queue-s", "0", "--render-s", "0.5")
     project = Project(tmp_path / "project")
     try:
+        server.hold()
         project.buys_at(server)
         project.write_shots(real_shots(2))
         started = project.start()
         started.says("rendering at", times=2)
         started.kill()
+        server.release()
         code, said = project.doit()
         assert code == 0, said
         assert server.charges()["creates"] == 2

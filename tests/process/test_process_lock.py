@@ -95,12 +95,14 @@ def test_jobs_of_an_earlier_list_come_home_before_anything_is_bought(
 def test_a_lock_file_that_is_deleted_while_it_is_held(project: Project, serve: Callable[..., Server]) -> None:
     """Somebody tidies up: whatever the second run does, nothing is bought twice and nothing breaks."""
     server = serve("--queue-s", "0", "--render-s", "1.5")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(2))
     holder = project.start()
     holder.says("rendering at", times=2)
     (project.outputs / ".vgen" / "run.lock").unlink()
     second = project.start()
+    server.release()
     code = second.ends()
     assert "Traceback" not in second.said()
     assert code in (0, 1, 3), second.said()

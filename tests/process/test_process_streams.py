@@ -90,12 +90,14 @@ def test_a_terminal_is_fine_too(project: Project) -> None:
 def test_a_terminal_that_goes_away(project: Project, serve: Callable[..., Server]) -> None:
     """SIGHUP kills a run as it kills every program; what it bought is collected by the next one."""
     server = serve("--queue-s", "0", "--render-s", "0.5")
+    server.hold()
     project.buys_at(server)
     project.write_shots(shots(2))
     started = project.start()
     started.says("rendering at", times=2)
     started.process.send_signal(signal.SIGHUP)
     started.ends()
+    server.release()
     code, said = project.doit()
     assert code == 0, said
     assert server.charges()["creates"] == 2
