@@ -83,7 +83,7 @@ def test_a_signal_while_a_create_is_unanswered(
 ) -> None:
     """The create is waited for as long as its time-out allows; then the money is told as uncertain."""
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
-    project.buys_at(server, timeout_seconds=5)
+    project.buys_at(server, timeout_seconds=10)
     project.write_shots(shots(2))
     started = project.start()
     started.says("ordering", times=2)
