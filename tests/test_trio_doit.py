@@ -114,7 +114,7 @@ def test_of_many_tasks_that_stand_in_line_only_some_have_begun() -> None:
 def test_members_of_a_group_are_whole_tasks(light: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Dependants of one, values for others, options, computed dependencies, a failure, a wait for one that is over."""
     if not light:
-        monkeypatch.setattr(leaves, "lighten", lambda _: None)
+        monkeypatch.setattr(leaves, "lighten", lambda *_: None)
     told: list[Any] = []
 
     async def member(name: str) -> Any:

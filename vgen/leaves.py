@@ -1,5 +1,6 @@
 """Members of a group that wait for nothing, by the ten thousand: doit's objects, without the room they never use."""
 
+from collections.abc import Collection
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -32,10 +33,10 @@ class Leaf(Task):  # type: ignore[misc]
         self.options = None
 
 
-def lighten(tasks: list[Task]) -> None:
-    """Change a group's members that wait for nothing into leaves, which take a third of the memory."""
+def lighten(tasks: list[Task], names: Collection[str]) -> None:
+    """Change the named members of groups that wait for nothing into leaves, which take a third of the memory."""
     for place, task in enumerate(tasks):
-        if task.subtask_of and _waits_for_nothing(task):
+        if task.subtask_of and task.name in names and _waits_for_nothing(task):
             tasks[place] = Leaf(task)
             vars(task).clear()  # a task and its actions know each other: it would stay until the next collection
 

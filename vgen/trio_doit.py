@@ -345,7 +345,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             named = self._named()
             selected = self._selected(single=single)
             if par_type == "trio":
-                leaves.lighten(self.task_list)
+                leaves.lighten(self.task_list, frozenset(selected))
             _shown(lambda: session.before_run(named, selected, always=always))
         if par_type != "trio":
             result: int = run(num_process=num_process, par_type=par_type)
