@@ -12,6 +12,7 @@ Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature na
 import contextlib
 import fnmatch
 import functools
+import gc
 import inspect
 import os
 import signal
@@ -127,6 +128,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
         import trio
 
         dispatcher = leaves.Dispatcher(dispatcher.tasks, dispatcher.targets, dispatcher.selected_tasks)
+        gc.freeze()  # what is here now stays until the end: of a long list the collector need not look at it each time
         try:
             clock = self._session.clock if self._session else None
             trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
@@ -137,6 +139,8 @@ class TrioRunner(Runner):  # type: ignore[misc]
             if not isinstance(error, VgenError):
                 raise error from group
             self.refused = error
+        finally:
+            gc.unfreeze()
 
     async def _supervise(self, dispatcher: Any) -> None:
         import trio

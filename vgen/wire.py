@@ -5,11 +5,12 @@ over a client of its own that holds no header, no cookie and no key, and connect
 """
 
 import contextlib
+import functools
 import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -136,7 +137,7 @@ class Wire:
         headers = [*_HEADERS, *call.headers]
         try:
             request = httpx.Request(
-                call.method, call.url, headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
+                call.method, _url(call.url), headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
             )
         except httpx.InvalidURL as exc:
             raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
@@ -367,11 +368,18 @@ def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -
 
 async def _whole(response: httpx.Response) -> bytes:
     body = bytearray()
-    async for chunk in response.aiter_bytes(1 << 16):
+    plain = "content-encoding" not in response.headers
+    stream = response.stream if plain else response.aiter_bytes(1 << 16)
+    assert isinstance(stream, AsyncIterable), "BUG: a body that can't be awaited"
+    async for chunk in stream:
         body += chunk
         if len(body) > MAX_REPLY_BYTES:
             raise httpx.DecodingError(f"more than {MAX_REPLY_BYTES} bytes of answer")
     return bytes(body)
+
+
+_url = functools.lru_cache(maxsize=4096)(httpx.URL)
+"""A job is asked about many times at one address."""
 
 
 def _lower(headers: httpx.Headers) -> dict[str, str]:
