@@ -29,8 +29,8 @@ class Leaf(Task):  # type: ignore[misc]
 
     def let_go(self) -> None:
         """It is over: nobody asks any more what it did."""
-        self._actions = self._action_instances = ()
-        self.options = None
+        self._actions = self._action_instances = self.targets = ()
+        self.options = self.doc = None
 
 
 def lighten(tasks: list[Task], names: Collection[str]) -> None:

@@ -243,9 +243,9 @@ class Ledger:
         return _placed(row, _Once()) if row else None
 
     def snapshot(self, *, simulated: bool, cap: int | None) -> Snapshot:
-        """Everything of one world, in a handful of queries; of purchases what decides, without requests and URLs."""
+        """Everything of one world, in a handful of queries; of purchases what decides, no request, URL, marker."""
         once = _Once()
-        columns = "*, iif(final, request, '') AS request, '{}' AS urls"
+        columns = "*, iif(final, request, '') AS request, '{}' AS urls, '' AS marker"
         rows = {row.id: row for row in self._purchases("simulated = ?", simulated, columns=columns, once=once)}
         by_recipe: dict[str, list[Purchase]] = {}
         for row in rows.values():

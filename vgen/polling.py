@@ -58,7 +58,8 @@ class _Poller:
             asked_at = trio.current_time()
             status = await fetch.ask(self._batch, self._row)
             if self._settled(status):
-                if isinstance(status, Done) and (sent := self._batch.sent_at.get(self._row.id)) is not None:
+                sent = self._batch.sent_at.pop(self._row.id, None)
+                if isinstance(status, Done) and sent is not None:
                     lane = self._batch.lane(self._row.provider)
                     lane.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
                 return

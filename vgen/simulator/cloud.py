@@ -18,6 +18,7 @@ from vgen.simulator.journal import Journal
 from vgen.simulator.lane import Lane
 
 SLOW_FACTOR = 10
+NOTHING: frozenset[str] = frozenset()
 
 
 class Cloud:
@@ -187,7 +188,7 @@ class Cloud:
         drawn = {pick(JOB_END, *who), pick(JOB_SIZE, *who), *(pick([name], *who) for name in JOB_EXTRA)}
         if order.provider is Provider.FAL:
             drawn.discard("price_overrun")  # fal does not say what it charges
-        return frozenset(name for name in drawn if name)
+        return frozenset(filter(None, drawn)) if any(drawn) else NOTHING
 
     def _fresh_id(self) -> str:
         while True:

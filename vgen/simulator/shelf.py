@@ -100,6 +100,7 @@ class Shelf:
                     data = damaged(data)
                 self._kept[job.id] = data
             self._kept.move_to_end(job.id)
+        self._locks.pop(job.id, None)  # whoever asks from now on finds it kept
         while sum(map(len, self._kept.values())) > self._limit_bytes and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return data
