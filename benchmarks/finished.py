@@ -19,10 +19,10 @@ from doit.task import Task
 from benchmarks.workload import ENVIRON, make_project
 from vgen import files
 from vgen.ledger import Ledger
-from vgen.plan import Act, Wish
 from vgen.project import Project
 from vgen.purchase import State
 from vgen.rows import Placed
+from vgen.stance import Act, Wish
 from vgen.world import Outside, real_world
 
 STARTED_AT = 1_795_000_000.0

@@ -12,7 +12,7 @@ from fakes import fake_judge
 
 from vgen import retry
 from vgen.batch import Batch
-from vgen.plan import Wish
+from vgen.stance import Wish
 from vgen.wire import Wire
 from vgen.world import Outside, real_world
 

@@ -30,12 +30,12 @@ from benchmarks.server import TailedCloud
 from benchmarks.workload import BUDGET_USD, REBUY, RUNS, Case, ideal_s, missing, shots
 from vgen.batch import Batch
 from vgen.media import Facts, Judgement, Verdict, Wanted
-from vgen.plan import Wish
 from vgen.simulator.app import App
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Clip
 from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
+from vgen.stance import Wish
 from vgen.wire import Wire
 
 CLIP_BYTES = 1_000

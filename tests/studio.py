@@ -31,12 +31,12 @@ import vgen.screen
 from vgen import durable, media
 from vgen.batch import Batch
 from vgen.errors import MediaError
-from vgen.plan import Wish
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
 from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
+from vgen.stance import Wish
 from vgen.tasks import Tasks
 from vgen.wire import Wire
 from vgen.world import Outside

@@ -18,8 +18,8 @@ from manual.shell import Shell, environment
 from workshop import kept_port
 
 from vgen import notify, settings, trio_doit
-from vgen.plan import Act
 from vgen.simulator.faults import KNOWN
+from vgen.stance import Act
 
 PORT = "8080"
 """The port that the pages name; a free one stands in for it."""

@@ -13,7 +13,7 @@ LAYERS = (
     ("errors", "money", "durable", "redact"),
     ("jsonlines", "shots", "purchase", "retry", "rows"),
     ("recipe", "providers"),
-    ("plan", "agreed", "report", "takes", "standing", "gallery"),
+    ("stance", "plan", "agreed", "report", "takes", "standing", "gallery"),
     ("quick", "settings", "ledger", "files", "images", "media", "form", "addresses", "wire", "notify"),
     ("lanes", "conform", "batch", "fetch", "recover", "ordering", "polling", "produce", "simulator"),
     (

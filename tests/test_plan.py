@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from vgen import plan as planning
-from vgen.plan import QUEUE, Act, File, Offer, Plan, Rules, Stance, Wish, stance
+from vgen.plan import Plan
 from vgen.providers.base import Order
 from vgen.purchase import State, Why
 from vgen.recipe import Recipe
 from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
 from vgen.shots import Shot
+from vgen.stance import QUEUE, Act, File, Offer, Rules, Stance, Wish, stance
 
 NOW = 1_795_000_000.0
 PRICE, FALLBACK_PRICE = 600_000, 200_000

@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from vgen import plan as planning
 from vgen import report
-from vgen.plan import File, Offer, Plan, Rules, Wish
+from vgen.plan import Plan
 from vgen.providers.base import Order
 from vgen.purchase import State
 from vgen.recipe import Recipe
 from vgen.report import Gate, RunFacts
 from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
 from vgen.shots import Shot
+from vgen.stance import File, Offer, Rules, Wish
 
 NOW = 1_795_000_000.0
 SEVEN = ["shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error"]

@@ -13,9 +13,9 @@ from manual.pages import ROOT
 from studio import Studio, shots
 
 from vgen import screen, standing
-from vgen.plan import Act
 from vgen.report import REPORT_VERSION
 from vgen.rows import Budget
+from vgen.stance import Act
 
 NAMES = ("clips", "production_report", "plan", "event")
 

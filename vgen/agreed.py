@@ -7,7 +7,8 @@ from typing import Any
 
 from vgen.errors import InputError
 from vgen.money import show
-from vgen.plan import PLAN_VERSION, Act
+from vgen.plan import PLAN_VERSION
+from vgen.stance import Act
 
 PAID = frozenset({Act.BUY.value, Act.SHARE.value})
 FREE_NOW = frozenset({Act.KEEP.value, Act.RESTORE.value, Act.COLLECT.value})

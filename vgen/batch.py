@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from vgen import money, plan
+from vgen import money
 from vgen.errors import ClipFailed
 from vgen.files import Outputs, clip_name, discard, sign_lock
 from vgen.lanes import Lane, Slots
 from vgen.ledger import Ledger
-from vgen.plan import File, Wish
 from vgen.redact import redact
 from vgen.rows import Choice, Placed, Purchase
 from vgen.settings import Provider, Settings
+from vgen.stance import File, Rules, Wish
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
     from vgen.media import Judge
@@ -109,11 +109,11 @@ class Batch:
             self.lanes[name] = Lane(name=name, slots=Slots(limit), requests_per_minute=rate, closed=closed)
         return self.lanes[name]
 
-    def rules(self, fresh_after: int | None = None) -> plan.Rules:
+    def rules(self, fresh_after: int | None = None) -> Rules:
         """What binds the next decision, as of now."""
         closed = {name: lane.closed for name, lane in self.lanes.items() if lane.closed}
         closed |= {p.name: p.closed for p in self.settings.providers.values() if p.closed}
-        return plan.Rules(
+        return Rules(
             run_id=self.run_id,
             on_uncertain=self.settings.run.on_uncertain,
             closed=closed,

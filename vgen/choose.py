@@ -6,9 +6,10 @@ from vgen import takes
 from vgen.batch import Batch
 from vgen.errors import InputError
 from vgen.money import show
-from vgen.plan import Act, File, Step
+from vgen.plan import Step
 from vgen.project import Project
 from vgen.rows import Purchase
+from vgen.stance import Act, File
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,9 +15,9 @@ from vgen import batch, files
 from vgen.errors import LedgerError, MediaError, NotJudged, ToolMissing
 from vgen.files import Outputs
 from vgen.ledger import Ledger
-from vgen.plan import File, Wish
 from vgen.rows import Placed, Snapshot, Take
 from vgen.settings import Settings
+from vgen.stance import File, Wish
 
 
 class ClipFiles:

@@ -5,8 +5,8 @@ from typing import Any
 
 from vgen import conform, screen
 from vgen.errors import ClipFailed
-from vgen.plan import File
 from vgen.project import Project
+from vgen.stance import File
 
 
 def is_conformed(project: Project) -> bool:

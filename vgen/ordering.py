@@ -11,11 +11,11 @@ from vgen.batch import Batch
 from vgen.errors import AlreadyBought, ClipFailed, LedgerError, NoAnswer, NotSent
 from vgen.images import data_uri
 from vgen.money import show
-from vgen.plan import Offer, Stance, Wish
 from vgen.providers import codec
 from vgen.providers.base import Accepted, Call, No, Order, Refused, Unclear
 from vgen.purchase import State, Why
 from vgen.settings import Provider
+from vgen.stance import Offer, Stance, Wish
 
 CREATE_S = 120.0
 """A create's whole time. Longer than any provider needs to answer; what is later than that is uncertain."""

@@ -12,9 +12,10 @@ import trio
 from vgen import files, gallery, media, report, takes
 from vgen.gallery import Film, Page, ShotView, Standing, TakeView
 from vgen.money import micros
-from vgen.plan import Act, File, Step
+from vgen.plan import Step
 from vgen.project import Project
 from vgen.rows import Placed, Snapshot, Take
+from vgen.stance import Act, File
 from vgen.takes import Alternative
 
 MAX_POSTERS = 600

@@ -4,7 +4,7 @@ import math
 
 import trio
 
-from vgen import fetch, plan, retry
+from vgen import fetch, retry
 from vgen.batch import Batch
 from vgen.errors import ClipFailed, VgenError
 from vgen.lanes import PATIENCE
@@ -14,6 +14,7 @@ from vgen.providers.base import Call, Cancelled, Done, Failed, Missing, NoWord, 
 from vgen.purchase import State
 from vgen.rows import Purchase
 from vgen.settings import Provider
+from vgen.stance import QUEUE
 
 MISSING_GRACE_S = 60.0
 """A job that the provider does not list yet is not lost (reliability: list lag)."""
@@ -177,7 +178,7 @@ class _Poller:
         if row.account != self._provider.account:
             self._last_word = f"the job was bought with another key of {row.provider}; set that one to collect it"
             return False
-        if row.error_code == plan.QUEUE:  # an earlier run was killed between the cancel and its commit
+        if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
             self._book_cancelled(None)
             return True
         error = f"{row.provider} does not know job {row.job_id} any more"
@@ -189,7 +190,7 @@ class _Poller:
         """Cancel a job that never left the queue; True if it is over, one way or the other."""
         batch, row, provider = self._batch, self._row, self._provider
         protocol = codec(row.provider)
-        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=plan.QUEUE)
+        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=QUEUE)
         call: Call = protocol.cancel(fetch.job_of(row), row.base_url, provider.key)
         agreed = False
         try:
@@ -214,7 +215,7 @@ class _Poller:
         batch, row = self._batch, self._row
         charged, by = _told(told, row)
         error = f"cancelled, because it waited too long in the queue of {row.provider}"
-        batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=plan.QUEUE)
+        batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
         batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 
     def _given_up(self) -> bool:

@@ -1,6 +1,6 @@
 """One clip's life: decide → reserve → submit → wait → bring home → put in place. Knows nothing of doit.
 
-Approach: ask `plan.stance` what is next, do that one thing, commit it, ask again. All that was learnt is in the ledger,
+Approach: ask `stance` what is next, do that one thing, commit it, ask again. All that was learnt is in the ledger,
 so a run that is killed anywhere simply asks again. ExceptionGroups stop here: out come None or ClipFailed.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import trio
 
-from vgen import fetch, files, ordering, plan, polling, recover
+from vgen import fetch, files, ordering, polling, recover
 from vgen.batch import Batch
 from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
 from vgen.money import show
 from vgen.ordering import Clip
-from vgen.plan import Act, File, Stance, Wish
 from vgen.purchase import COLLECTABLE, State, Why
 from vgen.rows import Placed, Purchase, Take
+from vgen.stance import OVER, Act, File, Stance, Wish, stance
 
 
 async def make(batch: Batch, wish: Wish, file: File, *, again: bool = False) -> None:
@@ -71,14 +71,14 @@ async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
     name = files.clip_name(wish.number)
     if file is File.EDITED and not forced:
         placed = batch.ledger.placed(name)
-        now = plan.stance(wish, batch.rows(wish), batch.rules(), placed)
+        now = stance(wish, batch.rows(wish), batch.rules(), placed)
         if not (now.act is Act.KEEP and now.row and placed and now.row.id == placed.purchase_id):
             raise ClipFailed(
                 f"{name} was edited by hand or is not vgen's; `doit -a clip:{wish.number}` replaces it with a new take"
             )
         return
     while True:
-        now = plan.stance(wish, batch.rows(wish), batch.rules(clip.fresh_after), batch.ledger.placed(name))
+        now = stance(wish, batch.rows(wish), batch.rules(clip.fresh_after), batch.ledger.placed(name))
         match now.act:
             case Act.KEEP:
                 await _keep(clip, now, name, file)
@@ -201,7 +201,7 @@ async def _buy(clip: Clip, now: Stance) -> None:
         row = batch.ledger.get(row.id)
     if row.state is State.ACCEPTED:
         batch.generated += 1
-    elif row.state in (*plan.OVER, State.UNCERTAIN):
+    elif row.state in (*OVER, State.UNCERTAIN):
         clip.pause(offer.provider).failures += 1
 
 

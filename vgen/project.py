@@ -16,12 +16,13 @@ from vgen.files import Outputs
 from vgen.lanes import Slots
 from vgen.ledger import Ledger
 from vgen.money import show
-from vgen.plan import Act, File, Offer, Plan, Step, Wish
+from vgen.plan import Plan, Step
 from vgen.providers.base import CannotMake, NoPrice
 from vgen.purchase import COLLECTABLE, State
 from vgen.rows import Snapshot
 from vgen.settings import Provider, Settings, load, named_outputs, without_keys
 from vgen.shots import Shot
+from vgen.stance import Act, File, Offer, Rules, Wish
 from vgen.standing import InFlight, Standing
 from vgen.world import Outside, real_world
 
@@ -160,7 +161,7 @@ class Project:
         names = batches.names(self.wishes)
         states = self._files(settings).states({names[wish.number]: wish for wish in self.wishes}, snapshot)
         batch = self.batch
-        rules = batch.rules() if batch else plan.Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
+        rules = batch.rules() if batch else Rules(on_uncertain=settings.run.on_uncertain, closed=_closed(settings))
         return plan.plan(
             self.wishes,
             snapshot,

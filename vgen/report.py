@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from vgen.money import usd
-from vgen.plan import Act, File, Plan, Step
+from vgen.plan import Plan, Step
 from vgen.purchase import FREE, State
 from vgen.rows import Budget, Placed, Purchase, Snapshot
+from vgen.stance import Act, File
 
 REPORT_VERSION = 1
 MIN_SIDE = 720

@@ -8,8 +8,9 @@ from doit.reporter import ConsoleReporter
 
 from vgen import quick, screen, standing
 from vgen.money import show
-from vgen.plan import Act, Plan
+from vgen.plan import Plan
 from vgen.redact import redact
+from vgen.stance import Act
 
 
 class PlainReporter(ConsoleReporter):  # type: ignore[misc]

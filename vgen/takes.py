@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from vgen import recipe
 from vgen.errors import InputError
 from vgen.money import show
-from vgen.plan import File, Plan, Step, Wish
+from vgen.plan import Plan, Step
 from vgen.rows import Purchase, Snapshot, Take
+from vgen.stance import File, Wish
 
 _LABEL = re.compile(r"(?:([0-9a-f]{8,64})/)?([0-9]{1,6})", re.ASCII)
 

@@ -13,10 +13,11 @@ from vgen import agreed, choose, commands, plan, quick, reporter, screen, settin
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.files import clip_name, remove_clip, unsign_lock
 from vgen.money import usd
-from vgen.plan import Act, File, Step
+from vgen.plan import Step
 from vgen.project import Project, current_batch
 from vgen.providers.base import JOB_ID
 from vgen.report import Entry, Gate
+from vgen.stance import Act, File
 from vgen.trio_doit import EitherWay, command_line_variables
 from vgen.world import Outside
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from vgen import providers, screen
 from vgen.batch import Batch, Tell
 from vgen.errors import ToolMissing
-from vgen.plan import Wish
 from vgen.settings import Settings
+from vgen.stance import Wish
 from vgen.standing import Standing
 
 if TYPE_CHECKING:

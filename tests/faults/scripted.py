@@ -17,13 +17,13 @@ from studio import TLS, Studio
 from vgen import addresses, wire
 from vgen.batch import Batch
 from vgen.media import Judge
-from vgen.plan import Wish
 from vgen.simulator.app import App
 from vgen.simulator.jobs import Provider
 from vgen.simulator.network import BLACK_HOLE, ClientEnd, Line, ServerEnd, SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 from vgen.simulator.server import _Conversation, reset
 from vgen.simulator.web import Request, Response, answer
+from vgen.stance import Wish
 from vgen.wire import Wire
 
 RUNWAY_USD = 0.6
