@@ -1,9 +1,11 @@
-"""`doit help vgen`, or `doit vgen`: the commands, variables, files and exit codes on one screen."""
+"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen; and `doit info`."""
 
 import sys
 from typing import Any
 
+from doit import cmd_info
 from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
 
 COMMANDS = (
     ("doit", "build what is stale or missing: clips, report, gallery"),
@@ -65,6 +67,16 @@ def text() -> str:
     lines += ["", "Exit codes:", ""]
     lines += [f"  {code:<18} {what}" for code, what in CODES]
     return "\n".join(lines) + "\n"
+
+
+class Info(cmd_info.Info):  # type: ignore[misc]
+    """doit's `info`, which ends in a traceback where no task has the name."""
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+        known = {task.name for task in self.task_list}
+        if len(pos_args) == 1 and pos_args[0] not in known:
+            raise InvalidCommand(f"'{pos_args[0]}' is not a task; `doit list --all` shows them")
+        return super()._execute(pos_args, hide_status)
 
 
 class Overview(Command):  # type: ignore[misc]
