@@ -25,19 +25,20 @@ MAX_POSTERS = 600
 def gather(project: Project) -> Page:
     """The production as it stands, from the ledger and the files."""
     entries, gates, whole = project.reported()
+    notes = [str(text) for text in _texts(whole.pop("left_over"))]
+    del whole  # it holds the entries too, and of a long list they go one by one
     snapshot = project.snapshot()
-    all_takes = takes.of_all(project.plan(), snapshot)
-    placed = {row.shot_number: row for row in snapshot.placed.values()}
+    entries.reverse()
     return Page(
         title=project.root.resolve().name,
         simulated=project.ready.simulated,
         shots=[
-            _shot(step, found, entry, placed.get(step.number), snapshot)
-            for (step, found), entry in zip(all_takes, entries, strict=True)
+            _shot(step, found, entries.pop(), snapshot.placed.get(files.clip_name(step.number)), snapshot)
+            for step, found in takes.of_all(project.plan(), snapshot)
         ],
         gates=gates,
         budget=project.plan().budget,
-        notes=[str(text) for text in _texts(whole.get("left_over"))],
+        notes=notes,
     )
 
 

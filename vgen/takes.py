@@ -30,15 +30,22 @@ class Alternative:
 
 def of_all(plan: Plan, snapshot: Snapshot) -> Iterator[tuple[Step, list[Alternative]]]:
     """Every shot with its takes: those of its present prompt, then those bought for its number with another prompt."""
-    there = {step.number for step in plan.steps if step.file in (File.INTACT, File.EDITED)}
-    lying = {row.shot_number: row.purchase_id for row in snapshot.placed.values() if row.shot_number in there}
+    lying = {row.shot_number: row.purchase_id for row in snapshot.placed.values()}
+    earlier = _earlier(plan, snapshot)
+    for step in plan.steps:
+        there = step.file in (File.INTACT, File.EDITED)
+        in_place = lying.get(step.number) if there else None
+        yield step, _of_shot(step.wish, snapshot, earlier.get(step.number, []), in_place)
+
+
+def _earlier(plan: Plan, snapshot: Snapshot) -> dict[int, list[Purchase]]:
+    """Shot → what was bought for its number, and made a take, by recipes that no shot has any more."""
     wished = {digest for step in plan.steps for digest in step.wish.digests()}
-    earlier: dict[int, list[Purchase]] = defaultdict(list)
+    found: dict[int, list[Purchase]] = defaultdict(list)
     for row in snapshot.purchases.values():
         if row.recipe not in wished and row.id in snapshot.takes:
-            earlier[row.shot_number].append(row)
-    for step in plan.steps:
-        yield step, _of_shot(step.wish, snapshot, earlier.get(step.number, []), lying.get(step.number))
+            found[row.shot_number].append(row)
+    return found
 
 
 def _of_shot(wish: Wish, snapshot: Snapshot, others: list[Purchase], in_place: int | None) -> list[Alternative]:
