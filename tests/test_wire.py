@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import gzip
 import ipaddress
 import os
@@ -123,6 +124,30 @@ async def drips(stream: Stream, _heard: bytes) -> None:
         await stream.send_all(b"x")
         time_passes(TIMEOUT_S / 100)
         await trio.lowlevel.checkpoint()
+
+
+@dataclass
+class Desk:
+    """Answers request after request on a connection; `asked`: how many came on each. Waits for `together` at once."""
+
+    together: int = 1
+    asked: list[int] = field(default_factory=list)
+    left: int = 0
+    _all_here: trio.Event = field(default_factory=trio.Event)
+
+    async def __call__(self, stream: Stream, heard: bytes) -> None:
+        place = len(self.asked)
+        self.asked.append(0)
+        while heard:
+            self.asked[place] += 1
+            if len(self.asked) >= self.together:
+                self._all_here.set()
+            await self._all_here.wait()
+            await stream.send_all(OK)
+            heard = b""
+            while not whole(heard) and (chunk := await stream.receive_some(65536)):
+                heard += chunk
+        self.left += 1
 
 
 def call(url: str, step: str = "create") -> Call:
@@ -567,6 +592,39 @@ def test_each_create_goes_over_a_connection_of_its_own() -> None:
             for _ in range(3):
                 await line.send(call(server.url), timeout_s=TIMEOUT_S)
         return len(ports)
+
+    assert run(main) == 3
+
+
+def test_reads_one_after_another_share_a_connection_and_of_many_at_once_twenty_are_kept() -> None:
+    async def main() -> None:
+        desk = Desk(together=30)
+        async with serving(desk) as server, Wire(now=lambda: NOW) as line:
+            async with trio.open_nursery() as nursery:
+                for _ in range(30):
+                    nursery.start_soon(functools.partial(line.send, call(server.url, "poll"), timeout_s=TIMEOUT_S))
+            assert desk.asked == [1] * 30
+            while desk.left < 10:  # noqa: ASYNC110 - the server hears of it when it does
+                await trio.sleep(0.001)
+            for _ in range(5):
+                await line.send(call(server.url, "poll"), timeout_s=TIMEOUT_S)
+            assert sorted(desk.asked) == [1] * 29 + [6]
+            assert desk.left == 10
+            await line.send(call(server.url, "create"), timeout_s=TIMEOUT_S)
+            assert (len(desk.asked), desk.asked[-1]) == (31, 1)
+
+    run(main)
+
+
+def test_a_kept_connection_that_the_server_has_closed_is_not_used() -> None:
+    async def main() -> int:
+        async with serving(answer()) as server, Wire(now=lambda: NOW) as line:
+            for _ in range(3):
+                await line.send(call(server.url, "poll"), timeout_s=TIMEOUT_S)
+                [kept] = line._reads._pool._idle  # type: ignore[union-attr,attr-defined]
+                while not kept.has_expired():  # noqa: ASYNC110 - the end comes when it comes
+                    await trio.sleep(0.001)
+            return len(server.asked)
 
     assert run(main) == 3
 
