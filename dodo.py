@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vgen.tasks import Tasks
+from vgen.cli.session import Tasks
 
 _tasks = Tasks(Path(__file__).resolve().parent)
 

@@ -7,22 +7,22 @@ from typing import Any
 
 import trio
 
-from vgen import fetch
-from vgen.wire import Wire
+from vgen.production import download
+from vgen.production.http import HttpClient
 
 
 class _Batch:
     """All that a download asks of a batch."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, http: HttpClient) -> None:
+        self.http = http
 
 
 async def _all(url: str, count: int, folder: Path) -> None:
-    async with Wire(now=time.time) as wire, trio.open_nursery() as nursery:
-        batch: Any = _Batch(wire)
+    async with HttpClient(now=time.time) as http, trio.open_nursery() as nursery:
+        batch: Any = _Batch(http)
         for k in range(1, count + 1):
-            nursery.start_soon(fetch._Loader(batch, f"{url}/{k}.mp4", url, folder / f"{k}.mp4", None).run)
+            nursery.start_soon(download._Loader(batch, f"{url}/{k}.mp4", url, folder / f"{k}.mp4", None).run)
 
 
 if __name__ == "__main__":

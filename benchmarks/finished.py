@@ -17,13 +17,14 @@ from doit.dependency import Dependency, JsonDB
 from doit.task import Task
 
 from benchmarks.workload import ENVIRON, make_project
-from vgen import files
-from vgen.ledger import Ledger
-from vgen.project import Project
-from vgen.purchase import State
-from vgen.rows import Placed
-from vgen.stance import Act, Wish
-from vgen.world import Outside, real_world
+from vgen.plan.decision import Action
+from vgen.plan.request import ShotRequest
+from vgen.production.services import Outside, real_world
+from vgen.production.workspace import Project
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import State
+from vgen.store.records import Placed
+from vgen.store.takes import place_clip
 
 STARTED_AT = 1_795_000_000.0
 TAKE_BYTES = 200
@@ -39,11 +40,11 @@ def make_finished(root: Path, n: int) -> None:
         project.outputs.prepare()
         with contextlib.closing(Ledger(project.outputs.ledger, now=lambda: STARTED_AT)) as ledger, _in_one(ledger):
             ledger.start_run(project.run_id, simulated=False, cap=project.ready.cap)
-            for wish in project.wishes:
-                _buy(project, ledger, wish)
+            for request in project.requests:
+                _buy(project, ledger, request)
         project.replan()
         project.write_report()
-    assert all(step.act is Act.KEEP for step in project.plan().steps), "BUG: not all clips are done"
+    assert all(step.action is Action.KEEP for step in project.plan().steps), "BUG: not all clips are done"
     _remember_tasks(root, n)
 
 
@@ -80,18 +81,18 @@ def _in_one(ledger: Ledger) -> Iterator[None]:
     db.execute("COMMIT")
 
 
-def _buy(project: Project, ledger: Ledger, wish: Wish) -> None:
+def _buy(project: Project, ledger: Ledger, request: ShotRequest) -> None:
     """The rows and files that one purchase leaves behind."""
-    offer = wish.offers[0]
-    order, made = offer.order, wish.recipes[offer.provider]
+    offer = request.offers[0]
+    order, made = offer.order, request.recipes[offer.provider]
     assert order is not None
     provider = project.ready.providers[offer.provider]
     digest = made.digest
-    job = f"00000000-0000-4000-8000-{wish.number:012d}"
+    job = f"00000000-0000-4000-8000-{request.number:012d}"
     row = ledger.reserve(
         {
             "run_id": project.run_id,
-            "shot_number": wish.number,
+            "shot_number": request.number,
             "recipe": digest,
             "manifest": json.dumps([list(pair) for pair in made.manifest], ensure_ascii=False),
             "simulated": False,
@@ -101,7 +102,7 @@ def _buy(project: Project, ledger: Ledger, wish: Wish) -> None:
             "model": order.model,
             "path": order.path,
             "request": order.text,
-            "marker": str(wish.number),
+            "marker": str(request.number),
             "bought_s": str(order.bought_s),
             "price": order.price,
         }
@@ -146,11 +147,11 @@ def _buy(project: Project, ledger: Ledger, wish: Wish) -> None:
         State.ACCEPTED,
         error=None,
     )
-    stat = files.place_clip(path, outputs.clip(wish.number))
+    stat = place_clip(path, outputs.clip(request.number))
     ledger.place(
         Placed(
-            name=outputs.clip(wish.number).name,
-            shot_number=wish.number,
+            name=outputs.clip(request.number).name,
+            shot_number=request.number,
             purchase_id=row,
             sha256=sha256,
             size_bytes=stat.size_bytes,

@@ -11,10 +11,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from fakes import fake_judge
 
 from vgen import retry
-from vgen.batch import Batch
-from vgen.stance import Wish
-from vgen.wire import Wire
-from vgen.world import Outside, real_world
+from vgen.plan.request import ShotRequest
+from vgen.production.http import HttpClient
+from vgen.production.run import Batch
+from vgen.production.services import Outside, real_world
 
 
 def unjudged(scale: float = 1.0) -> Outside:
@@ -25,9 +25,9 @@ def unjudged(scale: float = 1.0) -> Outside:
 
 
 @contextlib.asynccontextmanager
-async def _online(batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:  # noqa: ARG001 - the world's signature
+async def _online(batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:  # noqa: ARG001 - the world's signature
     batch.judge = fake_judge
-    async with Wire(now=batch.now, network=None) as wire:
-        batch.wire = wire
+    async with HttpClient(now=batch.now, network=None) as http:
+        batch.http = http
         yield
-        batch.wire = None
+        batch.http = None

@@ -93,8 +93,8 @@ def task_report():
 def make(root: Path, n: int, peer: Peer) -> Production:
     """GNU make: a file a prompt, and an included list of clips that remakes itself."""
     _begin(root, n)
-    rules = 'Path("shots.mk").write_text("CLIPS := " + " ".join(f"clips/{k}.mp4" for k in numbers) + "\\n")\n'
-    (root / "split.py").write_text(SPLIT + rules, encoding="utf-8")
+    policy = 'Path("shots.mk").write_text("CLIPS := " + " ".join(f"clips/{k}.mp4" for k in numbers) + "\\n")\n'
+    (root / "split.py").write_text(SPLIT + policy, encoding="utf-8")
     (root / "Makefile").write_text(
         "MAKEFLAGS += -r\n"
         "all: report.json\n"

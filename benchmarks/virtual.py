@@ -28,15 +28,16 @@ from studio import Studio
 
 from benchmarks.server import TailedCloud
 from benchmarks.workload import BUDGET_USD, REBUY, RUNS, Case, ideal_s, missing, shots
-from vgen.batch import Batch
-from vgen.media import Facts, Judgement, Verdict, Wanted
+from vgen.media.judge import Judgement, Verdict, Wanted
+from vgen.media.probe import Facts
+from vgen.plan.request import ShotRequest
+from vgen.production.http import HttpClient
+from vgen.production.run import Batch
 from vgen.simulator.app import App
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Clip
 from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
-from vgen.stance import Wish
-from vgen.wire import Wire
 
 CLIP_BYTES = 1_000
 FEW = 1_000
@@ -83,8 +84,8 @@ class Day(Studio):
         self.cloud.tail = case.tail
         self.clouds = [self.cloud]
         run_ = {"budget_usd": BUDGET_USD, "max_concurrent": case.at_once, "clip_timeout_s": 3600}
-        lane = {"max_concurrent": case.at_once} | ({"poll_interval_s": case.poll_s} if case.poll_s else {})
-        self.configure(run=run_, runway=lane, pika=lane)
+        limiter = {"max_concurrent": case.at_once} | ({"poll_interval_s": case.poll_s} if case.poll_s else {})
+        self.configure(run=run_, runway=limiter, pika=limiter)
         self.write_shots(shots(case.shots))
 
     def ended_at(self) -> float:
@@ -92,16 +93,16 @@ class Day(Studio):
         return float(self.clock.current_time())
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:  # noqa: ARG002
+    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:  # noqa: ARG002
         batch.judge = content if self._small else fake_judge
         app = App(self.cloud, small_clip if self._small else plain_renderer)
         app._shelf._limit_bytes = KEPT_BYTES
         async with trio.open_nursery() as nursery:
             network = SimulatedNetwork(nursery=nursery, app=app)
-            async with Wire(now=batch.now, network=network) as wire:
-                batch.wire = wire
+            async with HttpClient(now=batch.now, network=network) as http:
+                batch.http = http
                 yield
-                batch.wire = None
+                batch.http = None
             nursery.cancel_scope.cancel()
 
     def _tell(self, *_: object) -> None:
@@ -154,14 +155,14 @@ def _played(studio: Day, case: Case, profile: int) -> dict[str, Any]:
 def _runs(studio: Day, case: Case) -> Iterator[dict[str, Any]]:
     """How things stand after the first run, and after each that it takes until no clip is missing."""
     for left in reversed(range(RUNS)):
-        yield (found := _standing(studio, case))
+        yield (found := _progress(studio, case))
         if not case.faults or not left or not missing(case, found["delivered"]):
             return
         with contextlib.redirect_stdout(io.StringIO()):
             studio.doit(REBUY)
 
 
-def _standing(studio: Day, case: Case) -> dict[str, Any]:
+def _progress(studio: Day, case: Case) -> dict[str, Any]:
     return {
         "makespan_s": round(studio.ended_at(), 3),
         "delivered": [int(path.stem.removeprefix("clip_")) for path in (studio.outputs / "clips").glob("*.mp4")],

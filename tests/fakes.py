@@ -7,12 +7,13 @@ from typing import Any
 
 import trio
 
-from vgen import media
+from vgen.media.judge import Judgement, Verdict, Wanted, shortcomings
+from vgen.media.probe import Facts
 
 FAKE_MAGIC = b"VGENFAKE "
 
 
-async def fake_judge(path: Path, wanted: media.Wanted) -> media.Judgement:
+async def fake_judge(path: Path, wanted: Wanted) -> Judgement:
     """A `media.Judge` for the simulator's plain clips: a line `VGENFAKE {json}`, then a payload.
 
     The line says width, height, duration_s, fps, and payload_sha256 or sha256. Starts no process.
@@ -22,10 +23,10 @@ async def fake_judge(path: Path, wanted: media.Wanted) -> media.Judgement:
     head, _, payload = data.partition(b"\n")
     said = _said(head)
     if said is None:
-        return media.Judgement(verdict=media.Verdict.DAMAGED, reason="not a video container", container=False)
+        return Judgement(verdict=Verdict.DAMAGED, reason="not a video container", container=False)
     if hashlib.sha256(payload).hexdigest() != said.get("payload_sha256", said.get("sha256")):
-        return media.Judgement(verdict=media.Verdict.DAMAGED, reason="does not decode: the payload is damaged")
-    facts = media.Facts(
+        return Judgement(verdict=Verdict.DAMAGED, reason="does not decode: the payload is damaged")
+    facts = Facts(
         width=int(said["width"]),
         height=int(said["height"]),
         duration_s=float(said["duration_s"]),
@@ -34,9 +35,9 @@ async def fake_judge(path: Path, wanted: media.Wanted) -> media.Judgement:
         has_audio=False,
         size_bytes=len(data),
     )
-    if found := media.shortcomings(facts, wanted):
-        return media.Judgement(verdict=media.Verdict.BAD, reason="; ".join(found), facts=facts)
-    return media.Judgement(verdict=media.Verdict.GOOD, facts=facts)
+    if found := shortcomings(facts, wanted):
+        return Judgement(verdict=Verdict.BAD, reason="; ".join(found), facts=facts)
+    return Judgement(verdict=Verdict.GOOD, facts=facts)
 
 
 def _said(head: bytes) -> dict[str, Any] | None:

@@ -26,20 +26,23 @@ from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from fakes import FAKE_MAGIC, fake_judge
 
-import vgen.files
-import vgen.screen
-from vgen import durable, media
-from vgen.batch import Batch
+from vgen.cli.session import Tasks
 from vgen.errors import MediaError
+from vgen.media import probe as probing
+from vgen.media import tools as tooling
+from vgen.media.judge import Wanted
+from vgen.media.probe import Facts
+from vgen.plan.request import ShotRequest
+from vgen.production.http import HttpClient
+from vgen.production.run import Batch
+from vgen.production.services import Outside
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
 from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
-from vgen.stance import Wish
-from vgen.tasks import Tasks
-from vgen.wire import Wire
-from vgen.world import Outside
+from vgen.store import atomic, failpoints
+from vgen.views import terminal
 
 TLS = ssl.create_default_context()
 """Made once: loading certificates takes longer than a whole simulated run."""
@@ -188,21 +191,21 @@ class Studio:
     def crash(self, k: float, *args: str) -> CrashAt:
         """`doit ARGS`, killed at the k-th durable point."""
         hook = CrashAt(k)
-        with durable.hooked(hook), contextlib.suppress(Crash):
+        with failpoints.hooked(hook), contextlib.suppress(Crash):
             self.doit(*args)
         return hook
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
+    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:
         batch.judge = fake_judge
         async with trio.open_nursery() as nursery:
             network = SimulatedNetwork(
                 nursery=nursery, app=App(self.cloud, plain_renderer), refuse=self.network_refuses
             )
-            async with Wire(now=batch.now, network=network) as wire:
-                batch.wire = wire
+            async with HttpClient(now=batch.now, network=network) as http:
+                batch.http = http
                 yield
-                batch.wire = None
+                batch.http = None
             nursery.cancel_scope.cancel()
 
     def outside(self) -> Outside:
@@ -218,7 +221,7 @@ class Studio:
         number, text = record["shot"], record["text"]
         self.lines.append(f"{number or '-'} {text}")
         self.told.append((self.clock.current_time(), number, text))
-        vgen.screen.tell(record)
+        terminal.tell(record)
 
     def keep(self) -> "Kept":
         """The project and its cloud as they are now, for `become`."""
@@ -358,7 +361,7 @@ class Studio:
                 assert entry["sha256"] in takes
         for row in self.rows("SELECT path, sha256 FROM takes"):
             path = self.outputs / row["path"]
-            assert not path.exists() or vgen.files.sha256(path) == row["sha256"]
+            assert not path.exists() or atomic.sha256(path) == row["sha256"]
 
     def requests(self) -> dict[str, int]:
         return dict(self.cloud.charges()["requests"])
@@ -370,18 +373,18 @@ def _quick(rng: random.Random) -> Iterator[None]:
 
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # trio's own hook for Hypothesis
     trio._core._run._r = rng
-    before = (ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode)
+    before = (ssl.create_default_context, os.fsync, tooling.find_tools, probing.probe, probing.decode)
     plugin.entry_points_impl = lambda: _entry_points
     sourcelines, inspect.getsourcelines = inspect.getsourcelines, _line_only
     ssl.create_default_context = lambda: TLS
     os.fsync = lambda _: None
-    media.find_tools = lambda *_: None
-    media.probe, media.decode = _fake_probe, _fake_decode
+    tooling.find_tools = lambda *_: None
+    probing.probe, probing.decode = _fake_probe, _fake_decode
     try:
         yield
     finally:
         inspect.getsourcelines = sourcelines
-        ssl.create_default_context, os.fsync, media.find_tools, media.probe, media.decode = before
+        ssl.create_default_context, os.fsync, tooling.find_tools, probing.probe, probing.decode = before
 
 
 _entry_points = functools.cache(importlib.metadata.entry_points)
@@ -397,10 +400,10 @@ PROBED: list[Path] = []
 """Files that runs asked about though they are no downloads."""
 
 
-async def _fake_probe(tools: object, path: Path) -> media.Facts:
+async def _fake_probe(tools: object, path: Path) -> Facts:
     """Where a run asks about a file that is no download: what ffprobe would say of a fake clip."""
     PROBED.append(path)
-    judgement = await fake_judge(path, media.Wanted(duration_s=0.1, aspect_ratio="9:16"))
+    judgement = await fake_judge(path, Wanted(duration_s=0.1, aspect_ratio="9:16"))
     if judgement.facts is None:
         raise MediaError(judgement.reason or "no video")
     return judgement.facts

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from vgen import media
 from vgen.errors import MediaError
-from vgen.media import Tools, Verdict, Wanted
+from vgen.media.judge import Verdict, Wanted, judge
+from vgen.media.probe import probe
+from vgen.media.tools import Tools, find_tools, run_tool
 from vgen.simulator import animatic
 from vgen.simulator.animatic import Animatic, render
 
@@ -21,7 +22,7 @@ SHOT = Animatic(
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    return media.find_tools(None, None)
+    return find_tools(None, None)
 
 
 def drawn(tools: Tools, spec: Animatic, target: Path) -> Path:
@@ -31,14 +32,14 @@ def drawn(tools: Tools, spec: Animatic, target: Path) -> Path:
 
 def counted_frames(tools: Tools, path: Path) -> int:
     argv = [tools.ffprobe, "-v", "error", "-count_packets", "-select_streams", "v:0", "-of", "json"]
-    ran = trio.run(partial(media.run, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=180))
+    ran = trio.run(partial(run_tool, [*argv, "-show_entries", "stream=nb_read_packets", str(path)], limit_s=180))
     return int(json.loads(ran.stdout)["streams"][0]["nb_read_packets"])
 
 
 @pytest.mark.parametrize(("width", "height", "ratio"), [(720, 1280, "9:16"), (1280, 720, "16:9"), (720, 720, "1:1")])
 def test_an_animatic_of_one_second_passes_as_a_clip(tools, tmp_path, width, height, ratio):
     path = drawn(tools, replace(SHOT, width=width, height=height), tmp_path / "clip.mp4")
-    verdict = trio.run(media.judge, tools, path, Wanted(duration_s=1.0, aspect_ratio=ratio))
+    verdict = trio.run(judge, tools, path, Wanted(duration_s=1.0, aspect_ratio=ratio))
     assert verdict.verdict is Verdict.GOOD, verdict.reason
     assert verdict.facts is not None
     assert (verdict.facts.width, verdict.facts.height, verdict.facts.has_audio) == (width, height, False)
@@ -59,16 +60,16 @@ def test_the_number_of_frames_is_exact(tools, tmp_path, duration_s, fps, frames)
 
 def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_path):
     path = drawn(tools, replace(SHOT, audio=True), tmp_path / "clip.mp4")
-    assert trio.run(media.probe, tools, path).has_audio
+    assert trio.run(probe, tools, path).has_audio
     argv = [tools.ffprobe, "-v", "error", "-of", "json", "-show_entries", "stream=duration", str(path)]
-    ran = trio.run(partial(media.run, argv, limit_s=180))
+    ran = trio.run(partial(run_tool, argv, limit_s=180))
     assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx([1.0, 1.0], abs=0.05)
 
 
 def test_a_flat_animatic_is_whole_and_too_small(tools, tmp_path):
     spec = replace(SHOT, prompt="rain, neon, traffic; " * 80, duration_s=4.0, flat=True)
     path = drawn(tools, spec, tmp_path / "clip.mp4")
-    verdict = trio.run(media.judge, tools, path, Wanted(duration_s=4.0, aspect_ratio="9:16"))
+    verdict = trio.run(judge, tools, path, Wanted(duration_s=4.0, aspect_ratio="9:16"))
     assert verdict.verdict is Verdict.BAD
     assert verdict.reason.startswith("wanted more than 100000 bytes")
 

@@ -18,11 +18,15 @@ import pytest
 import shared
 import trio
 
-from vgen import conform, durable, form, media
-from vgen.conform import Joined, Source, Summary
 from vgen.errors import ClipFailed, MediaError
-from vgen.form import Form
-from vgen.media import Facts, Tools
+from vgen.media import conform, target_format
+from vgen.media.conform import Source, Summary
+from vgen.media.conform_record import RECORD
+from vgen.media.cut import Joined, cut, cut_is_current
+from vgen.media.probe import Facts, probe
+from vgen.media.target_format import TargetFormat
+from vgen.media.tools import Tools, find_tools, run_tool
+from vgen.store import failpoints
 
 NO_TOOLS = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
 WITHIN_S = 0.03  # one frame at 30 fps; an AAC packet has 21 ms
@@ -31,12 +35,12 @@ posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell 
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    return media.find_tools(None, None)
+    return find_tools(None, None)
 
 
 def run(argv: list[str], *, quiet: bool = True) -> bytes:
     """What a tool printed; it must have ended well, and without a word on stderr."""
-    ran = trio.run(partial(media.run, argv, limit_s=180))
+    ran = trio.run(partial(run_tool, argv, limit_s=180))
     assert ran.returncode == 0, ran.stderr.decode()
     assert not quiet or ran.stderr == b""
     return ran.stdout
@@ -131,13 +135,13 @@ class Production:
         return trio.run(partial(conform.conform, tools, self.sources(), self.folder, self.aspect_ratio, tell=self.tell))
 
     def cut(self, tools: Tools, **more: str) -> Joined:
-        return trio.run(partial(conform.cut, tools, self.folder, self.target, list(self.kinds), tell=self.tell, **more))
+        return trio.run(partial(cut, tools, self.folder, self.target, list(self.kinds), tell=self.tell, **more))
 
     def is_current(self) -> bool:
         return conform.is_current(self.sources(), self.folder, self.aspect_ratio)
 
     def cut_is_current(self) -> bool:
-        return conform.cut_is_current(self.folder, self.target, list(self.kinds))
+        return cut_is_current(self.folder, self.target, list(self.kinds))
 
     def files(self) -> dict[str, tuple[int, int]]:
         found = (path for path in self.root.rglob("*") if path.is_file())
@@ -253,7 +257,7 @@ def test_each_clip_is_as_long_as_its_shot_and_its_sound_reaches_to_its_end(tools
     for number, kind in KINDS.items():
         video, sound = streams(tools, finished.conformed(number))
         assert int(video["nb_frames"]) == float(kind.shot_s) * 24
-        assert 0 <= float(sound["duration"]) - float(video["duration"]) < form.PACKET_S
+        assert 0 <= float(sound["duration"]) - float(video["duration"]) < target_format.PACKET_S
 
 
 @pytest.mark.slow
@@ -325,12 +329,12 @@ def test_the_cut_plays_through_without_a_word_from_the_decoder(tools, finished):
 def test_the_cut_is_as_long_as_its_shots_and_time_only_rises(tools, finished):
     video, sound = streams(tools, finished.target)
     assert float(video["duration"]) == pytest.approx(sum(SHOTS_S), abs=0.001)
-    assert float(sound["duration"]) == pytest.approx(sum(SHOTS_S), abs=form.PACKET_S)
+    assert float(sound["duration"]) == pytest.approx(sum(SHOTS_S), abs=target_format.PACKET_S)
     for stream in ("v", "a"):
         dts = [packet["dts"] for packet in packets(tools, finished.target, stream)]
         assert all(a < b for a, b in itertools.pairwise(dts))
     shown = sorted(packet["pts"] for packet in packets(tools, finished.target, "v"))
-    assert shown == pytest.approx([n * form.TIMEBASE / 24 for n in range(len(shown))], abs=1)
+    assert shown == pytest.approx([n * target_format.TIMEBASE / 24 for n in range(len(shown))], abs=1)
 
 
 @pytest.mark.slow
@@ -364,10 +368,10 @@ def test_clips_join_without_loss_at_any_rate(tools, tmp_path, fps):
     made.cut(tools)
     frames = sum(round(Fraction(length) * Fraction(fps)) for length in lengths_s.values())
     shown = sorted(packet["pts"] for packet in packets(tools, made.target, "v"))
-    assert shown == pytest.approx([float(n * form.TIMEBASE / Fraction(fps)) for n in range(frames)], abs=1)
+    assert shown == pytest.approx([float(n * target_format.TIMEBASE / Fraction(fps)) for n in range(frames)], abs=1)
     dts = [packet["dts"] for packet in packets(tools, made.target, "a")]
     assert all(a < b for a, b in itertools.pairwise(dts))
-    assert len(dts) == pytest.approx(float(frames / Fraction(fps)) / form.PACKET_S, abs=1)
+    assert len(dts) == pytest.approx(float(frames / Fraction(fps)) / target_format.PACKET_S, abs=1)
     run([tools.ffmpeg, "-v", "warning", "-xerror", "-i", str(made.target), "-f", "null", "-"])
 
 
@@ -404,7 +408,7 @@ def test_shots_without_a_clip_are_left_out_and_told(tools, production):
     assert (joined.numbers, joined.missing) == ([1, 3, 4, 5, 6], [2, 9])
     assert joined.duration_s == pytest.approx(sum(SHOTS_S) - SHOTS_S[1])
     assert production.told == [(None, "cut.mp4 goes without shots 2, 9: no conformed clip is there")]
-    assert trio.run(media.probe, tools, production.target).duration_s == pytest.approx(joined.duration_s, abs=0.001)
+    assert trio.run(probe, tools, production.target).duration_s == pytest.approx(joined.duration_s, abs=0.001)
     assert production.cut_is_current()
 
 
@@ -419,7 +423,7 @@ def test_without_any_clip_there_is_no_cut_and_an_older_one_stays(tmp_path):
 
 
 def test_clips_of_two_forms_are_not_joined(production):
-    record = production.folder / conform.RECORD
+    record = production.folder / RECORD
     record.write_text(record.read_text().replace("720x1280 at 24 fps", "720x1280 at 30 fps", 1))
     production.target.unlink()
     with pytest.raises(ClipFailed):
@@ -476,7 +480,7 @@ def test_files_that_were_only_touched_are_hashed_and_kept(production):
     assert production.is_current()
     assert production.cut_is_current()
     assert production.conform(NO_TOOLS).made == []
-    record = json.loads((production.folder / conform.RECORD).read_text())
+    record = json.loads((production.folder / RECORD).read_text())
     assert record["clips"]["1"]["source"]["mtime_ns"] == 1
 
 
@@ -511,7 +515,7 @@ def test_conformed_clips_of_shots_that_left_are_removed(tools, production):
 @pytest.mark.parametrize("record", [b"", b"[]", b'{"version": 0, "clips": {}}', b'{"clips": {"1": {}}}', b"\xff"])
 def test_a_record_that_is_not_understood_means_that_all_is_made_again(small, record):
     small.folder.mkdir()
-    (small.folder / conform.RECORD).write_bytes(record)
+    (small.folder / RECORD).write_bytes(record)
     assert not small.is_current()
     with pytest.raises(ClipFailed):
         small.conform(NO_TOOLS)
@@ -523,7 +527,7 @@ def test_another_form_makes_all_again(tools, small):
     small.aspect_ratio = "1:1"
     assert not small.is_current()
     summary = small.conform(tools)
-    assert (summary.form, summary.made) == (Form(width=720, height=720, fps=Fraction(24)), [3, 5])
+    assert (summary.form, summary.made) == (TargetFormat(width=720, height=720, fps=Fraction(24)), [3, 5])
 
 
 def test_without_clips_there_is_nothing_to_do(tmp_path):
@@ -577,14 +581,14 @@ def test_a_clip_that_is_much_too_short_is_used_as_long_as_it_is(tools, small):
 
 
 def test_a_file_that_has_less_in_it_than_it_says_is_told(tools, finished, tmp_path):
-    made = Form(width=720, height=1280, fps=Fraction(24))
+    made = TargetFormat(width=720, height=1280, fps=Fraction(24))
     said = facts(duration_s=5.0)
     with pytest.raises(MediaError, match=r"its pictures end at 1.58 s, though it says 5.00 s"):
-        trio.run(form.encode, tools, finished.clip(3), tmp_path / "made.mp4", said, made, 120)
+        trio.run(target_format.encode, tools, finished.clip(3), tmp_path / "made.mp4", said, made, 120)
 
 
 def test_a_join_that_does_not_become_as_long_as_its_clips_is_told(tools, finished, tmp_path):
-    work = partial(form.join, listed=tmp_path / "list.txt")
+    work = partial(target_format.join, listed=tmp_path / "list.txt")
     with pytest.raises(MediaError, match=r"it became 1.00 s long instead of 3.00 s"):
         trio.run(work, tools, [finished.conformed(3)], [3.0], tmp_path / "made.mp4")
 
@@ -645,7 +649,7 @@ def killer(place: str, when: str) -> Callable[[str, str], None]:
 )
 def test_killed_at_any_point_the_next_run_finishes_the_work(tools, small, place, when):
     small.kinds = {5: KINDS[5]}
-    with durable.hooked(killer(place, when)), pytest.raises(BaseExceptionGroup):
+    with failpoints.hooked(killer(place, when)), pytest.raises(BaseExceptionGroup):
         small.conform(tools)
     assert not small.is_current() or (place, when) == ("replace.conformed.json", "after")
     if small.conformed(5).exists():
@@ -711,9 +715,7 @@ def test_an_interrupted_cut_leaves_the_older_one_no_piece_and_no_process(product
     async def main() -> None:
         async with trio.open_nursery() as nursery:
             numbers = list(production.kinds)
-            nursery.start_soon(
-                partial(conform.cut, hangs, production.folder, production.target, numbers, tell=production.tell)
-            )
+            nursery.start_soon(partial(cut, hangs, production.folder, production.target, numbers, tell=production.tell))
             while not pids.exists() or not pids.read_text().endswith("\n"):  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
@@ -749,7 +751,7 @@ def facts(**changes: object) -> Facts:
     ],
 )
 def test_the_size_is_the_largest_usual_one_that_every_clip_fills(sides, ratio, size):
-    made = form.form_for([facts(width=side, height=side * 2) for side in sides], ratio)
+    made = target_format.choose_format([facts(width=side, height=side * 2) for side in sides], ratio)
     assert (made.width, made.height) == size
 
 
@@ -769,11 +771,11 @@ def test_the_size_is_the_largest_usual_one_that_every_clip_fills(sides, ratio, s
     ],
 )
 def test_the_rate_is_that_of_most_clips(rates, fps):
-    assert form.form_for([facts(fps=rate) for rate in rates], "9:16").fps == Fraction(fps)
+    assert target_format.choose_format([facts(fps=rate) for rate in rates], "9:16").fps == Fraction(fps)
 
 
 def test_a_frame_lasts_a_whole_number_of_ticks_at_every_rate():
-    assert all((form.TIMEBASE / rate).denominator == 1 for rate in form.RATES)
+    assert all((target_format.TIMEBASE / rate).denominator == 1 for rate in target_format.RATES)
 
 
 @pytest.mark.parametrize(
@@ -782,18 +784,18 @@ def test_a_frame_lasts_a_whole_number_of_ticks_at_every_rate():
 )
 def test_a_clip_gets_the_frames_of_its_shot_unless_more_than_half_a_second_is_missing(shot_s, clip_s, frames):
     source = Source(number=1, path=Path("clip.mp4"), duration_s=Decimal(shot_s))
-    made = Form(width=720, height=1280, fps=Fraction(24))
+    made = TargetFormat(width=720, height=1280, fps=Fraction(24))
     assert conform._frames(source, facts(duration_s=clip_s), made) == frames
 
 
 def test_names_in_the_list_for_ffmpeg_are_quoted():
-    listed = form.concat_list([Path("/a b/it's/é\\n.mp4")], [1.6]).decode()
+    listed = target_format.concat_list([Path("/a b/it's/é\\n.mp4")], [1.6]).decode()
     assert listed == "ffconcat version 1.0\nfile 'file:/a b/it'\\''s/é\\n.mp4'\nduration 1.600000\n"
 
 
 @pytest.mark.parametrize("duration_s", [5.0, 4.0, 38 / 24, 1001 / 240, 0.05])
 def test_sound_never_drifts_however_many_clips_there_are(duration_s):
     count = 500
-    listed = form.concat_list([Path("/clip.mp4")] * count, [duration_s] * count).decode()
-    heard_s = (count * form.packets(duration_s) - listed.count("outpoint")) * form.PACKET_S
-    assert heard_s == pytest.approx(count * duration_s, abs=form.PACKET_S)
+    listed = target_format.concat_list([Path("/clip.mp4")] * count, [duration_s] * count).decode()
+    heard_s = (count * target_format.packets(duration_s) - listed.count("outpoint")) * target_format.PACKET_S
+    assert heard_s == pytest.approx(count * duration_s, abs=target_format.PACKET_S)

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from vgen import durable, files
 from vgen.errors import LockHeld, Refusal
-from vgen.files import Outputs, Stat
+from vgen.store import atomic, failpoints, takes
+from vgen.store.lock import run_lock, sign_lock
+from vgen.store.outputs import MIN_FREE_BYTES, Outputs, Stat, clip_name
+from vgen.store.takes import discard, place_clip, publish_take, remove_clip
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX file systems")
 BYTES = b"video" * 1000
@@ -41,7 +43,7 @@ def digest(data: bytes) -> str:
 
 def part(outputs: Outputs, data: bytes = BYTES) -> Path:
     path = outputs.part(1)
-    files.discard(path)
+    discard(path)
     path.write_bytes(data)
     return path
 
@@ -49,19 +51,19 @@ def part(outputs: Outputs, data: bytes = BYTES) -> Path:
 def take(outputs: Outputs, n: int = 1, data: bytes = BYTES) -> Path:
     """A published take."""
     final = outputs.take("a" * 64, n, simulated=False, good=True)
-    files.publish_take(part(outputs, data), final, digest(data))
+    publish_take(part(outputs, data), final, digest(data))
     return final
 
 
 def points(act: Callable[[], Any]) -> list[str]:
     """The durable points that an act goes through."""
     seen: list[str] = []
-    with durable.hooked(lambda name, when: seen.append(name) if when == "before" else None):
+    with failpoints.hooked(lambda name, when: seen.append(name) if when == "before" else None):
         act()
     return seen
 
 
-def killer(place: int, when: str) -> durable.Hook:
+def killer(place: int, when: str) -> failpoints.Hook:
     """Dies at the place-th point."""
     counts = {"before": 0, "after": 0}
 
@@ -81,7 +83,7 @@ def killer(place: int, when: str) -> durable.Hook:
     [(1, "clip_001.mp4"), (999, "clip_999.mp4"), (1000, "clip_1000.mp4"), (9_999_999, "clip_9999999.mp4")],
 )
 def test_clips_are_named_with_three_digits_or_more(number: int, expected: str) -> None:
-    assert expected == files.clip_name(number)
+    assert expected == clip_name(number)
 
 
 def test_names_are_plain_short_and_different_on_any_file_system() -> None:
@@ -107,7 +109,7 @@ def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_refused_before_anything_is_bought(outputs: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": files.MIN_FREE_BYTES - 1}))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": MIN_FREE_BYTES - 1}))
     with pytest.raises(Refusal, match="63 MiB free"):
         outputs.prepare()
 
@@ -167,7 +169,7 @@ def test_a_take_is_published_read_only_under_its_name(outputs: Outputs) -> None:
 def test_a_take_never_replaces_other_bytes(outputs: Outputs) -> None:
     final = take(outputs, data=OTHER)
     with pytest.raises(Refusal, match="another file is in the way"):
-        files.publish_take(part(outputs), final, digest(BYTES))
+        publish_take(part(outputs), final, digest(BYTES))
     assert (final.read_bytes(), outputs.part(1).read_bytes()) == (OTHER, BYTES)
 
 
@@ -180,7 +182,7 @@ def test_the_same_bytes_already_there_are_fine(outputs: Outputs) -> None:
 def test_killed_anywhere_a_take_is_whole_or_absent_and_can_be_published_again(outputs: Outputs, when: str) -> None:
     final = outputs.take("a" * 64, 1, simulated=False, good=True)
     for place in range(len(points(lambda: take(outputs, 9)))):
-        with durable.hooked(killer(place, when)), pytest.raises(Killed):
+        with failpoints.hooked(killer(place, when)), pytest.raises(Killed):
             take(outputs)
         assert not final.exists() or final.read_bytes() == BYTES
     assert take(outputs).read_bytes() == BYTES
@@ -212,14 +214,14 @@ def test_without_hard_links_a_take_is_whole_or_absent_too(outputs: Outputs, monk
 
 def test_discarding_what_is_gone_is_fine(outputs: Outputs) -> None:
     path = part(outputs)
-    files.discard(path)
-    files.discard(path)
+    discard(path)
+    discard(path)
     assert not path.exists()
 
 
 def test_the_digest_is_sha256(tmp_path: Path) -> None:
-    (tmp_path / "big").write_bytes(bytes(3 * files.CHUNK_BYTES + 1))
-    assert digest(bytes(3 * files.CHUNK_BYTES + 1)) == files.sha256(tmp_path / "big")
+    (tmp_path / "big").write_bytes(bytes(3 * atomic.CHUNK_BYTES + 1))
+    assert digest(bytes(3 * atomic.CHUNK_BYTES + 1)) == atomic.sha256(tmp_path / "big")
 
 
 # ── clips ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +229,7 @@ def test_the_digest_is_sha256(tmp_path: Path) -> None:
 
 def test_a_clip_is_a_copy_of_its_take_and_never_a_hard_link(outputs: Outputs) -> None:
     source, clip = take(outputs), outputs.clip(1)
-    placed = files.place_clip(source, clip)
+    placed = place_clip(source, clip)
     assert (clip.read_bytes(), clip.stat().st_nlink) == (BYTES, 1)
     assert not source.samefile(clip)
     assert Stat(size_bytes=len(BYTES), mtime_ns=clip.stat().st_mtime_ns) == placed
@@ -238,7 +240,7 @@ def test_a_clip_is_a_copy_of_its_take_and_never_a_hard_link(outputs: Outputs) ->
 
 @posix
 def test_a_clip_can_be_edited_although_its_take_cannot(outputs: Outputs) -> None:
-    files.place_clip(take(outputs), outputs.clip(1))
+    place_clip(take(outputs), outputs.clip(1))
     assert stat.S_IMODE(outputs.clip(1).stat().st_mode) == 0o644
 
 
@@ -246,15 +248,15 @@ def test_a_clip_can_be_edited_although_its_take_cannot(outputs: Outputs) -> None
 @pytest.mark.parametrize("old", [None, OTHER], ids=["new", "replaced"])
 def test_killed_anywhere_a_clip_is_the_old_or_the_new_one(outputs: Outputs, when: str, old: bytes | None) -> None:
     source, clip = take(outputs), outputs.clip(1)
-    for place in range(len(points(lambda: files.place_clip(source, outputs.clip(2))))):
+    for place in range(len(points(lambda: place_clip(source, outputs.clip(2))))):
         clip.unlink(missing_ok=True)
         if old:
             clip.write_bytes(old)
-        with durable.hooked(killer(place, when)), pytest.raises(Killed):
-            files.place_clip(source, clip)
+        with failpoints.hooked(killer(place, when)), pytest.raises(Killed):
+            place_clip(source, clip)
         assert (clip.read_bytes() if clip.exists() else None) in (old, BYTES)
         assert {"clip_001.mp4", "clip_002.mp4"} >= outputs.clip_stats().keys()
-    files.place_clip(source, clip)
+    place_clip(source, clip)
     assert clip.read_bytes() == BYTES
 
 
@@ -266,10 +268,10 @@ def test_a_clip_whose_copy_breaks_is_not_there(
         target.write(b"half")
         raise error
 
-    monkeypatch.setattr(files, "_reflink", lambda *_: False)
+    monkeypatch.setattr(takes, "_reflink", lambda *_: False)
     monkeypatch.setattr("shutil.copyfileobj", breaks)
     with pytest.raises(type(error)):
-        files.place_clip(take(outputs), outputs.clip(1))
+        place_clip(take(outputs), outputs.clip(1))
     assert not outputs.clip(1).exists()
 
 
@@ -277,7 +279,7 @@ def test_a_clip_whose_copy_breaks_is_not_there(
 def test_a_clip_that_is_a_link_is_replaced_and_not_written_through(outputs: Outputs, tmp_path: Path) -> None:
     (tmp_path / "mine.mp4").write_bytes(OTHER)
     outputs.clip(1).symlink_to(tmp_path / "mine.mp4")
-    files.place_clip(take(outputs), outputs.clip(1))
+    place_clip(take(outputs), outputs.clip(1))
     assert (
         (tmp_path / "mine.mp4").read_bytes(), outputs.clip(1).read_bytes(), outputs.clip(1).is_symlink()
     ) == (OTHER, BYTES, False)  # fmt: skip
@@ -285,21 +287,21 @@ def test_a_clip_that_is_a_link_is_replaced_and_not_written_through(outputs: Outp
 
 def test_a_clip_is_removed_and_its_take_stays(outputs: Outputs) -> None:
     source = take(outputs)
-    files.place_clip(source, outputs.clip(1))
-    files.remove_clip(outputs.clip(1))
-    files.remove_clip(outputs.clip(1))
+    place_clip(source, outputs.clip(1))
+    remove_clip(outputs.clip(1))
+    remove_clip(outputs.clip(1))
     assert (outputs.clip(1).exists(), source.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_anywhere_a_report_is_the_old_or_the_new_one(tmp_path: Path, when: str) -> None:
     path = tmp_path / "report.json"
-    for place in range(len(points(lambda: files.write_whole(tmp_path / "x.json", b"{}")))):
+    for place in range(len(points(lambda: atomic.write_whole(tmp_path / "x.json", b"{}")))):
         path.write_bytes(b"old")
-        with durable.hooked(killer(place, when)), pytest.raises(Killed):
-            files.write_whole(path, b"new")
+        with failpoints.hooked(killer(place, when)), pytest.raises(Killed):
+            atomic.write_whole(path, b"new")
         assert path.read_bytes() in (b"old", b"new")
-    files.write_whole(path, b"new")
+    atomic.write_whole(path, b"new")
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == {"report.json": b"new", "x.json": b"{}"}
 
 
@@ -307,10 +309,11 @@ def test_killed_anywhere_a_report_is_the_old_or_the_new_one(tmp_path: Path, when
 
 HOLDER = """
 import sys, pathlib
-from vgen import files
-outputs = files.Outputs(pathlib.Path(sys.argv[1]))
-with files.run_lock(outputs, wait=False):
-    files.sign_lock(outputs, "r1")
+from vgen.store.lock import run_lock, sign_lock
+from vgen.store.outputs import Outputs
+outputs = Outputs(pathlib.Path(sys.argv[1]))
+with run_lock(outputs, wait=False):
+    sign_lock(outputs, "r1")
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -330,7 +333,7 @@ def held_elsewhere(outputs: Outputs) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def locked(outputs: Outputs, *, wait: bool = False) -> bool:
-    with files.run_lock(outputs, wait=wait):
+    with run_lock(outputs, wait=wait):
         return True
 
 
@@ -352,14 +355,14 @@ def test_who_waits_gets_the_lock_when_it_is_free(outputs: Outputs) -> None:
 
 def test_the_lock_is_free_after_the_run_and_after_an_error(outputs: Outputs) -> None:
     for _ in range(2):
-        with contextlib.suppress(ValueError), files.run_lock(outputs, wait=False):
-            files.sign_lock(outputs, "r1")
+        with contextlib.suppress(ValueError), run_lock(outputs, wait=False):
+            sign_lock(outputs, "r1")
             raise ValueError
     assert not (outputs.private / "holder.json").exists()
 
 
 def test_the_same_process_cannot_hold_it_twice(outputs: Outputs) -> None:
-    with files.run_lock(outputs, wait=False), pytest.raises(LockHeld):
+    with run_lock(outputs, wait=False), pytest.raises(LockHeld):
         locked(outputs)
 
 

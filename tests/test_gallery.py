@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from vgen import gallery
-from vgen.gallery import Film, Page, ShotView, Standing, TakeView
-from vgen.report import Gate
-from vgen.rows import Budget
+from vgen.store.records import Budget
+from vgen.views import gallery
+from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.report import Gate
 
 SHA = "ab" * 32
 OTHER = "cd" * 32
@@ -30,7 +30,7 @@ TAKE = TakeView(
 SHOT = ShotView(
     number=7,
     prompt="a paper boat",
-    standing=Standing.GOOD,
+    status=ShotStatus.GOOD,
     film=FILM,
     take=2,
     provider="runway",
@@ -122,17 +122,17 @@ def test_each_gate_says_its_value_and_its_limit(gate, words):
     assert words in said(replace(PAGE, gates=[gate]))
 
 
-@pytest.mark.parametrize("standing", [Standing.FAILED, Standing.HELD, Standing.MISSING, Standing.RUNNING])
-def test_a_shot_without_a_clip_stands_in_its_place_with_its_reason(standing):
-    page = one(standing=standing, film=None, take=None, takes=(), reason="runway said no: too dark")
+@pytest.mark.parametrize("status", [ShotStatus.FAILED, ShotStatus.HELD, ShotStatus.MISSING, ShotStatus.RUNNING])
+def test_a_shot_without_a_clip_stands_in_its_place_with_its_reason(status):
+    page = one(status=status, film=None, take=None, takes=(), reason="runway said no: too dark")
     text = said(page)
     assert "no clip" in text
-    assert f"Shot 7 {standing} $0.48 runway said no: too dark" in text
+    assert f"Shot 7 {status} $0.48 runway said no: too dark" in text
     assert read(page).tags.count("video") == 1  # the large view's
 
 
 def test_a_stale_shot_shows_both_prompts_and_what_changed():
-    html = gallery.render(one(standing=Standing.STALE, prompt="boat, blue hour", made_from="boat, golden hour"))
+    html = gallery.render(one(status=ShotStatus.STALE, prompt="boat, blue hour", made_from="boat, golden hour"))
     assert "boat, <ins>blue</ins> hour" in html
     assert "boat, <del>golden</del> hour" in html
 
@@ -218,7 +218,7 @@ def everywhere(text: str) -> Page:
         SHOT,
         prompt=text,
         made_from=text + " ",
-        standing=Standing.STALE,
+        status=ShotStatus.STALE,
         reason=text,
         provider=text,
         model=text,
@@ -298,7 +298,7 @@ CHANGES = [
         "title": "Ship", "simulated": True, "shots": [], "gates": [], "budget": Budget(), "notes": ["one"],
     }.items()),
     *(one(**{name: value}) for name, value in {
-        "number": 8, "prompt": "a ship", "standing": Standing.STALE, "reason": "why", "made_from": "a ship",
+        "number": 8, "prompt": "a ship", "status": ShotStatus.STALE, "reason": "why", "made_from": "a ship",
         "film": replace(FILM, sha256="ef" * 32), "take": 3, "provider": "pika", "model": "gen4", "price": 1,
         "generation_s": 1.0, "verdict": "bad", "takes": (), "commands": ("doit",),
     }.items()),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vgen import images
 from vgen.errors import InputError
+from vgen.inputs import images
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\x00" * 24
 JPEG = b"\xff\xd8\xff\xe0" + b"\x00" * 24

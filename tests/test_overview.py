@@ -3,15 +3,16 @@
 import re
 from pathlib import Path
 
-from vgen import overview, settings
+from vgen.cli import overview
+from vgen.inputs.variables import VARIABLES
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_every_variable_is_there_with_its_default() -> None:
-    assert tuple(overview.VARIABLES) == settings.VARIABLES
+    assert tuple(overview.VARIABLES) == VARIABLES
     said = overview.text()
-    for name in settings.VARIABLES:
+    for name in VARIABLES:
         assert re.search(rf"^  {name} ", said, re.MULTILINE)
     assert re.search(r"^  budget_usd +2\.00 ", said, re.MULTILINE)
     assert re.search(r"^  partial +no ", said, re.MULTILINE)

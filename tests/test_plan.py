@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from vgen import plan as planning
-from vgen.plan import Plan
+from vgen.inputs.shots import Shot
+from vgen.plan import plan as planning
+from vgen.plan.decision import QUEUE, Action, Decision, File, Policy, decide
+from vgen.plan.plan import Plan
+from vgen.plan.request import Offer, ShotRequest
 from vgen.providers.base import Order
-from vgen.purchase import State, Why
 from vgen.recipe import Recipe
-from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
-from vgen.shots import Shot
-from vgen.stance import QUEUE, Act, File, Offer, Rules, Stance, Wish, stance
+from vgen.store.purchase import State, Why
+from vgen.store.records import Budget, Placed, Purchase, Snapshot, Take
 
 NOW = 1_795_000_000.0
 PRICE, FALLBACK_PRICE = 600_000, 200_000
@@ -30,13 +31,15 @@ def order(prompt: str = "a boat", price: int = PRICE) -> Order:
     return Order(model="gen4.5", path="/v1/x", body={"p": prompt}, image_field=None, bought_s=Decimal(5), price=price)
 
 
-def wish(number: int = 1, prompt: str = "a boat", *, offers: Sequence[Offer] | None = None, pika: str = "") -> Wish:
+def request(
+    number: int = 1, prompt: str = "a boat", *, offers: Sequence[Offer] | None = None, pika: str = ""
+) -> ShotRequest:
     """A shot at Runway, else at Pika; `pika`: another prompt there."""
     both = [
         Offer(provider="runway", max_retries=3, order=order(prompt)),
         Offer(provider="pika", max_retries=2, order=order(pika or prompt, FALLBACK_PRICE)),
     ]
-    return Wish(
+    return ShotRequest(
         shot=Shot(number=number, duration_s=Decimal(5), prompts={"": prompt}),
         recipes={"runway": recipe(prompt), "pika": recipe(pika or prompt)},
         offers=both if offers is None else offers,
@@ -59,7 +62,7 @@ def row(id_: int = 1, state: State = S.ACCEPTED, prompt: str = "a boat", **chang
 PIKA = {"provider": "pika", "request": order(price=FALLBACK_PRICE).text, "price": FALLBACK_PRICE}
 BILLED: dict[str, Any] = {"charged": PRICE}
 NO: dict[str, Any] = {"final": True, "error": "moderated"}
-BUY_RUNWAY, BUY_PIKA = (Act.BUY, "runway"), (Act.BUY, "pika")
+BUY_RUNWAY, BUY_PIKA = (Action.BUY, "runway"), (Action.BUY, "pika")
 
 
 def failures(n: int, state: State = S.FAILED, **changes: Any) -> list[Purchase]:
@@ -67,127 +70,129 @@ def failures(n: int, state: State = S.FAILED, **changes: Any) -> list[Purchase]:
     return [row(k, state, **changes) for k in range(1, n + 1)]
 
 
-def told(now: Stance) -> tuple[Act, str | int | None]:
+def told(now: Decision) -> tuple[Action, str | int | None]:
     """The act, with the provider to buy at or else the row."""
     if now.offer:
-        return now.act, now.offer.provider
-    return now.act, now.row.id if now.row else None
+        return now.action, now.offer.provider
+    return now.action, now.row.id if now.row else None
 
 
-SITUATIONS: dict[str, tuple[list[Purchase], Rules, tuple[Act, str | int | None]]] = {
-    "nothing yet": ([], Rules(), BUY_RUNWAY),
-    "accepted": ([row(**BILLED)], Rules(), (Act.KEEP, 1)),
-    "accepted from the other provider": ([row(**PIKA)], Rules(), (Act.KEEP, 1)),
-    "accepted, then failed": ([row(1), row(2, S.FAILED)], Rules(), (Act.KEEP, 1)),
-    "accepted twice: the newest": ([row(1, superseded="again"), row(2)], Rules(), (Act.KEEP, 2)),
-    "of another recipe": ([row(prompt="a ship")], Rules(), BUY_RUNWAY),
-    "rendering": ([row(1, S.RENDERING)], Rules(), (Act.COLLECT, 1)),
-    "rendered": ([row(1, S.RENDERED)], Rules(), (Act.COLLECT, 1)),
-    "fetched": ([row(1, S.FETCHED)], Rules(), (Act.COLLECT, 1)),
-    "rendering at a closed provider": ([row(1, S.RENDERING)], Rules(closed={"runway": "no key"}), (Act.COLLECT, 1)),
-    "rendering at the other provider": ([row(1, S.RENDERING, **PIKA)], Rules(), (Act.COLLECT, 1)),
-    "being bought": ([row(1, S.SUBMITTING)], Rules(), (Act.HELD, 1)),
-    "detached": ([row(1, S.RENDERING)], Rules(detached={1}), (Act.STOP, 1)),
-    "uncertain": ([row(1, S.UNCERTAIN)], Rules(), (Act.HELD, 1)),
-    "uncertain, rebuy": ([row(1, S.UNCERTAIN)], Rules(on_uncertain="rebuy"), BUY_RUNWAY),
-    "uncertain at the other provider": ([row(1, S.UNCERTAIN, **PIKA)], Rules(), (Act.HELD, 1)),
-    "uncertain too often, rebuy": (failures(3, S.UNCERTAIN), Rules(on_uncertain="rebuy"), BUY_PIKA),
-    "refused for good": ([row(1, S.REFUSED, **NO)], Rules(), BUY_PIKA),
-    "refused for good, another request now": ([row(1, S.REFUSED, **NO, request="{}")], Rules(), BUY_RUNWAY),
-    "refused for good by both": ([row(1, S.REFUSED, **NO), row(2, S.REFUSED, **NO, **PIKA)], Rules(), (Act.STOP, None)),
-    "refused for good, then -a": ([row(1, S.REFUSED, **NO, superseded="again")], Rules(), BUY_RUNWAY),
-    "failed for good, billed": ([row(1, S.FAILED, **NO, **BILLED)], Rules(), BUY_PIKA),
-    "refused for now in this run": (failures(2, S.REFUSED, run_id="now"), Rules(run_id="now"), BUY_RUNWAY),
-    "refused for now too often in this run": (failures(3, S.REFUSED, run_id="now"), Rules(run_id="now"), BUY_PIKA),
-    "refused for now too often in an earlier run": (failures(3, S.REFUSED), Rules(run_id="now"), BUY_RUNWAY),
-    "never sent, too often in this run": (failures(3, S.RELEASED, run_id="now"), Rules(run_id="now"), BUY_PIKA),
-    "failed unpaid in an earlier run": (failures(3), Rules(run_id="now"), BUY_RUNWAY),
-    "failed unpaid too often in this run": (failures(3, run_id="now"), Rules(run_id="now"), BUY_PIKA),
-    "failed paid once": (failures(1, **BILLED), Rules(), BUY_RUNWAY),
-    "failed paid too often, in any run": (failures(3, **BILLED), Rules(run_id="now"), BUY_PIKA),
-    "rejected within the tries": (failures(2, S.REJECTED, **BILLED), Rules(), BUY_RUNWAY),
-    "rejected too often": (failures(3, S.REJECTED, **BILLED), Rules(), BUY_PIKA),
+SITUATIONS: dict[str, tuple[list[Purchase], Policy, tuple[Action, str | int | None]]] = {
+    "nothing yet": ([], Policy(), BUY_RUNWAY),
+    "accepted": ([row(**BILLED)], Policy(), (Action.KEEP, 1)),
+    "accepted from the other provider": ([row(**PIKA)], Policy(), (Action.KEEP, 1)),
+    "accepted, then failed": ([row(1), row(2, S.FAILED)], Policy(), (Action.KEEP, 1)),
+    "accepted twice: the newest": ([row(1, superseded="again"), row(2)], Policy(), (Action.KEEP, 2)),
+    "of another recipe": ([row(prompt="a ship")], Policy(), BUY_RUNWAY),
+    "rendering": ([row(1, S.RENDERING)], Policy(), (Action.COLLECT, 1)),
+    "rendered": ([row(1, S.RENDERED)], Policy(), (Action.COLLECT, 1)),
+    "fetched": ([row(1, S.FETCHED)], Policy(), (Action.COLLECT, 1)),
+    "rendering at a closed provider": ([row(1, S.RENDERING)], Policy(closed={"runway": "no key"}), (Action.COLLECT, 1)),
+    "rendering at the other provider": ([row(1, S.RENDERING, **PIKA)], Policy(), (Action.COLLECT, 1)),
+    "being bought": ([row(1, S.SUBMITTING)], Policy(), (Action.HELD, 1)),
+    "detached": ([row(1, S.RENDERING)], Policy(detached={1}), (Action.STOP, 1)),
+    "uncertain": ([row(1, S.UNCERTAIN)], Policy(), (Action.HELD, 1)),
+    "uncertain, rebuy": ([row(1, S.UNCERTAIN)], Policy(on_uncertain="rebuy"), BUY_RUNWAY),
+    "uncertain at the other provider": ([row(1, S.UNCERTAIN, **PIKA)], Policy(), (Action.HELD, 1)),
+    "uncertain too often, rebuy": (failures(3, S.UNCERTAIN), Policy(on_uncertain="rebuy"), BUY_PIKA),
+    "refused for good": ([row(1, S.REFUSED, **NO)], Policy(), BUY_PIKA),
+    "refused for good, another request now": ([row(1, S.REFUSED, **NO, request="{}")], Policy(), BUY_RUNWAY),
+    "refused for good by both": (
+        [row(1, S.REFUSED, **NO), row(2, S.REFUSED, **NO, **PIKA)], Policy(), (Action.STOP, None)
+    ),
+    "refused for good, then -a": ([row(1, S.REFUSED, **NO, superseded="again")], Policy(), BUY_RUNWAY),
+    "failed for good, billed": ([row(1, S.FAILED, **NO, **BILLED)], Policy(), BUY_PIKA),
+    "refused for now in this run": (failures(2, S.REFUSED, run_id="now"), Policy(run_id="now"), BUY_RUNWAY),
+    "refused for now too often in this run": (failures(3, S.REFUSED, run_id="now"), Policy(run_id="now"), BUY_PIKA),
+    "refused for now too often in an earlier run": (failures(3, S.REFUSED), Policy(run_id="now"), BUY_RUNWAY),
+    "never sent, too often in this run": (failures(3, S.RELEASED, run_id="now"), Policy(run_id="now"), BUY_PIKA),
+    "failed unpaid in an earlier run": (failures(3), Policy(run_id="now"), BUY_RUNWAY),
+    "failed unpaid too often in this run": (failures(3, run_id="now"), Policy(run_id="now"), BUY_PIKA),
+    "failed paid once": (failures(1, **BILLED), Policy(), BUY_RUNWAY),
+    "failed paid too often, in any run": (failures(3, **BILLED), Policy(run_id="now"), BUY_PIKA),
+    "rejected within the tries": (failures(2, S.REJECTED, **BILLED), Policy(), BUY_RUNWAY),
+    "rejected too often": (failures(3, S.REJECTED, **BILLED), Policy(), BUY_PIKA),
     "rejected too often by both": (
         failures(3, S.REJECTED, **BILLED) + [row(k, S.REJECTED, **PIKA, **BILLED) for k in (4, 5)],
-        Rules(),
-        (Act.STOP, None),
+        Policy(),
+        (Action.STOP, None),
     ),
     "cancelled in the queue in this run": (
-        [row(1, S.CANCELLED, error_code=QUEUE, run_id="now", **BILLED)], Rules(run_id="now"), BUY_PIKA
+        [row(1, S.CANCELLED, error_code=QUEUE, run_id="now", **BILLED)], Policy(run_id="now"), BUY_PIKA
     ),
     "cancelled in the queue in an earlier run": (
-        [row(1, S.CANCELLED, error_code=QUEUE, **BILLED)], Rules(run_id="now"), BUY_RUNWAY
+        [row(1, S.CANCELLED, error_code=QUEUE, **BILLED)], Policy(run_id="now"), BUY_RUNWAY
     ),
-    "primary closed": ([], Rules(closed={"runway": "no credit"}), BUY_PIKA),
-    "both closed": ([], Rules(closed={"runway": "no credit", "pika": "no key"}), (Act.STOP, None)),
-    "lost": ([row(1, S.LOST, **BILLED)], Rules(), (Act.STOP, 1)),
-    "lost, then settled by -a": ([row(1, S.LOST, superseded="again", **BILLED)], Rules(), BUY_RUNWAY),
-    "accepted, and -a": ([row(1)], Rules(fresh_after=1), BUY_RUNWAY),
-    "accepted again since -a": ([row(1, superseded="again"), row(2)], Rules(fresh_after=1), (Act.KEEP, 2)),
-    "lost, and -a": ([row(1, S.LOST, **BILLED)], Rules(fresh_after=1), BUY_RUNWAY),
-    "rejected too often, and -a": (failures(3, S.REJECTED, **BILLED), Rules(fresh_after=3), BUY_RUNWAY),
-    "refused for good, and -a": ([row(1, S.REFUSED, **NO)], Rules(fresh_after=1), BUY_RUNWAY),
-    "rendering, and -a": ([row(1, S.RENDERING)], Rules(fresh_after=1), (Act.COLLECT, 1)),
-    "uncertain, and -a": ([row(1, S.UNCERTAIN)], Rules(fresh_after=1), (Act.HELD, 1)),
+    "primary closed": ([], Policy(closed={"runway": "no credit"}), BUY_PIKA),
+    "both closed": ([], Policy(closed={"runway": "no credit", "pika": "no key"}), (Action.STOP, None)),
+    "lost": ([row(1, S.LOST, **BILLED)], Policy(), (Action.STOP, 1)),
+    "lost, then settled by -a": ([row(1, S.LOST, superseded="again", **BILLED)], Policy(), BUY_RUNWAY),
+    "accepted, and -a": ([row(1)], Policy(fresh_after=1), BUY_RUNWAY),
+    "accepted again since -a": ([row(1, superseded="again"), row(2)], Policy(fresh_after=1), (Action.KEEP, 2)),
+    "lost, and -a": ([row(1, S.LOST, **BILLED)], Policy(fresh_after=1), BUY_RUNWAY),
+    "rejected too often, and -a": (failures(3, S.REJECTED, **BILLED), Policy(fresh_after=3), BUY_RUNWAY),
+    "refused for good, and -a": ([row(1, S.REFUSED, **NO)], Policy(fresh_after=1), BUY_RUNWAY),
+    "rendering, and -a": ([row(1, S.RENDERING)], Policy(fresh_after=1), (Action.COLLECT, 1)),
+    "uncertain, and -a": ([row(1, S.UNCERTAIN)], Policy(fresh_after=1), (Action.HELD, 1)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_the_next_act_follows_from_the_rows(situation: str) -> None:
-    rows, rules, expected = SITUATIONS[situation]
-    assert expected == told(stance(wish(), rows, rules))
+    rows, policy, expected = SITUATIONS[situation]
+    assert expected == told(decide(request(), rows, policy))
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_every_act_is_explained_in_a_sentence(situation: str) -> None:
-    rows, rules, _ = SITUATIONS[situation]
-    now = stance(wish(), rows, rules)
-    assert now.act is Act.KEEP or (len(now.why) > 10 and now.why.isprintable())
+    rows, policy, _ = SITUATIONS[situation]
+    now = decide(request(), rows, policy)
+    assert now.action is Action.KEEP or (len(now.why) > 10 and now.why.isprintable())
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_what_is_bought_supersedes_exactly_what_stands_in_its_way(situation: str) -> None:
     """Or the ledger would refuse it."""
-    rows, rules, _ = SITUATIONS[situation]
-    now = stance(wish(), rows, rules)
-    in_the_way = {one.id for one in rows if one.blocks and wish().matches(one)}
-    assert (in_the_way if now.act is Act.BUY else set()) == now.supersede.keys()
+    rows, policy, _ = SITUATIONS[situation]
+    now = decide(request(), rows, policy)
+    in_the_way = {one.id for one in rows if one.blocks and request().matches(one)}
+    assert (in_the_way if now.action is Action.BUY else set()) == now.supersede.keys()
 
 
 @pytest.mark.parametrize(
-    ("rows", "rules", "expected"),
+    ("rows", "policy", "expected"),
     [
-        ([row(1, S.UNCERTAIN)], Rules(on_uncertain="rebuy"), {1: Why.REBUY}),
-        ([row(1, S.REJECTED)], Rules(), {1: Why.REJECTED}),
-        ([row(1, S.FAILED, **BILLED)], Rules(), {1: Why.FAILED}),
-        ([row(1, S.FAILED)], Rules(), {}),
-        ([row(1, S.FAILED, **NO, **BILLED)], Rules(), {1: Why.FALLBACK}),
-        ([row(1, S.REJECTED)], Rules(closed={"runway": "no credit"}), {1: Why.FALLBACK}),
-        ([row(1)], Rules(fresh_after=1), {1: Why.AGAIN}),
-        ([row(1, S.REJECTED, superseded="rejected"), row(2, S.REJECTED)], Rules(), {2: Why.REJECTED}),
+        ([row(1, S.UNCERTAIN)], Policy(on_uncertain="rebuy"), {1: Why.REBUY}),
+        ([row(1, S.REJECTED)], Policy(), {1: Why.REJECTED}),
+        ([row(1, S.FAILED, **BILLED)], Policy(), {1: Why.FAILED}),
+        ([row(1, S.FAILED)], Policy(), {}),
+        ([row(1, S.FAILED, **NO, **BILLED)], Policy(), {1: Why.FALLBACK}),
+        ([row(1, S.REJECTED)], Policy(closed={"runway": "no credit"}), {1: Why.FALLBACK}),
+        ([row(1)], Policy(fresh_after=1), {1: Why.AGAIN}),
+        ([row(1, S.REJECTED, superseded="rejected"), row(2, S.REJECTED)], Policy(), {2: Why.REJECTED}),
     ],
 )
-def test_each_superseded_row_is_told_why(rows: list[Purchase], rules: Rules, expected: dict[int, Why]) -> None:
-    assert expected == stance(wish(), rows, rules).supersede
+def test_each_superseded_row_is_told_why(rows: list[Purchase], policy: Policy, expected: dict[int, Why]) -> None:
+    assert expected == decide(request(), rows, policy).supersede
 
 
 @pytest.mark.parametrize(("tries", "expected"), [(0, 1), (1, 2), (2, 3)])
 def test_attempts_are_counted(tries: int, expected: int) -> None:
-    assert expected == stance(wish(), failures(tries, S.REJECTED, **BILLED), Rules()).attempt
+    assert expected == decide(request(), failures(tries, S.REJECTED, **BILLED), Policy()).attempt
 
 
 def test_a_newer_take_goes_in_place_of_a_superseded_one_only_if_it_was_bought_for_this_very_shot() -> None:
     placed = Placed(name="c", shot_number=1, purchase_id=1, sha256="0", size_bytes=1, mtime_ns=1)
     old = row(1, superseded="again")
-    assert told(stance(wish(), [old, row(2)], Rules(), placed)) == (Act.KEEP, 2)
-    assert told(stance(wish(), [old, row(2, shot_number=9)], Rules(), placed)) == (Act.KEEP, 1)
+    assert told(decide(request(), [old, row(2)], Policy(), placed)) == (Action.KEEP, 2)
+    assert told(decide(request(), [old, row(2, shot_number=9)], Policy(), placed)) == (Action.KEEP, 1)
 
 
 def test_a_take_counts_for_the_provider_that_made_it() -> None:
     """Pika's own prompt was edited; the clip that Runway made is still the shot's."""
-    assert told(stance(wish(pika="for pika, edited"), [row(1)], Rules())) == (Act.KEEP, 1)
-    paid = stance(wish(pika="for pika, edited"), [row(1, **PIKA)], Rules())
-    assert told(paid) == (Act.STOP, 1), "the text that Runway would get was paid for already"
+    assert told(decide(request(pika="for pika, edited"), [row(1)], Policy())) == (Action.KEEP, 1)
+    paid = decide(request(pika="for pika, edited"), [row(1, **PIKA)], Policy())
+    assert told(paid) == (Action.STOP, 1), "the text that Runway would get was paid for already"
     assert "-a clip:1" in paid.why
 
 
@@ -196,8 +201,8 @@ def test_what_nobody_can_make_is_told_with_the_reasons() -> None:
         Offer(provider="runway", max_retries=3, problem="at most 10 s"),
         Offer(provider="pika", max_retries=3, problem="no"),
     ]
-    now = stance(wish(offers=offers), [], Rules())
-    assert (now.act, now.why) == (Act.STOP, "runway: at most 10 s; pika: no")
+    now = decide(request(offers=offers), [], Policy())
+    assert (now.action, now.why) == (Action.STOP, "runway: at most 10 s; pika: no")
 
 
 # ── the plan ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,13 +229,13 @@ def snapshot(
     return Snapshot({one.id: one for one in rows}, by_recipe, takes, spots, Budget(cap=cap, **money))
 
 
-def made(wishes: Sequence[Wish], seen: Snapshot, files: Mapping[str, File] | None = None, **more: Any) -> Plan:
-    names = {one.number: f"clip_{one.number:03d}.mp4" for one in wishes}
-    return planning.plan(wishes, seen, files or {}, names, **{"rules": Rules(), "simulated": False, **more})
+def made(requests: Sequence[ShotRequest], seen: Snapshot, files: Mapping[str, File] | None = None, **more: Any) -> Plan:
+    names = {one.number: f"clip_{one.number:03d}.mp4" for one in requests}
+    return planning.plan(requests, seen, files or {}, names, **{"policy": Policy(), "simulated": False, **more})
 
 
 def one(seen: Snapshot, file: File = File.MISSING, **more: Any) -> planning.Step:
-    [step] = made([wish()], seen, {"clip_001.mp4": file}, **more).steps
+    [step] = made([request()], seen, {"clip_001.mp4": file}, **more).steps
     return step
 
 
@@ -238,43 +243,43 @@ HERE = {"clip_001.mp4": 1}
 
 
 @pytest.mark.parametrize(
-    ("rows", "placed", "file", "act", "why"),
+    ("rows", "placed", "file", "action", "why"),
     [
-        ([], {}, File.MISSING, Act.BUY, "no clip yet"),
-        ([row(1)], HERE, File.INTACT, Act.KEEP, "up to date"),
-        ([row(1)], HERE, File.MISSING, Act.RESTORE, "the clip is missing; its take is here"),
-        ([row(1)], HERE, File.DAMAGED, Act.RESTORE, "the clip's file is damaged; its take is here"),
-        ([row(1)], HERE, File.EDITED, Act.KEEP, "edited by hand, left as it is"),
-        ([row(1)], {}, File.MISSING, Act.RESTORE, "the clip is missing; its take is here"),
-        ([row(1)], {}, File.EDITED, Act.STOP, "a file that vgen did not put there"),
-        ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Act.RESTORE, "another take lies under its name"),
-        ([row(1, prompt="a ship")], HERE, File.INTACT, Act.BUY, "prompt: 'a ship' → 'a boat' changed"),
-        ([row(1, prompt="a ship")], HERE, File.MISSING, Act.BUY, "prompt: 'a ship' → 'a boat' changed"),
-        ([row(1, prompt="a ship")], HERE, File.EDITED, Act.STOP, "edited by hand and its recipe has changed since"),
-        ([row(1, prompt="a ship"), row(2, S.RENDERING)], HERE, File.EDITED, Act.STOP, "edited by hand"),
-        ([row(1, S.RENDERING)], {}, File.MISSING, Act.COLLECT, "bought at runway, job job-1 is to be collected"),
-        ([row(1, S.UNCERTAIN, error="no answer.")], {}, File.MISSING, Act.HELD,
+        ([], {}, File.MISSING, Action.BUY, "no clip yet"),
+        ([row(1)], HERE, File.INTACT, Action.KEEP, "up to date"),
+        ([row(1)], HERE, File.MISSING, Action.RESTORE, "the clip is missing; its take is here"),
+        ([row(1)], HERE, File.DAMAGED, Action.RESTORE, "the clip's file is damaged; its take is here"),
+        ([row(1)], HERE, File.EDITED, Action.KEEP, "edited by hand, left as it is"),
+        ([row(1)], {}, File.MISSING, Action.RESTORE, "the clip is missing; its take is here"),
+        ([row(1)], {}, File.EDITED, Action.STOP, "a file that vgen did not put there"),
+        ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE, "another take lies under its name"),
+        ([row(1, prompt="a ship")], HERE, File.INTACT, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
+        ([row(1, prompt="a ship")], HERE, File.MISSING, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
+        ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand and its recipe has changed since"),
+        ([row(1, prompt="a ship"), row(2, S.RENDERING)], HERE, File.EDITED, Action.STOP, "edited by hand"),
+        ([row(1, S.RENDERING)], {}, File.MISSING, Action.COLLECT, "bought at runway, job job-1 is to be collected"),
+        ([row(1, S.UNCERTAIN, error="no answer.")], {}, File.MISSING, Action.HELD,
          "perhaps bought at runway for $0.60: no answer; look there, or buy again with on_uncertain=rebuy"),
-        ([row(1, S.LOST, error="gone", **BILLED)], {}, File.MISSING, Act.STOP,
+        ([row(1, S.LOST, error="gone", **BILLED)], {}, File.MISSING, Action.STOP,
          "paid $0.60 at runway, but gone; `doit -a clip:1` buys it again"),
     ],
 )  # fmt: skip
 def test_each_shot_is_held_against_its_file(
-    rows: list[Purchase], placed: dict[str, int], file: File, act: Act, why: str
+    rows: list[Purchase], placed: dict[str, int], file: File, action: Action, why: str
 ) -> None:
     step = one(snapshot(*rows, placed=placed), file)
-    assert (act, True) == (step.act, step.why.startswith(why) or why in step.why)
+    assert (action, True) == (step.action, step.why.startswith(why) or why in step.why)
 
 
 @pytest.mark.parametrize("file", File)
 def test_a_clip_named_with_a_is_bought_anew_whatever_lies_there(file: File) -> None:
     step = one(snapshot(row(1), placed=HERE), file, again={1})
-    assert (step.act, step.why, step.price) == (Act.BUY, "a new take is wanted", PRICE)
+    assert (step.action, step.why, step.price) == (Action.BUY, "a new take is wanted", PRICE)
 
 
 def test_with_a_a_live_job_is_collected_instead_of_bought() -> None:
     step = one(snapshot(row(1, S.RENDERING)), again={1})
-    assert (step.act, step.price) == (Act.COLLECT, 0)
+    assert (step.action, step.price) == (Action.COLLECT, 0)
 
 
 @pytest.mark.parametrize("again", [(), (1,)])
@@ -283,29 +288,29 @@ def test_a_new_take_whose_run_was_interrupted_is_collected(again: tuple[int, ...
     """It is paid for, and nobody else brings it home."""
     seen = snapshot(row(1, superseded="again"), row(2, state), placed=HERE)
     step = one(seen, File.INTACT, again=again)
-    assert Act.COLLECT is step.act
+    assert Action.COLLECT is step.action
 
 
 def test_only_the_clips_named_are_bought_anew() -> None:
     seen = snapshot(row(1), row(2, prompt="a ship"), placed={"clip_001.mp4": 1, "clip_002.mp4": 2})
     intact = dict.fromkeys(seen.placed, File.INTACT)
-    plan = made([wish(1), wish(2, "a ship")], seen, intact, again={2})
-    assert [step.act for step in plan.steps] == [Act.KEEP, Act.BUY]
+    plan = made([request(1), request(2, "a ship")], seen, intact, again={2})
+    assert [step.action for step in plan.steps] == [Action.KEEP, Action.BUY]
 
 
 def test_two_shots_with_one_recipe_share_one_purchase() -> None:
-    plan = made([wish(1), wish(2), wish(3, "a ship")], snapshot())
-    assert [step.act for step in plan.steps] == [Act.BUY, Act.SHARE, Act.BUY]
+    plan = made([request(1), request(2), request(3, "a ship")], snapshot())
+    assert [step.action for step in plan.steps] == [Action.BUY, Action.SHARE, Action.BUY]
     assert (plan.step(2).why, plan.total) == ("the same recipe as shot 1: one purchase serves both", 2 * PRICE)
 
 
 def test_a_shared_take_is_put_back_for_both() -> None:
-    plan = made([wish(1), wish(2)], snapshot(row(1)))
-    assert [step.act for step in plan.steps] == [Act.RESTORE, Act.RESTORE]
+    plan = made([request(1), request(2)], snapshot(row(1)))
+    assert [step.action for step in plan.steps] == [Action.RESTORE, Action.RESTORE]
 
 
 def test_the_worst_case_counts_all_retries_and_the_fallback() -> None:
-    plan = made([wish(1), wish(2, "a ship")], snapshot())
+    plan = made([request(1), request(2, "a ship")], snapshot())
     assert (plan.total, plan.worst) == (2 * PRICE, 2 * (3 * PRICE + 2 * FALLBACK_PRICE))
 
 
@@ -314,11 +319,11 @@ def test_the_worst_case_leaves_out_who_cannot_make_it() -> None:
         Offer(provider="runway", max_retries=2, order=order()),
         Offer(provider="pika", max_retries=9, problem="no"),
     ]
-    assert made([wish(offers=offers)], snapshot()).worst == 2 * PRICE
+    assert made([request(offers=offers)], snapshot()).worst == 2 * PRICE
 
 
 def test_the_price_is_that_of_whom_it_is_bought_from() -> None:
-    assert made([wish()], snapshot(), rules=Rules(closed={"runway": "no credit"})).total == FALLBACK_PRICE
+    assert made([request()], snapshot(), policy=Policy(closed={"runway": "no credit"})).total == FALLBACK_PRICE
 
 
 @pytest.mark.parametrize(
@@ -334,27 +339,27 @@ def test_the_price_is_that_of_whom_it_is_bought_from() -> None:
     ],
 )
 def test_a_plan_fits_if_all_purchases_fit_what_is_left(cap: int | None, money: dict[str, int], fits: bool) -> None:
-    assert fits is made([wish(1), wish(2, "a ship")], snapshot(cap=cap, **money)).fits()
+    assert fits is made([request(1), request(2, "a ship")], snapshot(cap=cap, **money)).fits()
 
 
 def test_named_shots_are_counted_alone() -> None:
-    plan = made([wish(1), wish(2, "a ship")], snapshot(cap=PRICE))
+    plan = made([request(1), request(2, "a ship")], snapshot(cap=PRICE))
     assert [plan.fits(), plan.fits({2})] == [False, True]
 
 
 def test_a_named_shot_that_shares_its_recipe_is_not_free() -> None:
-    plan = made([wish(1), wish(2)], snapshot(cap=PRICE - 1))
+    plan = made([request(1), request(2)], snapshot(cap=PRICE - 1))
     assert not plan.fits({2})
 
 
 def test_free_work_fits_any_budget() -> None:
     seen = snapshot(row(1, S.RENDERING), row(2, prompt="a ship"), cap=PRICE, spent=5 * PRICE)
-    assert made([wish(1), wish(2, "a ship")], seen).fits()
+    assert made([request(1), request(2, "a ship")], seen).fits()
 
 
 def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
     seen = snapshot(cap=2_000_000, spent=1_000_000, reserved=100_000, uncertain=200_000)
-    text = planning.refusal(made([wish(1), wish(2, "a ship")], seen))
+    text = planning.refusal(made([request(1), request(2, "a ship")], seen))
     expected = [
         "2 clips cost $1.20", "$0.70 is left of the budget of $2.00", "$1.00 spent", "$0.10 reserved",
         "$0.20 uncertain", "nothing was bought", "`doit budget_usd=2.50`", "`doit partial=yes`", "`doit plan`",
@@ -364,26 +369,26 @@ def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
 
 def test_the_budget_that_a_refusal_names_is_enough() -> None:
     money = {"spent": 999_999, "reserved": 1, "uncertain": 333_334}
-    text = planning.refusal(made([wish(1)], snapshot(cap=1, **money)))
+    text = planning.refusal(made([request(1)], snapshot(cap=1, **money)))
     named = Decimal(text.split("budget_usd=")[1].split("`")[0])
-    assert made([wish(1)], snapshot(cap=int(named * 1_000_000), **money)).fits()
+    assert made([request(1)], snapshot(cap=int(named * 1_000_000), **money)).fits()
 
 
 def test_a_refusal_of_named_shots_counts_those() -> None:
-    plan = made([wish(1), wish(2, "a ship"), wish(3, "a raft")], snapshot(cap=PRICE))
+    plan = made([request(1), request(2, "a ship"), request(3, "a raft")], snapshot(cap=PRICE))
     assert planning.refusal(plan, {2, 3}).startswith("2 clips cost $1.20")
 
 
 def test_shots_that_nobody_can_make_are_bad_input() -> None:
     cannot = [Offer(provider="runway", max_retries=3, problem="makes at most 10 s")]
-    plan = made([wish(1), wish(2, offers=cannot)], snapshot())
+    plan = made([request(1), request(2, offers=cannot)], snapshot())
     assert plan.impossible() == ["shot 2: runway: makes at most 10 s"]
     assert plan.impossible({1}) == []
 
 
 def test_a_shot_that_nobody_can_make_but_has_its_take_is_fine() -> None:
     cannot = [Offer(provider="runway", max_retries=3, problem="makes at most 10 s")]
-    assert made([wish(1, offers=cannot)], snapshot(row(1))).impossible() == []
+    assert made([request(1, offers=cannot)], snapshot(row(1))).impossible() == []
 
 
 def test_paid_jobs_that_no_shot_wants_are_orphans() -> None:
@@ -393,29 +398,29 @@ def test_paid_jobs_that_no_shot_wants_are_orphans() -> None:
         row(3, S.FAILED, "a kayak"),
         row(4, S.RENDERING),
     ]
-    assert [orphan.id for orphan in made([wish()], snapshot(*old)).orphans] == [1, 2]
+    assert [orphan.id for orphan in made([request()], snapshot(*old)).orphans] == [1, 2]
 
 
 def test_clips_whose_shot_has_left_the_list_are_told() -> None:
     seen = snapshot(row(1), row(2, prompt="a ship"), placed={"clip_001.mp4": 1, "clip_002.mp4": 2, "clip_003.mp4": 2})
-    plan = made([wish(1)], seen, {"clip_002.mp4": File.EDITED})
+    plan = made([request(1)], seen, {"clip_002.mp4": File.EDITED})
     assert plan.departed == {"clip_002.mp4": File.EDITED, "clip_003.mp4": File.MISSING}
 
 
 @pytest.mark.parametrize(("n", "at_once", "expected"), [(0, 5, 0), (1, 5, 60), (5, 5, 60), (6, 5, 120), (3, 1, 180)])
 def test_the_expected_time_goes_by_rounds(n: int, at_once: int, expected: float) -> None:
-    plan = made([wish(k, f"boat {k}") for k in range(n)], snapshot())
+    plan = made([request(k, f"boat {k}") for k in range(n)], snapshot())
     assert expected == planning.expected_s(plan, snapshot(), at_once)
 
 
 def test_the_expected_time_learns_from_this_production() -> None:
     seen = snapshot(row(9, prompt="a raft"))
-    assert planning.expected_s(made([wish()], seen), seen, 5) == 50
+    assert planning.expected_s(made([request()], seen), seen, 5) == 50
 
 
 def test_the_plan_as_json_says_what_the_plan_says() -> None:
     seen = snapshot(row(1), cap=2_000_000, spent=333_333, placed=HERE)
-    plan = made([wish(1), wish(2, "a ship")], seen, {"clip_001.mp4": File.INTACT})
+    plan = made([request(1), request(2, "a ship")], seen, {"clip_001.mp4": File.INTACT})
     found = json.loads(json.dumps(planning.as_json(plan, expected=60.04)))
     assert tuple(
         found[key] for key in ("plan_version", "simulated", "total_usd", "worst_case_usd", "fits", "expected_time_s")
@@ -444,10 +449,10 @@ def test_the_plan_as_json_says_what_the_plan_says() -> None:
 
 def test_planning_is_quick_for_many_shots() -> None:
     """Each shot looks at its own rows only; a quadratic plan of this size takes a minute."""
-    wishes = [wish(k, f"boat {k}") for k in range(1, 2001)]
+    requests = [request(k, f"boat {k}") for k in range(1, 2001)]
     rows = [row(k, prompt=f"boat {k}") for k in range(1, 2001)]
-    plan = made(wishes, snapshot(*rows))
-    assert {Act.RESTORE} == {step.act for step in plan.steps}
+    plan = made(requests, snapshot(*rows))
+    assert {Action.RESTORE} == {step.action for step in plan.steps}
 
 
 def test_the_digest_of_the_fixture_is_a_sha256() -> None:

@@ -16,14 +16,14 @@ from vgen.providers.base import (
     CannotMake,
     Done,
     Failed,
+    Inconclusive,
     Job,
     Listed,
     Listing,
     Missing,
-    No,
-    NoWord,
     Order,
     Queued,
+    RefusalReason,
     Refused,
     Reply,
     Running,
@@ -232,29 +232,31 @@ def test_an_accepting_answer_without_a_usable_id_is_none(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status_", "body", "headers", "no", "message"),
+    ("status_", "body", "headers", "reason", "message"),
     [
-        (400, {"detail": "Bad"}, {}, No.INPUT, "Bad"),
-        (401, {"detail": "Authentication is required"}, {}, No.KEY, "Authentication"),
-        (402, {"detail": "Pay"}, {}, No.CREDIT, "Pay"),
-        (403, {"detail": "Forbidden"}, {}, No.KEY, "Forbidden"),
-        (403, {"detail": "User is locked. Reason: Exhausted balance."}, {}, No.CREDIT, "Exhausted"),
-        (404, {"detail": "Application 'x' not found"}, {}, No.SETUP, "not found"),
-        (405, {"detail": "Method"}, {}, No.SETUP, "Method"),
-        (413, {"detail": "Large"}, {}, No.INPUT, "Large"),
-        (422, {"detail": [{"loc": ["body"], "msg": "one"}, {"msg": "two"}, 3]}, {}, No.INPUT, "one; two; 3"),
-        (429, {"detail": "Slow"}, {"retry-after": "7"}, No.LATER, "Slow"),
-        (429, HTML, {}, No.LATER, "HTTP 429"),
-        (500, {"detail": "Internal"}, {}, No.BROKEN, "Internal"),
-        (503, {"message": "x"}, OWN, No.BROKEN, "x"),
-        (504, {"detail": "Timed out", "error_type": "request_timeout"}, {}, No.BROKEN, "Timed out"),
+        (400, {"detail": "Bad"}, {}, RefusalReason.INPUT, "Bad"),
+        (401, {"detail": "Authentication is required"}, {}, RefusalReason.KEY, "Authentication"),
+        (402, {"detail": "Pay"}, {}, RefusalReason.CREDIT, "Pay"),
+        (403, {"detail": "Forbidden"}, {}, RefusalReason.KEY, "Forbidden"),
+        (403, {"detail": "User is locked. Reason: Exhausted balance."}, {}, RefusalReason.CREDIT, "Exhausted"),
+        (404, {"detail": "Application 'x' not found"}, {}, RefusalReason.SETUP, "not found"),
+        (405, {"detail": "Method"}, {}, RefusalReason.SETUP, "Method"),
+        (413, {"detail": "Large"}, {}, RefusalReason.INPUT, "Large"),
+        (422, {"detail": [{"loc": ["body"], "msg": "one"}, {"msg": "two"}, 3]}, {}, RefusalReason.INPUT, "one; two; 3"),
+        (429, {"detail": "Slow"}, {"retry-after": "7"}, RefusalReason.RATE_LIMITED, "Slow"),
+        (429, HTML, {}, RefusalReason.RATE_LIMITED, "HTTP 429"),
+        (500, {"detail": "Internal"}, {}, RefusalReason.SERVER_ERROR, "Internal"),
+        (503, {"message": "x"}, OWN, RefusalReason.SERVER_ERROR, "x"),
+        (504, {"detail": "Timed out", "error_type": "request_timeout"}, {}, RefusalReason.SERVER_ERROR, "Timed out"),
     ],
     ids=str,
 )
-def test_an_explicit_no_is_understood(status_: int, body: Any, headers: dict[str, str], no: No, message: str) -> None:
+def test_an_explicit_no_is_understood(
+    status_: int, body: Any, headers: dict[str, str], reason: RefusalReason, message: str
+) -> None:
     found = fal.answer(reply(status_, body, headers), terms())
     assert isinstance(found, Refused)
-    assert (no, True) == (found.no, message in found.message)
+    assert (reason, True) == (found.reason, message in found.message)
     assert (7 if "retry-after" in headers else None) == found.retry_after_s
 
 
@@ -318,7 +320,7 @@ def test_each_status_is_understood(status_: int, fields: dict[str, Any], expecte
 )
 def test_what_says_nothing_about_the_request_is_asked_again(answer: Reply) -> None:
     found = status(answer)
-    assert isinstance(found, NoWord)
+    assert isinstance(found, Inconclusive)
     assert not found.key_rejected
 
 
@@ -439,7 +441,7 @@ def test_a_result_that_names_no_usable_video_is_paid_all_the_same(answer: Reply)
 )
 def test_a_paid_request_is_not_failed_by_what_is_not_fals_own_word(answer: Reply) -> None:
     found = result(answer)
-    assert isinstance(found, NoWord)
+    assert isinstance(found, Inconclusive)
     assert not found.key_rejected
 
 
@@ -447,7 +449,7 @@ def test_a_paid_request_is_not_failed_by_what_is_not_fals_own_word(answer: Reply
 
 
 def test_an_adopted_job_has_the_standard_addresses() -> None:
-    assert fal.adopted(ID, fal.MODEL, fal.BASE_URL) == JOB
+    assert fal.job_from_id(ID, fal.MODEL, fal.BASE_URL) == JOB
 
 
 def test_a_list_says_whose_each_job_is() -> None:
@@ -456,7 +458,9 @@ def test_a_list_says_whose_each_job_is() -> None:
         "has_more": True,
         "next_cursor": "c2",
     }
-    assert fal.listing(reply(200, page)) == Listing(jobs=(Listed(id=ID, prompt="a boat", marker="7"),), more="c2")
+    assert fal.parse_job_list(reply(200, page)) == Listing(
+        jobs=(Listed(id=ID, prompt="a boat", marker="7"),), more="c2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -474,11 +478,11 @@ def test_a_list_says_whose_each_job_is() -> None:
     ids=str,
 )
 def test_a_list_that_cannot_be_read_never_says_that_a_job_is_not_there(status_: int, body: Any) -> None:
-    assert fal.listing(reply(status_, body)) is None
+    assert fal.parse_job_list(reply(status_, body)) is None
 
 
 def test_the_key_goes_to_fals_own_list_only() -> None:
-    urls = [fal.find(fal.MODEL, NOW, base, KEY, None).url for base in (fal.BASE_URL, "http://127.0.0.1:8080")]
+    urls = [fal.list_jobs(fal.MODEL, NOW, base, KEY, None).url for base in (fal.BASE_URL, "http://127.0.0.1:8080")]
     assert [url.split("/v1/")[0] for url in urls] == [fal.PLATFORM_URL, "http://127.0.0.1:8080"]
 
 
@@ -501,5 +505,5 @@ BODIES = st.recursive(
 def test_any_answer_means_something(status_: int, body: bytes, headers: dict[str, str]) -> None:
     answer = reply(status_, body, headers)
     assert isinstance(fal.answer(answer, terms()), Accepted | Refused | Unclear)
-    assert isinstance(status(answer), Queued | Running | Failed | Cancelled | Missing | NoWord | Call)
-    assert isinstance(result(answer), Running | Done | Failed | Missing | NoWord)
+    assert isinstance(status(answer), Queued | Running | Failed | Cancelled | Missing | Inconclusive | Call)
+    assert isinstance(result(answer), Running | Done | Failed | Missing | Inconclusive)

@@ -16,12 +16,12 @@ from vgen.providers.base import (
     CannotMake,
     Done,
     Failed,
+    Inconclusive,
     Job,
     Missing,
-    No,
-    NoWord,
     Order,
     Queued,
+    RefusalReason,
     Refused,
     Reply,
     Running,
@@ -278,31 +278,31 @@ def test_an_accepting_answer_without_a_usable_id_is_none(status_: int, body: Any
 
 
 @pytest.mark.parametrize(
-    ("status_", "body", "no", "message"),
+    ("status_", "body", "reason", "message"),
     [
-        (400, INVALID, No.INPUT, "ratio: Invalid option; references.0.uri: Too long"),
-        (400, {"error": "Bad", "issues": [3, {"path": None}]}, No.INPUT, "Bad"),
-        (400, NO_CREDIT, No.CREDIT, "enough credits"),
-        (401, {"error": "No API key was provided."}, No.KEY, "No API key"),
-        (402, {"error": "Pay"}, No.CREDIT, "Pay"),
-        (403, {"error": "Forbidden"}, No.KEY, "Forbidden"),
-        (404, {"error": "There is no such path"}, No.SETUP, "no such path"),
-        (405, {"error": "Not so"}, No.SETUP, "Not so"),
-        (409, {"error": "Conflict"}, No.INPUT, "Conflict"),
-        (413, {"error": "Too long"}, No.INPUT, "Too long"),
-        (422, {"error": "Can't"}, No.INPUT, "Can't"),
-        (429, {"error": "Daily limit"}, No.LATER, "Daily limit"),
-        (429, HTML, No.LATER, "HTTP 429"),
-        (500, {"error": "Internal"}, No.BROKEN, "Internal"),
-        (502, {"error": "Upstream"}, No.BROKEN, "Upstream"),
-        (503, {"error": "Load shedding"}, No.BROKEN, "Load shedding"),
+        (400, INVALID, RefusalReason.INPUT, "ratio: Invalid option; references.0.uri: Too long"),
+        (400, {"error": "Bad", "issues": [3, {"path": None}]}, RefusalReason.INPUT, "Bad"),
+        (400, NO_CREDIT, RefusalReason.CREDIT, "enough credits"),
+        (401, {"error": "No API key was provided."}, RefusalReason.KEY, "No API key"),
+        (402, {"error": "Pay"}, RefusalReason.CREDIT, "Pay"),
+        (403, {"error": "Forbidden"}, RefusalReason.KEY, "Forbidden"),
+        (404, {"error": "There is no such path"}, RefusalReason.SETUP, "no such path"),
+        (405, {"error": "Not so"}, RefusalReason.SETUP, "Not so"),
+        (409, {"error": "Conflict"}, RefusalReason.INPUT, "Conflict"),
+        (413, {"error": "Too long"}, RefusalReason.INPUT, "Too long"),
+        (422, {"error": "Can't"}, RefusalReason.INPUT, "Can't"),
+        (429, {"error": "Daily limit"}, RefusalReason.RATE_LIMITED, "Daily limit"),
+        (429, HTML, RefusalReason.RATE_LIMITED, "HTTP 429"),
+        (500, {"error": "Internal"}, RefusalReason.SERVER_ERROR, "Internal"),
+        (502, {"error": "Upstream"}, RefusalReason.SERVER_ERROR, "Upstream"),
+        (503, {"error": "Load shedding"}, RefusalReason.SERVER_ERROR, "Load shedding"),
     ],
     ids=str,
 )
-def test_an_explicit_no_is_understood(status_: int, body: Any, no: No, message: str) -> None:
+def test_an_explicit_no_is_understood(status_: int, body: Any, reason: RefusalReason, message: str) -> None:
     found = runway.answer(reply(status_, body), terms())
     assert isinstance(found, Refused)
-    assert (no, True) == (found.no, message in found.message)
+    assert (reason, True) == (found.reason, message in found.message)
 
 
 @pytest.mark.parametrize(
@@ -432,7 +432,7 @@ def test_a_task_that_succeeded_is_paid_even_if_it_names_no_usable_file(answer: R
 )
 def test_what_says_nothing_about_the_task_is_asked_again(answer: Reply) -> None:
     found = status(answer)
-    assert isinstance(found, NoWord)
+    assert isinstance(found, Inconclusive)
     assert (found.key_rejected, found.message.isprintable()) == (False, True)
 
 
@@ -443,12 +443,12 @@ def test_a_task_that_runway_does_not_know_is_missing() -> None:
 @pytest.mark.parametrize("status_", [401, 403])
 def test_a_rejected_key_says_nothing_about_the_task(status_: int) -> None:
     found = status(reply(status_, {"error": "No"}))
-    assert isinstance(found, NoWord)
+    assert isinstance(found, Inconclusive)
     assert found.key_rejected
 
 
 def test_a_poll_that_is_throttled_says_how_long() -> None:
-    assert NoWord(message="HTTP 429", retry_after_s=7) == status(reply(429, b"", {"retry-after": "7"}))
+    assert Inconclusive(message="HTTP 429", retry_after_s=7) == status(reply(429, b"", {"retry-after": "7"}))
 
 
 def test_long_and_strange_words_come_as_one_short_line() -> None:
@@ -473,7 +473,7 @@ STATUSES = st.sampled_from([200, 201, 204, 302, 400, 401, 404, 409, 422, 429, 50
 def test_any_answer_means_something(status_: int, body: bytes) -> None:
     answer = reply(status_, body)
     assert isinstance(runway.answer(answer, terms()), Accepted | Refused | Unclear)
-    assert isinstance(status(answer), Queued | Running | Done | Failed | Cancelled | Missing | NoWord)
+    assert isinstance(status(answer), Queued | Running | Done | Failed | Cancelled | Missing | Inconclusive)
 
 
 def test_prices_carry_their_date() -> None:

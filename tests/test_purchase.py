@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from vgen import purchase
-from vgen.purchase import COLLECTABLE, FREE, HOLDS, IN_FLIGHT, LIVE, MOVES, SETTLED, State
+from vgen.store import purchase
+from vgen.store.purchase import COLLECTABLE, FREE, HOLDS, IN_FLIGHT, LIVE, MOVES, SETTLED, State
 
 END = {State.ACCEPTED, State.REJECTED, State.REFUSED, State.RELEASED, State.FAILED, State.CANCELLED, State.LOST}
 

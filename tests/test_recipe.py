@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen import recipe, shots
+from vgen import recipe
+from vgen.inputs import shots
+from vgen.inputs.shots import Shot
+from vgen.plan.request import of
 from vgen.recipe import Recipe
-from vgen.shots import Shot
 
 GOLDEN = "db678454c32d97e19aa9f6de67b7d41254cdaa9de6611596578303f8831d6f3a"
 
@@ -27,7 +29,7 @@ def parsed(**changes: Any) -> Shot:
 
 
 def digest_of(shot: Shot, provider: str = "runway", aspect_ratio: str = "9:16", image: str | None = None) -> str:
-    found = recipe.of(shot, provider, aspect_ratio=aspect_ratio, image=image)
+    found = of(shot, provider, aspect_ratio=aspect_ratio, image=image)
     assert found is not None
     return found.digest
 
@@ -116,7 +118,7 @@ def test_a_shot_without_text_for_a_provider_has_no_recipe_there() -> None:
     [shot] = shots.parse(
         b'[{"shot_number": 1, "duration": 4, "pika_prompt": "a"}]', where="p", providers=("runway", "pika")
     )
-    assert recipe.of(shot, "runway", aspect_ratio="9:16", image=None) is None
+    assert of(shot, "runway", aspect_ratio="9:16", image=None) is None
 
 
 @given(st.text(), st.text())

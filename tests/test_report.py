@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen import plan as planning
-from vgen import report
-from vgen.plan import Plan
+from vgen.inputs.shots import Shot
+from vgen.plan import plan as planning
+from vgen.plan.decision import File, Policy
+from vgen.plan.plan import Plan
+from vgen.plan.request import Offer, ShotRequest
 from vgen.providers.base import Order
-from vgen.purchase import State
 from vgen.recipe import Recipe
-from vgen.report import Gate, RunFacts
-from vgen.rows import Budget, Placed, Purchase, Snapshot, Take
-from vgen.shots import Shot
-from vgen.stance import File, Offer, Rules, Wish
+from vgen.store.purchase import State
+from vgen.store.records import Budget, Placed, Purchase, Snapshot, Take
+from vgen.views import report
+from vgen.views.report import Gate, RunFacts
 
 NOW = 1_795_000_000.0
 SEVEN = ["shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error"]
@@ -32,9 +33,9 @@ def recipe(number: int) -> Recipe:
     return Recipe(prompt=f"boat {number}", duration_s=Decimal(5), aspect_ratio="9:16")
 
 
-def wish(number: int) -> Wish:
+def request(number: int) -> ShotRequest:
     order = Order(model="gen4.5", path="/", body={}, image_field=None, bought_s=Decimal(5), price=PRICE)
-    return Wish(
+    return ShotRequest(
         shot=Shot(number=number, duration_s=Decimal(5), prompts={"": f"boat {number}"}),
         recipes={name: recipe(number) for name in ("runway", "pika")},
         offers=[Offer(provider=name, max_retries=3, order=order) for name in ("runway", "pika")],
@@ -95,7 +96,7 @@ def produced(
         {one.id: one for one in rows}, by_recipe, {one.purchase_id: one for one in found}, placed, budget or Budget()
     )
     files = dict.fromkeys(placed, file)
-    plan = planning.plan([wish(n) for n in shots], seen, files, names, rules=Rules(), simulated=False)
+    plan = planning.plan([request(n) for n in shots], seen, files, names, policy=Policy(), simulated=False)
     paths = {number: f"outputs/clips/{name}" for number, name in names.items()}
     return plan, report.clips(plan, seen, paths.__getitem__, messages or {})
 

@@ -12,10 +12,10 @@ from jsonschema import Draft202012Validator, ValidationError
 from manual.pages import ROOT
 from studio import Studio, shots
 
-from vgen import screen, standing
-from vgen.report import REPORT_VERSION
-from vgen.rows import Budget
-from vgen.stance import Act
+from vgen.plan.decision import Action
+from vgen.store.records import Budget
+from vgen.views import progress, terminal
+from vgen.views.report import REPORT_VERSION
 
 NAMES = ("clips", "production_report", "plan", "event")
 
@@ -119,8 +119,8 @@ def test_json_lines_are_as_their_schema_says(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
-    shot = standing.InFlight(number=3, text="rendering at runway", state_s=4, work_s=9)
-    now = standing.Standing(
+    shot = progress.InFlight(number=3, text="rendering at runway", state_s=4, work_s=9)
+    now = progress.Progress(
         total=4,
         done=1,
         failed=1,
@@ -133,7 +133,7 @@ def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -
 
     async def watch() -> None:
         with trio.move_on_after(25):
-            await screen.JsonLines().watch(lambda: now)
+            await terminal.JsonLines().watch(lambda: now)
 
     trio.run(watch, clock=trio.testing.MockClock(autojump_threshold=0))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -159,5 +159,5 @@ def test_the_schemas_are_strict(tmp_path: Path) -> None:
 
 def test_the_schemas_know_every_action_and_version() -> None:
     shot = schema("plan").schema["properties"]["shots"]["items"]
-    assert set(shot["properties"]["action"]["enum"]) == {act.value for act in Act}
+    assert set(shot["properties"]["action"]["enum"]) == {act.value for act in Action}
     assert schema("production_report").schema["properties"]["report_version"] == {"const": REPORT_VERSION}

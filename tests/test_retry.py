@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen.retry import MAX_RETRY_AFTER_S, Policy, backoff_s, retry_after_s
+from vgen.retry import MAX_RETRY_AFTER_S, Backoff, backoff_s, retry_after_s
 
 NOW = 1_795_000_000.0
-POLICY = Policy(base_s=1, max_s=60)
+POLICY = Backoff(base_s=1, max_s=60)
 
 
-def waits(policy: Policy, attempt: int, *, at_least_s: float = 0.0, n: int = 500) -> list[float]:
+def waits(policy: Backoff, attempt: int, *, at_least_s: float = 0.0, n: int = 500) -> list[float]:
     rng = random.Random(4)
     return sorted(backoff_s(policy, attempt, rng, at_least_s=at_least_s) for _ in range(n))
 
@@ -28,7 +28,7 @@ def test_jitter_is_full_up_to_twice_as_long_each_time(attempt: int, ceiling: flo
 
 
 def test_no_backoff_means_none() -> None:
-    assert 0 == waits(Policy(base_s=0, max_s=60), 5)[-1] == waits(Policy(base_s=1, max_s=0), 5)[-1]
+    assert 0 == waits(Backoff(base_s=0, max_s=60), 5)[-1] == waits(Backoff(base_s=1, max_s=0), 5)[-1]
 
 
 @pytest.mark.parametrize("at_least_s", [0.1, 7, 59, 61, 3600])

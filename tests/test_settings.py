@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from vgen import settings
 from vgen.errors import InputError
+from vgen.inputs import config as config_file
+from vgen.inputs.keys import KEY_NAMES
+from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
+from vgen.inputs.variables import VARIABLES, ProviderConfig
 from vgen.providers import fal, runway
-from vgen.settings import Provider, Settings
 
 KEY = "key_vgencanary0123456789abcdef0123456789abcdef"
 RUNWAY_KEY = {"RUNWAY_API_KEY": KEY}
@@ -74,7 +76,7 @@ def load(
     (root / "config/api_config.json").write_bytes(data)
     if dotenv is not None:
         (root / ".env").write_bytes(dotenv.encode() if isinstance(dotenv, str) else dotenv)
-    return settings.load(root, cli or {}, env or {})
+    return config_file.load(root, cli or {}, env or {})
 
 
 def problems(root: Path, config: Any = None, **kwargs: Any) -> list[str]:
@@ -269,7 +271,7 @@ def test_accounts_are_told_apart_without_the_key(tmp_path: Path) -> None:
 
 def test_a_missing_config_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"can't be read.*api_config=FILE"):
-        settings.load(tmp_path, {}, {})
+        config_file.load(tmp_path, {}, {})
 
 
 @pytest.mark.parametrize(
@@ -587,7 +589,7 @@ def test_with_one_key_the_other_provider_is_closed_with_one_line(tmp_path: Path,
 def test_live_without_any_key_is_refused_with_the_names(tmp_path: Path) -> None:
     line = one_problem(tmp_path, cli={"mode": "live"})
     assert line.startswith("mode=live: ")
-    assert all(name in line for names in settings.KEY_NAMES.values() for name in names)
+    assert all(name in line for names in KEY_NAMES.values() for name in names)
 
 
 def test_all_switched_off_is_refused(tmp_path: Path) -> None:
@@ -624,7 +626,7 @@ def test_play_money_is_bound_by_an_explicit_budget_only(
 
 def test_a_configured_poll_interval_holds_in_the_simulator_too(tmp_path: Path) -> None:
     assert provider(tmp_path, {"poll_interval_s": 2}, env={}).poll_interval_s == 2
-    assert provider(tmp_path, {}, env={}).poll_interval_s == settings.SIMULATED_POLL_S
+    assert provider(tmp_path, {}, env={}).poll_interval_s == SIMULATED_POLL_S
 
 
 # ── anything ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -635,9 +637,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=4,
 )  # fmt: skip
-FIELDS = [*settings.ProviderConfig.model_fields, "endpoint", "rate_limits", "retry", "api_key"]
+FIELDS = [*ProviderConfig.model_fields, "endpoint", "rate_limits", "retry", "api_key"]
 SECTION = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), VALUES, max_size=4) | VALUES
-RUN = st.dictionaries(st.sampled_from(settings.VARIABLES) | st.text(max_size=3), VALUES, max_size=3) | VALUES
+RUN = st.dictionaries(st.sampled_from(VARIABLES) | st.text(max_size=3), VALUES, max_size=3) | VALUES
 FLAT = st.fixed_dictionaries({}, optional={"runway": SECTION, "pika": SECTION, "kling": SECTION, "run": RUN})
 CONFIGS = VALUES | FLAT | st.fixed_dictionaries({"video_generation": FLAT | VALUES}, optional={"llm": SECTION})
 

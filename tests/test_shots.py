@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen import shots
 from vgen.errors import InputError
-from vgen.shots import Shot
+from vgen.inputs import shots
+from vgen.inputs.shots import Shot
 
 PROVIDERS = ("runway", "pika", "kling")
 

@@ -17,8 +17,10 @@ import trio
 from fal_client import client as fal_internals
 from runwayml.lib import polling
 
-from vgen import media
 from vgen.errors import ToolMissing
+from vgen.media.judge import Verdict, Wanted, judge
+from vgen.media.probe import probe
+from vgen.media.tools import find_tools
 from vgen.simulator.jobs import Clip
 from vgen.simulator.renderers import SMALL_BYTES, animatic_renderer, damaged
 
@@ -290,30 +292,30 @@ def test_all_faults_are_listed() -> None:
 @pytest.mark.slow
 def test_rendered_clips_are_as_good_or_bad_as_they_should_be(tmp_path: Path) -> None:
     try:
-        tools = media.find_tools(os.environ.get("VGEN_FFMPEG"), os.environ.get("VGEN_FFPROBE"))
+        tools = find_tools(os.environ.get("VGEN_FFMPEG"), os.environ.get("VGEN_FFPROBE"))
     except ToolMissing:
         pytest.skip("no ffmpeg")
     clip = Clip(job_id="x", label="7", prompt="a boat", provider="pika", width=1280, height=720, duration_s=2)
 
     async def story() -> None:
         render = animatic_renderer(tools)
-        wanted = media.Wanted(duration_s=2, aspect_ratio="16:9")
+        wanted = Wanted(duration_s=2, aspect_ratio="16:9")
         good = await render(clip)
         assert len(good) > SMALL_BYTES
         for name, data, verdict in (
-            ("good", good, media.Verdict.GOOD),
-            ("damaged", damaged(good), media.Verdict.DAMAGED),
-            ("cut", good[: len(good) // 2], media.Verdict.DAMAGED),
+            ("good", good, Verdict.GOOD),
+            ("damaged", damaged(good), Verdict.DAMAGED),
+            ("cut", good[: len(good) // 2], Verdict.DAMAGED),
         ):
             path = tmp_path / f"{name}.mp4"
             path.write_bytes(data)
-            judged = await media.judge(tools, path, wanted)
+            judged = await judge(tools, path, wanted)
             assert judged.verdict is verdict, (name, judged)
         small = await render(Clip(**{**clip.facts(), "small": True}))
         assert 1_000 < len(small) <= SMALL_BYTES
         path = tmp_path / "small.mp4"
         path.write_bytes(small)
-        facts = await media.probe(tools, path)
+        facts = await probe(tools, path)
         assert (facts.width, facts.height) == (1280, 720)
         assert facts.duration_s >= 1
 

@@ -18,7 +18,7 @@ from vgen.simulator.jobs import Provider
 from vgen.simulator.lane import Lane
 from vgen.simulator.renderers import damaged, padded, plain_renderer
 from vgen.simulator.server import serve_stream
-from vgen.simulator.web import Request, Response, Wire
+from vgen.simulator.web import Request, Response, WireFault
 
 # --- values of faults
 
@@ -257,15 +257,15 @@ def test_a_body_without_end_is_refused() -> None:
 @pytest.mark.parametrize(
     ("wire", "heard"),
     [
-        (Wire.RESET, b""),
-        (Wire.CLOSE, b""),
-        (Wire.HANG, b""),
-        (Wire.CUT, b"HTTP/1.1 200 \r\ncontent-length: 4\r\n\r\nab"),
-        (Wire.STALL, b"HTTP/1.1 200 \r\ncontent-length: 4\r\n\r\nab"),
-        (Wire.CUT_NOLEN, b"HTTP/1.1 200 \r\nconnection: close\r\n\r\nab"),
+        (WireFault.RESET, b""),
+        (WireFault.CLOSE, b""),
+        (WireFault.HANG, b""),
+        (WireFault.CUT, b"HTTP/1.1 200 \r\ncontent-length: 4\r\n\r\nab"),
+        (WireFault.STALL, b"HTTP/1.1 200 \r\ncontent-length: 4\r\n\r\nab"),
+        (WireFault.CUT_NOLEN, b"HTTP/1.1 200 \r\nconnection: close\r\n\r\nab"),
     ],
 )
-def test_how_the_wire_spoils_an_answer(wire: Wire, heard: bytes) -> None:
+def test_how_the_wire_spoils_an_answer(wire: WireFault, heard: bytes) -> None:
     async def app(request: Request) -> Response:
         return Response(status=200, body=b"abcd", wire=wire)
 

@@ -2,12 +2,12 @@
 
 import sys
 
-from vgen import quick
+from vgen.cli import noop
 
 
 def main() -> int:
     """Run doit in this process; its exit code."""
-    if quick.nothing_to_do():
+    if noop.nothing_to_do():
         return 0
     from doit.doit_cmd import DoitMain
 

@@ -1,12 +1,9 @@
 """What decides the pixels of a clip: manifest, digest, and what differs. Knows no price, number, path or provider."""
 
-import functools
 import hashlib
 import json
 from dataclasses import dataclass, field
 from decimal import Decimal
-
-from vgen.shots import Shot
 
 VERSION = 1
 """Of the manifest's format. A new version must go on finding the takes of the old one: nobody pays for an upgrade."""
@@ -50,25 +47,6 @@ class Recipe:
 def _digest(manifest: Manifest) -> str:
     text = _encode([f"vgen recipe {VERSION}", *manifest])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:
-    """The recipe of a shot at a provider, or None if the shot has no text for it. `image` as in Recipe."""
-    prompt = shot.prompt_for(provider)
-    if prompt is None:
-        return None
-    return _made(
-        prompt=prompt,
-        negative_prompt=shot.negative_prompt,
-        duration_s=shot.duration_s,
-        aspect_ratio=shot.aspect_ratio or aspect_ratio,
-        image=image,
-        seed=shot.seed,
-    )
-
-
-_made = functools.lru_cache(maxsize=16)(Recipe)
-"""Kept for a moment: most shots have one recipe for all providers."""
 
 
 def difference(old: Manifest, new: Manifest) -> list[str]:

@@ -11,21 +11,21 @@ MAX_RETRY_AFTER_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Backoff:
     """Delay before attempt n+1: up to base·2ⁿ, at most max_s, full jitter. Attempts are counted by the caller."""
 
     base_s: float = 1.0
     max_s: float = 60.0
 
 
-DOWNLOAD = Policy(base_s=1.0, max_s=30.0)
-POLL = Policy(base_s=5.0, max_s=60.0)
+DOWNLOAD = Backoff(base_s=1.0, max_s=30.0)
+POLL = Backoff(base_s=5.0, max_s=60.0)
 DOWNLOAD_TRIES = 8
 FRESH_URL_TRIES = 3
 DAMAGED_TRIES = 3
 
 
-def backoff_s(policy: Policy, attempt: int, rng: random.Random, *, at_least_s: float = 0.0) -> float:
+def backoff_s(policy: Backoff, attempt: int, rng: random.Random, *, at_least_s: float = 0.0) -> float:
     """Seconds to wait after failed attempt number `attempt` (from 1). Never less than `at_least_s` (Retry-After).
 
     On top of a wait that the server gave comes a little jitter, so that clips do not wake together.

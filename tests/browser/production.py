@@ -6,12 +6,14 @@ from pathlib import Path
 
 import trio
 
-from vgen import gallery, media
-from vgen.gallery import Film, Page, ShotView, Standing, TakeView
+from vgen.media.posters import poster
+from vgen.media.tools import find_tools
 from vgen.money import micros
-from vgen.report import Gate
-from vgen.rows import Budget
 from vgen.simulator.animatic import Animatic, render
+from vgen.store.records import Budget
+from vgen.views import gallery
+from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.report import Gate
 
 BOAT = {
     1: "A paper boat drifts down a rainy gutter at dawn, macro lens, soft reflections, slow push in",
@@ -48,7 +50,7 @@ class Production:
 
 async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 1280)) -> Production:
     """Draw the clips into `outputs` and describe them. More than twelve shots share the twelve clips."""
-    tools = media.find_tools(None, None)
+    tools = find_tools(None, None)
     for name in ("clips", "takes"):
         (outputs / name).mkdir(parents=True, exist_ok=True)
     films: dict[str, Film] = {}
@@ -76,7 +78,7 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
             fps=24.0,
             has_audio=number == 1,
         )
-        posters[sha256] = await media.poster(tools, outputs / path) or b""
+        posters[sha256] = await poster(tools, outputs / path) or b""
 
     wanted = {f"clips/clip_{number:03}.mp4": (number, prompt) for number, prompt in BOAT.items()}
     wanted["clips/clip_002.mp4"] = (2, OLD_2)
@@ -95,7 +97,7 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
 
 
 def _page(views: list[ShotView]) -> Page:
-    good = sum(view.standing is Standing.GOOD for view in views) / len(views)
+    good = sum(view.status is ShotStatus.GOOD for view in views) / len(views)
     return Page(
         title="The Paper Boat",
         simulated=True,
@@ -116,7 +118,7 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
     good = ShotView(
         number=number,
         prompt=BOAT[like],
-        standing=Standing.GOOD,
+        status=ShotStatus.GOOD,
         film=film,
         take=1,
         provider=provider,
@@ -131,27 +133,27 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
         case 5:
             return _without(
                 good,
-                Standing.FAILED,
+                ShotStatus.FAILED,
                 "runway said no: the prompt was flagged by moderation (SAFETY.INPUT.TEXT); change the prompt",
                 price=0,
             )
         case 2:
             return replace(
                 good,
-                standing=Standing.STALE,
+                status=ShotStatus.STALE,
                 made_from=OLD_2,
                 commands=(f"doit clip:{number}", f"doit keep shot={number}"),
             )
         case 6:
             return _without(
                 good,
-                Standing.HELD,
+                ShotStatus.HELD,
                 f"perhaps bought at runway for $0.36: its answer never came; look there, "
                 f"or type `doit settle shot={number} as=charged`",
                 commands=("doit recover", f"doit settle shot={number} as=charged"),
             )
         case 10:
-            return _without(good, Standing.RUNNING, "still running at runway (17f20503); run again to collect it")
+            return _without(good, ShotStatus.RUNNING, "still running at runway (17f20503); run again to collect it")
         case _:
             return good
 
@@ -190,11 +192,11 @@ def _takes(films: dict[str, Film]) -> list[TakeView]:
 
 
 def _without(
-    view: ShotView, standing: Standing, reason: str, *, price: int | None = None, commands: tuple[str, ...] = ()
+    view: ShotView, status: ShotStatus, reason: str, *, price: int | None = None, commands: tuple[str, ...] = ()
 ) -> ShotView:
     return replace(
         view,
-        standing=standing,
+        status=status,
         reason=reason,
         film=None,
         take=None,

@@ -10,8 +10,8 @@ import trio
 
 from browser.chromium import Witness, launched, program
 from browser.production import Production, make
-from vgen import gallery
-from vgen.gallery import Standing
+from vgen.views import gallery
+from vgen.views.gallery import ShotStatus
 
 pytest.importorskip("playwright", reason="pip install -e '.[test]' brings the browser's driver")
 pytestmark = [
@@ -258,11 +258,11 @@ def test_text_and_provider_sift_together(page):
 def test_it_sorts_by_price_time_state_and_back(page, production):
     shots = production.page.shots
     order = page.get_by_label("Order")
-    ranks = list(Standing)
+    ranks = list(ShotStatus)
     for choice, key in {
         "price": lambda shot: -(shot.price or 0),
         "time": lambda shot: -(shot.generation_s or 0),
-        "standing": lambda shot: -ranks.index(shot.standing),
+        "status": lambda shot: -ranks.index(shot.status),
         "shot": lambda shot: shot.number,
     }.items():
         order.select_option(choice)

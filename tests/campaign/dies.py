@@ -8,7 +8,7 @@ import sys
 
 def main(when: str, act: str, nth: int) -> None:
     """Run doit in this process. `act` is how the name of a durable point begins."""
-    from vgen import durable
+    from vgen.store import failpoints
 
     seen = 0
 
@@ -19,7 +19,7 @@ def main(when: str, act: str, nth: int) -> None:
             if seen == nth:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    with durable.hooked(die):
+    with failpoints.hooked(die):
         runpy.run_module("doit", run_name="__main__", alter_sys=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import trio
 import trio.testing
 
-from vgen import media
+from vgen.media.tools import find_tools
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
@@ -132,4 +132,4 @@ def told_by(data: bytes) -> str:
 
 @functools.cache
 def _renderer() -> Callable[[Clip], Any]:
-    return animatic_renderer(media.find_tools(None, None))
+    return animatic_renderer(find_tools(None, None))

@@ -14,17 +14,17 @@ import trio.testing
 from fakes import fake_judge
 from studio import TLS, Studio
 
-from vgen import addresses, wire
-from vgen.batch import Batch
-from vgen.media import Judge
+from vgen.media.judge import Judge
+from vgen.plan.request import ShotRequest
+from vgen.production import http, ssrf_guard
+from vgen.production.http import HttpClient
+from vgen.production.run import Batch
 from vgen.simulator.app import App
 from vgen.simulator.jobs import Provider
 from vgen.simulator.network import BLACK_HOLE, ClientEnd, Line, ServerEnd, SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 from vgen.simulator.server import _Conversation, reset
 from vgen.simulator.web import Request, Response, answer
-from vgen.stance import Wish
-from vgen.wire import Wire
 
 RUNWAY_USD = 0.6
 """What a shot of five seconds costs at Runway."""
@@ -121,7 +121,7 @@ class Heard:
 
 @dataclass(slots=True)
 class FailAt:
-    """A `durable.Hook`: acts with this name fail, `times` times (the first `after` of them do not)."""
+    """A `failpoints.Hook`: acts with this name fail, `times` times (the first `after` of them do not)."""
 
     name: str
     error: BaseException
@@ -150,7 +150,7 @@ def disk_broken(what: str, **more: int) -> FailAt:
 
 @dataclass(slots=True)
 class When:
-    """A `durable.Hook` that does something at the k-th time of one act."""
+    """A `failpoints.Hook` that does something at the k-th time of one act."""
 
     name: str
     when: str
@@ -207,19 +207,19 @@ class ScriptedStudio(Studio):
             super().check_money()
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, wishes: Sequence[Wish]) -> AsyncIterator[None]:
+    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:
         batch.judge = self.judge
         async with trio.open_nursery() as nursery:
             network = _Network(nursery, self)
-            async with Wire(now=batch.now, network=network) as line:
+            async with HttpClient(now=batch.now, network=network) as line:
                 if self.names is not None:
-                    guard = addresses.Guarded()
+                    guard = ssrf_guard.GuardedBackend()
                     guard._inner = network
                     await line._media.aclose()
-                    line._media = wire._client(TLS, guard)
-                batch.wire = line
+                    line._media = http._client(TLS, guard)
+                batch.http = line
                 yield
-                batch.wire = None
+                batch.http = None
             nursery.cancel_scope.cancel()
 
     async def respond(self, host: str, request: Request) -> Response | Raw:

@@ -21,10 +21,10 @@ from faults.scripted import (
 from studio import EPOCH, TLS
 
 from vgen.errors import NotSent
+from vgen.production.http import HttpClient
 from vgen.providers.base import Call
 from vgen.simulator.network import BLACK_HOLE
 from vgen.simulator.web import Response
-from vgen.wire import Wire
 
 JSON = "content-type: application/json"
 ID = "3f1c8a52-7b1e-4c55-9d51-0a4d6a4f2b11"
@@ -80,7 +80,7 @@ def test_fault_001_on_a_real_socket_too_an_order_that_never_left_is_known_as_suc
                 await listener.aclose()
             else:
                 nursery.start_soon(trio.serve_listeners, no_tls, [listener])
-            async with Wire(now=lambda: EPOCH) as line:
+            async with HttpClient(now=lambda: EPOCH) as line:
                 order = Call(
                     method="POST", url=f"https://127.0.0.1:{port}/v1/x", auth="Bearer KEY", step="create", body=b"{}"
                 )
@@ -215,7 +215,7 @@ def test_fault_010_invalid_input_is_not_asked_again_at_the_same_api(one: Scripte
     assert (one.states(), one.booked()) == (["refused"], (0, 0, 0))
     assert "Validation of body failed" in one.errors()[0]
     assert len(one.errors()[0]) < 500
-    assert one.doit() == 0, "the fallback's rules are other ones"
+    assert one.doit() == 0, "the fallback's policy are other ones"
     assert one.booked() == (PIKA_USD, 0, 0)
 
 

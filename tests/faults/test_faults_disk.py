@@ -10,15 +10,15 @@ from fakes import fake_clip
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio, disk_broken, disk_full
 from studio import shots
 
-from vgen import durable
 from vgen.simulator.web import Request, Response
+from vgen.store import failpoints
 
 PAID = (RUNWAY_USD, 0, 0)
 SERIAL = ("max_concurrent=1", *ONLY_RUNWAY)
 
 
 def test_fault_056_a_ledger_that_is_full_before_an_order_means_no_order(studio: ScriptedStudio) -> None:
-    with durable.hooked(disk_full("ledger.reserve")):
+    with failpoints.hooked(disk_full("ledger.reserve")):
         assert studio.doit() == 1
     assert (studio.creates(), studio.booked()) == (0, (0, 0, 0))
     assert all("full" in (error or "") for error in studio.errors()[:1])
@@ -27,7 +27,7 @@ def test_fault_056_a_ledger_that_is_full_before_an_order_means_no_order(studio: 
 
 
 def test_fault_056_a_ledger_that_is_full_just_before_sending_means_no_order(studio: ScriptedStudio) -> None:
-    with durable.hooked(disk_full("ledger.move.submitting")):
+    with failpoints.hooked(disk_full("ledger.move.submitting")):
         assert studio.doit() == 1
     assert studio.creates() == 0
     assert studio.doit() == 0
@@ -35,7 +35,7 @@ def test_fault_056_a_ledger_that_is_full_just_before_sending_means_no_order(stud
 
 
 def test_fault_057_a_ledger_that_is_full_after_an_order_says_the_job_aloud_and_stops(studio: ScriptedStudio) -> None:
-    with durable.hooked(disk_full("ledger.move.rendering")):
+    with failpoints.hooked(disk_full("ledger.move.rendering")):
         assert studio.doit(*SERIAL) == 1
     assert (studio.creates(), studio.bought()) == (1, 1), "nothing more is bought"
     job = studio.jobs()[0]["id"]
@@ -52,7 +52,7 @@ def test_fault_057_a_ledger_that_is_full_after_an_order_says_the_job_aloud_and_s
 def test_fault_058_a_disk_that_fills_up_during_a_download_stops_orders_and_keeps_the_clip(
     studio: ScriptedStudio,
 ) -> None:
-    with durable.hooked(disk_full("part.fsync")):
+    with failpoints.hooked(disk_full("part.fsync")):
         assert studio.doit(*SERIAL, "partial=yes", "budget_usd=9") == 1
     assert studio.creates() < 3, "what can't be stored is not bought"
     assert set(studio.states()) == {"rendered"}
@@ -66,7 +66,7 @@ def test_fault_058_a_disk_that_fills_up_during_a_download_stops_orders_and_keeps
 
 @pytest.mark.parametrize("act", ["part.fsync", "take.link", "clip.fsync", "clip.replace"])
 def test_fault_059_a_device_error_is_never_taken_for_a_written_file(one: ScriptedStudio, act: str) -> None:
-    with durable.hooked(disk_broken(act, times=1)):
+    with failpoints.hooked(disk_broken(act, times=1)):
         one.doit()
     one.doit()
     assert (one.creates(), one.booked(), one.successes()) == (1, PAID, [True])
@@ -74,7 +74,7 @@ def test_fault_059_a_device_error_is_never_taken_for_a_written_file(one: Scripte
 
 
 def test_fault_059_a_device_that_stays_broken_is_told_and_buys_nothing_twice(one: ScriptedStudio) -> None:
-    with durable.hooked(disk_broken("part.fsync")):
+    with failpoints.hooked(disk_broken("part.fsync")):
         assert one.doit() == 1
     assert "Input/output error" in one.errors()[0]
     assert (one.creates(), one.booked()) == (1, PAID)

@@ -17,7 +17,7 @@ from faults.scripted import (
     sends,
 )
 
-from vgen import fetch, wire
+from vgen.production import download, http
 from vgen.simulator.app import App
 from vgen.simulator.renderers import plain_renderer
 from vgen.simulator.web import Request, Response
@@ -220,11 +220,11 @@ def test_fault_036_a_page_that_stays_is_told_and_the_clip_fetched_later(one: Scr
 def test_fault_037_a_file_of_ten_terabytes_is_not_begun(one: ScriptedStudio) -> None:
     one.on("media", sends(Raw(data=head("200 OK", MP4, f"content-length: {10 << 40}"), endless=bytes(65_536))))
     assert one.doit() == 1
-    assert_paid_and_fetched_later(one, f"more than {fetch.MAX_BYTES:,}")
+    assert_paid_and_fetched_later(one, f"more than {download.MAX_BYTES:,}")
 
 
 def test_fault_037_a_body_without_an_end_is_stopped(one: ScriptedStudio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(download, "MAX_BYTES", 1_000_000)
     one.on("media", sends(Raw(data=head("200 OK", MP4, "connection: close"), endless=bytes(65_536))))
     assert one.doit() == 1
     assert sum(part.stat().st_size for part in (one.outputs / ".vgen" / "parts").iterdir()) <= 1_100_000
@@ -242,7 +242,7 @@ def test_fault_037_two_lengths_are_none(one: ScriptedStudio) -> None:
 def test_fault_038_a_byte_now_and_then_does_not_hold_the_run_for_ever(
     one: ScriptedStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetch, "WHOLE_DOWNLOAD_S", 300.0)
+    monkeypatch.setattr(download, "WHOLE_DOWNLOAD_S", 300.0)
     one.on("media", sends(Raw(data=head("200 OK", MP4, "content-length: 150000"), endless=b"x", every_s=1.0)))
     begin = one.clock.current_time()
     assert one.doit() == 1
@@ -255,7 +255,7 @@ def test_fault_038_silence_in_the_middle_ends_after_half_a_minute(one: ScriptedS
     one.on("media", sends(Raw(data=some, then="hang")), times=1)
     begin = one.clock.current_time()
     assert one.doit() == 0
-    assert wire.STALL_S <= one.clock.current_time() - begin <= 100
+    assert http.STALL_S <= one.clock.current_time() - begin <= 100
     assert_bought_once(one)
 
 
@@ -283,7 +283,7 @@ def test_fault_039_a_redirect_to_where_no_clip_may_come_from_is_blocked(one: Scr
 def test_fault_039_redirects_without_an_end_are_stopped(one: ScriptedStudio) -> None:
     one.on("media", says(302, location=ELSEWHERE))
     assert one.doit() == 1
-    assert len(one.asked("media")) == 1 + wire.MAX_REDIRECTS
+    assert len(one.asked("media")) == 1 + http.MAX_REDIRECTS
     assert_paid_and_fetched_later(one, "redirects")
 
 

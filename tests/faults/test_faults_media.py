@@ -13,9 +13,10 @@ from fakes import fake_judge
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, ScriptedStudio, changes
 from workshop import Project, shots
 
-from vgen import media
-from vgen.errors import NotJudged
-from vgen.media import Judgement, Tools, Verdict, Wanted
+from vgen.errors import MediaError, NotJudged
+from vgen.media import probe
+from vgen.media.judge import Judgement, Verdict, Wanted, judge
+from vgen.media.tools import Tools, find_tools
 from vgen.simulator.animatic import Animatic, render
 
 PORTRAIT = Wanted(duration_s=1.0, aspect_ratio="9:16")
@@ -25,7 +26,7 @@ PAID = (RUNWAY_USD, 0, 0)
 
 @pytest.fixture(scope="module")
 def tools() -> Tools:
-    return media.find_tools(None, None)
+    return find_tools(None, None)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def good(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 def judged(tools: Tools, path: Path, data: bytes, wanted: Wanted = PORTRAIT) -> Judgement:
     path.write_bytes(data)
-    return trio.run(media.judge, tools, path, wanted)
+    return trio.run(judge, tools, path, wanted)
 
 
 def made(tools: Tools, path: Path, *words: str) -> bytes:
@@ -150,8 +151,8 @@ def test_fault_044_a_playlist_that_names_itself_hangs_nobody(tools: Tools, tmp_p
     path = tmp_path / "clip.mp4"
     text = f"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{path.name}\n".encode()
     assert judged(tools, path, text).verdict is Verdict.DAMAGED
-    with pytest.raises(media.MediaError) as caught:
-        trio.run(media.probe, tools, path)
+    with pytest.raises(MediaError) as caught:
+        trio.run(probe.probe, tools, path)
     assert not isinstance(caught.value, NotJudged), "it ended by itself, and not because its time was up"
 
 
@@ -196,7 +197,7 @@ def test_fault_045_with_an_ffprobe_that_does_not_run_nothing_is_bought(
 def test_fault_046_an_ffprobe_that_hangs_or_dies_says_nothing_about_the_clip(
     tools: Tools, good: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str
 ) -> None:
-    monkeypatch.setattr(media, "PROBE_LIMIT_S", 0.2)
+    monkeypatch.setattr(probe, "PROBE_LIMIT_S", 0.2)
     script = tool_script(tmp_path / "ffprobe", body)
     found = judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), tmp_path / "clip.mp4", good)
     assert found.verdict is Verdict.NOT_JUDGED

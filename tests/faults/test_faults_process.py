@@ -15,9 +15,9 @@ from studio import Crash, CrashAt, shots
 from workshop import Project, Server
 from workshop import shots as real_shots
 
-from vgen import durable
-from vgen.media import Judgement, Verdict, Wanted
+from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.simulator.web import Request, Response
+from vgen.store import failpoints
 
 NewStudio = Callable[..., ScriptedStudio]
 SIGNALS = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -35,7 +35,7 @@ def two_shots(new_studio: NewStudio, *faults: str) -> ScriptedStudio:
 def points(new_studio: NewStudio) -> list[str]:
     """The names of all durable points of a whole run, in order."""
     hook = CrashAt(names=[])
-    with durable.hooked(hook):
+    with failpoints.hooked(hook):
         assert two_shots(new_studio).doit() == 0
     assert hook.names
     return hook.names
@@ -105,7 +105,7 @@ def test_fault_066_a_signal_at_any_moment_loses_nothing(new_studio: NewStudio, m
         before = names[: k + 1].count(names[k])
         studio = two_shots(new_studio)
         hook = When(name, when, lambda: signal.raise_signal(signal.SIGTERM), k=before)
-        with durable.hooked(hook), contextlib.suppress(Crash):
+        with failpoints.hooked(hook), contextlib.suppress(Crash):
             assert studio.doit() in (0, 143)
         assert hook.seen >= before
         assert studio.doit() == 0
@@ -167,7 +167,7 @@ class PowerCut(CrashAt):
 def test_fault_068_a_power_cut_at_any_moment_leaves_no_half_clip_under_a_name(new_studio: NewStudio) -> None:
     for k in range(1, len(points(new_studio)) + 1, 5):
         studio = two_shots(new_studio)
-        with durable.hooked(PowerCut(studio.outputs, k)), contextlib.suppress(Crash):
+        with failpoints.hooked(PowerCut(studio.outputs, k)), contextlib.suppress(Crash):
             studio.doit()
         for number in (1, 2):
             assert not studio.clip(number).exists() or studio.clip(number).stat().st_size == 150_000

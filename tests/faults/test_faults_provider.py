@@ -1,4 +1,4 @@
-"""Rows 48 to 55: what providers do by their own rules, and what of it is paid."""
+"""Rows 48 to 55: what providers do by their own policy, and what of it is paid."""
 
 import pytest
 from faults.scripted import (
@@ -26,7 +26,7 @@ def test_fault_048_a_refused_prompt_is_free_and_not_tried_again_there(one: Scrip
         assert one.doit(*ONLY_RUNWAY) == 1
     assert (one.creates(), one.booked()) == (1, (0, 0, 0))
     assert "moderation" in one.errors()[0]
-    assert one.doit() == 0, "another provider's rules are other ones"
+    assert one.doit() == 0, "another provider's policy are other ones"
     assert (one.clips()[0]["api_used"], one.booked()) == ("pika", (PIKA_USD, 0, 0))
 
 

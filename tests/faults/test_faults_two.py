@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 from faults.scripted import ScriptedStudio
 
-from vgen import files
-from vgen.files import Outputs
+from vgen.store import atomic
+from vgen.store.lock import run_lock
+from vgen.store.outputs import Outputs
 
 HOLD = """
 import sys
 from pathlib import Path
-from vgen import files
-with files.run_lock(files.Outputs(Path(sys.argv[1])), wait=False):
+from vgen.store.lock import run_lock
+from vgen.store.outputs import Outputs
+with run_lock(Outputs(Path(sys.argv[1])), wait=False):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -27,7 +29,7 @@ with files.run_lock(files.Outputs(Path(sys.argv[1])), wait=False):
 @contextmanager
 def holder(studio: ScriptedStudio) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the outputs."""
-    root = str(Path(files.__file__).resolve().parents[1])
+    root = str(Path(atomic.__file__).resolve().parents[2])
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(studio.outputs)],
         stdin=subprocess.PIPE,
@@ -61,7 +63,7 @@ def assert_locked_out(studio: ScriptedStudio, capfd: pytest.CaptureFixture[str],
 def test_fault_072_a_second_run_is_told_who_holds_the_outputs_and_changes_nothing(
     studio: ScriptedStudio, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with files.run_lock(Outputs(studio.outputs), wait=False):
+    with run_lock(Outputs(studio.outputs), wait=False):
         assert_locked_out(studio, capfd, os.getpid())
     assert studio.doit() == 0
     assert studio.creates() == 3
@@ -82,7 +84,7 @@ def test_fault_073_a_holder_that_is_killed_holds_nothing(
 def test_fault_074_a_lock_file_that_is_deleted_lets_nobody_in(
     studio: ScriptedStudio, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with files.run_lock(Outputs(studio.outputs), wait=False):
+    with run_lock(Outputs(studio.outputs), wait=False):
         (studio.outputs / ".vgen" / "run.lock").unlink()
         assert studio.doit() == 3
         assert "another vgen run" in capfd.readouterr().err

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 from workshop import RUN_S, Project, Server, everything, shots
 
-from vgen import media
+from vgen.media.tools import Tools, find_tools
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def tools() -> media.Tools:
-    return media.find_tools(None, None)
+def tools() -> Tools:
+    return find_tools(None, None)
 
 
-def ffmpeg(tools: media.Tools, *args: str) -> None:
+def ffmpeg(tools: Tools, *args: str) -> None:
     subprocess.run([tools.ffmpeg, "-nostdin", "-v", "error", "-y", *args], check=True, timeout=RUN_S)
 
 
-def duration_s(tools: media.Tools, film: Path) -> float:
+def duration_s(tools: Tools, film: Path) -> float:
     argv = [tools.ffprobe, "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", str(film)]
     return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_S).stdout)
 
@@ -86,7 +86,7 @@ def test_clean_removes_what_can_be_made_again_and_nothing_else(project: Project)
     assert "`doit` builds clips" in said
 
 
-def test_a_rough_cut_of_clips_of_every_kind(project: Project, serve: Callable[..., Server], tools: media.Tools) -> None:
+def test_a_rough_cut_of_clips_of_every_kind(project: Project, serve: Callable[..., Server], tools: Tools) -> None:
     """Clips of both providers, 24 and 30 fps, with and without sound, one of 834x1112."""
     server = serve("--queue-s", "0", "--render-s", "0")
     project.buys_at(server)

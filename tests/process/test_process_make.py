@@ -11,7 +11,8 @@ import pytest
 import trio
 from workshop import RUN_S, Project, Server, clean_environment, shots
 
-from vgen import media
+from vgen.media.probe import probe
+from vgen.media.tools import find_tools
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +48,7 @@ def test_make_calls_doit_and_ffmpeg_joins_the_clips(project: Project, serve: Cal
     server = serve("--queue-s", "0", "--render-s", "0.1")
     project.buys_at(server)
     project.write_shots(shots(2))
-    tools = media.find_tools(None, None)
+    tools = find_tools(None, None)
     desk = project.root.parent
     (desk / "list.py").write_text(LIST, "utf-8")
     (desk / "Makefile").write_text(MAKEFILE.format(python=sys.executable, ffmpeg=tools.ffmpeg, first=first), "utf-8")
@@ -59,8 +60,8 @@ def test_make_calls_doit_and_ffmpeg_joins_the_clips(project: Project, serve: Cal
     clips = [Path(clip["clip_path"]) for clip in project.clips()]
     assert all(path.is_absolute() and path.is_file() for path in clips)
     assert not (desk / "outputs").exists(), "outputs lie beside dodo.py, wherever doit is called from"
-    film = trio.run(media.probe, tools, desk / "film.mp4")
-    single = [trio.run(media.probe, tools, path).duration_s for path in clips]
+    film = trio.run(probe, tools, desk / "film.mp4")
+    single = [trio.run(probe, tools, path).duration_s for path in clips]
     assert film.duration_s == pytest.approx(sum(single), abs=0.2)
 
 
@@ -99,7 +100,7 @@ def test_outputs_elsewhere(project: Project, serve: Callable[..., Server], tmp_p
 @pytest.mark.slow
 def test_no_tool_of_the_system_is_needed(project: Project, tmp_path: Path) -> None:
     """An empty PATH: ffmpeg and ffprobe come with the package."""
-    if "wheel" not in media.find_tools(None, None).source:
+    if "wheel" not in find_tools(None, None).source:
         pytest.skip("the wheel with ffmpeg is not installed here")
     project.write_shots(shots(1))
     empty = tmp_path / "empty"

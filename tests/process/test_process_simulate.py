@@ -11,15 +11,16 @@ import pytest
 import trio
 from workshop import ROOT, RUN_S, Project, clean_environment, everything
 
-from vgen import media
+from vgen.media.probe import Facts, decode, probe
+from vgen.media.tools import find_tools
 
-TOOLS = media.find_tools(None, None)
+TOOLS = find_tools(None, None)
 
 
-def facts(path: Path) -> media.Facts:
-    async def look() -> media.Facts:
-        found = await media.probe(TOOLS, path)
-        await media.decode(TOOLS, path, found.duration_s)
+def facts(path: Path) -> Facts:
+    async def look() -> Facts:
+        found = await probe(TOOLS, path)
+        await decode(TOOLS, path, found.duration_s)
         return found
 
     return trio.run(look)

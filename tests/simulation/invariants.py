@@ -18,8 +18,8 @@ from typing import Any
 from studio import KEYS
 
 from simulation.stage import Bought, Stage
-from vgen.purchase import FREE, HOLDS, MOVES, SETTLED, State
 from vgen.simulator.jobs import State as JobState
+from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State
 
 LATE_S = 60.0
 """A job may begin to run between vgen's last look and its cancellation; not longer than this."""
@@ -338,7 +338,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
-            stage.injected["price_overrun"] > 0,  # its lane is closed
+            stage.injected["price_overrun"] > 0,  # its limiter is closed
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text
         )

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from vgen import durable
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget
-from vgen.ledger import Ledger
-from vgen.purchase import FREE, HOLDS, MOVES, SETTLED, State, Why
+from vgen.store import failpoints
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State, Why
 
 MEMORY = Path("/dev/shm")
 RECIPES = ("a" * 64, "b" * 64, "c" * 64)
@@ -177,7 +177,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 raise Died(name)
 
         columns = {"job_id": f"job-{key}"} if to is State.RENDERING else {}
-        with durable.hooked(hook), contextlib.suppress(Died):
+        with failpoints.hooked(hook), contextlib.suppress(Died):
             self.ledger.move(key, to, **columns)
         if order.state is State.SUBMITTING:
             order.truth = order.price if to in (State.RENDERING, State.UNCERTAIN) else 0

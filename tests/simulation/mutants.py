@@ -13,14 +13,18 @@ from unittest.mock import patch
 
 import trio
 
-from vgen import fetch, files, media, ordering, polling, produce, providers, recover
-from vgen.batch import Batch
+from vgen import providers
 from vgen.errors import NoAnswer, Refusal
-from vgen.ledger import Ledger
+from vgen.media.judge import Judgement, Verdict
+from vgen.production import client, deliver, download, make, poll, reconcile, submit
+from vgen.production.http import HttpClient
+from vgen.production.run import Batch
 from vgen.providers import fal, runway
-from vgen.providers.base import No, NoWord, Queued, Refused, Unclear
-from vgen.purchase import State
-from vgen.wire import Wire
+from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Unclear
+from vgen.store import atomic, takes
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import State
+from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
 
@@ -69,15 +73,15 @@ def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
 
 @_mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 10)
 def resend_lost() -> Patches:
-    send = Wire.send
+    send = HttpClient.send
 
-    async def eager(self: Wire, call: Any, *, timeout_s: float) -> Any:
+    async def eager(self: HttpClient, call: Any, *, timeout_s: float) -> Any:
         for _ in range(2 if call.step == "create" else 0):
             with contextlib.suppress(NoAnswer):
                 return await send(self, call, timeout_s=timeout_s)
         return await send(self, call, timeout_s=timeout_s)
 
-    yield _instead(Wire, "send", eager)
+    yield _instead(HttpClient, "send", eager)
 
 
 @_mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 60)
@@ -87,7 +91,7 @@ def gateway_is_refusal() -> Patches:
         def hasty(reply: Any, terms: Any, answer: Any = protocol.answer) -> Any:
             meant = answer(reply, terms)
             if isinstance(meant, Unclear) and reply.status >= 500:
-                return Refused(no=No.BROKEN, message=meant.message)
+                return Refused(reason=RefusalReason.SERVER_ERROR, message=meant.message)
             return meant
 
         yield _instead(protocol, "answer", hasty)
@@ -95,7 +99,7 @@ def gateway_is_refusal() -> Patches:
 
 @_mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
 def late_id() -> Patches:
-    accepted, wait_for = ordering._accepted, polling.wait_for
+    accepted, wait_for = submit._accepted, poll.wait_for
     kept: dict[int, Callable[[], None]] = {}
 
     def later(clip: Any, purchase_id: int, *args: Any) -> None:
@@ -108,8 +112,8 @@ def late_id() -> Patches:
             write_down()
         await wait_for(batch, purchase_id, number)
 
-    yield _instead(ordering, "_accepted", later)
-    yield _instead(polling, "wait_for", wait_first)
+    yield _instead(submit, "_accepted", later)
+    yield _instead(poll, "wait_for", wait_first)
 
 
 @_mutant("uncertain money is released", "M1 M2 M4 M5", 10)
@@ -118,7 +122,7 @@ def release_uncertain() -> Patches:
         clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
         clip.batch.ledger.move(purchase_id, State.RELEASED)
 
-    yield _instead(ordering, "_uncertain", hopeful)
+    yield _instead(submit, "_uncertain", hopeful)
 
 
 @_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 60)
@@ -137,18 +141,18 @@ def absent_at_once() -> Patches:
     def trusting(batch: Batch, row: Any, listed: Any, *, may_release: bool) -> Any:
         batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
         batch.ledger.move(row.id, State.RELEASED)
-        return recover.Finding(verdict=recover.Verdict.ABSENT, text="never arrived")
+        return reconcile.Finding(verdict=reconcile.Verdict.ABSENT, text="never arrived")
 
-    yield _instead(recover, "_not_listed", trusting)
+    yield _instead(reconcile, "_not_listed", trusting)
 
 
 @_mutant(
     "an order whose answer was lost is sent again, and a refusal of the second try counts for both", "M1 M2 M4 M5", 10
 )
 def refusal_after_ambiguity() -> Patches:
-    send = Wire.send
+    send = HttpClient.send
 
-    async def insisting(self: Wire, call: Any, *, timeout_s: float) -> Any:
+    async def insisting(self: HttpClient, call: Any, *, timeout_s: float) -> Any:
         try:
             return await send(self, call, timeout_s=timeout_s)
         except NoAnswer:
@@ -157,7 +161,7 @@ def refusal_after_ambiguity() -> Patches:
             refused = dataclasses.replace(call, url=call.url + "-of-yesterday")  # no such model any more
             return await send(self, refused, timeout_s=timeout_s)
 
-    yield _instead(Wire, "send", insisting)
+    yield _instead(HttpClient, "send", insisting)
 
 
 # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,7 +173,7 @@ def buy_again_when_polls_fail() -> Patches:
         error = "no word for too long"
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
 
-    yield _instead(polling._Poller, "_detach", give_up)
+    yield _instead(poll._Poller, "_detach", give_up)
 
 
 @_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 40)
@@ -179,37 +183,37 @@ def missing_is_free() -> Patches:
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
         return True
 
-    yield _instead(polling._Poller, "_missing", free)
+    yield _instead(poll._Poller, "_missing", free)
 
 
 @_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
 def collect_elsewhere() -> Patches:
-    ask = fetch.ask
+    ask = client.ask
 
     async def confused(batch: Batch, row: Any) -> Any:
         primary = batch.settings.offers[0]
         if primary.name == row.provider:
             return await ask(batch, row)
-        job = providers.codec(primary.name).adopted(row.job_id, primary.terms.model, primary.terms.base_url)
+        job = providers.codec(primary.name).job_from_id(row.job_id, primary.terms.model, primary.terms.base_url)
         moved = dataclasses.replace(row, provider=primary.name, urls=job.urls, base_url=primary.terms.base_url)
         return await ask(batch, moved)
 
-    yield _instead(fetch, "ask", confused)
+    yield _instead(client, "ask", confused)
 
 
 @_mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
 def stale_queue() -> Patches:
-    ask = fetch.ask
+    ask = client.ask
     queued: set[str | None] = set()
 
     async def remembering(batch: Batch, row: Any) -> Any:
         status = await ask(batch, row)
-        if isinstance(status, NoWord) and row.job_id in queued:
+        if isinstance(status, Inconclusive) and row.job_id in queued:
             return Queued()
         (queued.add if isinstance(status, Queued) else queued.discard)(row.job_id)
         return status
 
-    yield _instead(fetch, "ask", remembering)
+    yield _instead(client, "ask", remembering)
 
 
 # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -271,12 +275,12 @@ def supersede_silently() -> Patches:
 
 @_mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
-    told = polling._told
+    told = poll._told
 
     def generous(charged: int | None, row: Any) -> tuple[int, str]:
         return (0, "assumed") if charged is None else (min(charged, row.price), told(charged, row)[1])
 
-    yield _instead(polling, "_told", generous)
+    yield _instead(poll, "_told", generous)
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -284,7 +288,7 @@ def failed_is_free() -> Patches:
 
 @_mutant("a download without a length is believed as it came", "M9", 20)
 def trust_any_length() -> Patches:
-    judge, run = fetch._judge, fetch._Loader.run
+    judge, run = deliver._judge, download._Loader.run
     untold: set[str] = set()
 
     async def noting(self: Any) -> Any:
@@ -294,48 +298,48 @@ def trust_any_length() -> Patches:
 
     async def lenient(batch: Batch, row: Any, part: Any) -> Any:
         if str(part) in untold:
-            return media.Judgement(verdict=media.Verdict.GOOD)
+            return Judgement(verdict=Verdict.GOOD)
         return await judge(batch, row, part)
 
-    yield _instead(fetch._Loader, "run", noting)
-    yield _instead(fetch, "_judge", lenient)
+    yield _instead(download._Loader, "run", noting)
+    yield _instead(deliver, "_judge", lenient)
 
 
 @_mutant("a clip is published before it is judged", "M9", 10)
 def publish_unjudged() -> Patches:
-    judge = fetch._judge
+    judge = deliver._judge
 
     async def blind(batch: Batch, row: Any, part: Any) -> Any:
         found = await judge(batch, row, part)
-        return dataclasses.replace(found, verdict=media.Verdict.GOOD)
+        return dataclasses.replace(found, verdict=Verdict.GOOD)
 
-    yield _instead(fetch, "_judge", blind)
+    yield _instead(deliver, "_judge", blind)
 
 
 @_mutant("a take is published before its bytes are synced", "M9", 150)
 def publish_before_fsync() -> Patches:
-    yield _instead(fetch, "os", SimpleNamespace(**vars(os) | {"fsync": lambda fd: None}))
+    yield _instead(download, "os", SimpleNamespace(**vars(os) | {"fsync": lambda fd: None}))
 
 
 @_mutant("the directory of a take is not synced before the take is booked", "M9", 150)
 def book_before_name() -> Patches:
-    sync = files.sync_directory
+    sync = atomic.sync_directory
 
     def careless(path: Path) -> None:
         if path.parent.name != "takes":
             sync(path)
 
-    yield _instead(files, "sync_directory", careless)
+    yield _instead(atomic, "sync_directory", careless)
 
 
 @_mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 80)
 def outputs_without_name() -> Patches:
-    yield _instead(files, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
+    yield _instead(atomic, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
 @_mutant("a clip is written under its name piece by piece", "M9", 300)
 def place_in_pieces() -> Patches:
-    place = files.place_clip
+    place = place_clip
 
     def piecemeal(take: Any, clip: Any) -> Any:
         data = take.read_bytes()
@@ -343,7 +347,7 @@ def place_in_pieces() -> Patches:
         clip.write_bytes(data[: len(data) // 2])
         return place(take, clip)
 
-    yield _instead(files, "place_clip", piecemeal)
+    yield _instead(takes, "place_clip", piecemeal)
 
 
 @_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
@@ -351,4 +355,4 @@ def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return
 
-    yield _instead(produce, "collect_all", nothing)
+    yield _instead(make, "collect_all", nothing)

@@ -20,7 +20,7 @@ from simulation import invariants, schedule
 from simulation.invariants import Books, Violation, require
 from simulation.schedule import Doit, Meddle, Schedule, Settle, Step, Wait, Weather, Write
 from simulation.stage import Stage, Trouble
-from vgen import durable
+from vgen.store import failpoints
 
 MEMORY = Path("/dev/shm")
 """Where there is one, projects live in memory: a schedule is not about the disk's pace."""
@@ -155,7 +155,7 @@ class Player:
             require(not changed, "M11", "written:", changed)
 
     def _at_rest(self) -> Books:
-        """The books when a calm run has changed nothing more: jobs are collected, lost ones found, lanes open again."""
+        """The books when a calm run has changed nothing more: jobs are collected, lost ones found, providers open."""
         assert self.last is not None
         for _ in range(REST_RUNS):
             moves = len(self.books.moves)
@@ -215,7 +215,7 @@ class Player:
         said = io.StringIO()
         cmd_run.opt_outfile["default"] = said  # doit keeps the stdout of its import
         code: int | None = None
-        with durable.hooked(trouble), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        with failpoints.hooked(trouble), contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             try:
                 code = stage.doit(*step.args)
             except BaseException as exc:

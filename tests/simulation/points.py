@@ -13,7 +13,7 @@ import vgen
 from simulation import play
 from simulation.schedule import Doit, Meddle, Schedule, Wait, Weather, Write
 from simulation.stage import Stage, Trouble, disk_error
-from vgen.purchase import State
+from vgen.store.purchase import State
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     'ledger.py: "ledger.create"': ("ledger.create",),
@@ -22,37 +22,41 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "ledger.choose",
         *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
     ),
-    'files.py: "take.link"': ("take.link",),
-    'files.py: "part.unlink"': ("part.unlink",),
-    'files.py: "clip.fsync"': ("clip.fsync",),
-    'files.py: "clip.replace"': ("clip.replace",),
-    'files.py: "clip.unlink"': ("clip.unlink",),
-    'fetch.py: "part.fsync"': ("part.fsync",),
-    'files.py: f"replace.{path.name}"': (
+    'takes.py: "take.link"': ("take.link",),
+    'takes.py: "part.unlink"': ("part.unlink",),
+    'takes.py: "clip.fsync"': ("clip.fsync",),
+    'takes.py: "clip.replace"': ("clip.replace",),
+    'takes.py: "clip.unlink"': ("clip.unlink",),
+    'download.py: "part.fsync"': ("part.fsync",),
+    'atomic.py: f"replace.{path.name}"': (
         "replace.clips.json", "replace.production_report.json", "replace.plan.json", "replace.take.json",
         "replace.take_rejected.json", "replace.gallery.html",
     ),
-    'files.py: f"fsync.{path.name}"': (
+    'atomic.py: f"fsync.{path.name}"': (
         "fsync..clips.json.part", "fsync..production_report.json.part", "fsync..plan.json.part",
         "fsync..take.json.part", "fsync..take_rejected.json.part", "fsync..gallery.html.part",
     ),
 }  # fmt: skip
-"""Where `durable.point(` stands in the source → the names that it is called by, in full."""
+"""Where `failpoints.failpoint(` stands in the source → the names that it is called by, in full."""
 
 UNREACHED: Mapping[str, str] = dict.fromkeys(
-    ('conform.py: "conformed.fsync"', 'conform.py: "conformed.replace"', 'conform.py: "conformed.unlink"'),
+    (
+        'conform_record.py: "conformed.fsync"',
+        'conform_record.py: "conformed.replace"',
+        'conform.py: "conformed.unlink"',
+    ),
     "needs an ffmpeg, which no scene has; kills are in tests/test_conform.py",
 )
 """Points of the source that no scene reaches, and why that is no harm."""
 
 
 def in_source() -> set[str]:
-    """Each `durable.point(…)` of vgen: its file, and its argument as it is written."""
+    """Each `failpoints.failpoint(…)` of vgen: its file, and its argument as it is written."""
     found = set()
-    for path in sorted(Path(vgen.__file__).parent.glob("*.py")):
+    for path in sorted(Path(vgen.__file__).parent.rglob("*.py")):
         text = path.read_text("utf-8")
         for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "durable.point":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "failpoints.failpoint":
                 found.add(f"{path.name}: {ast.get_source_segment(text, node.args[0])}")
     return found
 

@@ -17,7 +17,7 @@ import trio
 from studio import Crash, Studio
 
 from simulation.powerloss import Disk
-from vgen.project import Outside
+from vgen.production.workspace import Outside
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
 from vgen.simulator.renderers import damaged, plain_renderer

@@ -1,4 +1,4 @@
-"""Who buys when: slots, lanes, order, back-off."""
+"""Who buys when: slots, limiters, order, back-off."""
 
 import pytest
 from studio import Studio, shots
@@ -53,8 +53,8 @@ def test_requests_per_minute_space_the_orders(studio: Studio) -> None:
 
 
 def test_a_long_line_at_one_provider_keeps_nobody_from_another(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgen.batch.LINE", 3)
-    monkeypatch.setattr("vgen.trio_doit.IN_A_ROW", 3)
+    monkeypatch.setattr("vgen.production.run.LINE", 3)
+    monkeypatch.setattr("vgen.cli.doit.runner.IN_A_ROW", 3)
     wanted = shots(30)
     for shot in wanted[25:]:
         shot["pika_prompt"] = shot.pop("runway_prompt")
@@ -105,7 +105,7 @@ def test_a_paused_lane_does_not_hold_up_the_other_provider(studio: Studio, monke
 
 
 def test_clips_of_one_provider_do_not_wait_for_a_lane_that_is_full(studio: Studio) -> None:
-    """A clip whose turn is at a full lane must not keep the others from an open one."""
+    """A clip whose turn is at a full limiter must not keep the others from an open one."""
     studio.write_shots(shots(4))
     studio.configure(runway={"max_concurrent": 1})
     studio.faults("runway.create_moderation=~shot-1", render_s=100)

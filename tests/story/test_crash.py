@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from studio import CrashAt, DiskErrorAt, Studio, shots
 
-from vgen import durable
+from vgen.store import failpoints
 
 PARTS = 20
 """Every story takes each 20th point, so that none takes long."""
@@ -127,7 +127,7 @@ def test_a_disk_error_anywhere_loses_nothing_and_shows_no_traceback(
 ) -> None:
     for k in range(1 + part, 50, 24 if for_ever else 16):
         studio = project(new_studio, "calm")
-        with durable.hooked(DiskErrorAt(k, for_ever)):
+        with failpoints.hooked(DiskErrorAt(k, for_ever)):
             assert studio.doit() in (0, 1, 3)
         studio.doit()
         assert_recovered(studio, "calm")
@@ -137,7 +137,7 @@ def test_a_disk_error_anywhere_loses_nothing_and_shows_no_traceback(
 def test_a_killed_order_is_uncertain_and_told_as_such(new_studio: NewStudio) -> None:
     hook = CrashAt(names=[])
     studio = project(new_studio, "calm")
-    with durable.hooked(hook):
+    with failpoints.hooked(hook):
         studio.doit("max_concurrent=1")
     k = hook.names.index("ledger.move.rendering before") + 1
     studio = project(new_studio, "calm")
@@ -152,7 +152,7 @@ def test_a_killed_order_is_uncertain_and_told_as_such(new_studio: NewStudio) -> 
 def test_a_kill_leaves_no_part_behind(new_studio: NewStudio) -> None:
     hook = CrashAt(names=[])
     studio = project(new_studio, "calm")
-    with durable.hooked(hook):
+    with failpoints.hooked(hook):
         studio.doit()
     k = hook.names.index("part.unlink before") + 1
     studio = project(new_studio, "calm")
@@ -173,7 +173,7 @@ def test_the_same_seed_gives_the_same_run(new_studio: NewStudio) -> None:
 def test_every_point_has_a_before_and_an_after(new_studio: NewStudio) -> None:
     hook = CrashAt(names=[])
     studio = project(new_studio, "calm")
-    with durable.hooked(hook):
+    with failpoints.hooked(hook):
         studio.doit()
     seen = Counter(name.rpartition(" ")[2] for name in hook.names)
     assert seen["before"] == seen["after"]

@@ -112,11 +112,11 @@ class Accepted:
     quoted: int | None = None
 
 
-class No(StrEnum):
+class RefusalReason(StrEnum):
     """Why a provider refused."""
 
-    LATER = "later"  # 429: try again, not before Retry-After
-    BROKEN = "broken"  # a 5xx in the provider's own words: an explicit no; try again
+    RATE_LIMITED = "later"  # 429: try again, not before Retry-After
+    SERVER_ERROR = "broken"  # a 5xx in the provider's own words: an explicit no; try again
     INPUT = "input"  # moderation or validation: never again at this API
     CREDIT = "credit"  # out of credit: close the provider
     KEY = "key"  # key rejected: close the provider
@@ -127,7 +127,7 @@ class No(StrEnum):
 class Refused:
     """An explicit no: nothing was accepted, nothing is charged."""
 
-    no: No
+    reason: RefusalReason
     message: str
     retry_after_s: float | None = None
 
@@ -187,7 +187,7 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoWord:
+class Inconclusive:
     """This reply says nothing about the job; ask again. `key_rejected`: with another key.
 
     `ended`: the provider says that the job is over, but what came of it can't be read.
@@ -217,7 +217,7 @@ class Listing:
 
 
 Answer = Accepted | Refused | Unclear
-Status = Queued | Running | Done | Failed | Cancelled | Missing | NoWord
+Status = Queued | Running | Done | Failed | Cancelled | Missing | Inconclusive
 
 
 class Codec(Protocol):
@@ -244,7 +244,7 @@ class Codec(Protocol):
 
     def cancel(self, job: Job, base_url: str, key: str) -> Call: ...
 
-    def adopted(self, job_id: str, model: str, base_url: str) -> Job:
+    def job_from_id(self, job_id: str, model: str, base_url: str) -> Job:
         """A job that was found or named, with the URLs that it must have."""
         ...
 

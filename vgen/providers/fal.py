@@ -26,15 +26,15 @@ from vgen.providers.base import (
     CannotMake,
     Done,
     Failed,
+    Inconclusive,
     Job,
     Listed,
     Listing,
     Missing,
-    No,
     NoPrice,
-    NoWord,
     Order,
     Queued,
+    RefusalReason,
     Refused,
     Reply,
     Running,
@@ -162,19 +162,19 @@ def answer(reply: Reply, terms: Terms) -> Answer:
             wait_s = retry_after_s(
                 reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date")
             )
-            return Refused(no=No.LATER, message=message, retry_after_s=wait_s)
+            return Refused(reason=RefusalReason.RATE_LIMITED, message=message, retry_after_s=wait_s)
         case 402:
-            return Refused(no=No.CREDIT, message=message)
+            return Refused(reason=RefusalReason.CREDIT, message=message)
         case 403 if re.search(r"balance|locked|credit", message, re.IGNORECASE):
-            return Refused(no=No.CREDIT, message=message)
+            return Refused(reason=RefusalReason.CREDIT, message=message)
         case 401 | 403:
-            return Refused(no=No.KEY, message=message)
+            return Refused(reason=RefusalReason.KEY, message=message)
         case 404 | 405:
-            return Refused(no=No.SETUP, message=message)
+            return Refused(reason=RefusalReason.SETUP, message=message)
         case 400 | 413 | 415 | 422:
-            return Refused(no=No.INPUT, message=message)
+            return Refused(reason=RefusalReason.INPUT, message=message)
         case status if status >= 500 and own and said:
-            return Refused(no=No.BROKEN, message=message)
+            return Refused(reason=RefusalReason.SERVER_ERROR, message=message)
         case status:
             return Unclear(message=f"HTTP {status}, not in fal's own words")
 
@@ -187,14 +187,14 @@ def poll(job: Job, base_url: str, key: str) -> Call:
 def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     """What the reply means; a COMPLETED status asks for the result next."""
     if reply.status in (401, 403):
-        return NoWord(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
+        return Inconclusive(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
     if call.step == "result":
         return _result(reply)
     said = reply.object()
     if reply.status == 404 and said:
         return Missing()  # in fal's own words; a gateway's page says nothing about a request
     if reply.status not in (200, 202) or said.get("request_id") not in (None, job.id):
-        return NoWord(
+        return Inconclusive(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         )
     match said.get("status"):
@@ -211,10 +211,10 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "COMPLETED":
             return Call(method="GET", url=job.urls["response"], auth=f"Key {key}", step="result")
         case other:
-            return NoWord(message=f"unknown status {brief(other, 40)!r}")
+            return Inconclusive(message=f"unknown status {brief(other, 40)!r}")
 
 
-def marked(order: Order, marker: str) -> Order:
+def with_correlation_seed(order: Order, marker: str) -> Order:
     """The order with a seed of its own, by which the job can be found again in fal's list."""
     model = _MODELS.get(order.model, _UNKNOWN)
     if not model.has_seed or "seed" in order.body:
@@ -222,7 +222,7 @@ def marked(order: Order, marker: str) -> Order:
     return dataclasses.replace(order, body={**order.body, "seed": int(marker)})
 
 
-def find(model: str, since: float, base_url: str, key: str, cursor: str | None) -> Call:
+def list_jobs(model: str, since: float, base_url: str, key: str, cursor: str | None) -> Call:
     """Ask for the requests of an endpoint that have ended since (unix time), with their input (fal's platform API)."""
     start = datetime.fromtimestamp(since, UTC).isoformat(timespec="seconds")
     query = {"endpoint_id": model, "start": start, "limit": "100", "expand": "payloads"}
@@ -230,10 +230,10 @@ def find(model: str, since: float, base_url: str, key: str, cursor: str | None) 
         query["cursor"] = cursor
     host = PLATFORM_URL if base_url == BASE_URL else base_url
     url = f"{host}/v1/models/requests/by-endpoint?{urlencode(query)}"
-    return Call(method="GET", url=url, auth=f"Key {key}", step="find")
+    return Call(method="GET", url=url, auth=f"Key {key}", step="list_jobs")
 
 
-def listing(reply: Reply) -> Listing | None:
+def parse_job_list(reply: Reply) -> Listing | None:
     """What the list says, or None if it says nothing: an error or a page of another form is never "not there"."""
     said = reply.object()
     items = said.get("items", said.get("requests"))
@@ -250,7 +250,7 @@ def listing(reply: Reply) -> Listing | None:
     return Listing(jobs=tuple(jobs), more=str(more) if more else None)
 
 
-def adopted(job_id: str, model: str, base_url: str) -> Job:
+def job_from_id(job_id: str, model: str, base_url: str) -> Job:
     """The standard addresses of a request whose submit's answer was lost."""
     return Job(id=job_id, urls=_usual_urls(job_id, model, base_url))
 
@@ -270,14 +270,14 @@ def _result(reply: Reply) -> Status:
         if is_url(url):
             return Done(url=url)
         if "detail" not in said and not said.get("error"):
-            return Done(url="") if "video" in said else NoWord(message="the result can't be read")
+            return Done(url="") if "video" in said else Inconclusive(message="the result can't be read")
     if reply.status == 429 or (reply.status >= 500 and not said):
-        return NoWord(
+        return Inconclusive(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         )
     own = "x-fal-request-id" in reply.headers or _type(said) != ""
     if not _detail(said) or (reply.status >= 500 and not own):  # the job may be done, and paid
-        return NoWord(message=f"HTTP {reply.status}, not in fal's own words", ended=bool(_detail(said)))
+        return Inconclusive(message=f"HTTP {reply.status}, not in fal's own words", ended=bool(_detail(said)))
     if reply.status >= 500:
         return Failed(message=_detail(said), code=_type(said), again=True, charged=0)  # never charged (fal's FAQ)
     if reply.status == 400 and "in progress" in _detail(said):

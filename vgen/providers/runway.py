@@ -26,13 +26,13 @@ from vgen.providers.base import (
     CannotMake,
     Done,
     Failed,
+    Inconclusive,
     Job,
     Missing,
-    No,
     NoPrice,
-    NoWord,
     Order,
     Queued,
+    RefusalReason,
     Refused,
     Reply,
     Running,
@@ -144,21 +144,21 @@ def answer(reply: Reply, terms: Terms) -> Answer:
             wait_s = retry_after_s(
                 reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date")
             )
-            return Refused(no=No.LATER, message=message, retry_after_s=wait_s)
+            return Refused(reason=RefusalReason.RATE_LIMITED, message=message, retry_after_s=wait_s)
         case 401 | 403:
-            return Refused(no=No.KEY, message=message)
+            return Refused(reason=RefusalReason.KEY, message=message)
         case 402:
-            return Refused(no=No.CREDIT, message=message)
+            return Refused(reason=RefusalReason.CREDIT, message=message)
         case 400 if "enough credits" in message:
-            return Refused(no=No.CREDIT, message=message)
+            return Refused(reason=RefusalReason.CREDIT, message=message)
         case 404 | 405:
-            return Refused(no=No.SETUP, message=message)
+            return Refused(reason=RefusalReason.SETUP, message=message)
         case 400 | 413 | 415 | 422:
-            return Refused(no=No.INPUT, message=_with_issues(message, said))
+            return Refused(reason=RefusalReason.INPUT, message=_with_issues(message, said))
         case 409 if own:
-            return Refused(no=No.INPUT, message=message)
+            return Refused(reason=RefusalReason.INPUT, message=message)
         case status if status >= 500 and own:
-            return Refused(no=No.BROKEN, message=message)
+            return Refused(reason=RefusalReason.SERVER_ERROR, message=message)
         case status:
             return Unclear(message=f"HTTP {status}, not in Runway's own words")
 
@@ -174,10 +174,10 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     if reply.status == 404 and said:
         return Missing()  # in Runway's own words; a gateway's page says nothing about a task
     if reply.status in (401, 403):
-        return NoWord(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
+        return Inconclusive(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
     if reply.status != 200 or said.get("id") not in (None, job.id):
         wait_s = retry_after_s(reply.headers.get("retry-after"), now=reply.at)
-        return NoWord(message=f"HTTP {reply.status}", retry_after_s=wait_s)
+        return Inconclusive(message=f"HTTP {reply.status}", retry_after_s=wait_s)
     charged = _credits(said.get("cost"))
     match said.get("status"):
         case "PENDING" | "THROTTLED":
@@ -195,7 +195,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "CANCELLED":
             return Cancelled(charged=charged)
         case other:
-            return NoWord(message=f"unknown status {brief(other, 40)!r}")
+            return Inconclusive(message=f"unknown status {brief(other, 40)!r}")
 
 
 def cancel(job: Job, base_url: str, key: str) -> Call:
@@ -203,7 +203,7 @@ def cancel(job: Job, base_url: str, key: str) -> Call:
     return _call("DELETE", _task_url(job, base_url), key, step="cancel", headers=(("X-Runway-Version", VERSION),))
 
 
-def adopted(job_id: str, model: str, base_url: str) -> Job:
+def job_from_id(job_id: str, model: str, base_url: str) -> Job:
     """A task needs no URL but its id's."""
     return Job(id=job_id)
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 import trio
 
 from vgen.errors import InputError, ToolMissing
-from vgen.media import find_tools
+from vgen.media.tools import find_tools
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults

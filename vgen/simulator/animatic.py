@@ -21,8 +21,9 @@ import ffmpeg
 import trio
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from vgen import media
 from vgen.errors import MediaError
+from vgen.media.probe import decode_limit_s
+from vgen.media.tools import Tools, first_line, one_line, run_tool
 
 FONT = Path(__file__).with_name("DejaVuSans-subset.ttf")  # Latin, Greek, Cyrillic; a box for all else
 UNIT_SIDE = 720  # px: sizes below are for this shorter side, and grow with it
@@ -54,7 +55,7 @@ class Animatic:
         return max(1, round(self.duration_s * self.fps))
 
 
-async def render(tools: media.Tools, spec: Animatic, target: Path) -> None:
+async def render(tools: Tools, spec: Animatic, target: Path) -> None:
     """Draw `spec` and put the MP4 at `target`, whole or not at all. Raises MediaError."""
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".animatic-") as name:
         scratch = Path(name)
@@ -62,12 +63,12 @@ async def render(tools: media.Tools, spec: Animatic, target: Path) -> None:
         try:
             size = await trio.to_thread.run_sync(_draw_layers, spec, scratch)
             argv = ffmpeg.compile(_graph(spec, scratch, size, made), cmd=[tools.ffmpeg, "-nostdin", "-v", "error"])
-            ran = await media.run(argv, limit_s=media.decode_limit_s(spec.duration_s))
+            ran = await run_tool(argv, limit_s=decode_limit_s(spec.duration_s))
             if ran.returncode != 0:
-                raise MediaError(f"animatic {media.one_line(spec.label, 40)}: {media.first_line(ran.stderr)}")
+                raise MediaError(f"animatic {one_line(spec.label, 40)}: {first_line(ran.stderr)}")
             made.replace(target)
         except OSError as exc:
-            raise MediaError(f"animatic {media.one_line(spec.label, 40)}: {exc.strerror or exc}") from exc
+            raise MediaError(f"animatic {one_line(spec.label, 40)}: {exc.strerror or exc}") from exc
 
 
 # The film

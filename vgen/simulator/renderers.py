@@ -9,7 +9,7 @@ from random import Random
 
 import trio
 
-from vgen.media import Tools
+from vgen.media.tools import Tools
 from vgen.simulator.jobs import Clip
 
 Renderer = Callable[[Clip], Awaitable[bytes]]

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import h11
 import trio
 
-from vgen.simulator.web import Request, Response, Wire
+from vgen.simulator.web import Request, Response, WireFault
 
 Application = Callable[[Request], Awaitable[Response]]
 
@@ -117,15 +117,15 @@ class _Conversation:
             case None:
                 await self._send_whole(response, head=head)
                 return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
-            case Wire.RESET:
+            case WireFault.RESET:
                 reset(self._stream)
-            case Wire.CLOSE:
+            case WireFault.CLOSE:
                 pass
-            case Wire.HANG:
+            case WireFault.HANG:
                 await self._hang()
-            case Wire.CUT | Wire.CUT_NOLEN | Wire.STALL as wire:
-                await self._send_half(response, length=wire is not Wire.CUT_NOLEN)
-                if wire is Wire.STALL:
+            case WireFault.CUT | WireFault.CUT_NOLEN | WireFault.STALL as wire:
+                await self._send_half(response, length=wire is not WireFault.CUT_NOLEN)
+                if wire is WireFault.STALL:
                     await self._hang()
                 elif isinstance(self._stream, trio.abc.HalfCloseableStream):
                     await self._stream.send_eof()

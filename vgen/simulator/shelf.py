@@ -11,7 +11,7 @@ from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import MEDIA
 from vgen.simulator.jobs import Job, State
 from vgen.simulator.renderers import Renderer, damaged
-from vgen.simulator.web import Request, Response, Wire, answer, page
+from vgen.simulator.web import Request, Response, WireFault, answer, page
 
 KEPT_BYTES = 256 * 1024 * 1024
 _TOKEN = re.compile(r"/media/(?P<job>[0-9a-f-]{36})-(?P<issue>\d{1,6})\.mp4")
@@ -82,11 +82,11 @@ class Shelf:
         response = ranged(request, data, etag)
         match fault:
             case "media_cut":
-                return response.spoilt(Wire.CUT)
+                return response.spoilt(WireFault.CUT)
             case "media_cut_nolen":
-                return response.spoilt(Wire.CUT_NOLEN)
+                return response.spoilt(WireFault.CUT_NOLEN)
             case "media_stall":
-                return response.spoilt(Wire.STALL)
+                return response.spoilt(WireFault.STALL)
             case _:
                 return response
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from vgen.simulator.web import Response, Wire, answer, nothing, page
+from vgen.simulator.web import Response, WireFault, answer, nothing, page
 
 RETRY_AFTER_S = 1
 
@@ -23,15 +23,15 @@ def spoil_create(fault: str, good: Response | None, words: Words) -> Response:
         case "create_502" | "create_502_accepted":
             return page(502, "502 Bad Gateway")
         case "create_reset":
-            return nothing(Wire.RESET)
+            return nothing(WireFault.RESET)
         case "create_lost":
-            return nothing(Wire.CLOSE)
+            return nothing(WireFault.CLOSE)
         case "create_hang":
-            return nothing(Wire.HANG)
+            return nothing(WireFault.HANG)
         case "create_garbage":
             return page(200, "Welcome")
         case "create_cut" if good is not None:
-            return good.spoilt(Wire.CUT)
+            return good.spoilt(WireFault.CUT)
     raise AssertionError(f"BUG: {fault} is no fault of a create")
 
 
@@ -47,7 +47,7 @@ def spoil_poll(fault: str, missing: Response, words: Words) -> Response:
         case "poll_404":
             return missing
         case "poll_reset":
-            return nothing(Wire.RESET)
+            return nothing(WireFault.RESET)
         case "poll_hang":
-            return nothing(Wire.HANG)
+            return nothing(WireFault.HANG)
     raise AssertionError(f"BUG: {fault} is no fault of a poll")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, unquote
 HTML_PAGE = b"<html>\r\n<head><title>%s</title></head>\r\n<body><center><h1>%s</h1></center></body>\r\n</html>\r\n"
 
 
-class Wire(StrEnum):
+class WireFault(StrEnum):
     """How the wire spoils a response."""
 
     RESET = "reset"  # nothing is sent, the connection is reset
@@ -63,12 +63,12 @@ class Response:
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
-    wire: Wire | None = None
+    wire: WireFault | None = None
 
     def json(self) -> Any:
         return json.loads(self.body)
 
-    def spoilt(self, wire: Wire) -> "Response":
+    def spoilt(self, wire: WireFault) -> "Response":
         return replace(self, wire=wire)
 
     def having(self, *headers: tuple[str, str]) -> "Response":
@@ -91,6 +91,6 @@ def page(status: int, title: str) -> Response:
     )
 
 
-def nothing(wire: Wire) -> Response:
+def nothing(wire: WireFault) -> Response:
     """No answer at all, in the manner that `wire` says."""
     return Response(status=200, wire=wire)

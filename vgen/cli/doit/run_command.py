@@ -1,0 +1,186 @@
+"""`doit run` with a session and the trio runner."""
+
+import contextlib
+import fnmatch
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from doit import cmd_run
+from doit.cmd_base import DodoTaskLoader
+from doit.exceptions import InvalidCommand
+
+from vgen.cli import noop
+from vgen.cli.doit import slim_tasks
+from vgen.cli.doit.runner import Session, TrioRunner
+from vgen.errors import VgenError
+
+
+class Run(cmd_run.Run):  # type: ignore[misc]
+    """`doit run`, which also knows `par_type` "trio" and sessions."""
+
+    cmd_options = (
+        *cmd_run.Run.cmd_options,
+        {
+            "name": "session",
+            "short": "",
+            "long": "",
+            "type": str,
+            "default": None,
+            "help": "object that a project puts round a run; only from DOIT_CONFIG",
+        },
+    )
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """doit's, with the project's session entered between reading dodo.py and making its tasks."""
+        if not args and isinstance(self.loader, DodoTaskLoader) and noop.nothing_to_do():
+            return 0
+        with contextlib.ExitStack() as stack:
+            load_config = self.loader.load_doit_config
+
+            def load_and_enter() -> Any:
+                config = load_config()
+                if config.get("session") is not None:
+                    names = [arg for arg in args if not arg.startswith("-")]
+                    _shown(lambda: stack.enter_context(config["session"].before_load(names)))
+                    _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
+                return config
+
+            self.loader.load_doit_config = load_and_enter
+            try:
+                return super().execute(params, args)
+            except KeyboardInterrupt:
+                sys.stderr.write("interrupted; what was begun is in the ledger, run again to go on\n")
+                return 128 + signal.SIGINT
+            finally:
+                del self.loader.load_doit_config
+
+    def _execute(  # doit passes what this signature names
+        self,
+        outfile: Any,
+        verbosity: Any = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "process",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+        session: Session | None = None,
+    ) -> int:
+        run = functools.partial(
+            super()._execute,
+            outfile,
+            verbosity=verbosity,
+            always=always,
+            continue_=continue_,
+            reporter=reporter,
+            single=single,
+            auto_delayed_regex=auto_delayed_regex,
+            force_verbosity=force_verbosity,
+            failure_verbosity=failure_verbosity,
+            pdb=pdb,
+        )
+        named: list[str] = []
+        if session is not None:
+            session.reporter = reporter
+            named = self._named()
+            selected = self._selected(single=single)
+            if par_type == "trio":
+                slim_tasks.slim_down(self.task_list, frozenset(selected))
+            _shown(lambda: session.before_run(named, selected, always=always))
+        if par_type != "trio":
+            result: int = run(num_process=num_process, par_type=par_type)
+            if session is not None:
+                session.after_run(None)
+            return result
+        made: list[TrioRunner] = []
+
+        def runner(*args: Any) -> TrioRunner:
+            made.append(TrioRunner(*args, session=session, named=self._counted(named)))
+            return made[-1]
+
+        with _swapped(cmd_run, "Runner", runner):
+            result = run(num_process=0)
+        signum = made[-1].signum if made else None
+        if signum is None and made and made[-1].refused is not None:
+            raise InvalidCommand(str(made[-1].refused))
+        if session is not None:
+            session.after_run(signum)
+        return result if signum is None else 128 + signum
+
+    def _named(self) -> list[str]:
+        """Tasks named on the command line by task, target or glob; a group's name does not name its members."""
+        if self.sel_default_tasks:
+            return []
+        return list(self._resolved(self.sel_tasks))
+
+    def _counted(self, named: Sequence[str]) -> list[str]:
+        """Tasks whose failure decides the exit code: the named ones, and the members of a named group."""
+        return [*named, *(task.name for task in self.task_list if task.subtask_of in named)]
+
+    def _selected(self, *, single: bool) -> list[str]:
+        """All tasks that would run. (doit's own TaskControl can't be asked twice: it uses up options.)
+
+        `single`: without the tasks that they depend on; a group's members are its own.
+        """
+        tasks = {task.name: task for task in self.task_list if not self.dep_manager.status_is_ignore(task)}
+        waiting = list(self._resolved(self.sel_tasks) if self.sel_tasks is not None else tasks)
+        seen: dict[str, None] = {}
+        while waiting:
+            name = waiting.pop()
+            if name in tasks and name not in seen:
+                seen[name] = None
+                if not single or tasks[name].has_subtask:
+                    waiting += [*tasks[name].task_dep, *tasks[name].setup_tasks]
+        return list(seen)
+
+    def _resolved(self, words: Sequence[str]) -> Iterator[str]:
+        names = [task.name for task in self.task_list]
+        targets = {target: task.name for task in self.task_list for target in task.targets}
+        for word in words:
+            if "*" in word:
+                yield from fnmatch.filter(names, word)
+            else:
+                yield targets.get(word, word)
+
+
+def _shown(act: Callable[[], Any]) -> Any:
+    """A VgenError becomes doit's own "ERROR: …" and exit code 3."""
+    try:
+        return act()
+    except VgenError as exc:
+        raise InvalidCommand(str(exc)) from exc
+
+
+@contextlib.contextmanager
+def _swapped(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def _set_aside_if_damaged(dep_file: str, backend: str) -> None:
+    """doit's database is only a memory of what ran; a damaged one must not stop a build."""
+    import json
+
+    path = Path(dep_file)
+    if backend != "json" or not path.exists():
+        return
+    try:
+        if all(isinstance(entry, dict) for entry in json.loads(path.read_bytes()).values()):
+            return
+    except (OSError, ValueError, AttributeError):
+        pass
+    with contextlib.suppress(OSError):
+        aside = path.replace(f"{dep_file}.damaged")
+        sys.stderr.write(f"{path.name} was damaged and is now {aside.name}; nothing is lost by it\n")

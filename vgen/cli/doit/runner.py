@@ -1,0 +1,273 @@
+"""doit's runner on a trio nursery: `async def` actions run concurrently. Knows nothing of clips.
+
+`run` of the entry point `doit.COMMAND` is this `Run`. With `par_type` other than "trio" it is doit's own, unchanged.
+What a project adds comes through DOIT_CONFIG["session"] (see `Session`) and through a task's `meta`:
+
+    runs_after_failures   run although dependencies failed or were ignored
+    soft                  its failure does not decide the exit code, unless it was named on the command line
+
+Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature names; `DoitConfig` keys reach it too.
+"""
+
+import contextlib
+import functools
+import gc
+import inspect
+import os
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol
+
+from doit.dependency import JsonDB
+from doit.exceptions import BaseFail, TaskError, TaskFailed
+from doit.runner import Runner
+
+from vgen.cli.doit import slim_tasks
+from vgen.errors import ClipFailed, VgenError
+
+IN_A_ROW = 200
+"""So many tasks are begun before those that have begun are heard."""
+REFUSED = 3
+"""doit's exit code for "error before task execution starts"."""
+
+
+class Session(Protocol):
+    """What a project does round a run. A VgenError from any of them is shown, and the run ends with 3."""
+
+    clock: Any
+    """trio's clock for the run; None is the real one."""
+    reporter: Any
+    """Set before `before_run`: doit's reporter, a class or the name that `-r` gave."""
+
+    def before_load(self, names: Sequence[str]) -> contextlib.AbstractContextManager[None]:
+        """Entered before the tasks are made and left when the run is over; `names` as on the command line."""
+        ...
+
+    def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
+        """The tasks are known, none has begun. `named`: tasks named one by one (a glob is expanded)."""
+        ...
+
+    def opened(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Round all tasks of a trio run."""
+        ...
+
+    def crowded(self) -> bool:
+        """Whether those who have begun stand in line: nothing is gained if more begin before one of them ends."""
+        ...
+
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Round one action under any other runner; nothing else may have been entered before."""
+        ...
+
+    def after_run(self, signum: int | None) -> None:
+        """Everything has ended; `signum` tells which signal ended it."""
+        ...
+
+
+class AsyncAction:
+    """An async action for any runner: TrioRunner awaits `run_async`; any other calls it, and gets its own trio run."""
+
+    def __init__(self, run_async: Callable[..., Awaitable[Any]], session: Session | None = None) -> None:
+        self.run_async = run_async
+        self._session = session
+        functools.update_wrapper(self, run_async)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        import trio
+
+        async def alone() -> Any:
+            if self._session is None:
+                return await self.run_async(*args, **kwargs)
+            async with self._session.opened():
+                return await self.run_async(*args, **kwargs)
+
+        session = self._session
+        try:
+            with session.alone() if session else contextlib.nullcontext():
+                return trio.run(alone, clock=session.clock if session else None)
+        except VgenError as exc:
+            return TaskFailed(str(exc))
+
+
+class TrioRunner(Runner):  # type: ignore[misc]
+    """Runs ready tasks concurrently; each is booked the moment it ends."""
+
+    final_result: int
+    continue_: bool
+
+    def __init__(self, *args: Any, session: Session | None = None, named: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.signum: int | None = None
+        self._session = session
+        self._named = frozenset(named)
+        self._executed = 0
+        self._work: Any = None
+        self.refused: VgenError | None = None
+
+    def finish(self) -> int:
+        """doit's end of a run; its database is left alone if no task ran (its JSON backend would write it again)."""
+        if self.refused is not None:
+            return int(self.final_result)
+        if not self._executed and self.dep_manager.db_class is JsonDB:
+            self.dep_manager.close = lambda: None
+        result: int = super().finish()
+        return result
+
+    def run_tasks(self, dispatcher: Any) -> None:
+        """Doit's hook: dispatch until nothing is left."""
+        import trio
+
+        dispatcher = slim_tasks.Dispatcher(dispatcher.tasks, dispatcher.targets, dispatcher.selected_tasks)
+        gc.freeze()  # what is here now stays until the end: of a long list the collector need not look at it each time
+        try:
+            clock = self._session.clock if self._session else None
+            trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
+        except VgenError as exc:
+            self.refused = exc
+        except BaseExceptionGroup as group:
+            error = _first(group)
+            if not isinstance(error, VgenError):
+                raise error from group
+            self.refused = error
+        finally:
+            gc.unfreeze()
+
+    async def _supervise(self, dispatcher: Any) -> None:
+        import trio
+
+        async with trio.open_nursery() as watch:
+            with trio.CancelScope() as self._work:
+                await watch.start(self._watch_signals)
+                opened = self._session.opened() if self._session else contextlib.nullcontext()
+                async with opened, trio.open_nursery() as nursery:
+                    await self._dispatch(dispatcher, nursery)
+            watch.cancel_scope.cancel()
+
+    async def _watch_signals(self, task_status: Any) -> None:
+        """First signal: stop, and let what is shielded finish. Second: out at once."""
+        import trio
+
+        wanted = [signal.SIGINT, signal.SIGTERM]
+        if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+            wanted.append(signal.SIGHUP)
+        with trio.open_signal_receiver(*wanted) as received:
+            task_status.started()
+            async for signum in received:
+                if self.signum is not None:
+                    os._exit(128 + signum)
+                self.signum = signum
+                self._stop_running = True
+                self._work.cancel()
+
+    async def _dispatch(self, dispatcher: Any, nursery: Any) -> None:
+        import trio
+
+        ended, came_back = trio.open_memory_channel[tuple[Any, BaseFail | None]](float("inf"))
+        completed, running, begun = None, 0, 0
+        while not self._stop_running:
+            if begun >= IN_A_ROW and completed is None:
+                await trio.lowlevel.checkpoint()
+                begun = 0
+                if running and self._session is not None and self._session.crowded():
+                    begun = IN_A_ROW
+                    completed = await self._one_back(came_back)
+                    running -= 1
+                    continue
+            try:
+                node = dispatcher.generator.send(completed)
+            except StopIteration:
+                if not running:
+                    return
+                node = "hold on"
+            completed = None
+            if node == "hold on":
+                completed = await self._one_back(came_back)
+                running -= 1
+                continue
+            self._forgive(node)
+            if self.select_task(node, dispatcher.tasks):
+                running += 1
+                begun += 1
+                self._executed += bool(node.task.actions)
+                self.reporter.execute_task(node.task)
+                if node.task.teardown:
+                    self.teardown_list.append(node.task)
+                nursery.start_soon(self._run_one, node, ended)
+            else:
+                completed = node
+
+    async def _one_back(self, came_back: Any) -> Any:
+        """Wait for a task to end, and book it."""
+        node, failure = await came_back.receive()
+        self.process_task_result(node, failure)
+        return node
+
+    @staticmethod
+    def _forgive(node: Any) -> None:
+        if (node.task.meta or {}).get("runs_after_failures"):
+            for found in filter(None, (node.bad_deps, node.ignored_deps)):
+                found.clear()
+
+    async def _run_one(self, node: Any, ended: Any) -> None:
+        try:
+            failure = await self._actions(node.task)
+        except ClipFailed as exc:
+            failure = TaskFailed(str(exc), report=False)
+        except VgenError as exc:
+            failure = TaskFailed(str(exc))
+        except Exception as exc:  # noqa: BLE001 - a bug in one task must not end the others
+            failure = TaskError("Task error", exc)
+        await ended.send((node, failure))
+
+    async def _actions(self, task: Any) -> BaseFail | None:
+        """What Task.execute does, with async actions awaited."""
+        import trio
+
+        task.executed = True
+        task.init_options()
+        for action in task.actions:
+            wanted = getattr(action, "py_callable", None)
+            run_async = getattr(wanted, "run_async", None)
+            if run_async is None and inspect.iscoroutinefunction(wanted):
+                run_async = wanted
+            if run_async is None:
+                failure = await trio.to_thread.run_sync(action.execute, *self._streams(task))
+                if isinstance(failure, BaseFail):
+                    return failure
+            else:
+                result = await run_async(*action.args, **action._prepare_kwargs())
+                if isinstance(result, BaseFail):
+                    return result
+                if result is False:
+                    return TaskFailed(f"Python Task failed: '{wanted}' returned False")
+                action.result = result
+                action.values = result if isinstance(result, dict) else {}
+            task.result = action.result
+            task.values = {**task.values, **action.values}
+        return None
+
+    def _streams(self, task: Any) -> tuple[Any, Any]:
+        out, err = self.stream._get_out_err(task.verbosity) if hasattr(self.stream, "_get_out_err") else (None, None)
+        return out, err
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+        """doit's booking, but a soft task's failure neither stops the run nor decides its result."""
+        meta = node.task.meta or {}
+        if not meta.get("soft") or node.task.name in self._named:
+            super()._handle_task_error(node, base_fail)
+            return
+        before, carry_on, stop = self.final_result, self.continue_, self._stop_running
+        self.continue_ = True
+        super()._handle_task_error(node, base_fail)
+        self.continue_ = carry_on
+        self._stop_running = stop
+        if not isinstance(base_fail, TaskError):
+            self.final_result = before
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong, out of the nurseries' wrapping."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,96 @@
+"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen; and `doit info`."""
+
+import sys
+from typing import Any
+
+from doit import cmd_info
+from doit.cmd_base import Command
+from doit.exceptions import InvalidCommand
+
+COMMANDS = (
+    ("doit", "build what is stale or missing: clips, report, gallery"),
+    ("doit clip:7", "shot 7 only; `doit -a clip:7` buys a new take of it"),
+    ("doit plan", "what would happen, why, for how much; spends nothing"),
+    ("doit plan=outputs/plan.json", "work exactly that plan, or refuse if anything drifted"),
+    ("doit takes", "all takes of all shots"),
+    ("doit pick shot=7 take=2", "put an earlier take in place, free"),
+    ("doit keep shot=7", "accept the present clip for the changed prompt, free"),
+    ("doit conform, doit cut", "uniform clips, and all of them in outputs/cut.mp4, free"),
+    ("doit report, doit gallery", "rewrite them (stale clips are built first; not with -s)"),
+    ("doit recover", "look for lost orders at the providers, free"),
+    ("doit settle shot=2 as=charged", "write down what you found out: charged, not-charged, a job id"),
+    ("doit audit", "recompute every figure"),
+    ("doit doctor", "is everything there that a run needs?"),
+    ("doit list, info, clean, forget", "doit's own; none of them costs money"),
+)
+VARIABLES = {
+    "visual_prompts": "the list of shots",
+    "api_config": "the providers",
+    "outputs": "where everything is written",
+    "primary_api": "where clips are bought",
+    "fallback_api": "where they are bought if that fails; none",
+    "max_concurrent": "generations at once",
+    "max_retries": "orders per clip and provider",
+    "clip_timeout_s": "when a running job is left to the next run",
+    "budget_usd": "cap of this production, over all runs",
+    "partial": "yes: buy what fits the budget",
+    "on_uncertain": "rebuy: buy again what was perhaps bought",
+    "min_success_rate": "gate",
+    "aspect_ratio": "9:16, 16:9, 1:1",
+    "mode": "auto, live, simulate",
+    "clip_paths": "relative, absolute: in the JSON outputs",
+    "backoff_base_s": "first delay between attempts",
+    "backoff_max_s": "longest delay",
+    "wait": "yes: wait for another run on the same outputs",
+    "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
+    "notify_url": "posted to at the same moments",
+}
+CODES = (
+    ("0", "all gates hold, or the named clips are in place"),
+    ("1", "a gate fails, or a named clip is not in place"),
+    ("2", "an error inside a task"),
+    ("3", "nothing was started: bad input, config, key, budget, or another run"),
+    ("129, 130, 143", "interrupted; the report is written all the same"),
+)
+
+
+def text() -> str:
+    """The whole screen."""
+    from vgen.inputs.variables import Run
+
+    defaults = {name: Run.model_fields[name].default for name in VARIABLES}
+    shown = {name: {False: "no", "": ""}.get(value, value) for name, value in defaults.items()}
+    lines = ["vgen: Make for AI video. Buys only the clips that are stale or missing, once, within a budget.", ""]
+    lines += [f"  {command:<32} {what}" for command, what in COMMANDS]
+    lines += ["", 'Variables, as in `doit primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]
+    lines += [f"  {name:<18} {shown[name]!s:<28} {what}" for name, what in VARIABLES.items()]
+    lines += ["", "Exit codes:", ""]
+    lines += [f"  {code:<18} {what}" for code, what in CODES]
+    return "\n".join(lines) + "\n"
+
+
+class Info(cmd_info.Info):  # type: ignore[misc]
+    """doit's `info`, which ends in a traceback where no task has the name."""
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+        known = {task.name for task in self.task_list}
+        if len(pos_args) == 1 and pos_args[0] not in known:
+            raise InvalidCommand(f"'{pos_args[0]}' is not a task; `doit list --all` shows them")
+        return super()._execute(pos_args, hide_status)
+
+
+class Overview(Command):  # type: ignore[misc]
+    """`doit vgen`."""
+
+    name = "vgen"
+    doc_purpose = "vgen's commands, variables and exit codes"
+    doc_usage = ""
+    doc_description = None
+
+    def help(self) -> str:
+        """`doit help vgen`."""
+        return text()
+
+    def execute(self, opt_values: Any, pos_args: list[str]) -> None:  # noqa: ARG002 - doit's signature
+        """Show it."""
+        sys.stdout.write(text())

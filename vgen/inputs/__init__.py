@@ -1,0 +1,1 @@
+"""What the user wrote: shots, pictures, run variables, provider sections. Reads, checks, and explains what is wrong."""

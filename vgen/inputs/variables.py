@@ -1,0 +1,93 @@
+"""The run variables and the keys of a provider's section, with their types and defaults."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+PREFIX = "VGEN_"
+OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+COMMAND_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "shot": ("pick", "keep", "settle"),
+    "take": ("pick",),
+    "as": ("settle",),
+    "plan": (),
+}
+"""Variables that belong to one command (none: to a build) and are refused with any other."""
+
+
+def _no_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(f"{str(value).lower()} is not a number")  # noqa: TRY004 - pydantic wants a ValueError
+    return value
+
+
+def _plain(value: str) -> str:
+    if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
+        raise ValueError("holds a control character, or half a character")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
+Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=1e7, allow_inf_nan=False)]
+Pause = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e6, allow_inf_nan=False)]
+Dollars = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=10**9, allow_inf_nan=False)]
+Rate = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1, allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
+
+
+class Run(BaseModel):
+    """The run variables of contract 2, with their defaults."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    visual_prompts: Text = "config/visual_prompts.json"
+    api_config: Text = "config/api_config.json"
+    outputs: Text = "outputs"
+    primary_api: Text = "runway"
+    fallback_api: Text = "pika"
+    max_concurrent: Count = 5
+    max_retries: Count = 3
+    clip_timeout_s: Seconds = 300
+    budget_usd: Dollars = Decimal("2.00")
+    partial: bool = False
+    on_uncertain: Literal["hold", "rebuy"] = "hold"
+    min_success_rate: Rate = 0.8
+    aspect_ratio: Literal["9:16", "16:9", "1:1"] = "9:16"
+    mode: Literal["auto", "live", "simulate"] = "auto"
+    clip_paths: Literal["relative", "absolute"] = "relative"
+    backoff_base_s: Pause = 1
+    backoff_max_s: Pause = 60
+    wait: bool = False
+    notify_command: Annotated[str, AfterValidator(_plain)] = ""
+    notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
+
+
+VARIABLES = tuple(Run.model_fields)
+
+
+class ProviderConfig(BaseModel):
+    """One provider's object in api_config.json, its aliases already unfolded. Other keys are the parent project's."""
+
+    model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, protected_namespaces=())
+
+    base_url: Text | None = None
+    model: Text | None = None
+    timeout_seconds: Seconds | None = None
+    poll_interval_s: Seconds | None = None
+    max_concurrent: Count | None = None
+    requests_per_minute: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
+    max_retries: Count | None = None
+    cost_per_second_usd: Dollars | None = None
+    resolution: Text | None = None
+    durations: Any = None
+    enabled: bool = True
+
+
+_ALIASES: Mapping[str, tuple[str, ...]] = {
+    "base_url": ("endpoint",),
+    "max_concurrent": ("rate_limits", "concurrent_requests"),
+    "requests_per_minute": ("rate_limits", "requests_per_minute"),
+    "max_retries": ("retry", "max_attempts"),
+}

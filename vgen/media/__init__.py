@@ -1,0 +1,1 @@
+"""ffmpeg and ffprobe: find them, judge clips, draw posters, conform and join. Knows no money and no provider."""

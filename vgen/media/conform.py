@@ -1,0 +1,235 @@
+"""Makes the clips uniform in a folder of their own, and one film of them. Only what changed is made again.
+
+Buys nothing; knows no shot list, no take, no task. What it made of what stands in a record beside the clips.
+"""
+
+import os
+import re
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import trio
+
+from vgen.errors import ClipFailed, MediaError
+from vgen.media import target_format
+from vgen.media.conform_record import (
+    CUT_RECORD,
+    RECORD,
+    Entry,
+    Record,
+    Seen,
+    Tell,
+    publish,
+    read_record,
+    see,
+    unchanged,
+    why_not_made,
+)
+from vgen.media.judge import SHORT_BY_S
+from vgen.media.probe import Facts, probe
+from vgen.media.target_format import TargetFormat, choose_format
+from vgen.media.tools import Tools
+from vgen.store import atomic, failpoints
+from vgen.store.outputs import clip_name
+
+_OURS = re.compile(r"clip_\d{3,}\.mp4|\..*\.part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A clip that is in place; `duration_s` is what its shot asks for, not what was bought."""
+
+    number: int
+    path: Path
+    duration_s: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What was done: shot numbers made and left as they were, names of removed clips. `form` is None without clips."""
+
+    form: TargetFormat | None
+    made: Sequence[int] = ()
+    kept: Sequence[int] = ()
+    removed: Sequence[str] = ()
+
+
+def _strays(folder: Path, sources: Collection[Source]) -> list[Path]:
+    """Clips of shots that have left, and pieces that a killed run left behind."""
+    wanted = {clip_name(source.number) for source in sources}
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if _OURS.fullmatch(path.name) and path.name not in wanted)
+
+
+def made_in(folder: Path) -> list[Path]:
+    """What `conform` and `cut` put into the folder, and nothing else that lies there."""
+    if folder.is_symlink() or not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if _OURS.fullmatch(p.name) or p.name in (RECORD, CUT_RECORD))
+
+
+def _frames(source: Source, clip: Facts, wanted: TargetFormat) -> int:
+    """How many frames the conformed clip has: as long as its shot, unless it is much too short for that."""
+    length_s = source.duration_s if _long_enough(source, clip) else clip.duration_s
+    return max(1, round(Fraction(length_s) * wanted.fps))
+
+
+def _long_enough(source: Source, clip: Facts) -> bool:
+    """Whether its last frame may be held for what is missing: the bound by which vgen accepts a clip."""
+    return clip.duration_s >= float(source.duration_s) - SHORT_BY_S - 1e-6
+
+
+def _is_made(entry: Entry, source: Source, wanted: TargetFormat, folder: Path) -> bool:
+    """Whether the conformed clip is there, in this form and as long as its shot asks now."""
+    same = (entry.form, entry.frames) == (str(wanted), _frames(source, entry.facts, wanted))
+    return same and unchanged(folder / clip_name(source.number), entry.output)
+
+
+def is_current(sources: Sequence[Source], folder: Path, aspect_ratio: str) -> bool:
+    """Whether `conform` would do nothing. One stat a file as a rule; starts no process, writes nothing."""
+    clips = read_record(folder).clips
+    if clips.keys() != {source.number for source in sources} or _strays(folder, sources):
+        return False
+    wanted = choose_format([entry.facts for entry in clips.values()], aspect_ratio)
+    return all(
+        _is_made(clips[source.number], source, wanted, folder) and unchanged(source.path, clips[source.number].source)
+        for source in sources
+    )
+
+
+# ── conform ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def conform(
+    tools: Tools, sources: Sequence[Source], folder: Path, aspect_ratio: str, *, tell: Tell, at_once: int | None = None
+) -> Summary:
+    """Make `folder/clip_NNN.mp4` of each source that changed, `at_once` side by side (default: one a core).
+
+    Whatever else `folder` holds under such names is removed. Raises ClipFailed when a clip could not be made, or the
+    folder not be written; each was told in a line, and all others are done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        limiter = trio.CapacityLimiter(at_once or os.cpu_count() or 1)
+        work = _Work(tools=tools, folder=folder, tell=tell, limiter=limiter, record=read_record(folder))
+        summary = await work.do(sources, aspect_ratio)
+    except OSError as exc:
+        tell(None, f"{folder}: can't be written ({exc.strerror}); make room and run again")
+        raise ClipFailed("not conformed") from exc
+    if work.failed:
+        raise ClipFailed(f"{len(work.failed)} of {len(sources)} clips could not be conformed")
+    return summary
+
+
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """One run of `conform`."""
+
+    tools: Tools
+    folder: Path
+    tell: Tell
+    limiter: trio.CapacityLimiter
+    record: Record
+    looked: dict[int, tuple[Seen, Facts]] = field(default_factory=dict)
+    made: list[int] = field(default_factory=list)
+    failed: set[int] = field(default_factory=set)
+
+    async def do(self, sources: Sequence[Source], aspect_ratio: str) -> Summary:
+        """Look at all, then decide the form, then make what differs. Raises OSError."""
+        removed = self._clear(sources)
+        await self._each(sources, self._look)
+        wanted = choose_format([facts for _, facts in self.looked.values()], aspect_ratio) if self.looked else None
+        if wanted is not None:
+
+            async def make(source: Source) -> None:
+                await self._make(source, wanted)
+
+            await self._each([source for source in sources if source.number in self.looked], make)
+        for number in self.failed:  # an older version would no longer be the shot's clip
+            (self.folder / clip_name(number)).unlink(missing_ok=True)
+        done = self.failed.union(self.made)
+        kept = [source.number for source in sources if source.number not in done]
+        return Summary(form=wanted, made=sorted(self.made), kept=kept, removed=removed)
+
+    def _clear(self, sources: Sequence[Source]) -> list[str]:
+        """Remove strays; the names of the clips among them."""
+        strays = _strays(self.folder, sources)
+        for path in strays:
+            with failpoints.failpoint("conformed.unlink"):
+                path.unlink()
+        self._forget(self.record.clips.keys() - {source.number for source in sources})
+        return [path.name for path in strays if not path.name.startswith(".")]
+
+    async def _each(self, sources: Iterable[Source], act: Callable[[Source], Awaitable[None]]) -> None:
+        """Do it for all, side by side; one that can't be done keeps no other from it."""
+
+        async def one(source: Source) -> None:
+            async with self.limiter:
+                try:
+                    await act(source)
+                except (MediaError, OSError) as exc:
+                    self.failed.add(source.number)
+                    self.tell(
+                        source.number, f"{source.path.name} can't be conformed: {why_not_made(exc, source.number)}"
+                    )
+
+        async with trio.open_nursery() as nursery:
+            for source in sources:
+                nursery.start_soon(one, source)
+
+    async def _look(self, source: Source) -> None:
+        before = self.record.clips.get(source.number)
+        seen = await trio.to_thread.run_sync(see, source.path, before.source if before else None)
+        if before and before.source.sha256 == seen.sha256:
+            self.looked[source.number] = seen, before.facts
+        else:
+            self.looked[source.number] = seen, await probe(self.tools, source.path)
+
+    async def _make(self, source: Source, wanted: TargetFormat) -> None:
+        seen, facts = self.looked[source.number]
+        before = self.record.clips.get(source.number)
+        if before and before.source.sha256 == seen.sha256 and _is_made(before, source, wanted, self.folder):
+            if before.source != seen:
+                self._note(source.number, before.model_copy(update={"source": seen}))
+            return
+        if not _long_enough(source, facts):
+            had = f"has {facts.duration_s:.2f} s of {source.duration_s:g} s"
+            self.tell(source.number, f"{source.path.name} {had}; it is used as long as it is")
+        frames = _frames(source, facts, wanted)
+        final = self.folder / clip_name(source.number)
+        part = final.with_name(f".{final.name}.part")
+        try:
+            await target_format.encode(self.tools, source.path, part, facts, wanted, frames)
+            publish(part, final)
+        finally:
+            part.unlink(missing_ok=True)
+        entry = Entry(
+            source=seen,
+            facts=facts,
+            form=str(wanted),
+            frames=frames,
+            duration_s=wanted.duration_s(frames),
+            output=await trio.to_thread.run_sync(see, final),
+        )
+        self._note(source.number, entry)
+        self.made.append(source.number)
+
+    def _note(self, number: int, entry: Entry) -> None:
+        """Write down each clip at once: an interrupted run has not worked in vain."""
+        self.record.clips[number] = entry
+        self._write()
+
+    def _forget(self, numbers: Collection[int]) -> None:
+        known = self.record.clips.keys() & numbers
+        for number in known:
+            del self.record.clips[number]
+        if known:
+            self._write()
+
+    def _write(self) -> None:
+        self.record.clips = dict(sorted(self.record.clips.items()))
+        atomic.write_whole(self.folder / RECORD, self.record.model_dump_json(indent=1).encode())

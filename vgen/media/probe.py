@@ -1,0 +1,175 @@
+"""What a video file is: ffprobe's facts, and a full decode. Files are hostile until judged."""
+
+import json
+import math
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+from pydantic import BaseModel, ValidationError
+
+from vgen.errors import MediaError, NotJudged
+from vgen.media.tools import Tools, first_line, one_line, run_tool
+
+PROBE_LIMIT_S = 30.0  # 9 ms as a rule, 2 s the first time
+DECODE_LIMIT_S = (30.0, 900.0)  # floor and ceiling of 5 s + 10 x duration
+MAX_SIDE = 16_384
+MAX_DURATION_S = 24 * 3600.0
+
+MP4_NAMES = "mov,mp4,m4a,3gp,3g2,mj2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a clip is; width and height as displayed, after rotation. `fps` is 0.0 when not said."""
+
+    width: int
+    height: int
+    duration_s: float
+    fps: float
+    codec: str
+    has_audio: bool
+    size_bytes: int
+
+
+# Probe
+
+
+class _Stream(BaseModel):
+    codec_type: str = ""
+    codec_name: str = "unknown"
+    width: int = 0
+    height: int = 0
+    avg_frame_rate: str = ""
+    r_frame_rate: str = ""
+    duration: float | None = None
+    color_space: str = ""
+    disposition: dict[str, int] = {}
+    tags: dict[str, str] = {}
+    side_data_list: list[dict[str, Any]] = []
+
+
+class _Format(BaseModel):
+    duration: float | None = None
+
+
+class _Probed(BaseModel):
+    streams: list[_Stream] = []
+    format: _Format = _Format()
+
+
+_ENTRIES = (
+    "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,duration,color_space"
+    ":stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation:format=duration"
+)
+
+
+async def probe(tools: Tools, path: Path) -> Facts:
+    """What the file says it is. A file that was cut off still passes: only `decode` sees that.
+
+    Raises MediaError when it is not a readable video, NotJudged when ffprobe failed.
+    """
+    return _facts(await _probed(tools, path), path.stat().st_size)
+
+
+async def colour_matrix(tools: Tools, path: Path) -> str:
+    """The YUV matrix that the pictures name, in ffmpeg's words; "" if they name none. Raises as `probe` does."""
+    named = _picture(await _probed(tools, path)).color_space
+    return "" if named in {"unknown", "unspecified"} else one_line(named, 40)
+
+
+async def _probed(tools: Tools, path: Path) -> _Probed:
+    argv = [tools.ffprobe, "-v", "error", "-f", "mp4", "-protocol_whitelist", "file"]
+    argv += ["-format_whitelist", MP4_NAMES, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
+    ran = await run_tool(argv, limit_s=PROBE_LIMIT_S)
+    if ran.returncode != 0:
+        raise fault("not a readable video", ran.stderr, path)
+    try:
+        return _Probed.model_validate(json.loads(ran.stdout))
+    except (ValueError, ValidationError) as exc:
+        raise NotJudged("ffprobe gave an answer that is not understood") from exc
+
+
+def _picture(probed: _Probed) -> _Stream:
+    """The first video stream that is no cover picture. Raises MediaError."""
+    for stream in probed.streams:
+        if stream.codec_type == "video" and not stream.disposition.get("attached_pic"):
+            return stream
+    raise MediaError("no video stream")
+
+
+def fault(what: str, stderr: bytes, path: Path) -> MediaError:
+    """The clip's fault, unless memory ran out. The path is left out: a report may travel."""
+    reason = first_line(stderr.replace(os.fsencode(path), os.fsencode(path.name)))
+    if b"Cannot allocate memory" in stderr:
+        return NotJudged(f"out of memory: {reason}")
+    return MediaError(f"{what}: {reason}")
+
+
+def _facts(probed: _Probed, size_bytes: int) -> Facts:
+    video = _picture(probed)
+    if not (0 < video.width <= MAX_SIDE and 0 < video.height <= MAX_SIDE):
+        raise MediaError(f"no usable picture size: {video.width}x{video.height}")
+    width, height = (video.height, video.width) if _lies_on_its_side(video) else (video.width, video.height)
+    return Facts(
+        width=width,
+        height=height,
+        duration_s=_duration_s(video.duration, probed.format.duration),
+        fps=_fps(video.avg_frame_rate, video.r_frame_rate),
+        codec=one_line(video.codec_name, 40),
+        has_audio=any(stream.codec_type == "audio" for stream in probed.streams),
+        size_bytes=size_bytes,
+    )
+
+
+def _lies_on_its_side(video: _Stream) -> bool:
+    angles = [side.get("rotation") for side in video.side_data_list] + [video.tags.get("rotate")]
+    for angle in angles:
+        with suppress(TypeError, ValueError, OverflowError):
+            return round(float(angle or "")) % 180 == 90
+    return False
+
+
+def _duration_s(*candidates: float | None) -> float:
+    for seconds in candidates:
+        if seconds is not None and math.isfinite(seconds) and 0 < seconds <= MAX_DURATION_S:
+            return seconds
+    raise MediaError("no usable duration")
+
+
+def _fps(*candidates: str) -> float:
+    for text in candidates:
+        with suppress(ValueError, ZeroDivisionError):
+            if 0 < (rate := float(Fraction(text))) <= 1000:
+                return rate
+    return 0.0
+
+
+# Decode
+
+
+async def decode(tools: Tools, path: Path, duration_s: float) -> None:
+    """Decode every frame. Raises MediaError at the first fault, NotJudged when ffmpeg itself failed."""
+    source = ffmpeg.input(
+        f"file:{path}",
+        format="mp4",
+        protocol_whitelist="file",
+        format_whitelist=MP4_NAMES,
+        err_detect="explode",
+        threads=1,  # `judge_with` runs one check a core
+    )
+    graph = ffmpeg.output(source["V"], source["a?"], "-", format="null")  # V: video without attached pictures
+    # Without -xerror ffmpeg returns 0 for a file that was cut off.
+    argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"])
+    ran = await run_tool(argv, limit_s=decode_limit_s(duration_s))
+    if ran.returncode != 0:
+        raise fault("does not decode", ran.stderr, path)
+
+
+def decode_limit_s(duration_s: float) -> float:
+    floor, ceiling = DECODE_LIMIT_S
+    return min(max(floor, 5.0 + 10.0 * duration_s), ceiling)

@@ -1,0 +1,1 @@
+"""Pure decisions: what each shot needs next, what a whole production costs, and why."""

@@ -1,0 +1,104 @@
+"""A plan that was agreed on (`doit plan=outputs/plan.json`), held against the plan of now. Pure."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vgen.errors import InputError
+from vgen.money import show
+from vgen.plan.decision import Action
+from vgen.plan.plan import PLAN_VERSION
+
+PAID = frozenset({Action.BUY.value, Action.SHARE.value})
+FREE_NOW = frozenset({Action.KEEP.value, Action.RESTORE.value, Action.COLLECT.value})
+
+
+def read(data: bytes, where: str) -> dict[str, Any]:
+    """plan.json. Raises InputError."""
+    again = "make it anew with `doit plan`"
+    try:
+        found = json.loads(data, parse_constant=_no_number)
+    except (ValueError, RecursionError) as exc:
+        raise InputError([f"{where}: is not JSON; {again}"]) from exc
+    if not isinstance(found, dict) or not isinstance(found.get("shots"), list):
+        raise InputError([f"{where}: is no plan of vgen's; {again}"])
+    if found.get("plan_version") != PLAN_VERSION:
+        raise InputError([f"{where}: plan_version is {found.get('plan_version')!r}, not {PLAN_VERSION}; {again}"])
+    return found
+
+
+def drift(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[str]:
+    """What is not as it was agreed on, a line each; none if the run would do that plan or what is left of it."""
+    try:
+        found = [*_shots(then, now), *_money(then, now)]
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
+        return [f"{where}: is no plan of vgen's ({exc!r}); make it anew with `doit plan`"]
+    return [f"{where}: {text}" for text in found]
+
+
+def purchases(then: Mapping[str, Any]) -> frozenset[int]:
+    """The shots that the plan may buy."""
+    return frozenset(shot["shot_number"] for shot in then["shots"] if shot["action"] in PAID)
+
+
+def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    agreed = {shot["shot_number"]: shot for shot in then["shots"]}
+    present = {shot["shot_number"]: shot for shot in now["shots"]}
+    if then["simulated"] != now["simulated"]:
+        yield f"was made for {_world(then)}, this run is {_world(now)}"
+    yield from (f"shot {number} is new since" for number in present.keys() - agreed.keys())
+    for number, was in agreed.items():
+        if number not in present:
+            yield f"shot {number} has left the list"
+        else:
+            yield from (f"shot {number}: {text}" for text in _shot(was, present[number]))
+
+
+def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if now["action"] in FREE_NOW and was["action"] in FREE_NOW | PAID:
+        if was["prompt_hash"] != now["prompt_hash"] and was["provider"] == now["provider"]:
+            yield "its prompt has changed since"
+        return
+    if was["prompt_hash"] != now["prompt_hash"]:
+        yield "its prompt has changed since"
+    elif was["action"] != now["action"]:
+        yield f"was to be: {_word(was['action'])}; is now: {now['action']} ({now['why']})"
+    elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
+        before = f"{_word(was['model'])} at {_word(was['provider'])}"
+        yield f"was to be made by {before}, now by {now['model']} at {now['provider']}"
+    elif was["price_usd"] != now["price_usd"]:
+        yield f"its price was {_dollars(was['price_usd'])}, is {_dollars(now['price_usd'])}"
+    elif was["offers"] != now["offers"]:
+        worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
+        yield f"other retries or another fallback were agreed on ({worst})"
+
+
+def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    before, today = then["budget"], now["budget"]
+    if before["cap_usd"] != today["cap_usd"]:
+        yield f"the budget was {_dollars(before['cap_usd'])}, is {_dollars(today['cap_usd'])}"
+    elif before["left_usd"] is not None:
+        agreed = before["left_usd"] - then["total_usd"]
+        after = today["left_usd"] - now["total_usd"]
+        if not math.isfinite(agreed):
+            raise ValueError(agreed)
+        if after < agreed - 1e-9:
+            yield f"{_dollars(round(agreed - after, 6))} of the budget went elsewhere since"
+
+
+def _word(value: object) -> str:
+    """Text of a file, for a terminal."""
+    return "".join(c for c in str(value)[:80] if c.isprintable())
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number")
+
+
+def _world(plan: Mapping[str, Any]) -> str:
+    return "simulated" if plan["simulated"] else "live"
+
+
+def _dollars(value: float | None) -> str:
+    return "none" if value is None else show(round(value * 1_000_000))

@@ -1,0 +1,233 @@
+"""What to do next for one shot: keep, collect, buy, hold, stop. Pure: asks nobody, writes nothing.
+
+`decision` is the one decision about a shot. The plan shows it before a run; the run follows it step by step, from the
+ledger's rows alone; so a crash needs no recovery of its own, and the plan cannot disagree with the run.
+"""
+
+import functools
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from vgen.money import show
+from vgen.plan.request import Offer, ShotRequest
+from vgen.store.purchase import COLLECTABLE, FREE, State, Why
+from vgen.store.records import Choice, Placed, Purchase
+
+QUEUE = "queue"
+"""error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
+NONE: Mapping[int, Why] = MappingProxyType({})
+"""No purchase is superseded: the usual case, of many shots kept once."""
+OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
+"""Attempts that ended without a clip."""
+
+
+class File(StrEnum):
+    """How a clip's file looks beside what vgen remembers of it."""
+
+    MISSING = "missing"
+    INTACT = "intact"  # as vgen put it there
+    EDITED = "edited"  # somebody else's bytes, and a video still: never overwritten without -a
+    DAMAGED = "damaged"  # no readable video any more
+
+
+class Action(StrEnum):
+    """What a run would do for one shot."""
+
+    KEEP = "keep"
+    RESTORE = "restore"  # put a take back, free
+    COLLECT = "collect"  # bring a paid job home, free
+    BUY = "buy"
+    SHARE = "share"  # the same recipe as another shot: one purchase for both
+    HELD = "held"  # an uncertain purchase stands in the way
+    STOP = "stop"  # nothing that vgen may do on its own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What binds a decision besides the rows. `fresh_after`: with -a, rows up to this id count as superseded.
+
+    `chosen`: recipe → the user's word which take serves it (`doit pick`, `doit keep`).
+    """
+
+    run_id: str = ""
+    on_uncertain: str = "hold"
+    closed: Mapping[str, str] = field(default_factory=dict)
+    detached: Collection[int] = ()
+    fresh_after: int | None = None
+    chosen: Mapping[str, Choice] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The next act for a shot, with what it needs."""
+
+    action: Action
+    why: str = ""
+    row: Purchase | None = None
+    offer: Offer | None = None
+    supersede: Mapping[int, Why] = field(default_factory=lambda: NONE)
+    attempt: int = 1
+
+
+def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
+    """What to do next for a shot, from all purchases of its recipes and those that were chosen for them."""
+    mine = [row for row in rows if request.matches(row)]
+    fresh = [row for row in mine if policy.fresh_after is None or row.id > policy.fresh_after]
+    good = [row for row in fresh if row.state is State.ACCEPTED]
+    unfinished = _unfinished(mine, policy) or _stranger(request, rows, policy)
+    if unfinished and unfinished.action is Action.COLLECT:  # also beside a good take: -a that was interrupted
+        return unfinished
+    if chosen := _chosen(request, rows, policy):
+        return Decision(action=Action.KEEP, row=chosen)
+    if good:
+        return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
+    return unfinished or _purchase(request, mine, fresh, policy)
+
+
+def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:
+    """A purchase of the very recipe that stands in the way, made where this shot asks for something else by now."""
+    wanted = {recipe_.digest for recipe_ in request.recipes.values()}
+    for row in rows:
+        counts = policy.fresh_after is None or row.id > policy.fresh_after
+        if counts and row.blocks and row.recipe in wanted and not request.matches(row):
+            what = f"the same text was bought at {row.provider} for shot {row.shot_number}"
+            return Decision(
+                action=Action.STOP, row=row, why=f"{what}; give the shot a seed of its own, or {_again(request)}"
+            )
+    return None
+
+
+def _chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
+    """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
+    for digest in sorted(request.digests() & policy.chosen.keys()):
+        choice = policy.chosen[digest]
+        newer = any(request.matches(r) and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
+        if not newer and (policy.fresh_after is None or choice.newest > policy.fresh_after):
+            return next((row for row in rows if row.id == choice.purchase_id), None)
+    return None
+
+
+def _preferred(good: Sequence[Purchase], request: ShotRequest, placed: Placed | None) -> Purchase:
+    """The take in place, unless a newer one was bought for this very shot with -a; else the newest."""
+    current = [row for row in good if row.superseded is None]
+    here = [row for row in good if placed and row.id == placed.purchase_id]
+    wanted = [row for row in current if row.shot_number == request.number]
+    if here and (here[0].superseded is None or not wanted):
+        return here[0]
+    return (wanted or current or good)[-1]
+
+
+def _unfinished(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
+    """A purchase that must come to its end before another may begin."""
+    for row in mine:
+        if row.superseded is not None:
+            continue
+        if row.id in policy.detached:
+            return Decision(
+                action=Action.STOP,
+                row=row,
+                why=f"still running at {row.provider} ({row.job_id}); run again to collect it",
+            )
+        if row.state in COLLECTABLE:
+            return Decision(
+                action=Action.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected"
+            )
+        if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
+            return Decision(action=Action.HELD, row=row, why=_held(row))
+        if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
+            return Decision(action=Action.HELD, row=row, why=f"is being bought at {row.provider} by another run")
+    return None
+
+
+def _held(row: Purchase) -> str:
+    reason = (row.error or "its answer never came").rstrip(".")
+    return (
+        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; "
+        f"look there, or buy again with on_uncertain=rebuy"
+    )
+
+
+def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Purchase], policy: Policy) -> Decision:
+    """Buy at the first provider that has not had its turn."""
+    for row in fresh:
+        if row.state is State.CANCELLED and row.superseded is None and row.error_code != QUEUE:
+            return Decision(action=Action.STOP, row=row, why=f"was cancelled at {row.provider}; {_again(request)}")
+        if row.state is State.LOST and row.superseded is None:
+            reason = row.error or "the file can't be fetched"
+            return Decision(
+                action=Action.STOP,
+                row=row,
+                why=f"paid {show(row.charged)} at {row.provider}, but {reason}; {_again(request)}",
+            )
+    supersede: dict[int, Why] = {}
+    for row in mine:
+        if row.blocks:
+            old = policy.fresh_after is not None and row.id <= policy.fresh_after
+            supersede[row.id] = Why.AGAIN if old else _why(row)
+    reasons: list[str] = []
+    for offer in request.offers:
+        reason, tried = _spent_turn(offer, fresh, policy)
+        if reason:
+            reasons.append(reason)
+            continue
+        moved = {
+            row_id: Why.FALLBACK
+            if why in (Why.FAILED, Why.REJECTED) and _provider(mine, row_id) != offer.provider
+            else why
+            for row_id, why in supersede.items()
+        }
+        return Decision(
+            action=Action.BUY,
+            offer=offer,
+            supersede=moved or NONE,
+            attempt=tried + 1,
+            why=_to_be_bought(offer.provider),
+        )
+    return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open")
+
+
+@functools.cache
+def _to_be_bought(provider: str) -> str:
+    return f"to be bought at {provider}"
+
+
+def _provider(rows: Sequence[Purchase], row_id: int) -> str:
+    return next(row.provider for row in rows if row.id == row_id)
+
+
+def _why(row: Purchase) -> Why:
+    match row.state:
+        case State.UNCERTAIN:
+            return Why.REBUY
+        case State.REJECTED:
+            return Why.REJECTED
+        case _:
+            return Why.FAILED
+
+
+def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int]:
+    """Why a provider has had its turn with this recipe ("" if not), and the attempts that count."""
+    if closed := policy.closed.get(offer.provider):
+        return closed, 0
+    if offer.order is None:
+        return f"{offer.provider}: {offer.problem}", 0
+    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
+    final = [row for row in here if row.final and row.request == offer.order.text]
+    if final:
+        return f"{offer.provider} said no: {final[-1].error}", len(here)
+    cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]
+    queued = [row for row in cancelled if row.error_code == QUEUE]
+    if queued:
+        return f"{offer.provider}: {queued[-1].error}", len(here)
+    paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]
+    counted = [row for row in here if row in paid or (row.run_id == policy.run_id and row.state in OVER)]
+    if len(counted) >= offer.max_retries:
+        times = "once" if len(counted) == 1 else f"{len(counted)} times"
+        return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted)
+    return "", len(counted)
+
+
+def _again(request: ShotRequest) -> str:
+    return f"`doit -a clip:{request.number}` buys it again"

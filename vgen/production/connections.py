@@ -1,0 +1,85 @@
+"""A connection pool whose cost does not grow with the number of requests in flight."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpcore
+import trio
+
+KEPT_OPEN_S = 30.0
+"""So long a connection waits for another request; servers close theirs after a minute or more."""
+
+
+class _Connections(httpcore.AsyncConnectionPool):
+    """A connection for one request at a time; up to `keep` wait for the next one to the same origin, none to repeat.
+
+    httpcore's own pool looks at all connections and requests whenever one begins or ends: 1,000 at once are 10⁶ looks.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, keep: int) -> None:
+        super().__init__()
+        self._tls, self._network, self._keep = tls, network, keep
+        self._idle: list[httpcore.AsyncHTTPConnection] = []
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        if request.url.scheme not in (b"http", b"https"):
+            raise httpcore.UnsupportedProtocol(f"{request.url.scheme!r} is not HTTP")
+        connection = await self._connection(request.url.origin)
+        try:
+            response = await connection.handle_async_request(request)
+        except BaseException:
+            await self._over(connection)
+            raise
+        return httpcore.Response(
+            response.status,
+            headers=response.headers,
+            content=_Body(response.stream, lambda: self._over(connection)),
+            extensions=response.extensions,
+        )
+
+    async def _connection(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+        for connection in reversed(self._idle):
+            if connection.can_handle_request(origin):
+                self._idle.remove(connection)
+                if connection.is_idle() and not connection.has_expired():
+                    return connection
+                await _close(connection)
+        return httpcore.AsyncHTTPConnection(
+            origin, ssl_context=self._tls, network_backend=self._network, keepalive_expiry=KEPT_OPEN_S
+        )
+
+    async def _over(self, connection: httpcore.AsyncHTTPConnection) -> None:
+        """A request is over; the connection is kept if both sides have said all, and there is room."""
+        if connection.is_idle() and not connection.is_closed() and len(self._idle) < self._keep:
+            self._idle.append(connection)
+        else:
+            await _close(connection)
+
+    async def aclose(self) -> None:
+        while self._idle:
+            await _close(self._idle.pop())
+
+
+class _Body:
+    """The body of an answer; who has read it, or will not, closes it."""
+
+    def __init__(self, stream: Any, over: Callable[[], Awaitable[None]]) -> None:
+        self._stream, self._over = stream, over
+        self._open = True
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        body: AsyncIterator[bytes] = aiter(self._stream)
+        return body
+
+    async def aclose(self) -> None:
+        if self._open:
+            self._open = False
+            with trio.CancelScope(shield=True):
+                await self._stream.aclose()
+            await self._over()
+
+
+async def _close(connection: httpcore.AsyncHTTPConnection) -> None:
+    with trio.CancelScope(shield=True):
+        await connection.aclose()

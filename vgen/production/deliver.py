@@ -1,0 +1,134 @@
+"""From a finished job to a take: download, judge, publish, book."""
+
+import contextlib
+import json
+from pathlib import Path
+
+from vgen import retry
+from vgen.errors import ClipFailed
+from vgen.media.judge import Judgement, Verdict, Wanted
+from vgen.money import show
+from vgen.production.download import Gone, _Bytes, _download
+from vgen.production.offload import off_loop
+from vgen.production.run import Batch
+from vgen.store import atomic
+from vgen.store.purchase import State
+from vgen.store.records import Purchase
+from vgen.store.takes import discard, publish_take
+
+
+async def collect_output(batch: Batch, row: Purchase, number: int) -> None:
+    """Take a purchase that is rendered or fetched to its end: accepted, rejected or lost.
+
+    Raises ClipFailed if that is not possible now; the next run goes on from the same place.
+    """
+    part = batch.outputs.part(row.id)
+    last: str | None = None
+    for _ in range(retry.DAMAGED_TRIES + 1):
+        row = batch.ledger.get(row.id)
+        if row.state is State.RENDERED:
+            try:
+                got = await _download(batch, row, part, number)
+            except Gone as exc:
+                batch.ledger.move(row.id, State.LOST, error=str(exc))
+                batch.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
+                return
+            batch.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
+        elif not part.exists() or await off_loop(row.size_bytes or 0, atomic.sha256, part) != row.sha256:
+            batch.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
+            continue
+        else:
+            got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+        batch.now_doing(number, "checking")
+        judgement = await _judge(batch, row, part)
+        # The same bytes twice: it came whole. Of damaged bytes that is believed only if they came in one piece, with a
+        # length and a container.
+        believable = judgement.verdict is Verdict.BAD or (got.told and got.one_piece and judgement.container)
+        again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
+        if judgement.verdict is Verdict.NOT_JUDGED:
+            raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
+        if again and not (got.sha256 == last and believable):
+            last = got.sha256
+            batch.say(
+                number,
+                f"came damaged ({judgement.reason}); downloading again",
+                event="damaged",
+                job=row.job_id,
+            )
+            batch.ledger.move(row.id, State.RENDERED)
+            discard(part)
+            continue
+        _publish(batch, row, part, judgement, got, number)
+        return
+    raise ClipFailed(
+        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again"
+    )
+
+
+# ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _judge(batch: Batch, row: Purchase, part: Path) -> Judgement:
+    assert batch.judge is not None, "BUG: nobody to judge a clip"
+    recipe = dict(row.manifest)
+    wanted = Wanted(duration_s=float(recipe["duration"]), aspect_ratio=recipe["aspect_ratio"])
+    return await batch.judge(part, wanted)
+
+
+def _publish(batch: Batch, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
+    """Among the takes, and booked: accepted, or rejected and kept."""
+    good = judgement.verdict is Verdict.GOOD
+    take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
+    path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
+    while path.exists() and atomic.sha256(path) != got.sha256:  # left by a run that was killed before its commit
+        take += 1
+        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
+    if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
+        text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
+        batch.say(number, text, event="same_bytes", job=row.job_id)
+    publish_take(part, path, got.sha256)
+    facts = judgement.facts
+    generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
+    batch.ledger.book_take(
+        {
+            "purchase_id": row.id,
+            "recipe": row.recipe,
+            "simulated": row.simulated,
+            "take": take,
+            "path": path.relative_to(batch.outputs.root).as_posix(),
+            "good": good,
+            "reason": None if good else judgement.reason,
+            "sha256": got.sha256,
+            "size_bytes": got.size_bytes,
+            "width": facts.width if facts else None,
+            "height": facts.height if facts else None,
+            "duration_s": facts.duration_s if facts else None,
+            "fps": facts.fps if facts else None,
+            "codec": facts.codec if facts else None,
+            "has_audio": facts.has_audio if facts else None,
+            "generation_s": round(max(0.0, generation_s), 3),
+        },
+        State.ACCEPTED if good else State.REJECTED,
+        error=None if good else judgement.reason,
+    )
+    discard(part)
+    if not good:
+        text = f"rejected: {judgement.reason} (paid {show(row.charged)}, kept as {path.name})"
+        batch.say(number, text, event="rejected", take=take, job=row.job_id)
+    with contextlib.suppress(OSError):
+        _receipt(row, path)
+
+
+def _receipt(row: Purchase, take: Path) -> None:
+    """What was bought, beside the take: enough to tell where it came from should the ledger ever be lost."""
+    told = {
+        "recipe": row.recipe,
+        "manifest": [list(pair) for pair in row.manifest],
+        "provider": row.provider,
+        "model": row.model,
+        "job_id": row.job_id,
+        "request": json.loads(row.request),
+        "charged_usd": row.charged / 1_000_000,
+        "simulated": row.simulated,
+    }
+    atomic.write_whole(take.with_suffix(".json"), json.dumps(told, ensure_ascii=False, indent=1).encode())

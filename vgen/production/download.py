@@ -1,0 +1,209 @@
+"""Downloads one output into its part: resume, fresh addresses, limits. Never buys."""
+
+import errno
+import hashlib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from vgen import retry
+from vgen.errors import BlockedAddress, ClipFailed, WireError
+from vgen.production.client import ask
+from vgen.production.http import Download, Piece
+from vgen.production.offload import off_loop
+from vgen.production.run import Batch
+from vgen.providers.base import Done, Inconclusive, Missing, Status
+from vgen.store import atomic, failpoints
+from vgen.store.records import Purchase
+
+MAX_BYTES = 1 << 30
+"""Cap of one download: clips have 5 to 50 MB."""
+WHOLE_DOWNLOAD_S = 1800.0
+KEPT_S = 48 * 3600.0
+"""Runway keeps outputs for 24 to 48 h, fal for a week: until then a file that is not there may come back."""
+_PAGES = ("text/", "application/json", "application/xml", "application/problem+json")
+
+
+class Gone(Exception):
+    """The provider has the file no more: paid, and not fetchable."""
+
+
+class TooLong(Exception):
+    """More bytes than are ever fetched."""
+
+
+class _Expired(Exception):
+    """The URL is no longer good; the job can be asked for a fresh one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bytes:
+    """What one whole download brought. `told`: the server said how many bytes; `one_piece`: no connection broke."""
+
+    sha256: str
+    size_bytes: int
+    told: bool
+    one_piece: bool = True
+
+
+# ── download ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _Bytes:
+    """All bytes of the output, synced. Raises Gone, ClipFailed."""
+    fresh = 0
+    etag: str | None = None
+    url = row.urls.get("output", "")
+    reason = "the provider named no address"
+    part.unlink(missing_ok=True)
+    for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
+        loader = _Loader(batch, url, row.base_url, part, etag)
+        try:
+            with trio.fail_after(WHOLE_DOWNLOAD_S):
+                return await loader.run()
+        except _Expired:
+            fresh += 1
+            if fresh > retry.FRESH_URL_TRIES:
+                if batch.now() - (row.rendered_at or batch.now()) > KEPT_S:
+                    raise Gone(f"its address at {row.provider} has expired for good") from None
+                raise ClipFailed(
+                    f"its address at {row.provider} does not answer with a file; it is paid and kept there, run again"
+                ) from None
+            if fresh > 1:
+                await trio.sleep(retry.backoff_s(retry.DOWNLOAD, fresh, batch.rng))
+            url = await _fresh_url(batch, row)
+            part.unlink(missing_ok=True)
+            continue
+        except (BlockedAddress, TooLong) as exc:
+            raise ClipFailed(f"{exc}; the clip is paid, ask {row.provider} about job {row.job_id}") from exc
+        except trio.TooSlowError:
+            reason = f"took longer than {WHOLE_DOWNLOAD_S:g} s"
+        except WireError as exc:
+            reason = str(exc)
+            etag = loader.etag
+        except OSError as exc:
+            part.unlink(missing_ok=True)
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
+                batch.stop_buying("the disk is full")
+                raise ClipFailed(
+                    "the disk is full; the clip is paid and waits at the provider, make room and run again"
+                ) from exc
+            reason = f"writing failed: {exc.strerror}"
+        batch.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
+        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
+    raise ClipFailed(f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again")
+
+
+async def _fresh_url(batch: Batch, row: Purchase) -> str:
+    """The job's present address, written down. Raises Gone, ClipFailed."""
+    status: Status = Inconclusive(message="not asked")
+    for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
+        status = await ask(batch, row)
+        if isinstance(status, Done) and status.url:
+            batch.ledger.note(row.id, urls={**row.urls, "output": status.url})
+            return status.url
+        if isinstance(status, Done) and attempt >= retry.FRESH_URL_TRIES:
+            raise ClipFailed(
+                f"is finished and paid, but {row.provider} names no file; run again, or ask it about job {row.job_id}"
+            )
+        if isinstance(status, Missing):
+            raise Gone(f"{row.provider} does not know the job any more")
+        if isinstance(status, Inconclusive) and status.key_rejected:
+            break
+        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
+    raise ClipFailed(f"{row.provider} gives no fresh address for job {row.job_id}; the clip is paid, run again")
+
+
+class _Loader:
+    """One GET into the part, continued where the last one broke if the server can prove that it is the same file."""
+
+    def __init__(self, batch: Batch, url: str, base_url: str, part: Path, etag: str | None) -> None:
+        self._batch, self._url, self._base_url, self._part = batch, url, base_url, part
+        self.etag = etag
+
+    async def run(self) -> _Bytes:
+        if not self._url:
+            raise _Expired
+        offset = self._part.stat().st_size if self.etag and self._part.exists() else 0
+        headers = {"Range": f"bytes={offset}-", "If-Range": self.etag} if offset and self.etag else {}
+        assert self._batch.http is not None, "BUG: a download without an open wire"
+        async with self._batch.http.download(self._url, self._base_url, headers) as answer:
+            if answer.status in (401, 403, 404, 410):
+                raise _Expired
+            total = _content_range(answer.headers.get("content-range"), offset) if answer.status == 206 else None
+            if answer.status == 206 and total is None:
+                self._forget()
+                raise WireError("the server answered with another part of the file than was asked for")
+            if answer.status not in (200, 206):
+                if answer.status == 416:
+                    self._forget()
+                raise WireError(f"HTTP {answer.status}")
+            if answer.headers.get("content-type", "").startswith(_PAGES):
+                raise WireError("a page came instead of the file")
+            if answer.status == 200:
+                offset = 0
+                self.etag = _strong(answer.headers.get("etag"))
+            length = _length(answer.headers.get("content-length"))
+            expected = total if total is not None else length
+            if expected is not None and expected > MAX_BYTES:
+                raise TooLong(f"is {expected:,} bytes long, more than {MAX_BYTES:,} are not fetched")
+            digest, size = await self._write(answer, offset, expected)
+        return _Bytes(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
+
+    async def _write(self, answer: Download, offset: int, expected: int | None) -> tuple[str, int]:
+        digest = hashlib.sha256()
+        size = offset
+        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if offset else os.O_TRUNC)
+        if offset:
+            await off_loop(offset, _hash_beginning, self._part, offset, digest)
+        with os.fdopen(os.open(self._part, flags, 0o600), "wb", buffering=0) as file:
+            file.seek(offset)
+
+            def put(data: Piece) -> None:
+                nonlocal size
+                size += len(data)
+                if size > MAX_BYTES:
+                    raise TooLong(f"is longer than {MAX_BYTES:,} bytes, the download was stopped")
+                digest.update(data)
+                while data:
+                    data = data[file.write(data) :]
+
+            await answer.pour(put)
+            if expected is not None and size != expected:
+                raise WireError(f"{size:,} of {expected:,} bytes came")
+            with failpoints.failpoint("part.fsync"):
+                await off_loop(size, os.fsync, file.fileno())
+        atomic.sync_directory(self._part.parent)
+        return digest.hexdigest(), size
+
+    def _forget(self) -> None:
+        self.etag = None
+        self._part.unlink(missing_ok=True)
+
+
+def _hash_beginning(path: Path, size: int, digest: Any) -> None:
+    with path.open("rb") as file:
+        while size and (chunk := file.read(min(size, atomic.CHUNK_BYTES))):
+            digest.update(chunk)
+            size -= len(chunk)
+
+
+def _content_range(value: str | None, offset: int) -> int | None:
+    """The total of `bytes offset-end/total`, or None unless it continues exactly where the part ends."""
+    match = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15})", (value or "").strip(), re.ASCII)
+    if match is None:
+        return None
+    start, end, total = (int(group) for group in match.groups())
+    return total if start == offset and end == total - 1 and start <= end else None
+
+
+def _length(value: str | None) -> int | None:
+    return int(value) if value and re.fullmatch(r"\d{1,15}", value.strip(), re.ASCII) else None
+
+
+def _strong(etag: str | None) -> str | None:
+    return etag if etag and etag.startswith('"') else None

@@ -1,0 +1,214 @@
+"""HTTP: sends a Call, streams a download; httpx's errors become ours. Knows no provider, decides no retry.
+
+Creates go over a fresh connection each, are never repeated by the transport, and never follow a redirect. Media come
+over a client of its own that holds no header, no cookie and no key, and connects only to addresses that were checked.
+"""
+
+import contextlib
+import functools
+import logging
+import re
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin, urlsplit
+
+import httpcore
+import httpx
+import trio
+
+from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
+from vgen.production.connections import _Connections
+from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_url, is_private
+from vgen.providers.base import Call, Reply
+
+MAX_REPLY_BYTES = 1 << 20
+CONNECT_S = 10.0
+STALL_S = 30.0
+MAX_REDIRECTS = 5
+TURN_BYTES = 4 << 20
+"""A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
+GATHERED_BYTES = 1 << 19
+"""What is handed to a worker thread by itself is at least so long."""
+WORKERS = 2
+"""Threads that all downloads share. Each hashes about 1 GB/s; more of them would fight for the interpreter."""
+
+_HEADERS = (
+    ("Accept", "*/*"),
+    ("Accept-Encoding", "gzip, deflate"),
+    ("User-Agent", f"python-httpx/{httpx.__version__}"),
+)
+_PATIENCE = httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0).as_dict()
+_SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+
+Piece = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """An open download: status and headers (lower case) are here, `pour` brings the bytes."""
+
+    status: int
+    headers: Mapping[str, str]
+    _response: httpx.Response
+    _workers: trio.CapacityLimiter
+
+    async def pour(self, put: Callable[[Piece], None]) -> None:
+        """Hand all bytes to `put`, in order; of a long body in worker threads, one call at a time.
+
+        `put` keeps no view. Raises httpx's errors, which `Wire.download` translates, and what `put` raises.
+        """
+        size = gathered = 0
+        held: list[bytes] = []
+        try:
+            async for chunk in self._response.aiter_raw():
+                size += len(chunk)
+                gathered += len(chunk)
+                held.append(chunk)
+                if gathered >= GATHERED_BYTES:
+                    whole, held, gathered = b"".join(held), [], 0
+                    if size <= TURN_BYTES:
+                        put(whole)
+                    else:
+                        await trio.to_thread.run_sync(put, whole, limiter=self._workers)
+        finally:
+            if held:
+                put(b"".join(held))
+
+
+@dataclass(slots=True)
+class HttpClient:
+    """The open clients of one run. `network`: where connections lead; None is the real network."""
+
+    now: Callable[[], float]
+    network: httpcore.AsyncNetworkBackend | None = None
+    _creates: httpx.AsyncHTTPTransport = field(init=False)
+    _reads: httpx.AsyncHTTPTransport = field(init=False)
+    _media: httpx.AsyncClient = field(init=False)
+    _private_media: httpx.AsyncClient = field(init=False)
+    _workers: trio.CapacityLimiter = field(init=False)
+
+    async def __aenter__(self) -> Self:
+        for name in ("httpx", "httpcore"):
+            logging.getLogger(name).setLevel(logging.WARNING)  # at INFO httpx logs URLs with their query
+        tls = ssl.create_default_context()
+        self._creates = _transport(tls, self.network, keep=0)
+        self._reads = _transport(tls, self.network, keep=20)
+        self._media = _client(tls, self.network or GuardedBackend())
+        self._private_media = _client(tls, self.network)
+        self._workers = trio.CapacityLimiter(WORKERS)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for door in (self._creates, self._reads, self._media, self._private_media):
+            await door.aclose()
+
+    async def send(self, call: Call, *, timeout_s: float) -> Reply:
+        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon).
+
+        Straight to the transport: redirects, cookies and auth, which httpx's client adds, are what is not wanted here.
+        """
+        transport = self._creates if call.step == "create" else self._reads
+        headers = [*_HEADERS, *call.headers]
+        try:
+            request = httpx.Request(
+                call.method, _url(call.url), headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
+            )
+        except httpx.InvalidURL as exc:
+            raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
+        request.headers["Authorization"] = call.auth
+        try:
+            with trio.fail_after(timeout_s):  # httpx has no total time-out: one byte a second would last for ever
+                response = await transport.handle_async_request(request)
+                try:
+                    body = await _whole(response)
+                finally:
+                    with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
+                        await response.aclose()
+        except trio.TooSlowError as exc:
+            raise NoAnswer(f"no answer within {timeout_s:g} s") from exc
+        except _SENT_NOTHING as exc:
+            raise NotSent(f"no connection to {_host(call.url)}: {_reason(exc)}") from exc
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+            raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
+        return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
+
+    @contextlib.asynccontextmanager
+    async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
+        """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
+
+        Raises BlockedAddress, or WireError for everything that went wrong on the way.
+        """
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                private = is_private(base_url) and is_private(url)
+                check_url(url, private=private)
+                client = self._private_media if private else self._media
+                asked = {"Accept-Encoding": "identity", **headers}
+                async with client.stream("GET", url, headers=asked) as response:
+                    if response.is_redirect:
+                        url = urljoin(url, response.headers.get("location", ""))
+                        continue
+                    if response.headers.get("content-encoding", "identity") != "identity":
+                        raise WireError(f"{_host(url)} sent an encoding that was not asked for")
+                    yield Download(
+                        status=response.status_code,
+                        headers=_lower(response.headers),
+                        _response=response,
+                        _workers=self._workers,
+                    )
+                    return
+            raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
+        except httpx.HTTPError as exc:
+            if isinstance(exc.__cause__, Blocked):
+                raise BlockedAddress(f"blocked download address at {exc.__cause__}") from None
+            raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
+        except (httpx.InvalidURL, httpx.StreamError) as exc:
+            raise WireError(f"the download broke: {_reason(exc)}") from exc
+
+
+def _transport(
+    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
+) -> httpx.AsyncHTTPTransport:
+    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0)
+    transport._pool = _Connections(tls, network, keep)  # httpx has no public way to name a network
+    return transport
+
+
+def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> httpx.AsyncClient:
+    timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, write=60.0)
+    transport = _transport(tls, network, keep=0)
+    return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+async def _whole(response: httpx.Response) -> bytes:
+    body = bytearray()
+    plain = "content-encoding" not in response.headers
+    stream = response.stream if plain else response.aiter_bytes(1 << 16)
+    assert isinstance(stream, AsyncIterable), "BUG: a body that can't be awaited"
+    async for chunk in stream:
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise httpx.DecodingError(f"more than {MAX_REPLY_BYTES} bytes of answer")
+    return bytes(body)
+
+
+_url = functools.lru_cache(maxsize=4096)(httpx.URL)
+"""A job is asked about many times at one address."""
+
+
+def _lower(headers: httpx.Headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or "nowhere"
+
+
+def _reason(exc: Exception) -> str:
+    text = str(exc).splitlines()[0] if str(exc) else type(exc).__name__
+    return re.sub(r"https?://\S+", "…", text)[:200]

@@ -1,0 +1,227 @@
+"""One clip's life: decide → reserve → submit → wait → bring home → put in place. Knows nothing of doit.
+
+Approach: ask `decision` what is next, do that one thing, commit it, ask again. All that was learnt is in the ledger,
+so a run that is killed anywhere simply asks again. ExceptionGroups stop here: out come None or ClipFailed.
+"""
+
+import contextlib
+from collections.abc import Sequence
+
+import trio
+
+from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
+from vgen.money import show
+from vgen.plan.decision import OVER, Action, Decision, File, decide
+from vgen.plan.request import ShotRequest
+from vgen.production import deliver, poll, reconcile, submit
+from vgen.production.offload import off_loop
+from vgen.production.run import Batch
+from vgen.production.submit import Clip
+from vgen.store import atomic
+from vgen.store.outputs import clip_name
+from vgen.store.purchase import COLLECTABLE, State, Why
+from vgen.store.records import Placed, Purchase, Take
+from vgen.store.takes import place_clip
+
+
+async def make(batch: Batch, request: ShotRequest, file: File, *, again: bool = False) -> None:
+    """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
+    try:
+        batch.start()
+        async with batch.making(request), batch.working(request.number):
+            clip = Clip(batch, request, _fresh_after(batch, request) if again else None)
+            await _until_done(clip, file, forced=again)
+    except ClipFailed as exc:
+        batch.messages[request.number] = str(exc)
+        batch.say(request.number, str(exc), event="failed")
+        raise
+    except (LedgerError, Refusal, OSError) as exc:
+        batch.stop_buying(str(exc))
+        batch.messages[request.number] = str(exc)
+        batch.say(request.number, str(exc), event="failed")
+        raise ClipFailed(str(exc)) from exc
+
+
+async def collect_all(batch: Batch, rows: Sequence[Purchase]) -> None:
+    """Bring home jobs that no shot wants any more; their takes are kept. What can't be now, can be next time."""
+    with contextlib.ExitStack() as stack:
+        for row in rows:
+            stack.enter_context(batch.begun(row.job_id))
+        async with trio.open_nursery() as nursery:
+            for row in rows:
+                nursery.start_soon(_collect_orphan, batch, row)
+
+
+async def _collect_orphan(batch: Batch, row: Purchase) -> None:
+    what = f"job {row.job_id} at {row.provider}, of an earlier list"
+    try:
+        batch.start()
+        batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
+        await _collect(batch, row, row.shot_number)
+    except (ClipFailed, LedgerError, OSError) as exc:
+        batch.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
+
+
+def _fresh_after(batch: Batch, request: ShotRequest) -> int | None:
+    """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
+    rows = batch.rows(request)
+    if any(row.state in COLLECTABLE and request.matches(row) for row in rows):
+        return None
+    chosen = [batch.chosen[digest].newest for digest in request.digests() & batch.chosen.keys()]
+    return max([*(row.id for row in rows), *chosen], default=0)
+
+
+async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
+    batch, request = clip.batch, clip.request
+    name = clip_name(request.number)
+    if file is File.EDITED and not forced:
+        placed = batch.ledger.placed(name)
+        now = decide(request, batch.rows(request), batch.policy(), placed)
+        if not (now.action is Action.KEEP and now.row and placed and now.row.id == placed.purchase_id):
+            raise ClipFailed(
+                f"{name} was edited by hand or is not vgen's; "
+                f"`doit -a clip:{request.number}` replaces it with a new take"
+            )
+        return
+    while True:
+        now = decide(request, batch.rows(request), batch.policy(clip.fresh_after), batch.ledger.placed(name))
+        match now.action:
+            case Action.KEEP:
+                await _keep(clip, now, name, file)
+                return
+            case Action.COLLECT if now.row is not None:
+                batch.say(
+                    request.number,
+                    f"collecting the running job at {now.row.provider}",
+                    event="resume",
+                    job=now.row.job_id,
+                )
+                batch.begin_doing(request.number, f"collecting from {now.row.provider}")
+                await _collect(batch, now.row, request.number)
+            case Action.BUY:
+                if not await _found_after_all(clip, now):
+                    await _buy(clip, now)
+            case Action.HELD if now.row is not None and await reconcile.adopt(batch, now.row, request.number):
+                continue
+            case _:
+                raise ClipFailed(now.why)
+
+
+async def _found_after_all(clip: Clip, now: Decision) -> bool:
+    """Before an uncertain purchase is bought again at the user's word, its provider is asked, where it can be."""
+    for old, why in now.supersede.items():
+        if why is Why.REBUY and await reconcile.adopt(clip.batch, clip.batch.ledger.get(old), clip.number):
+            return True
+    return False
+
+
+async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
+    """The shot has a good take: put it under the clip's name unless it lies there."""
+    batch = clip.batch
+    assert now.row is not None, "BUG: nothing to keep"
+    placed = batch.ledger.placed(name)
+    if placed and placed.purchase_id == now.row.id and file is File.INTACT:
+        batch.reused += 1
+        return
+    take = batch.ledger.take_of(now.row.id)
+    assert take is not None, "BUG: an accepted purchase without a take"
+    await place_take(batch, take, clip.number)
+    size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
+    what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
+    facts = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
+    if now.row.run_id == batch.run_id:
+        batch.say(clip.number, f"ready: {what}", event="ready", **facts)
+    elif now.row.id in batch.collected:
+        batch.resumed += 1
+        batch.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
+    else:
+        batch.reused += 1
+        batch.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
+
+
+async def place_take(batch: Batch, take: Take, number: int) -> None:
+    """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
+    master = batch.outputs.root / take.path
+    if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
+        await _bring_back(batch, take, number)
+    clip = batch.outputs.clip(number)
+    stat = await off_loop(take.size_bytes, place_clip, master, clip)
+    batch.in_place.add(number)
+    batch.ledger.place(
+        Placed(
+            name=clip.name,
+            shot_number=number,
+            purchase_id=take.purchase_id,
+            sha256=take.sha256,
+            size_bytes=stat.size_bytes,
+            mtime_ns=stat.mtime_ns,
+        )
+    )
+
+
+async def _bring_back(batch: Batch, take: Take, number: int) -> None:
+    """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
+    master = batch.outputs.root / take.path
+    what = "damaged" if master.exists() else "deleted"
+    for clip in batch.outputs.clips.glob("*.mp4"):
+        if clip.stat().st_size == take.size_bytes and atomic.sha256(clip) == take.sha256:
+            place_clip(clip, master)
+            master.chmod(0o444)
+            return
+    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
+
+
+# ── buying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _buy(clip: Clip, now: Decision) -> None:
+    """One attempt at one provider, from the slot to the end of the job. What came of it is in the ledger."""
+    batch, offer = clip.batch, now.offer
+    assert offer is not None, "BUG: a purchase without an offer"
+    assert offer.order is not None, "BUG: a purchase without an order"
+    if batch.agreed is not None and clip.number not in batch.agreed:
+        raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
+    await submit.back_off(clip, offer.provider)
+    if batch.fits_now is not None and clip.number not in batch.fits_now:
+        await batch.wait_for_money(clip.number, offer.order.price)
+        batch.fits_now.add(clip.number)
+    limiter = batch.limiter(offer.provider)
+    row: Purchase | None = None
+    try:
+        async with batch.turn(limiter, clip.number):
+            if limiter.closed:
+                return
+            if batch.stop_reason:
+                raise ClipFailed(f"not bought: {batch.stop_reason}")
+            provider = batch.settings.providers[offer.provider]
+            purchase_id = submit.reserve(clip, now, offer.order, provider)
+            with batch.buying():
+                if await submit.submit(clip, purchase_id, offer, provider, now.attempt):
+                    await poll.wait_for(batch, purchase_id, clip.number)
+                row = batch.ledger.get(purchase_id)
+    except OverBudget as exc:
+        await batch.wait_for_money(clip.number, exc.needed)
+        return
+    if row.state is State.RENDERED:
+        await deliver.collect_output(batch, row, clip.number)
+        row = batch.ledger.get(row.id)
+    if row.state is State.ACCEPTED:
+        batch.generated += 1
+    elif row.state in (*OVER, State.UNCERTAIN):
+        clip.pause(offer.provider).failures += 1
+
+
+# ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _collect(batch: Batch, row: Purchase, number: int) -> None:
+    """A job of an earlier run, wherever it stands. Raises ClipFailed if it can't be brought home now."""
+    if row.state is State.RENDERING:
+        limiter = batch.limiter(row.provider)
+        async with batch.slots.one(number, at_once=True), limiter.slots.one(number, at_once=True):
+            with batch.buying():
+                await poll.wait_for(batch, row.id, number)
+        row = batch.ledger.get(row.id)
+    if row.state in (State.RENDERED, State.FETCHED):
+        await deliver.collect_output(batch, row, number)
+    batch.collected.add(row.id)

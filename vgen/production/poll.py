@@ -1,0 +1,251 @@
+"""Waiting for one job at its provider's pace: poll, book how it ended; cancel or detach when the clip's time is up."""
+
+import math
+
+import trio
+
+from vgen import retry
+from vgen.errors import ClipFailed, VgenError
+from vgen.inputs.settings import Provider
+from vgen.money import show
+from vgen.plan.decision import QUEUE
+from vgen.production import client
+from vgen.production.limits import PATIENCE
+from vgen.production.run import Batch
+from vgen.providers import codec
+from vgen.providers.base import Call, Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
+from vgen.store.purchase import State
+from vgen.store.records import Purchase
+
+MISSING_GRACE_S = 60.0
+"""A job that the provider does not list yet is not lost (reliability: list lag)."""
+CANCEL_LOOKS = 4
+UNREADABLE_S = 3600.0
+"""A job that is over, and whose outcome can't be read for so long, is given up; an outage of a provider is shorter."""
+UNREADABLE = "unreadable"
+"""error_code of such a job."""
+
+
+async def wait_for(batch: Batch, purchase_id: int, number: int) -> None:
+    """Poll until the job is over and its money settled, or until the clip's time is up: then detach."""
+    row = batch.ledger.get(purchase_id)
+    provider = batch.provider_of(row)
+    if provider is None:
+        batch.detached.add(row.id)
+        raise ClipFailed(
+            f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it"
+        )
+    deadline = trio.current_time() + batch.settings.run.clip_timeout_s
+    poller = _Poller(batch, row, provider, number)
+    await poller.run(deadline)
+
+
+class _Poller:
+    """Asks about one job, at the provider's pace."""
+
+    def __init__(self, batch: Batch, row: Purchase, provider: Provider, number: int) -> None:
+        self._batch, self._row, self._provider, self._number = batch, row, provider, number
+        self._errors = 0
+        self._said = ""
+        self._last_word = ""
+        self._over_since = row.rendered_at
+        self._born = trio.current_time()
+        self._at_work = -math.inf
+
+    async def run(self, deadline: float) -> None:
+        resumed = self._row.run_id != self._batch.run_id
+        if not resumed:
+            await self._sleep(deadline)
+        while True:
+            asked_at = trio.current_time()
+            status = await client.ask(self._batch, self._row)
+            if self._settled(status):
+                sent = self._batch.sent_at.pop(self._row.id, None)
+                if isinstance(status, Done) and sent is not None:
+                    limiter = self._batch.limiter(self._row.provider)
+                    limiter.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
+                return
+            if isinstance(status, Queued | Running):
+                self._at_work = asked_at
+            if trio.current_time() >= deadline:
+                break
+            await self._sleep(deadline, status)
+        if isinstance(status, Queued) and await self._cancelled():  # by its word of right now
+            return
+        if isinstance(status, Inconclusive) and status.ended and self._given_up():
+            return
+        self._detach()
+
+    @property
+    def _pause_s(self) -> float:
+        return self._provider.poll_interval_s or codec(self._provider.name).POLL_INTERVAL_S
+
+    async def _sleep(self, deadline: float, status: Status | None = None) -> None:
+        interval_s = self._pause_s
+        limiter = self._batch.limiter(self._provider.name)
+        if not self._provider.poll_exactly:
+            interval_s += self._batch.rng.uniform(0, interval_s / 2)
+            if self._errors:
+                interval_s = min(interval_s * 2.0 ** min(self._errors, 6), max(retry.POLL.max_s, interval_s))
+        if isinstance(status, Inconclusive) and status.retry_after_s:
+            interval_s = max(interval_s, min(status.retry_after_s, 60.0))
+        due = trio.current_time() + interval_s
+        sent = self._batch.sent_at.get(self._row.id)
+        if isinstance(status, Queued | Running | None) and sent is not None and not self._provider.poll_exactly:
+            due = max(due, sent + limiter.quiet_s)
+            foreseen = sent + (limiter.foreseen_s or 0.0)
+            if trio.current_time() + self._pause_s <= foreseen < due + self._pause_s:
+                due = foreseen  # else the next question would come too early to wait for that moment
+        for _ in range(PATIENCE):
+            await trio.sleep_until(min(deadline, due))
+            if self._provider.poll_exactly or limiter.leads(self._row.id):
+                break
+            due += interval_s
+
+    def _settled(self, status: Status) -> bool:
+        """Book a status; True if the job is over."""
+        batch, row = self._batch, self._row
+        self._errors = self._errors + 1 if isinstance(status, Inconclusive) else 0
+        match status:
+            case Queued():
+                place = "" if status.position is None else f", {status.position} before it"
+                self._tell(f"queued at {row.provider}{place}")
+            case Running():
+                self._tell(f"rendering at {row.provider}")
+                if status.progress is not None:
+                    batch.now_doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
+            case Inconclusive():
+                self._last_word = status.message
+                if status.key_rejected:
+                    batch.close_provider(row.provider, status.message)
+                if status.ended and self._over_since is None:
+                    self._over_since = self._ended_at()
+                    batch.ledger.note(row.id, rendered_at=self._over_since)
+            case Done():
+                charged, by = _told(status.charged, row)
+                urls = {**row.urls, "output": status.url}
+                batch.ledger.move(
+                    row.id,
+                    State.RENDERED,
+                    charged=charged,
+                    charged_by=by,
+                    urls=urls,
+                    rendered_at=self._ended_at(),
+                    error=None,
+                )
+                batch.say(
+                    self._number,
+                    f"rendered at {row.provider}, charged {show(charged)}; downloading",
+                    event="rendered",
+                )
+                if charged > row.price:
+                    batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
+                return True
+            case Failed():
+                charged, by = _told(status.charged, row)
+                error = f"{status.message} ({status.code})" if status.code else status.message
+                batch.ledger.move(
+                    row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
+                    final=not status.again, rendered_at=self._ended_at(),
+                )  # fmt: skip
+                batch.say(
+                    self._number,
+                    f"failed at {row.provider}: {error} (charged {show(charged)})",
+                    event="job_failed",
+                )
+                return True
+            case Cancelled():
+                charged, by = _told(status.charged, row)
+                batch.ledger.move(
+                    row.id, State.CANCELLED, charged=charged, charged_by=by, error="cancelled at the provider"
+                )
+                batch.say(self._number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
+                return True
+            case Missing():
+                return self._missing()
+        return False
+
+    def _ended_at(self) -> float:
+        """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
+        sent = self._batch.sent_at.get(self._row.id)
+        if sent is None or self._row.submitted_at is None:
+            return self._batch.now()
+        return self._row.submitted_at + trio.current_time() - sent
+
+    def _missing(self) -> bool:
+        batch, row = self._batch, self._row
+        if trio.current_time() - self._born < MISSING_GRACE_S:
+            return False
+        if row.account != self._provider.account:
+            self._last_word = f"the job was bought with another key of {row.provider}; set that one to collect it"
+            return False
+        if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
+            self._book_cancelled(None)
+            return True
+        error = f"{row.provider} does not know job {row.job_id} any more"
+        batch.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
+        batch.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
+        return True
+
+    async def _cancelled(self) -> bool:
+        """Cancel a job that never left the queue; True if it is over, one way or the other."""
+        batch, row, provider = self._batch, self._row, self._provider
+        protocol = codec(row.provider)
+        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=QUEUE)
+        call: Call = protocol.cancel(client.job_of(row), row.base_url, provider.key)
+        agreed = False
+        try:
+            reply = await client.send(batch, call, provider.timeout_s or client.ASK_S)
+            agreed = reply.status // 100 == 2
+        except VgenError as exc:
+            self._last_word = str(exc)
+        for _ in range(CANCEL_LOOKS):
+            status = await client.ask(batch, row)
+            if isinstance(status, (Missing, Cancelled)):
+                self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
+                return True
+            if isinstance(status, Running) or self._settled(status):
+                return not isinstance(status, Running)
+            await trio.sleep(provider.poll_interval_s or 1.0)
+        if agreed:  # the provider took the cancel, and has said nothing since
+            self._book_cancelled(None)
+        return agreed
+
+    def _book_cancelled(self, told: int | None) -> None:
+        """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
+        batch, row = self._batch, self._row
+        charged, by = _told(told, row)
+        error = f"cancelled, because it waited too long in the queue of {row.provider}"
+        batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
+        batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
+
+    def _given_up(self) -> bool:
+        """Book a job whose outcome nobody can read as failed and charged; True if it was time to."""
+        batch, row = self._batch, self._row
+        if self._over_since is None or batch.now() - self._over_since < UNREADABLE_S:
+            return False
+        error = f"over at {row.provider}, but its result can't be read ({self._last_word})"
+        batch.ledger.move(
+            row.id, State.FAILED, charged=row.price, charged_by="assumed", error=error, error_code=UNREADABLE,
+        )  # fmt: skip
+        batch.say(self._number, f"given up: {error} (booked {show(row.price)}, assumed)", event="job_failed")
+        return True
+
+    def _detach(self) -> None:
+        batch, row = self._batch, self._row
+        batch.detached.add(row.id)
+        word = f" (last word: {self._last_word})" if self._last_word else ""
+        raise ClipFailed(
+            f"still running at {row.provider} after {batch.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
+            f"it is paid for, run again to collect it"
+        )
+
+    def _tell(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            self._batch.say(self._number, text, event="status", job=self._row.job_id)
+
+
+def _told(charged: int | None, row: Purchase) -> tuple[int, str]:
+    """What the job cost: as the provider says, else all that was reserved."""
+    return (row.price, "assumed") if charged is None else (charged, "provider")

@@ -1,0 +1,1 @@
+"""Everything that survives a crash: the ledger, takes, files that appear whole, the run lock. Knows no provider."""

@@ -1,0 +1,83 @@
+"""The run lock of one outputs directory: one run at a time, and who holds it."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from vgen.errors import LockHeld, Refusal
+from vgen.store.atomic import make_directory
+from vgen.store.outputs import Outputs
+
+
+@contextlib.contextmanager
+def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
+    """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, stands in line."""
+    try:
+        outputs.refuse_symlinks()
+        make_directory(outputs.private)
+        lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
+        lock.acquire()
+        second = _lock_directory(outputs, wait=wait)
+        unsign_lock(outputs)  # of a run that was killed
+    except (filelock.Timeout, BlockingIOError):
+        raise LockHeld(
+            f"another vgen run{_holder(outputs)} works on {outputs.root}; wait for it, or start with wait=yes"
+        ) from None
+    except OSError as exc:
+        raise Refusal(f"{outputs.root}: can't be written ({exc.strerror}); name another with outputs=DIR") from exc
+    try:
+        yield
+    finally:
+        unsign_lock(outputs)
+        if second is not None:
+            os.close(second)
+        lock.release()
+
+
+def _lock_directory(outputs: Outputs, *, wait: bool) -> int | None:
+    """Lock the directory itself too, where that is possible: a lock file can be deleted while it is held."""
+    try:
+        import fcntl
+    except ImportError:
+        return None
+    fd = os.open(outputs.root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def sign_lock(outputs: Outputs, run_id: str) -> None:
+    """Tell others who holds the lock. Only a run that works writes it: one with nothing to do touches no file."""
+    text = json.dumps({"pid": os.getpid(), "run": run_id})
+    (outputs.private / "holder.json").write_text(text, encoding="utf-8")
+
+
+def unsign_lock(outputs: Outputs) -> None:
+    """The work is done."""
+    (outputs.private / "holder.json").unlink(missing_ok=True)
+
+
+def _holder(outputs: Outputs) -> str:
+    """Who holds the lock: the kernel knows it on Linux; elsewhere the holder says so once it works."""
+    try:
+        stat = (outputs.private / "run.lock").stat()
+        held = [text.split() for text in Path("/proc/locks").read_text("ascii").splitlines()]
+        device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
+        for place in (f"{device}:{stat.st_ino}", f":{stat.st_ino}"):  # overlayfs and btrfs tell stat another device
+            for fields in held:
+                if fields[1] == "FLOCK" and fields[5].endswith(place):
+                    return f" (process {int(fields[4])})"
+    except (OSError, ValueError, IndexError):
+        pass
+    try:
+        told = json.loads((outputs.private / "holder.json").read_text("utf-8"))
+        return f" (process {int(told['pid'])})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,130 @@
+"""What the ledger's rows look like to everybody else: values, no SQL."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from vgen.store import purchase
+from vgen.store.purchase import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """One row of `purchases`; money in micro-dollars, times in unix seconds."""
+
+    id: int
+    run_id: str
+    shot_number: int
+    recipe: str
+    manifest: tuple[tuple[str, str], ...]
+    simulated: bool
+    provider: str
+    account: str
+    base_url: str
+    model: str
+    path: str
+    request: str
+    marker: str
+    bought_s: str
+    price: int
+    charged: int
+    charged_by: str | None
+    state: State
+    superseded: str | None
+    job_id: str | None
+    urls: Mapping[str, str]
+    error: str | None
+    error_code: str | None
+    final: bool
+    created_at: float
+    submitted_at: float | None
+    rendered_at: float | None
+    sha256: str | None
+    size_bytes: int | None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it forbids another purchase of its recipe."""
+        return self.superseded is None and purchase.blocks(self.state, self.charged)
+
+    @property
+    def cost(self) -> int:
+        """What it has cost, or may have."""
+        if self.state in purchase.HOLDS or self.state is State.UNCERTAIN:
+            return self.price
+        return self.charged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """One file that a purchase brought. `path` is relative to `outputs`; `take` counts from 1 in a recipe."""
+
+    purchase_id: int
+    recipe: str
+    simulated: bool
+    take: int
+    path: str
+    good: bool
+    reason: str | None
+    sha256: str
+    size_bytes: int
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    codec: str | None = None
+    has_audio: bool | None = None
+    generation_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Which take vgen put under a clip's name, and the file's stat at that moment."""
+
+    name: str
+    shot_number: int
+    purchase_id: int
+    sha256: str
+    size_bytes: int
+    mtime_ns: int
+    edited: bool = False
+    facts: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The user's word which purchase serves a recipe, until one newer than `newest` is accepted."""
+
+    purchase_id: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Where the production's money stands, in micro-dollars. `cap` None: nothing binds."""
+
+    cap: int | None = None
+    spent: int = 0
+    reserved: int = 0
+    uncertain: int = 0
+
+    @property
+    def exposure(self) -> int:
+        """All that is or may be gone."""
+        return self.spent + self.reserved + self.uncertain
+
+    @property
+    def left(self) -> int | None:
+        """What may still be reserved; never negative."""
+        return None if self.cap is None else max(0, self.cap - self.exposure)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a plan needs, read at once: purchases, takes, choices of one world (live or simulated), clips placed."""
+
+    purchases: Mapping[int, Purchase] = field(default_factory=dict)
+    by_recipe: Mapping[str, Sequence[Purchase]] = field(default_factory=dict)
+    takes: Mapping[int, Take] = field(default_factory=dict)
+    placed: Mapping[str, Placed] = field(default_factory=dict)
+    budget: Budget = field(default_factory=Budget)
+    chosen: Mapping[str, Choice] = field(default_factory=dict)

@@ -1,0 +1,88 @@
+"""Takes and clips as files: publish, place, remove. A take never replaces a file."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from vgen.errors import Refusal
+from vgen.store import failpoints
+from vgen.store.atomic import CHUNK_BYTES, sha256, sync_directory
+from vgen.store.outputs import Stat
+
+_FICLONE = 0x40049409  # Linux: share the blocks of another file (btrfs, xfs)
+
+
+def publish_take(part: Path, final: Path, digest: str) -> None:
+    """Give a checked, synced part its name among the takes, read-only. Never replaces a file.
+
+    The same bytes already there (a crash came between the link and its commit) are fine. Raises Refusal otherwise.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    sync_directory(final.parent.parent)
+    with failpoints.failpoint("take.link"):
+        try:
+            _link_or_copy(part, final)
+        except FileExistsError:
+            if sha256(final) != digest:
+                raise Refusal(f"{final}: another file is in the way; move it elsewhere and run again") from None
+        final.chmod(0o444)
+        sync_directory(final.parent)
+
+
+def discard(part: Path) -> None:
+    """The bytes are safe elsewhere, or damaged."""
+    with failpoints.failpoint("part.unlink"):
+        part.unlink(missing_ok=True)
+
+
+def place_clip(take: Path, clip: Path) -> Stat:
+    """Put a copy (a reflink where the file system can) of a take under a clip's name: whole, or not at all."""
+    clip.parent.mkdir(parents=True, exist_ok=True)
+    part = clip.with_name(f".{clip.name}.part")
+    part.unlink(missing_ok=True)
+    with part.open("xb") as target, take.open("rb") as source:
+        if not _reflink(source.fileno(), target.fileno()):
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+        target.flush()
+        with failpoints.failpoint("clip.fsync"):
+            os.fsync(target.fileno())
+    part.chmod(0o644)
+    with failpoints.failpoint("clip.replace"):
+        part.replace(clip)
+        sync_directory(clip.parent)
+    stat = clip.stat()
+    return Stat(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+
+
+def remove_clip(clip: Path) -> None:
+    """Take away a clip of vgen's own; its take stays."""
+    with failpoints.failpoint("clip.unlink"):
+        clip.unlink(missing_ok=True)
+
+
+def _link_or_copy(part: Path, final: Path) -> None:
+    try:
+        os.link(part, final)
+    except OSError as exc:
+        if exc.errno not in (errno.EPERM, errno.ENOTSUP, errno.EXDEV, errno.EMLINK):
+            raise
+        if final.exists():
+            raise FileExistsError(final) from None
+        copy = final.with_name(f".{final.name}.part")  # no hard links here (exFAT, some mounts); the lock is ours
+        copy.unlink(missing_ok=True)
+        with part.open("rb") as source, copy.open("xb") as target:
+            shutil.copyfileobj(source, target, CHUNK_BYTES)
+            target.flush()
+            os.fsync(target.fileno())
+        copy.replace(final)
+
+
+def _reflink(source: int, target: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.ioctl(target, _FICLONE, source)
+    except (ImportError, OSError):
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""What people and programs read: report, gallery, terminal, notifications. Decides nothing."""

@@ -1,0 +1,231 @@
+"use strict";
+{
+  const $ = (selector, root = document) => root.querySelector(selector);
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const shots = all(".shot");
+  const viewer = $("#viewer"), screen_ = $("#screen"), help = $("#help");
+  const calm = matchMedia("(prefers-reduced-motion: reduce)");
+  const shown = () => all(".bin > li:not([hidden]) > .shot");
+  const tell = (text) => { $("#told").textContent = text; };
+  document.documentElement.classList.add("js");
+
+  // ── playing: one clip at a time; a clip that stops gives its decoder back and shows its poster ──
+
+  let playing = null; // { frame, pinned }: pinned by a click or a key, not only hovered
+  const sources = new Map(all(".frame video").map((video) => [video, video.getAttribute("src")]));
+
+  const stop = () => {
+    if (!playing) return;
+    const frame = playing.frame, video = $("video", frame);
+    playing = null;
+    video.pause();
+    if (video.hasAttribute("poster")) {
+      video.removeAttribute("src");
+      video.load();
+    }
+    $(".play", frame).setAttribute("aria-pressed", "false");
+  };
+
+  const play = (frame, pinned) => {
+    if (playing?.frame === frame) { playing.pinned ||= pinned; return; }
+    stop();
+    playing = { frame, pinned };
+    $(".play", frame).setAttribute("aria-pressed", "true");
+    const video = $("video", frame);
+    if (!video.hasAttribute("src")) video.src = sources.get(video);
+    video.play().catch((fault) => {
+      if (fault.name === "AbortError" || playing?.frame !== frame) return;
+      stop();
+      frame.dataset.fault = "cannot be played: is its file still there?";
+      tell(`${video.getAttribute("aria-label")} ${frame.dataset.fault}`);
+    });
+  };
+
+  const toggle = (frame) => { // the first click on a clip that plays because it is hovered keeps it playing
+    if (playing?.frame === frame && playing.pinned) stop(); else play(frame, true);
+  };
+
+  for (const frame of all(".frame:not(.empty)")) {
+    $("video", frame).controls = false;
+    $("video", frame).addEventListener("playing", () => { delete frame.dataset.fault; });
+    frame.addEventListener("pointerenter", (event) => {
+      if (event.pointerType === "mouse" && !calm.matches) play(frame, false);
+    });
+    frame.addEventListener("pointerleave", () => {
+      if (playing?.frame === frame && !playing.pinned) stop();
+    });
+    $(".play", frame).addEventListener("click", () => toggle(frame));
+    $(".open", frame).addEventListener("click", () => show(frame));
+  }
+
+  // ── the large view ──
+
+  let viewed = null;
+
+  const show = (frame) => {
+    stop();
+    viewed = frame;
+    const video = $("video", frame), label = video.getAttribute("aria-label");
+    $("#viewed").textContent = label[0].toUpperCase() + label.slice(1);
+    const told = all(".reason, .label, .prompt, .facts, .small", frame.closest(".take") ?? $(".text", frame.parentElement));
+    $("#caption").replaceChildren(...told.map((part) => part.cloneNode(true)));
+    screen_.style.setProperty("--ratio", video.width && video.height ? video.width / video.height : null);
+    screen_.src = sources.get(video);
+    screen_.poster = video.poster;
+    if (!viewer.open) viewer.showModal();
+    if (!calm.matches) screen_.play().catch(() => {});
+  };
+
+  const turn = (by) => {
+    const films = shown().filter((shot) => $(":scope > .frame video", shot));
+    const next = films[films.indexOf(viewed.closest(".shot")) + by];
+    if (next) show($(".frame", next));
+  };
+
+  viewer.addEventListener("close", () => {
+    screen_.pause();
+    screen_.removeAttribute("src");
+    screen_.load();
+    viewed?.closest(".shot").focus();
+  });
+  for (const button of all("[data-turn]")) button.addEventListener("click", () => turn(+button.dataset.turn));
+  for (const button of all("[data-close]")) button.addEventListener("click", () => button.closest("dialog").close());
+  for (const dialog of [viewer, help]) {
+    dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
+  }
+  $("#keys").addEventListener("click", () => help.showModal());
+
+  // ── filter and order ──
+
+  const filter = $("#filter"), provider = $("#provider"), order = $("#order"), chips = all(".chip");
+  const words = new Map(shots.map((shot) => [shot, shot.textContent.toLowerCase()]));
+  const marks = new Map(all(".timeline a").map((link) => [link.hash.slice(1), link.parentElement]));
+  for (const mark of marks.values()) mark.style.flexGrow = mark.dataset.s;
+
+  const sift = () => {
+    const statuss = chips.filter((chip) => chip.getAttribute("aria-pressed") === "true").map((chip) => chip.dataset.status);
+    const wanted = filter.value.toLowerCase().split(/\s+/);
+    let count = 0;
+    for (const shot of shots) {
+      const fits = (!statuss.length || statuss.includes(shot.dataset.status))
+        && (!provider?.value || shot.dataset.provider === provider.value)
+        && wanted.every((word) => words.get(shot).includes(word));
+      shot.parentElement.hidden = !fits;
+      marks.get(shot.id).classList.toggle("aside", !fits);
+      count += fits;
+    }
+    if (playing && playing.frame.closest("[hidden]")) stop();
+    $("#none").hidden = count > 0;
+    tell(`${count} of ${shots.length} shots`);
+  };
+
+  const keys = {
+    shot: (shot) => +shot.dataset.shot,
+    price: (shot) => -shot.dataset.price,
+    time: (shot) => -shot.dataset.time,
+    status: (shot) => -shot.dataset.rank,
+  };
+  const arrange = () => {
+    stop();
+    const key = keys[order.value];
+    const sorted = [...shots].sort((a, b) => key(a) - key(b) || keys.shot(a) - keys.shot(b));
+    $(".bin").append(...sorted.map((shot) => shot.parentElement));
+    tell(`Ordered by ${order.selectedOptions[0].text}`);
+  };
+
+  const showAll = () => {
+    filter.value = "";
+    if (provider) provider.value = "";
+    for (const chip of chips) chip.setAttribute("aria-pressed", "false");
+    sift();
+  };
+
+  for (const chip of chips) {
+    chip.addEventListener("click", () => {
+      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+      sift();
+    });
+  }
+  filter.addEventListener("input", sift);
+  provider?.addEventListener("change", sift);
+  order.addEventListener("change", arrange);
+  $("#all").addEventListener("click", () => { showAll(); filter.focus(); });
+  $(".timeline").addEventListener("click", (event) => {
+    const shot = document.getElementById(event.target.closest("a")?.hash.slice(1));
+    if (!shot) return;
+    event.preventDefault();
+    if (shot.parentElement.hidden) showAll();
+    go(shot);
+  });
+
+  // ── copying a command ──
+
+  const copy = async (button) => {
+    const code = $("code", button.parentElement);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.classList.add("done");
+      tell(`Copied ${code.textContent}`);
+    } catch {
+      getSelection().selectAllChildren(code);
+      tell("Selected; copy it with your keyboard");
+    }
+  };
+  for (const button of all(".copy")) button.addEventListener("click", () => copy(button));
+
+  // ── keys ──
+
+  const go = (shot) => {
+    shot.focus({ preventScroll: true });
+    shot.scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
+  };
+
+  const step = (by) => {
+    const list = shown(), here = list.indexOf(document.activeElement.closest(".shot"));
+    const next = here < 0 ? list[by > 0 ? 0 : list.length - 1] : list[here + by];
+    if (next) go(next);
+  };
+
+  const row = (by) => {
+    const here = document.activeElement.getBoundingClientRect();
+    const far = (shot) => {
+      const there = shot.getBoundingClientRect();
+      const down = by * (there.top - here.top);
+      return down > 1 ? down * 1e4 + Math.abs(there.left - here.left) : Infinity;
+    };
+    const next = shown().reduce((best, shot) => (far(shot) < far(best) ? shot : best));
+    if (far(next) < Infinity) go(next);
+  };
+
+  const moves = { j: () => step(1), k: () => step(-1) };
+  const onShot = {
+    ArrowRight: () => step(1),
+    ArrowLeft: () => step(-1),
+    ArrowDown: () => row(1),
+    ArrowUp: () => row(-1),
+    " ": (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) toggle(frame); },
+    Enter: (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) show(frame); },
+    t: (shot) => { const takes = $(".takes", shot); if (takes) takes.open = !takes.open; },
+  };
+
+  const act = (event) => {
+    const at = document.activeElement;
+    if (viewer.open) return { j: () => turn(1), k: () => turn(-1) }[event.key];
+    if (help.open) return undefined;
+    if (at.matches("input, select")) {
+      return at === filter && event.key === "Escape" ? () => { showAll(); filter.blur(); } : undefined;
+    }
+    if (event.key === "/") return () => { filter.focus(); filter.select(); };
+    if (event.key === "?") return () => help.showModal();
+    if (at.matches(".shot") && event.key in onShot) return () => onShot[event.key](at);
+    return moves[event.key];
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const does = act(event);
+    if (!does) return;
+    event.preventDefault();
+    does();
+  });
+}

@@ -1,0 +1,324 @@
+"""A page that shows the production: every shot with its clip, its takes, its money. Pure: a view in, one HTML file out.
+
+The file opens from disk with the network off: style, script and poster frames are inside it, videos beside it.
+"""
+
+import base64
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from vgen.money import micros, show
+from vgen.store.records import Budget
+from vgen.views.report import Gate
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+HEAD_CHARS = 4096
+"""The digest stands within so many characters of the page's beginning."""
+PARTS = ("gallery.html", "gallery.css", "gallery.js")
+
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_WORD = re.compile(r"\S+\s*")
+_DIGEST = re.compile(r'<meta name="vgen-digest" content="([0-9a-f]{64})">')
+_POSTER = re.compile(r' data-film="([0-9a-f]{64})" poster="data:image/jpeg;base64,([A-Za-z0-9+/=]+)"')
+
+
+class ShotStatus(StrEnum):
+    """How a shot stands, the worst last."""
+
+    GOOD = "good"
+    STALE = "stale"  # a clip is in place, but the shot asks for something else by now
+    RUNNING = "running"
+    MISSING = "missing"  # not made yet
+    HELD = "held"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Film:
+    """One video file. `path` is relative to `outputs`; `sha256` is of its bytes, and names its poster frame."""
+
+    path: str
+    sha256: str
+    width: int | None = None
+    height: int | None = None
+    duration_s: float | None = None
+    fps: float | None = None
+    has_audio: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeView:
+    """One take of a shot. `price` in micro-dollars, `created_at` in unix seconds, `command` puts it in place.
+
+    `label` is shown instead of `number` where numbers alone are ambiguous.
+    """
+
+    number: int
+    film: Film
+    good: bool
+    prompt: str
+    reason: str = ""
+    provider: str | None = None
+    model: str | None = None
+    price: int | None = None
+    created_at: float | None = None
+    generation_s: float | None = None
+    current: bool = False
+    command: str | None = None
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return f"take {self.label or self.number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotView:
+    """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
+
+    `film` is the clip in place and `take` its number; `commands` are what the user may type next.
+    """
+
+    number: int
+    prompt: str
+    status: ShotStatus
+    reason: str = ""
+    made_from: str | None = None
+    film: Film | None = None
+    take: int | None = None
+    provider: str | None = None
+    model: str | None = None
+    price: int | None = None
+    generation_s: float | None = None
+    verdict: str = ""
+    takes: Sequence[TakeView] = ()
+    commands: Sequence[str] = ()
+
+    @property
+    def others(self) -> Sequence[TakeView]:
+        """All takes, if there is one to choose or to see besides the clip in place."""
+        return self.takes if any(not take.current for take in self.takes) else ()
+
+    @property
+    def reworded(self) -> bool:
+        """Whether the clip in place was made from another prompt."""
+        return self.made_from is not None and self.made_from != self.prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """The whole production. `notes`: things that belong to no shot, in words."""
+
+    title: str
+    simulated: bool
+    shots: Sequence[ShotView]
+    gates: Sequence[Gate] = ()
+    budget: Budget = field(default_factory=Budget)
+    notes: Sequence[str] = ()
+
+    @property
+    def counts(self) -> dict[ShotStatus, int]:
+        """Shots of each status; standings that no shot has are left out."""
+        found = {status: sum(shot.status is status for shot in self.shots) for status in ShotStatus}
+        return {status: count for status, count in found.items() if count}
+
+    @property
+    def running_time_s(self) -> float:
+        """Of all clips in place."""
+        return sum(shot.film.duration_s or 0.0 for shot in self.shots if shot.film)
+
+    @property
+    def upright(self) -> bool:
+        """Whether most clips are taller than wide."""
+        films = [film for film in self.films.values() if film.width and film.height]
+        return 2 * sum((film.height or 0) > (film.width or 0) for film in films) >= len(films)
+
+    @property
+    def films(self) -> dict[str, Film]:
+        """Every video on the page once, by sha256: each wants a poster frame."""
+        found = [film for shot in self.shots for film in (shot.film, *(take.film for take in shot.others)) if film]
+        return {film.sha256: film for film in reversed(found)}
+
+
+def digest(page: Page) -> str:
+    """What `render` would show and with which template. Poster frames need not be known: a film's sha256 stands."""
+    found = hashlib.sha256()
+    for value in (*map(_part, PARTS), *page.shots, replace(page, shots=())):
+        found.update(repr(value).encode())  # of values only; several times as fast as JSON
+    return found.hexdigest()
+
+
+def stated_digest(html: str) -> str | None:
+    """The digest that a page was rendered with; its first HEAD_CHARS are enough."""
+    match = _DIGEST.search(html, 0, HEAD_CHARS)
+    return match[1] if match else None
+
+
+def posters(html: Iterable[str]) -> dict[str, bytes]:
+    """The poster frames in a page's lines, by sha256 of their films: the next page need not draw them again."""
+    return {match[1]: base64.b64decode(match[2]) for line in html for match in _POSTER.finditer(line)}
+
+
+def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
+    """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame."""
+    return "".join(pieces(page, poster_frames))
+
+
+def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> Iterator[str]:
+    """The page's HTML, piece by piece: of many shots it is long."""
+    template = _environment().get_template(PARTS[0])
+    html = template.stream(
+        page=page,
+        posters=poster_frames or {},
+        digest=digest(page),
+        style=_part("gallery.css"),
+        script=_part("gallery.js"),
+        policy=_policy(),
+        providers=sorted({shot.provider for shot in page.shots if shot.provider}),
+        ranks={status: rank for rank, status in enumerate(ShotStatus)},
+        ShotStatus=ShotStatus,
+    )
+    html.enable_buffering(200)
+    yield next(html).lstrip()
+    yield from html
+
+
+def changes(old: str, new: str) -> tuple[list[tuple[bool, str]], list[tuple[bool, str]]]:
+    """Both texts in runs of words, each with whether the other one lacks it."""
+    was, now = _WORD.findall(old), _WORD.findall(new)
+    matcher = difflib.SequenceMatcher(None, [word.strip() for word in was], [word.strip() for word in now])
+    runs = matcher.get_opcodes()
+    left = [(tag != "equal", "".join(was[i:j])) for tag, i, j, _, _ in runs if i < j]
+    right = [(tag != "equal", "".join(now[m:n])) for tag, _, _, m, n in runs if m < n]
+    return left, right
+
+
+# ── how things are said ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _gate(gate: Gate) -> str:
+    match gate.name:
+        case "success_rate":
+            return f"{_percent(gate.value)} of the clips (at least {_percent(gate.threshold)})"
+        case "resolution":
+            least = f"at least {gate.threshold} px on the shorter side"
+            return f"{gate.value} px ({least})" if gate.value is not None else f"no clip yet ({least})"
+        case "budget":
+            limit = "no cap" if gate.threshold is None else f"at most {show(micros(gate.threshold))}"
+            return f"{show(micros(gate.value or 0))} ({limit})"
+        case _:
+            return f"{gate.value} ({gate.threshold})"
+
+
+def _percent(share: float | None) -> str:
+    return f"{100 * (share or 0.0):.3g} %"
+
+
+def _seconds(amount: float) -> str:
+    """`4 s`, `41 s`, `2 min 05 s`."""
+    if amount < 60:
+        return f"{amount:.3g} s"
+    return f"{int(amount) // 60} min {int(amount) % 60:02} s"
+
+
+def _facts(film: Film) -> str:
+    """`720 × 1280 · 24 fps · 4 s · silent`, as far as it is known."""
+    said = [
+        f"{film.width} × {film.height}" if film.width and film.height else "",
+        f"{film.fps:.4g} fps" if film.fps else "",
+        _seconds(film.duration_s) if film.duration_s else "",
+        "" if film.has_audio is None else "sound" if film.has_audio else "silent",
+    ]
+    return " · ".join(filter(None, said))
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _shares(budget: Budget) -> Iterator[tuple[str, float, float]]:
+    """Name, beginning and width in percent of each part of the money's bar."""
+    whole = max(budget.cap or 0, budget.exposure, 1)
+    at = 0
+    for name in ("spent", "reserved", "uncertain"):
+        amount = getattr(budget, name)
+        yield name, round(100 * at / whole, 3), round(100 * amount / whole, 3)
+        at += amount
+
+
+def _src(path: str) -> str:
+    """A path under `outputs` as a relative address; a colon or a hash in a name stays part of the name."""
+    return quote(path, safe="/")
+
+
+def _fit_to_print(value: Any) -> Any:
+    """Text without what HTML cannot hold: NUL, other control characters, halves of surrogate pairs."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return _UNPRINTABLE.sub("\ufffd", value)
+    return value
+
+
+# ── the file's parts ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _policy() -> str:
+    """Only this page's own style and script run; only videos are fetched, from where the page lies."""
+    return "; ".join((
+        "default-src 'none'",
+        f"style-src '{_sha256_of('gallery.css')}'",
+        f"script-src '{_sha256_of('gallery.js')}'",
+        "img-src data:",
+        "media-src 'self' file:",
+        "connect-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "require-trusted-types-for 'script'",
+    ))  # fmt: skip
+
+
+def _sha256_of(part: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(_part(part).encode()).digest()).decode()
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # 50 ms, only where there is a page to write
+
+    environment = Environment(
+        loader=FunctionLoader(_part),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_fit_to_print,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "money": show,
+        "gate": _gate,
+        "seconds": _seconds,
+        "facts": _facts,
+        "moment": _moment,
+        "shares": _shares,
+        "src": _src,
+        "jpeg": lambda data: base64.b64encode(data).decode(),
+    }
+    environment.globals["changes"] = changes
+    return environment
+
+
+@cache
+def _part(name: str) -> str:
+    return resources.files("vgen.views").joinpath(name).read_text("utf-8")
