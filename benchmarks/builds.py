@@ -24,7 +24,7 @@ SETTLED_S = 3.0
 DOIT = "vgen: doit"
 MODULE = "vgen: python -m vgen"
 EMPTY = "doit with an empty dodo.py"
-TASKS = "Tasks(Path(__file__).resolve().parent"
+TASKS = "Session(Path(__file__).resolve().parent"
 """In dodo.py: where its tasks are made."""
 
 
@@ -109,7 +109,7 @@ def configure(root: Path, url: str, *, scale: float = 1.0, **runway: object) -> 
     text = (ROOT / "dodo.py").read_text("utf-8")
     assert text.count(TASKS) == 1, "BUG: dodo.py makes its tasks elsewhere"
     text = text.replace(TASKS, f"{TASKS}, None, unjudged({scale})")
-    text = text.replace("from vgen.tasks", "from benchmarks.loopback import unjudged\nfrom vgen.tasks")
+    text = text.replace("from vgen.cli.session", "from benchmarks.loopback import unjudged\nfrom vgen.cli.session")
     (root / "dodo.py").write_text(text, encoding="utf-8")
 
 

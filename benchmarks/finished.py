@@ -11,16 +11,16 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from doit.dependency import Dependency, JsonDB
 from doit.task import Task
 
 from benchmarks.workload import ENVIRON, make_project
+from vgen.cli import reporting
+from vgen.cli.services import real_services
+from vgen.cli.session import Session
 from vgen.plan.decision import Action
 from vgen.plan.request import ShotRequest
-from vgen.production.services import Outside, real_world
-from vgen.production.workspace import Project
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
 from vgen.store.records import Placed
@@ -34,27 +34,19 @@ TAKE_BYTES = 200
 def make_finished(root: Path, n: int) -> None:
     """A project whose n clips are bought, in place and reported; `doit` finds nothing to do there."""
     make_project(root, n)
-    project = Project(root, {}, ENVIRON, _outside())
+    session = Session(root, ENVIRON, dataclasses.replace(real_services(), tell=lambda *_: None))
+    project = session.workspace
     assert not project.problems, project.problems
     with _no_fsync():
         project.outputs.prepare()
         with contextlib.closing(Ledger(project.outputs.ledger, now=lambda: STARTED_AT)) as ledger, _in_one(ledger):
-            ledger.start_run(project.run_id, simulated=False, cap=project.ready.cap)
+            ledger.start_run(session.run.id, simulated=False, cap=project.ready.cap)
             for request in project.requests:
-                _buy(project, ledger, request)
-        project.replan()
-        project.write_report()
-    assert all(step.action is Action.KEEP for step in project.plan().steps), "BUG: not all clips are done"
+                _buy(session, ledger, request)
+        session.look_again()
+        reporting.write_report(session)
+    assert all(step.action is Action.KEEP for step in session.plan.steps), "BUG: not all clips are done"
     _remember_tasks(root, n)
-
-
-def _outside() -> Outside:
-    return dataclasses.replace(real_world(), online=_offline, tell=lambda *_: None)
-
-
-@contextlib.asynccontextmanager
-async def _offline(*_: object) -> Any:
-    yield
 
 
 @contextlib.contextmanager
@@ -81,8 +73,9 @@ def _in_one(ledger: Ledger) -> Iterator[None]:
     db.execute("COMMIT")
 
 
-def _buy(project: Project, ledger: Ledger, request: ShotRequest) -> None:
+def _buy(session: Session, ledger: Ledger, request: ShotRequest) -> None:
     """The rows and files that one purchase leaves behind."""
+    project = session.workspace
     offer = request.offers[0]
     order, made = offer.order, request.recipes[offer.provider]
     assert order is not None
@@ -91,7 +84,7 @@ def _buy(project: Project, ledger: Ledger, request: ShotRequest) -> None:
     job = f"00000000-0000-4000-8000-{request.number:012d}"
     row = ledger.reserve(
         {
-            "run_id": project.run_id,
+            "run_id": session.run.id,
             "shot_number": request.number,
             "recipe": digest,
             "manifest": json.dumps([list(pair) for pair in made.manifest], ensure_ascii=False),

@@ -32,7 +32,7 @@ from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.media.probe import Facts
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Batch
+from vgen.production.run import Online, Run
 from vgen.simulator.app import App
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Clip
@@ -93,16 +93,13 @@ class Day(Studio):
         return float(self.clock.current_time())
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:  # noqa: ARG002
-        batch.judge = content if self._small else fake_judge
+    async def _online(self, run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:  # noqa: ARG002
         app = App(self.cloud, small_clip if self._small else plain_renderer)
         app._shelf._limit_bytes = KEPT_BYTES
         async with trio.open_nursery() as nursery:
             network = SimulatedNetwork(nursery=nursery, app=app)
-            async with HttpClient(now=batch.now, network=network) as http:
-                batch.http = http
-                yield
-                batch.http = None
+            async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
+                yield Online(http=http, judge=content if self._small else fake_judge)
             nursery.cancel_scope.cancel()
 
     def _tell(self, *_: object) -> None:

@@ -26,16 +26,15 @@ from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from fakes import FAKE_MAGIC, fake_judge
 
-from vgen.cli.session import Tasks
+from vgen.cli.session import Session
 from vgen.errors import MediaError
-from vgen.media import probe as probing
-from vgen.media import tools as tooling
+from vgen.inputs.settings import Settings
 from vgen.media.judge import Wanted
 from vgen.media.probe import Facts
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Batch
-from vgen.production.services import Outside
+from vgen.production.run import Online, Run
+from vgen.production.services import Services
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
@@ -196,24 +195,23 @@ class Studio:
         return hook
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:
-        batch.judge = fake_judge
+    async def _online(self, run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:
         async with trio.open_nursery() as nursery:
             network = SimulatedNetwork(
                 nursery=nursery, app=App(self.cloud, plain_renderer), refuse=self.network_refuses
             )
-            async with HttpClient(now=batch.now, network=network) as http:
-                batch.http = http
-                yield
-                batch.http = None
+            async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
+                yield Online(http=http, judge=fake_judge)
             nursery.cancel_scope.cancel()
 
-    def outside(self) -> Outside:
-        return Outside(
+    def services(self) -> Services:
+        return Services(
             now=self.now,
             rng=random.Random(f"{self.seed}/{self._runs}"),
             online=self._online,
             tell=self._tell,
+            inspect=inspect_fake,
+            tls=lambda: TLS,
             clock=self.clock,
         )
 
@@ -369,22 +367,19 @@ class Studio:
 
 @contextlib.contextmanager
 def _quick(rng: random.Random) -> Iterator[None]:
-    """Without what only a real machine needs: certificates, ffprobe, the disk's own pace, chance."""
+    """Without what only a real machine needs: the disk's own pace, chance."""
 
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # trio's own hook for Hypothesis
     trio._core._run._r = rng
-    before = (ssl.create_default_context, os.fsync, tooling.find_tools, probing.probe, probing.decode)
+    before = os.fsync
     plugin.entry_points_impl = lambda: _entry_points
     sourcelines, inspect.getsourcelines = inspect.getsourcelines, _line_only
-    ssl.create_default_context = lambda: TLS
     os.fsync = lambda _: None
-    tooling.find_tools = lambda *_: None
-    probing.probe, probing.decode = _fake_probe, _fake_decode
     try:
         yield
     finally:
         inspect.getsourcelines = sourcelines
-        ssl.create_default_context, os.fsync, tooling.find_tools, probing.probe, probing.decode = before
+        os.fsync = before
 
 
 _entry_points = functools.cache(importlib.metadata.entry_points)
@@ -400,17 +395,13 @@ PROBED: list[Path] = []
 """Files that runs asked about though they are no downloads."""
 
 
-async def _fake_probe(tools: object, path: Path) -> Facts:
+async def inspect_fake(settings: Settings, path: Path) -> Facts:
     """Where a run asks about a file that is no download: what ffprobe would say of a fake clip."""
     PROBED.append(path)
     judgement = await fake_judge(path, Wanted(duration_s=0.1, aspect_ratio="9:16"))
     if judgement.facts is None:
         raise MediaError(judgement.reason or "no video")
     return judgement.facts
-
-
-async def _fake_decode(tools: object, path: Path, duration_s: float) -> None:
-    await _fake_probe(tools, path)
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]
@@ -422,25 +413,5 @@ class _Loader(ModuleTaskLoader):  # type: ignore[misc]
 
     def setup(self, opt_values: object) -> None:
         studio = self._studio
-        tasks = Tasks(studio.root, studio.environ, studio.outside())
-
-        def task_clip() -> Any:
-            yield from tasks.clips()
-
-        self.namespace = {
-            "DOIT_CONFIG": tasks.config(),
-            "task_clip": task_clip,
-            "task_collect": tasks.collect,
-            "task_report": tasks.report,
-            "task_plan": tasks.plan,
-            "task_doctor": tasks.doctor,
-            "task_recover": tasks.recover,
-            "task_settle": tasks.settle,
-            "task_audit": tasks.audit,
-            "task_gallery": tasks.gallery,
-            "task_conform": tasks.conform,
-            "task_cut": tasks.cut,
-            "task_takes": tasks.takes,
-            "task_pick": tasks.pick,
-            "task_keep": tasks.keep,
-        }
+        session = Session(studio.root, studio.environ, studio.services())
+        self.namespace = {"DOIT_CONFIG": session.config(), **session.tasks()}

@@ -17,9 +17,10 @@ from manual.pages import PAGES, ROOT
 from manual.shell import Shell, environment
 from workshop import kept_port
 
+from vgen.cli import registry
 from vgen.cli.doit import runner
 from vgen.inputs.keys import KEY_NAMES, key_names
-from vgen.inputs.variables import _ALIASES, COMMAND_VARIABLES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
+from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
 from vgen.plan.decision import Action
 from vgen.simulator.faults import KNOWN
 from vgen.views import notify
@@ -197,7 +198,7 @@ def test_the_reference_has_every_run_variable_with_its_default() -> None:
     for name, field in Run.model_fields.items():
         default = {"True": "yes", "False": "no", "": "none"}.get(str(field.default), str(field.default))
         assert rows[f"`{name}`"].strip("`") == default, name
-    assert {f"`{name}`" for name in COMMAND_VARIABLES} | {f"`{name}`" for name in VARIABLES} == set(rows)
+    assert {f"`{name}`" for name in registry.command_variables()} | {f"`{name}`" for name in VARIABLES} == set(rows)
 
 
 def test_the_reference_has_every_variable_of_the_environment() -> None:
@@ -212,9 +213,7 @@ def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:
 
 
 def test_the_reference_has_every_task() -> None:
-    tree = ast.parse((ROOT / "dodo.py").read_text("utf-8"))
-    made = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    tasks = {name.removeprefix("task_") for name in made if name.startswith("task_")}
+    tasks = set(registry.commands())
     assert pages.named(REFERENCE, "Tasks") == tasks | {"clip:7"}
 
 
@@ -247,7 +246,7 @@ WITH_VALUE = {"-r", "-f", "--shell"}
 def test_every_doit_command_that_a_page_mentions_could_be_typed() -> None:
     """Tasks, variables and options of commands in running text, where no shell tries them."""
     known = DOIT | pages.named(REFERENCE, "Tasks") | {"vgen", "TASK"}
-    variables = {*VARIABLES, *COMMAND_VARIABLES, "name"}
+    variables = {*VARIABLES, *registry.command_variables(), "name"}
     for page in PAGES:
         for command in pages.mentioned(page):
             words = iter(command.split()[1:])

@@ -45,7 +45,7 @@ class Session:
         if self.refuse_before_run:
             raise Refusal(self.refuse_before_run)
 
-    def crowded(self) -> bool:
+    def saturated(self) -> bool:
         return self.in_line >= 10
 
     @contextlib.contextmanager

@@ -6,7 +6,6 @@ import random
 import re
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -53,8 +52,7 @@ async def loading(host: Host, part: Path) -> AsyncIterator[download._Loader]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, host.talk, listeners)
         async with HttpClient(now=lambda: 0.0) as line:
-            batch: Any = SimpleNamespace(http=line)
-            yield download._Loader(batch, f"{url}/a.mp4", url, part, None)
+            yield download._Loader(line, f"{url}/a.mp4", url, part, None)
         nursery.cancel_scope.cancel()
 
 

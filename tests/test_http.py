@@ -39,15 +39,10 @@ TIMEOUT_S = 60.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Y: z\r\n\r\n{}"
 
 TLS = ssl.create_default_context()
+"""Read once: each reading takes longer than most tests here."""
 
 Stream = trio.SocketStream
 Behaviour = Callable[[Stream, bytes], Awaitable[None]]
-
-
-@pytest.fixture(autouse=True)
-def certificates_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each reading takes longer than most tests here."""
-    monkeypatch.setattr("ssl.create_default_context", lambda *_args, **_kwargs: TLS)
 
 
 @dataclass
@@ -155,12 +150,20 @@ def call(url: str, step: str = "create") -> Call:
 
 
 async def sent(url: str, *, step: str = "create") -> Reply:
-    async with HttpClient(now=lambda: NOW) as line:
+    async with HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
         return await line.send(call(url, step), timeout_s=TIMEOUT_S)
 
 
-async def downloaded(url: str, base_url: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-    async with HttpClient(now=lambda: NOW) as line, line.download(url, base_url, headers or {}) as found:
+async def downloaded(
+    url: str, base_url: str, headers: dict[str, str] | None = None, *, trust: ssl.SSLContext = TLS
+) -> tuple[int, bytes]:
+    async with (
+        HttpClient(now=lambda: NOW, tls=lambda: trust) as line,
+        line.download(url, base_url, headers or {}) as found,
+    ):
+        HttpClient(now=lambda: NOW, tls=lambda: trust) as line,
+        line.download(url, base_url, headers or {}) as found,
+    ):
         body = bytearray()
         await found.pour(body.extend)
         return found.status, bytes(body)
@@ -469,7 +472,7 @@ def test_the_key_goes_to_the_api_in_one_header_and_nowhere_else() -> None:
         async with (
             serving(answer(Set_Cookie="session=vgencanary")) as api,
             serving(answer(status="302 Found", Location="/b.mp4"), answer(b"video")) as media,
-            HttpClient(now=lambda: NOW) as line,
+            HttpClient(now=lambda: NOW, tls=lambda: TLS) as line,
         ):
             await line.send(call(f"{api.url}/v1/text_to_video"), timeout_s=TIMEOUT_S)
             await line.send(call(f"{api.url}/v1/tasks/1", "status"), timeout_s=TIMEOUT_S)
@@ -588,7 +591,7 @@ def test_each_create_goes_over_a_connection_of_its_own() -> None:
             with contextlib.suppress(trio.BrokenResourceError):
                 await stream.receive_some(1)
 
-        async with serving(notes) as server, HttpClient(now=lambda: NOW) as line:
+        async with serving(notes) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
             for _ in range(3):
                 await line.send(call(server.url), timeout_s=TIMEOUT_S)
         return len(ports)
@@ -599,7 +602,7 @@ def test_each_create_goes_over_a_connection_of_its_own() -> None:
 def test_reads_one_after_another_share_a_connection_and_of_many_at_once_twenty_are_kept() -> None:
     async def main() -> None:
         desk = Desk(together=30)
-        async with serving(desk) as server, HttpClient(now=lambda: NOW) as line:
+        async with serving(desk) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
             async with trio.open_nursery() as nursery:
                 for _ in range(30):
                     nursery.start_soon(functools.partial(line.send, call(server.url, "poll"), timeout_s=TIMEOUT_S))
@@ -618,7 +621,7 @@ def test_reads_one_after_another_share_a_connection_and_of_many_at_once_twenty_a
 
 def test_a_kept_connection_that_the_server_has_closed_is_not_used() -> None:
     async def main() -> int:
-        async with serving(answer()) as server, HttpClient(now=lambda: NOW) as line:
+        async with serving(answer()) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
             for _ in range(3):
                 await line.send(call(server.url, "poll"), timeout_s=TIMEOUT_S)
                 [kept] = line._reads._pool._idle  # type: ignore[union-attr,attr-defined]
@@ -733,7 +736,7 @@ def test_a_long_body_is_handled_beside_the_event_loop_and_a_short_one_in_it() ->
         threads: set[int] = set()
         async with (
             serving(answer(body)) as server,
-            HttpClient(now=lambda: NOW) as line,
+            HttpClient(now=lambda: NOW, tls=lambda: TLS) as line,
             line.download(server.url, server.url, {}) as found,
         ):
             await found.pour(lambda _data: threads.add(threading.get_ident()))
@@ -755,7 +758,7 @@ def test_many_long_downloads_at_once_come_as_they_were_sent() -> None:
             same.append(got == body)
 
         async with contextlib.AsyncExitStack() as stack:
-            line = await stack.enter_async_context(HttpClient(now=lambda: NOW))
+            line = await stack.enter_async_context(HttpClient(now=lambda: NOW, tls=lambda: TLS))
             servers = [await stack.enter_async_context(serving(answer(body))) for body in bodies]
             async with trio.open_nursery() as nursery:
                 for server, body in zip(servers, bodies, strict=True):
@@ -768,7 +771,7 @@ def test_many_long_downloads_at_once_come_as_they_were_sent() -> None:
 async def broken_off(behaviour: Behaviour, error: type[Exception], words: str, got: bytearray | None = None) -> bytes:
     """What was handed over before the error; `got` lets others see it come."""
     got = bytearray() if got is None else got
-    async with serving(behaviour) as server, HttpClient(now=lambda: NOW) as line:
+    async with serving(behaviour) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
         with pytest.raises(error, match=words):
             async with line.download(f"{server.url}/a.mp4?secret=1", server.url, {}) as found:
                 await found.pour(got.extend)
@@ -820,7 +823,7 @@ def test_a_long_download_can_be_given_up() -> None:
             if size > http.TURN_BYTES:
                 trio.from_thread.run_sync(scope.cancel)
 
-        async with serving(behaviour) as server, HttpClient(now=lambda: NOW) as line:
+        async with serving(behaviour) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
             with trio.CancelScope() as scope:
                 async with line.download(f"{server.url}/a.mp4", server.url, {}) as found:
                     await found.pour(put)
@@ -835,7 +838,7 @@ def test_the_error_of_who_takes_the_bytes_stays_what_it_is(way: str) -> None:
         raise OSError(errno.ENOSPC, "disk full")
 
     async def main() -> None:
-        async with serving(WAYS[way]) as server, HttpClient(now=lambda: NOW) as line:
+        async with serving(WAYS[way]) as server, HttpClient(now=lambda: NOW, tls=lambda: TLS) as line:
             with pytest.raises(OSError, match="disk full"):
                 async with line.download(f"{server.url}/a.mp4", server.url, {}) as found:
                     await found.pour(put)
@@ -843,12 +846,11 @@ def test_the_error_of_who_takes_the_bytes_stays_what_it_is(way: str) -> None:
     run(main)
 
 
-def test_a_long_download_over_tls_comes_as_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_download_over_tls_comes_as_it_was_sent() -> None:
     authority = pytest.importorskip("trustme").CA()
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.configure_trust(ours)
     authority.issue_cert("127.0.0.1").configure_cert(theirs)
-    monkeypatch.setattr("ssl.create_default_context", lambda: ours)
 
     async def talk(stream: trio.SSLStream[Stream]) -> None:
         await stream.receive_some()
@@ -860,7 +862,7 @@ def test_a_long_download_over_tls_comes_as_it_was_sent(monkeypatch: pytest.Monke
         port = listeners[0].transport_listener.socket.getsockname()[1]
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.serve_listeners, talk, listeners)
-            found = await downloaded(f"https://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}")
+            found = await downloaded(f"https://127.0.0.1:{port}/a.mp4", f"https://127.0.0.1:{port}", trust=ours)
             nursery.cancel_scope.cancel()
         return found
 

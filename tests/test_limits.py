@@ -282,11 +282,6 @@ def test_who_gives_up_waiting_for_a_turn_leaves_it_to_others() -> None:
     assert virtually(main) == 60
 
 
-def test_a_lane_is_closed_once_and_the_first_reason_stays() -> None:
-    one = limiter()
-    assert (one.close("no credit"), one.close("bad key"), one.closed) == (True, False, "no credit")
-
-
 def test_the_end_of_jobs_that_take_about_the_same_is_foreseen() -> None:
     limiter = ProviderLimiter(name="runway", slots=PrioritySemaphore(8))
     assert limiter.foreseen_s is None

@@ -19,7 +19,7 @@ def test_every_variable_is_there_with_its_default() -> None:
 
 
 def test_every_task_is_there() -> None:
-    said = " ".join(command for command, _ in overview.COMMANDS)
+    said = " ".join(command for command, _ in overview.commands())
     for name in re.findall(r"^def task_(\w+)", (ROOT / "dodo.py").read_text("utf-8"), re.MULTILINE):
         if name != "collect":  # a part of every full build, seldom named
             assert re.search(rf"\b{name}\b", said), name

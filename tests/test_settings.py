@@ -191,7 +191,6 @@ def test_yes_and_no_are_understood(tmp_path: Path, said: str, expected: bool) ->
 
 
 def test_variables_of_one_command_are_not_run_variables(tmp_path: Path) -> None:
-    load(tmp_path, cli={"shot": "2", "as": "charged", "take": "1"})
     assert "VGEN_SHOT: unknown" in one_problem(tmp_path, env={"VGEN_SHOT": "2"})
 
 

@@ -16,9 +16,9 @@ from studio import TLS, Studio
 
 from vgen.media.judge import Judge
 from vgen.plan.request import ShotRequest
-from vgen.production import http, ssrf_guard
 from vgen.production.http import HttpClient
-from vgen.production.run import Batch
+from vgen.production.run import Online, Run
+from vgen.production.ssrf_guard import GuardedBackend
 from vgen.simulator.app import App
 from vgen.simulator.jobs import Provider
 from vgen.simulator.network import BLACK_HOLE, ClientEnd, Line, ServerEnd, SimulatedNetwork
@@ -199,27 +199,20 @@ class ScriptedStudio(Studio):
         """This machine's clock, which may be wrong; the provider's is not."""
         return super().now() + self.skew_s
 
-    def outside(self) -> Any:
-        return replace(super().outside(), now=self.vgen_now)
+    def services(self) -> Any:
+        return replace(super().services(), now=self.vgen_now)
 
     def check_money(self) -> None:
         if not self.provider_lies:
             super().check_money()
 
     @contextlib.asynccontextmanager
-    async def _online(self, batch: Batch, requests: Sequence[ShotRequest]) -> AsyncIterator[None]:
-        batch.judge = self.judge
+    async def _online(self, run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:
         async with trio.open_nursery() as nursery:
             network = _Network(nursery, self)
-            async with HttpClient(now=batch.now, network=network) as line:
-                if self.names is not None:
-                    guard = ssrf_guard.GuardedBackend()
-                    guard._inner = network
-                    await line._media.aclose()
-                    line._media = http._client(TLS, guard)
-                batch.http = line
-                yield
-                batch.http = None
+            guard = None if self.names is None else GuardedBackend(network)
+            async with HttpClient(now=run.now, network=network, tls=lambda: TLS, public=guard) as http:
+                yield Online(http=http, judge=self.judge)
             nursery.cancel_scope.cancel()
 
     async def respond(self, host: str, request: Request) -> Response | Raw:

@@ -62,10 +62,7 @@ def test_fault_001_an_order_that_never_left_is_sent_again_and_costs_nothing(one:
 
 
 @pytest.mark.parametrize("way", ["closed port", "no TLS there"])
-def test_fault_001_on_a_real_socket_too_an_order_that_never_left_is_known_as_such(
-    way: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ssl.create_default_context", lambda *_args, **_kwargs: TLS)
+def test_fault_001_on_a_real_socket_too_an_order_that_never_left_is_known_as_such(way: str) -> None:
     heard: list[bytes] = []
 
     async def no_tls(stream: trio.SocketStream) -> None:
@@ -80,7 +77,7 @@ def test_fault_001_on_a_real_socket_too_an_order_that_never_left_is_known_as_suc
                 await listener.aclose()
             else:
                 nursery.start_soon(trio.serve_listeners, no_tls, [listener])
-            async with HttpClient(now=lambda: EPOCH) as line:
+            async with HttpClient(now=lambda: EPOCH, tls=lambda: TLS) as line:
                 order = Call(
                     method="POST", url=f"https://127.0.0.1:{port}/v1/x", auth="Bearer KEY", step="create", body=b"{}"
                 )

@@ -18,7 +18,7 @@ from vgen.errors import NoAnswer, Refusal
 from vgen.media.judge import Judgement, Verdict
 from vgen.production import client, deliver, download, make, poll, reconcile, submit
 from vgen.production.http import HttpClient
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Unclear
 from vgen.store import atomic, takes
@@ -105,7 +105,7 @@ def late_id() -> Patches:
     def later(clip: Any, purchase_id: int, *args: Any) -> None:
         kept[purchase_id] = lambda: accepted(clip, purchase_id, *args)
 
-    async def wait_first(batch: Batch, purchase_id: int, number: int) -> None:
+    async def wait_first(batch: Run, purchase_id: int, number: int) -> None:
         if purchase_id in kept:
             write_down = kept.pop(purchase_id)
             await trio.sleep(5)
@@ -138,7 +138,7 @@ def buy_again_after_crash() -> Patches:
 
 @_mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
 def absent_at_once() -> Patches:
-    def trusting(batch: Batch, row: Any, listed: Any, *, may_release: bool) -> Any:
+    def trusting(batch: Run, row: Any, listed: Any, *, may_release: bool) -> Any:
         batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
         batch.ledger.move(row.id, State.RELEASED)
         return reconcile.Finding(verdict=reconcile.Verdict.ABSENT, text="never arrived")
@@ -190,7 +190,7 @@ def missing_is_free() -> Patches:
 def collect_elsewhere() -> Patches:
     ask = client.ask
 
-    async def confused(batch: Batch, row: Any) -> Any:
+    async def confused(batch: Run, row: Any) -> Any:
         primary = batch.settings.offers[0]
         if primary.name == row.provider:
             return await ask(batch, row)
@@ -206,7 +206,7 @@ def stale_queue() -> Patches:
     ask = client.ask
     queued: set[str | None] = set()
 
-    async def remembering(batch: Batch, row: Any) -> Any:
+    async def remembering(batch: Run, row: Any) -> Any:
         status = await ask(batch, row)
         if isinstance(status, Inconclusive) and row.job_id in queued:
             return Queued()
@@ -296,7 +296,7 @@ def trust_any_length() -> Patches:
         (untold.discard if got.told else untold.add)(str(self._part))
         return got
 
-    async def lenient(batch: Batch, row: Any, part: Any) -> Any:
+    async def lenient(batch: Run, row: Any, part: Any) -> Any:
         if str(part) in untold:
             return Judgement(verdict=Verdict.GOOD)
         return await judge(batch, row, part)
@@ -309,7 +309,7 @@ def trust_any_length() -> Patches:
 def publish_unjudged() -> Patches:
     judge = deliver._judge
 
-    async def blind(batch: Batch, row: Any, part: Any) -> Any:
+    async def blind(batch: Run, row: Any, part: Any) -> Any:
         found = await judge(batch, row, part)
         return dataclasses.replace(found, verdict=Verdict.GOOD)
 

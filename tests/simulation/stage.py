@@ -17,7 +17,7 @@ import trio
 from studio import Crash, Studio
 
 from simulation.powerloss import Disk
-from vgen.production.workspace import Outside
+from vgen.production.services import Services
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, Provider, State
 from vgen.simulator.renderers import damaged, plain_renderer
@@ -153,11 +153,11 @@ class Stage(Studio):
         if not faults:
             self.heal_jobs()
 
-    def outside(self) -> Outside:
+    def services(self) -> Services:
         """The machine's own clock may be wrong; the provider's is not. And a studio's fsync does nothing."""
         if self.fsync is not None:
             os.fsync = self.fsync
-        return replace(super().outside(), now=lambda: self.now() + self.wall_s)
+        return replace(super().services(), now=lambda: self.now() + self.wall_s)
 
     def note(self, text: str) -> None:
         """A line of the story, with the virtual time."""

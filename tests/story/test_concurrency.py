@@ -53,7 +53,7 @@ def test_requests_per_minute_space_the_orders(studio: Studio) -> None:
 
 
 def test_a_long_line_at_one_provider_keeps_nobody_from_another(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vgen.production.run.LINE", 3)
+    monkeypatch.setattr("vgen.production.queue.LONG_QUEUE", 3)
     monkeypatch.setattr("vgen.cli.doit.runner.IN_A_ROW", 3)
     wanted = shots(30)
     for shot in wanted[25:]:

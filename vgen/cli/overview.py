@@ -7,22 +7,9 @@ from doit import cmd_info
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
-COMMANDS = (
-    ("doit", "build what is stale or missing: clips, report, gallery"),
-    ("doit clip:7", "shot 7 only; `doit -a clip:7` buys a new take of it"),
-    ("doit plan", "what would happen, why, for how much; spends nothing"),
-    ("doit plan=outputs/plan.json", "work exactly that plan, or refuse if anything drifted"),
-    ("doit takes", "all takes of all shots"),
-    ("doit pick shot=7 take=2", "put an earlier take in place, free"),
-    ("doit keep shot=7", "accept the present clip for the changed prompt, free"),
-    ("doit conform, doit cut", "uniform clips, and all of them in outputs/cut.mp4, free"),
-    ("doit report, doit gallery", "rewrite them (stale clips are built first; not with -s)"),
-    ("doit recover", "look for lost orders at the providers, free"),
-    ("doit settle shot=2 as=charged", "write down what you found out: charged, not-charged, a job id"),
-    ("doit audit", "recompute every figure"),
-    ("doit doctor", "is everything there that a run needs?"),
-    ("doit list, info, clean, forget", "doit's own; none of them costs money"),
-)
+from vgen.cli import registry
+
+OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
     "visual_prompts": "the list of shots",
     "api_config": "the providers",
@@ -54,6 +41,11 @@ CODES = (
 )
 
 
+def commands() -> list[tuple[str, str]]:
+    """All lines about commands, as the commands say them."""
+    return [line for command in registry.commands().values() for line in command.usage] + [OF_DOIT]
+
+
 def text() -> str:
     """The whole screen."""
     from vgen.inputs.variables import Run
@@ -61,7 +53,7 @@ def text() -> str:
     defaults = {name: Run.model_fields[name].default for name in VARIABLES}
     shown = {name: {False: "no", "": ""}.get(value, value) for name, value in defaults.items()}
     lines = ["vgen: Make for AI video. Buys only the clips that are stale or missing, once, within a budget.", ""]
-    lines += [f"  {command:<32} {what}" for command, what in COMMANDS]
+    lines += [f"  {command:<32} {what}" for command, what in commands()]
     lines += ["", 'Variables, as in `doit primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]
     lines += [f"  {name:<18} {shown[name]!s:<28} {what}" for name, what in VARIABLES.items()]
     lines += ["", "Exit codes:", ""]

@@ -17,7 +17,7 @@ from vgen.inputs import json_source
 from vgen.inputs.keys import _names_a_key, environment, fingerprint, key_names
 from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
 from vgen.inputs.shots import MAX_DURATION_S
-from vgen.inputs.variables import _ALIASES, COMMAND_VARIABLES, OTHER_ENVIRONMENT, PREFIX, VARIABLES, ProviderConfig, Run
+from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, PREFIX, VARIABLES, ProviderConfig, Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Terms
 
@@ -72,7 +72,7 @@ class _Loader:
         for name, value in self._environ.items():
             if name.startswith(PREFIX) and name not in OTHER_ENVIRONMENT:
                 merged[name.removeprefix(PREFIX).lower()] = (value, name)
-        merged |= {name: (value, name) for name, value in self._command_line.items() if name not in COMMAND_VARIABLES}
+        merged |= {name: (value, name) for name, value in self._command_line.items()}
         return merged
 
     def _run(self, values: Mapping[str, tuple[Any, str]]) -> Run | None:

@@ -8,13 +8,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 PREFIX = "VGEN_"
 OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
-COMMAND_VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "shot": ("pick", "keep", "settle"),
-    "take": ("pick",),
-    "as": ("settle",),
-    "plan": (),
-}
-"""Variables that belong to one command (none: to a build) and are refused with any other."""
 
 
 def _no_bool(value: Any) -> Any:

@@ -83,6 +83,18 @@ class Plan:
         wanted = self.cost(numbers)
         return wanted == 0 or self.budget.left is None or wanted <= self.budget.left
 
+    def fitting(self) -> frozenset[int] | None:
+        """The shots that fit what is left of the cap, in shot order; None if nothing binds."""
+        if self.budget.left is None:
+            return None
+        left = self.budget.left
+        found: set[int] = set()
+        for step in self.steps:
+            if step.price <= left:
+                left -= step.price
+                found.add(step.number)
+        return frozenset(found)
+
     def impossible(self, numbers: Collection[int] | None = None) -> list[str]:
         """Bad input that shows only against the models: shots that must be bought and that nobody can make."""
         return [

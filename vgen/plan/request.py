@@ -4,8 +4,10 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vgen import providers
+from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
-from vgen.providers.base import Order
+from vgen.providers.base import CannotMake, NoPrice, Order
 from vgen.recipe import Recipe
 from vgen.store.records import Purchase
 
@@ -73,3 +75,16 @@ class ShotRequest:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
         wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == row.recipe
+
+
+def offer(provider: Provider, made: Recipe | None) -> Offer:
+    """What a provider offers for a recipe. Raises NoPrice."""
+    if made is None:
+        return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
+    try:
+        order = providers.codec(provider.name).order(made, provider.terms)
+    except NoPrice:
+        raise
+    except CannotMake as exc:
+        return Offer(provider=provider.name, max_retries=provider.max_retries, problem=str(exc))
+    return Offer(provider=provider.name, max_retries=provider.max_retries, order=order)

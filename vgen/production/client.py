@@ -3,7 +3,7 @@
 import dataclasses
 
 from vgen.errors import WireError
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers import codec
 from vgen.providers.base import Call, Inconclusive, Job, Reply, Status
 from vgen.redact import exactly
@@ -14,7 +14,7 @@ REAL_KEY_LENGTH = 12
 """Shorter "keys" are test words, which may stand in any answer."""
 
 
-async def ask(batch: Batch, row: Purchase) -> Status:
+async def ask(batch: Run, row: Purchase) -> Status:
     """How the job is, in one question or two. Never raises: what is no answer comes as Inconclusive."""
     provider = batch.provider_of(row)
     if provider is None or provider.key is None:
@@ -34,9 +34,8 @@ async def ask(batch: Batch, row: Purchase) -> Status:
     return Inconclusive(message="the provider sends from one address to another")
 
 
-async def send(batch: Batch, call: Call, timeout_s: float) -> Reply:
+async def send(batch: Run, call: Call, timeout_s: float) -> Reply:
     """One call of the run's http. A key that the answer repeats goes no further than here."""
-    assert batch.http is not None, "BUG: a call without an open wire"
     reply = await batch.http.send(call, timeout_s=timeout_s)
     text = reply.body.decode("utf-8", "surrogateescape")
     clean = exactly(text, batch.settings.secrets(), min_length=REAL_KEY_LENGTH)

@@ -1,4 +1,4 @@
-"""What lies under the clips' names: vgen's own files, somebody's edits, damage. Puts nothing there, takes nothing away.
+"""The state of each clip's file: as vgen left it, edited by somebody, damaged, or missing. Changes no file.
 
 A file that still has the size and time that vgen gave it is not opened. One that changed is hashed, and judged once.
 """
@@ -8,14 +8,14 @@ import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
 from vgen.errors import LedgerError, MediaError, NotJudged, ToolMissing
 from vgen.inputs.settings import Settings
 from vgen.plan.decision import File
 from vgen.plan.request import ShotRequest
-from vgen.production import run
+from vgen.production.services import Services
 from vgen.store import atomic
 from vgen.store.ledger import Ledger
 from vgen.store.outputs import Outputs
@@ -23,25 +23,46 @@ from vgen.store.records import Placed, Snapshot, Take
 
 
 class ClipFiles:
-    """Looks at the clips of one project. `may_write`: the lock is held, so what is found may be noted."""
+    """Looks at the clips of one project, and remembers what it found out about files that changed."""
 
-    def __init__(self, settings: Settings, outputs: Outputs, now: Callable[[], float]) -> None:
-        self._settings, self._outputs, self._now = settings, outputs, now
+    def __init__(self, settings: Settings, outputs: Outputs, services: Services) -> None:
+        self._settings, self._outputs, self._services = settings, outputs, services
         self._seen: dict[tuple[str, int, int], File] = {}
         self._facts: dict[str, str] = {}
-        self.may_write = False
-        self.noted = False
-        """Whether the ledger knows more of a clip than the snapshot that was looked at."""
 
-    def states(self, requests: Mapping[str, ShotRequest], snapshot: Snapshot) -> dict[str, File]:
-        """How the files stand under the names of shots and under all that vgen ever filled; one stat a clip."""
+    def look(
+        self, requests: Mapping[str, ShotRequest], snapshot: Snapshot, *, may_write: bool
+    ) -> tuple[dict[str, File], bool]:
+        """Clip name → the state of its file, for the names of shots and all that vgen ever filled; one stat a clip.
 
-        def look(name: str, row: Placed | None) -> File:
-            return self._look(name, row, requests.get(name), snapshot)
+        `may_write`: the lock is held, so the ledger may be told. The second value: it was, and knows more than
+        `snapshot` now.
+        """
+        learnt: list[Placed] = []
 
-        return run.inspect(self._outputs, {*requests, *snapshot.placed}, snapshot.placed, look)
+        def changed(name: str, row: Placed | None) -> File:
+            return self._look(name, row, requests.get(name), snapshot, learnt)
 
-    def _look(self, name: str, row: Placed | None, request: ShotRequest | None, snapshot: Snapshot) -> File:
+        states = inspect_names(self._outputs, {*requests, *snapshot.placed}, snapshot.placed, changed)
+        noted = False
+        if learnt and may_write:
+            with (
+                contextlib.suppress(LedgerError),
+                contextlib.closing(Ledger(self._outputs.ledger, now=self._services.now)) as ledger,
+            ):
+                for seen in learnt:
+                    ledger.place(seen)
+                    noted = True
+        return states, noted
+
+    def _look(
+        self,
+        name: str,
+        row: Placed | None,
+        request: ShotRequest | None,
+        snapshot: Snapshot,
+        learnt: list[Placed],
+    ) -> File:
         """A clip's file that is not as vgen left it: touched, edited, damaged, or never vgen's."""
         clip = self._outputs.clips / name
         if clip.is_symlink() or not clip.is_file():
@@ -61,39 +82,27 @@ class ClipFiles:
                 self._seen[seen] = File.DAMAGED  # a run was killed between the name and its commit: may be replaced
             else:
                 self._seen[seen] = self._judged(clip) if row or _has_take(request, snapshot) else File.EDITED
-            self._remember(row, digest, stat, self._seen[seen])
+            if row is not None and self._seen[seen] is not File.DAMAGED:
+                learnt.append(self._as_placed(row, digest, stat, self._seen[seen]))
         return self._seen[seen]
 
-    def _remember(self, row: Placed | None, digest: str, stat: os.stat_result, state: File) -> None:
-        """What was found out about a changed file need not be found out again. Only the holder of the lock writes."""
-        if row is None or not self.may_write or state is File.DAMAGED:
-            return
-        seen = Placed(
-            name=row.name,
-            shot_number=row.shot_number,
-            purchase_id=row.purchase_id,
+    def _as_placed(self, row: Placed, digest: str, stat: os.stat_result, state: File) -> Placed:
+        """What was found out about a changed file, so that it need not be found out again."""
+        edited = state is File.EDITED
+        return dataclasses.replace(
+            row,
             sha256=digest,
             size_bytes=stat.st_size,
             mtime_ns=stat.st_mtime_ns,
-            edited=state is File.EDITED,
-            facts=self._facts.get(row.name, row.facts) if state is File.EDITED else None,
+            edited=edited,
+            facts=self._facts.get(row.name, row.facts) if edited else None,
         )
-        with (
-            contextlib.suppress(LedgerError),
-            contextlib.closing(Ledger(self._outputs.ledger, now=self._now)) as ledger,
-        ):
-            ledger.place(seen)
-            self.noted = True
 
     def _judged(self, clip: Path) -> File:
         """Whether a changed file is a video still; when nobody can tell, it counts as an edit."""
-        from vgen.media.probe import decode, probe
-        from vgen.media.tools import find_tools
 
         async def judge() -> None:
-            tools = find_tools(self._settings.ffmpeg, self._settings.ffprobe)
-            facts = await probe(tools, clip)
-            await decode(tools, clip, facts.duration_s)
+            facts = await self._services.inspect(self._settings, clip)
             self._facts[clip.name] = json.dumps(dataclasses.asdict(facts))
 
         try:
@@ -130,3 +139,23 @@ def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:
 
     with concurrent.futures.ThreadPoolExecutor(1) as executor:
         executor.submit(trio.run, act).result()
+
+
+def inspect_names(
+    outputs: Outputs,
+    names_: Collection[str],
+    placed: Mapping[str, Placed],
+    look: Callable[[str, Placed | None], File],
+) -> dict[str, File]:
+    """Clip name → the state of its file. One stat a clip; `look` judges only files that vgen did not leave so."""
+    stats = outputs.clip_stats()
+    found: dict[str, File] = {}
+    for name in names_:
+        row, stat = placed.get(name), stats.get(name)
+        if stat is None:
+            found[name] = File.MISSING
+        elif row is not None and (row.size_bytes, row.mtime_ns) == (stat.size_bytes, stat.mtime_ns):
+            found[name] = File.EDITED if row.edited else File.INTACT
+        else:
+            found[name] = look(name, row)
+    return found

@@ -10,14 +10,14 @@ from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
 from vgen.production.download import Gone, _Bytes, _download
 from vgen.production.offload import off_loop
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.store import atomic
 from vgen.store.purchase import State
 from vgen.store.records import Purchase
 from vgen.store.takes import discard, publish_take
 
 
-async def collect_output(batch: Batch, row: Purchase, number: int) -> None:
+async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     """Take a purchase that is rendered or fetched to its end: accepted, rejected or lost.
 
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
@@ -39,7 +39,7 @@ async def collect_output(batch: Batch, row: Purchase, number: int) -> None:
             continue
         else:
             got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
-        batch.now_doing(number, "checking")
+        batch.events.doing(number, "checking")
         judgement = await _judge(batch, row, part)
         # The same bytes twice: it came whole. Of damaged bytes that is believed only if they came in one piece, with a
         # length and a container.
@@ -68,14 +68,13 @@ async def collect_output(batch: Batch, row: Purchase, number: int) -> None:
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _judge(batch: Batch, row: Purchase, part: Path) -> Judgement:
-    assert batch.judge is not None, "BUG: nobody to judge a clip"
+async def _judge(batch: Run, row: Purchase, part: Path) -> Judgement:
     recipe = dict(row.manifest)
     wanted = Wanted(duration_s=float(recipe["duration"]), aspect_ratio=recipe["aspect_ratio"])
     return await batch.judge(part, wanted)
 
 
-def _publish(batch: Batch, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
+def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
     take = batch.ledger.next_take(row.recipe, simulated=row.simulated)

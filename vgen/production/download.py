@@ -13,9 +13,9 @@ import trio
 from vgen import retry
 from vgen.errors import BlockedAddress, ClipFailed, WireError
 from vgen.production.client import ask
-from vgen.production.http import Download, Piece
+from vgen.production.http import Download, HttpClient, Piece
 from vgen.production.offload import off_loop
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers.base import Done, Inconclusive, Missing, Status
 from vgen.store import atomic, failpoints
 from vgen.store.records import Purchase
@@ -53,7 +53,7 @@ class _Bytes:
 # ── download ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _Bytes:
+async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Bytes:
     """All bytes of the output, synced. Raises Gone, ClipFailed."""
     fresh = 0
     etag: str | None = None
@@ -61,7 +61,7 @@ async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _By
     reason = "the provider named no address"
     part.unlink(missing_ok=True)
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        loader = _Loader(batch, url, row.base_url, part, etag)
+        loader = _Loader(batch.http, url, row.base_url, part, etag)
         try:
             with trio.fail_after(WHOLE_DOWNLOAD_S):
                 return await loader.run()
@@ -98,7 +98,7 @@ async def _download(batch: Batch, row: Purchase, part: Path, number: int) -> _By
     raise ClipFailed(f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again")
 
 
-async def _fresh_url(batch: Batch, row: Purchase) -> str:
+async def _fresh_url(batch: Run, row: Purchase) -> str:
     """The job's present address, written down. Raises Gone, ClipFailed."""
     status: Status = Inconclusive(message="not asked")
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
@@ -121,8 +121,8 @@ async def _fresh_url(batch: Batch, row: Purchase) -> str:
 class _Loader:
     """One GET into the part, continued where the last one broke if the server can prove that it is the same file."""
 
-    def __init__(self, batch: Batch, url: str, base_url: str, part: Path, etag: str | None) -> None:
-        self._batch, self._url, self._base_url, self._part = batch, url, base_url, part
+    def __init__(self, http: HttpClient, url: str, base_url: str, part: Path, etag: str | None) -> None:
+        self._http, self._url, self._base_url, self._part = http, url, base_url, part
         self.etag = etag
 
     async def run(self) -> _Bytes:
@@ -130,8 +130,7 @@ class _Loader:
             raise _Expired
         offset = self._part.stat().st_size if self.etag and self._part.exists() else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": self.etag} if offset and self.etag else {}
-        assert self._batch.http is not None, "BUG: a download without an open wire"
-        async with self._batch.http.download(self._url, self._base_url, headers) as answer:
+        async with self._http.download(self._url, self._base_url, headers) as answer:
             if answer.status in (401, 403, 404, 410):
                 raise _Expired
             total = _content_range(answer.headers.get("content-range"), offset) if answer.status == 206 else None

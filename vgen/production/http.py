@@ -80,10 +80,13 @@ class Download:
 
 @dataclass(slots=True)
 class HttpClient:
-    """The open clients of one run. `network`: where connections lead; None is the real network."""
+    """The open clients of one run. `network`: where connections lead (None: the real network); `tls`: whom to trust."""
 
     now: Callable[[], float]
     network: httpcore.AsyncNetworkBackend | None = None
+    tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    public: httpcore.AsyncNetworkBackend | None = None
+    """Where media of public hosts come from; None: `network`, or the real one behind the guard of addresses."""
     _creates: httpx.AsyncHTTPTransport = field(init=False)
     _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
@@ -93,10 +96,10 @@ class HttpClient:
     async def __aenter__(self) -> Self:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO httpx logs URLs with their query
-        tls = ssl.create_default_context()
+        tls = self.tls()
         self._creates = _transport(tls, self.network, keep=0)
         self._reads = _transport(tls, self.network, keep=20)
-        self._media = _client(tls, self.network or GuardedBackend())
+        self._media = _client(tls, self.public or self.network or GuardedBackend())
         self._private_media = _client(tls, self.network)
         self._workers = trio.CapacityLimiter(WORKERS)
         return self

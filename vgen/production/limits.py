@@ -1,87 +1,82 @@
-"""Who may buy now: slots over all; per provider concurrency, requests a minute and Retry-After. No HTTP, no money."""
+"""Who may send an order now: slots overall; per provider slots, requests per minute, Retry-After. No HTTP, no money."""
 
 import contextlib
-import heapq
-import itertools
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import trio
 
+from vgen.production.queue import SlotQueue
+
 MINUTE_S = 60.0
 FEW = 20
-"""Up to so many jobs at once each is asked about as often as its provider allows: somebody may be watching."""
+"""Up to this many concurrent jobs, every job is polled at the provider's fastest allowed rate."""
 PATIENCE = 4
-"""Of many, as long as nobody knows how long they take, some are asked about so often, the others so many times less."""
+"""With more jobs and no measured duration yet, a sample is polled at full rate, the rest 1/PATIENCE as often."""
 MEASURED = 40
 ALIKE = 0.9
-"""So large a part of the last jobs must have ended within one pause, for the next one's end to be foreseen."""
+"""Share of recent jobs that must fit one poll interval before their end time is predicted."""
 
 
-@dataclass(slots=True)
 class PrioritySemaphore:
     """At most `limit` holders; those who wait are served by the lowest number (the shot's), not by arrival."""
 
-    limit: int
-    held: int = 0
-    _waiting: list[tuple[int, int, trio.Event]] = field(default_factory=list)
-    _left: set[int] = field(default_factory=set)
-    """The order of those who were cancelled while they waited."""
-    _order: "itertools.count[int]" = field(default_factory=itertools.count)
+    def __init__(self, limit: int) -> None:
+        self._queue = SlotQueue(limit)
+        self._turns: dict[int, trio.Event] = {}
+
+    @property
+    def held(self) -> int:
+        """How many hold a slot."""
+        return self._queue.held
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
-        return len(self._waiting) - len(self._left)
+        """How many wait for one."""
+        return self._queue.waiting
 
     @contextlib.asynccontextmanager
     async def one(self, number: int, *, at_once: bool = False) -> AsyncIterator[None]:
         """Hold a slot. `at_once`: the job runs already, so its slot is taken whether or not one is free."""
-        if not at_once:
+        if at_once:
+            self._queue.take()
+        else:
             await self._wait(number)
-        self.held += 1
         try:
             yield
         finally:
-            self.held -= 1
+            self._queue.release()
             self._wake()
 
     async def _wait(self, number: int) -> None:
-        turn = trio.Event()
-        order = next(self._order)
-        heapq.heappush(self._waiting, (number, order, turn))
+        ticket = self._queue.ask(number)
+        turn = self._turns[ticket] = trio.Event()
         try:
-            await trio.lowlevel.checkpoint()  # all who came in the same tick are in line before the first is served
+            await trio.lowlevel.checkpoint()  # all who came in the same tick are queued before the first is served
             self._wake()
             await turn.wait()
         except BaseException:
             if turn.is_set():
-                self.held -= 1
+                self._queue.release()
                 self._wake()
             else:
-                self._left.add(order)
+                self._queue.withdraw(ticket)
+                del self._turns[ticket]
             raise
-        self.held -= 1  # handed over by _wake, counted again by the caller
 
     def _wake(self) -> None:
-        while self._waiting and self.held < self.limit:
-            _, order, turn = heapq.heappop(self._waiting)
-            if order in self._left:
-                self._left.remove(order)
-                continue
-            self.held += 1
-            turn.set()
+        for ticket in self._queue.granted():
+            self._turns.pop(ticket).set()
 
 
 @dataclass(slots=True)
 class ProviderLimiter:
-    """One provider in one run. `closed`: why nothing more is bought there."""
+    """The pace of one provider in one run."""
 
     name: str
     slots: PrioritySemaphore
     requests_per_minute: float | None = None
-    closed: str | None = None
     foreseen_s: float | None = None
     """When nearly all jobs are over that take as long as the last ones did, in seconds from the order."""
     _ended: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MEASURED))
@@ -114,12 +109,6 @@ class ProviderLimiter:
         """The provider asked for a pause: it binds all its clips."""
         self._not_before = max(self._not_before, trio.current_time() + seconds)
 
-    def close(self, reason: str) -> bool:
-        """Buy nothing more here; True if it was open until now."""
-        was_open = self.closed is None
-        self.closed = self.closed or reason
-        return was_open
-
     async def ready(self) -> None:
         """Wait until the pause is over and the minute has room."""
         while (until := self._next()) > trio.current_time():  # noqa: ASYNC110 - it may be put off meanwhile
@@ -141,3 +130,40 @@ class ProviderLimiter:
             self._sent.popleft()
         full = rate is not None and len(self._sent) >= max(1, int(rate))
         return max(self._not_before, self._sent[0] + window_s if full else 0.0)
+
+
+@dataclass(slots=True)
+class Limits:
+    """All limits of one run: `overall` slots, and a limiter for each provider. Made anew each time it goes online."""
+
+    overall: PrioritySemaphore
+    open_limiter: Callable[[str], ProviderLimiter]
+    _limiters: dict[str, ProviderLimiter] = field(default_factory=dict)
+
+    def of(self, name: str) -> ProviderLimiter:
+        """The limiter of a provider."""
+        if name not in self._limiters:
+            self._limiters[name] = self.open_limiter(name)
+        return self._limiters[name]
+
+    def queued(self) -> dict[str, int]:
+        """Provider → how many wait for a slot there."""
+        return {name: limiter.slots.waiting for name, limiter in self._limiters.items()}
+
+    @contextlib.asynccontextmanager
+    async def acquire(self, name: str, number: int) -> AsyncIterator[None]:
+        """Hold a slot of the provider and one overall. Who waits for its own provider is in nobody else's way."""
+        limiter = self.of(name)
+        async with limiter.slots.one(number):
+            while True:
+                await limiter.ready()
+                async with self.overall.one(number):
+                    if limiter.take():
+                        yield
+                        return
+
+    @contextlib.asynccontextmanager
+    async def occupy(self, name: str, number: int) -> AsyncIterator[None]:
+        """Count a job that runs already, whether or not a slot is free."""
+        async with self.overall.one(number, at_once=True), self.of(name).slots.one(number, at_once=True):
+            yield

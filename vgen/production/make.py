@@ -12,10 +12,11 @@ import trio
 from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
 from vgen.money import show
 from vgen.plan.decision import OVER, Action, Decision, File, decide
+from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
 from vgen.production import deliver, poll, reconcile, submit
 from vgen.production.offload import off_loop
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.production.submit import Clip
 from vgen.store import atomic
 from vgen.store.outputs import clip_name
@@ -24,13 +25,14 @@ from vgen.store.records import Placed, Purchase, Take
 from vgen.store.takes import place_clip
 
 
-async def make(batch: Batch, request: ShotRequest, file: File, *, again: bool = False) -> None:
+async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
     try:
         batch.start()
-        async with batch.making(request), batch.working(request.number):
-            clip = Clip(batch, request, _fresh_after(batch, request) if again else None)
-            await _until_done(clip, file, forced=again)
+        async with batch.turns.exclusive(request.number, request.digests()):
+            with batch.events.working(request.number):
+                clip = Clip(batch, request, _fresh_after(batch, request) if again else None)
+                await _until_done(clip, file, forced=again)
     except ClipFailed as exc:
         batch.messages[request.number] = str(exc)
         batch.say(request.number, str(exc), event="failed")
@@ -42,17 +44,31 @@ async def make(batch: Batch, request: ShotRequest, file: File, *, again: bool = 
         raise ClipFailed(str(exc)) from exc
 
 
-async def collect_all(batch: Batch, rows: Sequence[Purchase]) -> None:
+async def free_work(batch: Run, steps: Sequence[Step], orphans: Sequence[Purchase]) -> None:
+    """What costs nothing: takes put back, running jobs collected. What can't be now, can be next time."""
+    async with trio.open_nursery() as nursery:
+        for step in steps:
+            nursery.start_soon(_if_it_can, batch, step)
+        if orphans:
+            nursery.start_soon(collect_all, batch, orphans)
+
+
+async def _if_it_can(batch: Run, step: Step) -> None:
+    with contextlib.suppress(ClipFailed):
+        await make(batch, step.request, step.file)
+
+
+async def collect_all(batch: Run, rows: Sequence[Purchase]) -> None:
     """Bring home jobs that no shot wants any more; their takes are kept. What can't be now, can be next time."""
     with contextlib.ExitStack() as stack:
         for row in rows:
-            stack.enter_context(batch.begun(row.job_id))
+            stack.enter_context(batch.turns.active(row.job_id))
         async with trio.open_nursery() as nursery:
             for row in rows:
                 nursery.start_soon(_collect_orphan, batch, row)
 
 
-async def _collect_orphan(batch: Batch, row: Purchase) -> None:
+async def _collect_orphan(batch: Run, row: Purchase) -> None:
     what = f"job {row.job_id} at {row.provider}, of an earlier list"
     try:
         batch.start()
@@ -62,7 +78,7 @@ async def _collect_orphan(batch: Batch, row: Purchase) -> None:
         batch.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 
-def _fresh_after(batch: Batch, request: ShotRequest) -> int | None:
+def _fresh_after(batch: Run, request: ShotRequest) -> int | None:
     """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
     rows = batch.rows(request)
     if any(row.state in COLLECTABLE and request.matches(row) for row in rows):
@@ -96,7 +112,7 @@ async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
                     event="resume",
                     job=now.row.job_id,
                 )
-                batch.begin_doing(request.number, f"collecting from {now.row.provider}")
+                batch.events.begin(request.number, f"collecting from {now.row.provider}")
                 await _collect(batch, now.row, request.number)
             case Action.BUY:
                 if not await _found_after_all(clip, now):
@@ -121,7 +137,7 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     assert now.row is not None, "BUG: nothing to keep"
     placed = batch.ledger.placed(name)
     if placed and placed.purchase_id == now.row.id and file is File.INTACT:
-        batch.reused += 1
+        batch.counters.reused += 1
         return
     take = batch.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
@@ -129,17 +145,17 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
     facts = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
-    if now.row.run_id == batch.run_id:
+    if now.row.run_id == batch.id:
         batch.say(clip.number, f"ready: {what}", event="ready", **facts)
     elif now.row.id in batch.collected:
-        batch.resumed += 1
+        batch.counters.resumed += 1
         batch.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
     else:
-        batch.reused += 1
+        batch.counters.reused += 1
         batch.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
 
 
-async def place_take(batch: Batch, take: Take, number: int) -> None:
+async def place_take(batch: Run, take: Take, number: int) -> None:
     """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
     master = batch.outputs.root / take.path
     if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
@@ -159,7 +175,7 @@ async def place_take(batch: Batch, take: Take, number: int) -> None:
     )
 
 
-async def _bring_back(batch: Batch, take: Take, number: int) -> None:
+async def _bring_back(batch: Run, take: Take, number: int) -> None:
     """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
     master = batch.outputs.root / take.path
     what = "damaged" if master.exists() else "deleted"
@@ -179,23 +195,21 @@ async def _buy(clip: Clip, now: Decision) -> None:
     batch, offer = clip.batch, now.offer
     assert offer is not None, "BUG: a purchase without an offer"
     assert offer.order is not None, "BUG: a purchase without an order"
-    if batch.agreed is not None and clip.number not in batch.agreed:
+    if (approved := batch.intent.approved) is not None and clip.number not in approved:
         raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
     await submit.back_off(clip, offer.provider)
-    if batch.fits_now is not None and clip.number not in batch.fits_now:
-        await batch.wait_for_money(clip.number, offer.order.price)
-        batch.fits_now.add(clip.number)
-    limiter = batch.limiter(offer.provider)
+    await batch.wait_until_it_fits(clip.number, offer.order.price)
     row: Purchase | None = None
     try:
-        async with batch.turn(limiter, clip.number):
-            if limiter.closed:
+        async with batch.limits.acquire(offer.provider, clip.number):
+            batch.events.begin(clip.number, f"ordering at {offer.provider}")
+            if offer.provider in batch.closed:
                 return
             if batch.stop_reason:
                 raise ClipFailed(f"not bought: {batch.stop_reason}")
             provider = batch.settings.providers[offer.provider]
             purchase_id = submit.reserve(clip, now, offer.order, provider)
-            with batch.buying():
+            with batch.turns.reservation():
                 if await submit.submit(clip, purchase_id, offer, provider, now.attempt):
                     await poll.wait_for(batch, purchase_id, clip.number)
                 row = batch.ledger.get(purchase_id)
@@ -206,7 +220,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
         await deliver.collect_output(batch, row, clip.number)
         row = batch.ledger.get(row.id)
     if row.state is State.ACCEPTED:
-        batch.generated += 1
+        batch.counters.generated += 1
     elif row.state in (*OVER, State.UNCERTAIN):
         clip.pause(offer.provider).failures += 1
 
@@ -214,12 +228,11 @@ async def _buy(clip: Clip, now: Decision) -> None:
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _collect(batch: Batch, row: Purchase, number: int) -> None:
+async def _collect(batch: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, wherever it stands. Raises ClipFailed if it can't be brought home now."""
     if row.state is State.RENDERING:
-        limiter = batch.limiter(row.provider)
-        async with batch.slots.one(number, at_once=True), limiter.slots.one(number, at_once=True):
-            with batch.buying():
+        async with batch.limits.occupy(row.provider, number):
+            with batch.turns.reservation():
                 await poll.wait_for(batch, row.id, number)
         row = batch.ledger.get(row.id)
     if row.state in (State.RENDERED, State.FETCHED):

@@ -11,7 +11,7 @@ from vgen.money import show
 from vgen.plan.decision import QUEUE
 from vgen.production import client
 from vgen.production.limits import PATIENCE
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers import codec
 from vgen.providers.base import Call, Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
 from vgen.store.purchase import State
@@ -26,7 +26,7 @@ UNREADABLE = "unreadable"
 """error_code of such a job."""
 
 
-async def wait_for(batch: Batch, purchase_id: int, number: int) -> None:
+async def wait_for(batch: Run, purchase_id: int, number: int) -> None:
     """Poll until the job is over and its money settled, or until the clip's time is up: then detach."""
     row = batch.ledger.get(purchase_id)
     provider = batch.provider_of(row)
@@ -43,7 +43,7 @@ async def wait_for(batch: Batch, purchase_id: int, number: int) -> None:
 class _Poller:
     """Asks about one job, at the provider's pace."""
 
-    def __init__(self, batch: Batch, row: Purchase, provider: Provider, number: int) -> None:
+    def __init__(self, batch: Run, row: Purchase, provider: Provider, number: int) -> None:
         self._batch, self._row, self._provider, self._number = batch, row, provider, number
         self._errors = 0
         self._said = ""
@@ -53,7 +53,7 @@ class _Poller:
         self._at_work = -math.inf
 
     async def run(self, deadline: float) -> None:
-        resumed = self._row.run_id != self._batch.run_id
+        resumed = self._row.run_id != self._batch.id
         if not resumed:
             await self._sleep(deadline)
         while True:
@@ -62,7 +62,7 @@ class _Poller:
             if self._settled(status):
                 sent = self._batch.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
-                    limiter = self._batch.limiter(self._row.provider)
+                    limiter = self._batch.limits.of(self._row.provider)
                     limiter.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
                 return
             if isinstance(status, Queued | Running):
@@ -82,7 +82,7 @@ class _Poller:
 
     async def _sleep(self, deadline: float, status: Status | None = None) -> None:
         interval_s = self._pause_s
-        limiter = self._batch.limiter(self._provider.name)
+        limiter = self._batch.limits.of(self._provider.name)
         if not self._provider.poll_exactly:
             interval_s += self._batch.rng.uniform(0, interval_s / 2)
             if self._errors:
@@ -113,7 +113,7 @@ class _Poller:
             case Running():
                 self._tell(f"rendering at {row.provider}")
                 if status.progress is not None:
-                    batch.now_doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
+                    batch.events.doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
             case Inconclusive():
                 self._last_word = status.message
                 if status.key_rejected:

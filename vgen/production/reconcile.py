@@ -11,7 +11,7 @@ from enum import StrEnum
 from vgen.errors import AlreadyBought, InputError, WireError
 from vgen.money import show
 from vgen.production import client
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers import codec
 from vgen.providers.base import Cancelled, Done, Failed, Listed, Reply
 from vgen.store.ledger import Ledger
@@ -40,16 +40,16 @@ class Finding:
     text: str
 
 
-async def adopt(batch: Batch, row: Purchase, number: int) -> bool:
+async def adopt(batch: Run, row: Purchase, number: int) -> bool:
     """Whether an uncertain purchase was found at its provider just now; if so, it is being collected again."""
-    if row.state is not State.UNCERTAIN or batch.http is None or not hasattr(codec(row.provider), "list_jobs"):
+    if row.state is not State.UNCERTAIN or not batch.is_online or not hasattr(codec(row.provider), "list_jobs"):
         return False
     finding = await look(batch, row, may_release=False)
     batch.say(number, f"{row.provider}: {finding.text}", event="looked_up", verdict=finding.verdict.value)
     return finding.verdict is Verdict.ADOPTED
 
 
-async def look(batch: Batch, row: Purchase, *, may_release: bool) -> Finding:
+async def look(batch: Run, row: Purchase, *, may_release: bool) -> Finding:
     """Ask the provider for an uncertain purchase; adopt it, or release it if it provably never arrived."""
     provider = batch.provider_of(row)
     protocol = codec(row.provider)
@@ -71,7 +71,7 @@ async def look(batch: Batch, row: Purchase, *, may_release: bool) -> Finding:
     return _not_listed(batch, row, listed, may_release=may_release)
 
 
-def _not_listed(batch: Batch, row: Purchase, listed: list[Listed], *, may_release: bool) -> Finding:
+def _not_listed(batch: Run, row: Purchase, listed: list[Listed], *, may_release: bool) -> Finding:
     sent_at = row.submitted_at or row.created_at
     waited_s = batch.now() - sent_at
     if waited_s < SETTLE_S:
@@ -89,7 +89,7 @@ def _not_listed(batch: Batch, row: Purchase, listed: list[Listed], *, may_releas
     return Finding(verdict=Verdict.ABSENT, text=f"never arrived; {show(row.price)} released")
 
 
-async def _listed(batch: Batch, row: Purchase, key: str) -> list[Listed] | None:
+async def _listed(batch: Run, row: Purchase, key: str) -> list[Listed] | None:
     """All ended requests since shortly before the order, or None if any page is unreadable."""
     protocol = codec(row.provider)
     since = (row.submitted_at or row.created_at) - SKEW_S
@@ -111,7 +111,7 @@ async def _listed(batch: Batch, row: Purchase, key: str) -> list[Listed] | None:
     return None
 
 
-async def _counters(batch: Batch, row: Purchase, key: str) -> str:
+async def _counters(batch: Run, row: Purchase, key: str) -> str:
     """A provider without a list: its own counters, as evidence and no more."""
     nothing = "has no list of jobs, so it can't be asked; look at its dashboard and use `doit settle`"
     protocol = codec(row.provider)
@@ -135,7 +135,7 @@ def _prompt(row: Purchase) -> str:
     return dict(row.manifest)["prompt"]
 
 
-async def overcharges(batch: Batch) -> AsyncIterator[str]:
+async def overcharges(batch: Run) -> AsyncIterator[str]:
     """Where a provider's own figure for a job differs from the ledger's. Asks for each job once; nothing is changed."""
     for row in batch.ledger.with_jobs(simulated=batch.settings.simulated):
         if row.state not in SETTLED or batch.provider_of(row) is None:

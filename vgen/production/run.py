@@ -1,101 +1,191 @@
-"""The batch: what all clips of one run share. Ledger, wire, judge, limiters, budget, log; opened once a run.
+"""One run: what all its shots share, from the first look to the last report. Ledger, HTTP, judge, limits, counters.
 
-Occupancy and money are derived from the ledger's rows; the batch keeps only what dies with the run (who waits, which
-limiter is closed, what was said).
+A `Run` lasts for a whole command. `open` gives it an open ledger, and what waits by trio's clock (limits, queue) anew.
+Occupancy and money are derived from the ledger's rows; a run keeps only what ends with it.
 """
 
 import contextlib
-import json
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Hashable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import trio
+from typing import TYPE_CHECKING
 
 from vgen import money
-from vgen.errors import ClipFailed
+from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.settings import Provider, Settings
-from vgen.plan.decision import File, Policy
+from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
-from vgen.production.limits import PrioritySemaphore, ProviderLimiter
-from vgen.redact import redact
+from vgen.production.events import Events
+from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
+from vgen.production.queue import PurchaseQueue
+from vgen.production.turns import Turns
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
-from vgen.store.outputs import Outputs, clip_name
-from vgen.store.records import Choice, Placed, Purchase
+from vgen.store.outputs import Outputs
+from vgen.store.records import Choice, Purchase
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
     from vgen.media.judge import Judge
     from vgen.production.http import HttpClient
+    from vgen.production.services import Services
 
 
-LINE = 200
-"""So many shots in line at a provider keep it busy, whatever comes."""
-Tell = Callable[[Mapping[str, Any]], None]
-"""Shows an event to the person: its `shot` (or None), `event`, `text` and facts."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a run means to do, decided before its first order.
+
+    `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
+    shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
+    `wanted`, `done`: the shots of this run, and those of them that are up to date already.
+    """
+
+    requests: Sequence[ShotRequest] = ()
+    wanted: frozenset[int] = frozenset()
+    done: frozenset[int] = frozenset()
+    not_started: Mapping[int, str] = field(default_factory=dict)
+    fits: frozenset[int] | None = None
+    approved: frozenset[int] | None = None
+    online: bool = True
 
 
 @dataclass(slots=True)
-class Doing:
-    """What is true of a shot that somebody works on; times by the run's own clock."""
+class Counters:
+    """How the clips that are in place came there."""
 
-    text: str
-    since: float
-    began: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Batch:
-    """One run's shared things. Made by `opened`; `wire` and `judge` are there only if the plan needs them."""
-
-    settings: Settings
-    outputs: Outputs
-    ledger: Ledger
-    run_id: str
-    now: Callable[[], float]
-    rng: random.Random
-    tell: Tell
-    http: "HttpClient | None" = None
-    judge: "Judge | None" = None
-    limiters: dict[str, ProviderLimiter] = field(default_factory=dict)
-    slots: PrioritySemaphore = field(default_factory=lambda: PrioritySemaphore(1))
-    stop_reason: str | None = None
-    detached: set[int] = field(default_factory=set)
-    chosen: Mapping[str, Choice] = field(default_factory=dict)
-    messages: dict[int, str] = field(default_factory=dict)
-    collected: set[int] = field(default_factory=set)
-    sent_at: dict[int, float] = field(default_factory=dict)
-    doing: dict[int, Doing] = field(default_factory=dict)
-    in_place: set[int] = field(default_factory=set)
     generated: int = 0
     reused: int = 0
     resumed: int = 0
-    fits_now: set[int] | None = None
-    agreed: frozenset[int] | None = None
-    wanted: dict[int, str] = field(default_factory=dict)
-    """Shot that has not begun → the provider that it will buy from; "" if it needs none."""
-    _wanted: Counter[str] = field(default_factory=Counter)
-    _begun: dict[Hashable, frozenset[str]] = field(default_factory=dict)
-    _lines: dict[str, dict[Hashable, None]] = field(default_factory=dict)
-    """Recipe → who has begun with it, in the order of beginning."""
-    _waiting: set[int] = field(default_factory=set)
-    _changed: trio.Event = field(default_factory=trio.Event)
-    started: bool = False
-    _capped: bool = False
 
-    def __post_init__(self) -> None:
-        self._wanted.update(self.wanted.values())
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """What `Services.online` opens: the way to the providers, and who judges what comes from there."""
+
+    http: "HttpClient"
+    judge: "Judge"
+
+
+class Run:
+    """One run of one command. Between two `open` it keeps what it learnt: closed providers, messages, counts."""
+
+    def __init__(self, settings: Settings, outputs: Outputs, services: "Services") -> None:
+        self.settings, self.outputs, self.services = settings, outputs, services
+        self.id = uuid.uuid4().hex[:12]
+        self.started_at = services.now()
+        self.events = Events(
+            run_id=self.id,
+            now=services.now,
+            tell=services.tell,
+            log=outputs.log,
+            secrets=settings.secrets(),
+        )
+        self.say = self.events.say
+        self.began = False
+        """Whether it was ever open."""
+        self.started = False
+        """Whether it wrote anything."""
+        self.stop_reason: str | None = None
+        self.closed: dict[str, str] = {p.name: p.closed for p in settings.providers.values() if p.closed}
+        """Provider → why nothing more is bought there in this run."""
+        self.detached: set[int] = set()
+        """Purchases that are left at their provider until the next run."""
+        self.messages: dict[int, str] = {}
+        """Shot → why it has no clip of this run."""
+        self.in_place: set[int] = set()
+        self.collected: set[int] = set()
+        self.counters = Counters()
+        self._capped = False
+        self._open: _Open | None = None
+
+    # ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextlib.asynccontextmanager
+    async def open(self, intent: Intent) -> AsyncIterator["Run"]:
+        """Open the ledger, and unless `intent` says otherwise the way to the providers, for the tasks inside."""
+        with contextlib.closing(Ledger(self.outputs.ledger, now=self.services.now)) as ledger:
+            self.began, self._open = True, _Open(self, ledger, intent)
+            try:
+                async with contextlib.AsyncExitStack() as stack:
+                    if intent.online:
+                        opened = self.services.online(self, intent.requests)
+                        self._open.online = await stack.enter_async_context(opened)
+                        stack.callback(self._go_offline)
+                        await stack.enter_async_context(self.services.watching(self))
+                    yield self
+            finally:
+                if self.started:
+                    with contextlib.suppress(LedgerError):  # a full disk: only the run's end is not written down
+                        ledger.finish_run(self.id)
+                self._open = None
+
+    def _go_offline(self) -> None:
+        if self._open is not None:
+            self._open.online = None
+
+    @property
+    def _opened(self) -> "_Open":
+        assert self._open is not None, "BUG: a run that is not open"
+        return self._open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the ledger is open."""
+        return self._open is not None
+
+    @property
+    def ledger(self) -> Ledger:
+        return self._opened.ledger
+
+    @property
+    def is_online(self) -> bool:
+        """Whether the providers can be asked."""
+        return self._opened.online is not None
+
+    @property
+    def http(self) -> "HttpClient":
+        assert self._opened.online is not None, "BUG: a run that is not online"
+        return self._opened.online.http
+
+    @property
+    def judge(self) -> "Judge":
+        assert self._opened.online is not None, "BUG: a run that is not online"
+        return self._opened.online.judge
+
+    @property
+    def limits(self) -> Limits:
+        return self._opened.limits
+
+    @property
+    def turns(self) -> Turns:
+        return self._opened.turns
+
+    @property
+    def sent_at(self) -> dict[int, float]:
+        """Purchase → when its order was sent, by trio's clock."""
+        return self._opened.sent_at
+
+    @property
+    def intent(self) -> Intent:
+        """What this run means to do."""
+        return self._opened.intent
+
+    @property
+    def now(self) -> Callable[[], float]:
+        return self.services.now
+
+    @property
+    def rng(self) -> random.Random:
+        return self.services.rng
 
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""
         if not self.started:
             self.started = True
-            sign_lock(self.outputs, self.run_id)
+            sign_lock(self.outputs, self.id)
             self._sweep_parts()
-            self.ledger.start_run(self.run_id, simulated=self.settings.simulated, cap=self.settings.cap)
+            self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
 
     def _sweep_parts(self) -> None:
         """Bytes of purchases that came to their end before their part was removed."""
@@ -103,173 +193,73 @@ class Batch:
             if not part.stem.isdigit() or self.ledger.is_over(int(part.stem)):
                 discard(part)
 
-    def limiter(self, name: str) -> ProviderLimiter:
-        """The provider's limiter; one that is no longer configured gets one too, to collect from."""
-        if name not in self.limiters:
-            provider = self.settings.providers.get(name)
-            limit = provider.max_concurrent if provider else self.settings.run.max_concurrent
-            rate = provider.requests_per_minute if provider else None
-            closed = provider.closed if provider else f"{name} is not configured"
-            self.limiters[name] = ProviderLimiter(
-                name=name, slots=PrioritySemaphore(limit), requests_per_minute=rate, closed=closed
-            )
-        return self.limiters[name]
+    # ── what may be bought ────────────────────────────────────────────────────────────────────────────────────────
 
     def policy(self, fresh_after: int | None = None) -> Policy:
         """What binds the next decision, as of now."""
-        closed = {name: limiter.closed for name, limiter in self.limiters.items() if limiter.closed}
-        closed |= {p.name: p.closed for p in self.settings.providers.values() if p.closed}
         return Policy(
-            run_id=self.run_id,
+            run_id=self.id,
             on_uncertain=self.settings.run.on_uncertain,
-            closed=closed,
+            closed=self.closed,
             detached=self.detached,
             fresh_after=fresh_after,
-            chosen=self.chosen,
+            chosen=self.chosen if self._open else {},
         )
-
-    def crowded(self) -> bool:
-        """Whether shots stand in line at every provider that a shot not yet begun wants to buy from."""
-        waiting = {name: limiter.slots.waiting for name, limiter in self.limiters.items()}
-        return all(waiting.get(name, 0) >= LINE for name, count in self._wanted.items() if count)
 
     def close_provider(self, name: str, reason: str) -> None:
         """Buy nothing more at a provider; said once, not once per clip."""
-        if self.limiter(name).close(reason):
+        if name not in self.closed:
+            self.closed[name] = reason
             self.say(None, f"{name} is closed for this run: {reason}", event="closed", provider=name)
 
     def stop_buying(self, reason: str) -> None:
         """No further purchase in this run; what runs is collected."""
         if self.stop_reason is None:
             self.stop_reason = reason
-            self._look_again()
-
-    @contextlib.asynccontextmanager
-    async def making(self, request: ShotRequest) -> AsyncIterator[None]:
-        """Make one shot. Those that share a recipe go one after another: the second finds the first's take."""
-        if request.number in self.wanted:
-            self._wanted[self.wanted.pop(request.number)] -= 1
-        with self.begun(request.number, request.digests()):
-            await trio.lowlevel.checkpoint()  # all who start in this tick have begun before the first goes on
-            while self._stands_in_line(request.number):
-                await self._changed.wait()
-            yield
-
-    def _stands_in_line(self, number: int) -> bool:
-        """Whether a shot that began earlier has a recipe in common with this one."""
-        return any(next(iter(self._lines[digest])) != number for digest in self._begun[number])
+            self.turns.look_again()
 
     @contextlib.contextmanager
-    def begun(self, who: Hashable, digests: Collection[str] = ()) -> Iterator[None]:
-        """As long as it lasts, `who` may give money back that others wait for, unless it waits for them."""
-        self._begun[who] = frozenset(digests)
-        for digest in self._begun[who]:
-            self._lines.setdefault(digest, {})[who] = None
+    def without_buying(self, reason: str) -> Iterator[None]:
+        """Free work only, while it lasts."""
+        before, self.stop_reason = self.stop_reason, self.stop_reason or reason
         try:
             yield
         finally:
-            for digest in self._begun.pop(who):
-                del self._lines[digest][who]
-                if not self._lines[digest]:
-                    del self._lines[digest]
-            self._look_again()
-
-    # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    @contextlib.contextmanager
-    def buying(self) -> Iterator[None]:
-        """Round a reservation: when it ends, its money is settled or released, and all who wait try again."""
-        try:
-            yield
-        finally:
-            self._waiting.clear()
-            self._look_again()
+            self.stop_reason = before
 
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
-        self._waiting.add(number)
-        self._look_again()
-        try:
-            while number in self._waiting:
-                if self.stop_reason:
-                    raise ClipFailed(f"not bought: {self.stop_reason}")
-                if not self._money_may_come():
-                    left = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
-                    self._say_capped(left)
-                    raise ClipFailed(
-                        f"not bought: it costs {money.show(needed)} and {money.show(left)} is left; raise budget_usd"
-                    )
-                await self._changed.wait()
-        finally:
-            self._waiting.discard(number)
+        if not await self.turns.money(number):
+            left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
+            if not self._capped:
+                self._capped = True
+                text = f"the budget keeps shots from being bought: {left} is left"
+                self.say(None, text, event="cap")
+            raise ClipFailed(f"not bought: it costs {money.show(needed)} and {left} is left; raise budget_usd")
 
-    def _say_capped(self, left: int) -> None:
-        """Once a run: the cap keeps shots from being bought."""
-        if not self._capped:
-            self._capped = True
-            self.say(None, f"the budget keeps shots from being bought: {money.show(left)} is left", event="cap")
+    async def wait_until_it_fits(self, number: int, price: int) -> None:
+        """With partial=yes: a shot that does not fit what is left waits for money that may come back."""
+        fits = self._opened.fits
+        if fits is not None and number not in fits:
+            await self.wait_for_money(number, price)
+            fits.add(number)
 
-    def _money_may_come(self) -> bool:
-        """Whether somebody is at work who neither waits for money nor stands in line behind one who does."""
-        stuck: set[str] = set()
-        for who, digests in self._begun.items():
-            if who not in self._waiting and stuck.isdisjoint(digests):
-                return True
-            stuck |= digests
-        return False
+    def saturated(self) -> bool:
+        """Whether every provider that a shot not yet started will buy from has a long queue."""
+        return self.is_online and self.turns.queue.saturated(self.limits.queued())
 
-    def _look_again(self) -> None:
-        """Wake those who wait for money, or for a shot of the same recipe."""
-        self._changed.set()
-        self._changed = trio.Event()
+    # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @contextlib.asynccontextmanager
-    async def turn(self, limiter: ProviderLimiter, number: int) -> AsyncIterator[None]:
-        """Hold a slot of the limiter and one over all. Who waits for its own limiter stands in nobody else's way."""
-        async with limiter.slots.one(number):
-            while True:
-                await limiter.ready()
-                async with self.slots.one(number):
-                    if limiter.take():
-                        self.begin_doing(number, f"ordering at {limiter.name}")
-                        yield
-                        return
+    @property
+    def chosen(self) -> Mapping[str, Choice]:
+        """Recipe → the user's word which take serves it."""
+        return self._opened.chosen
 
-    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def say(self, number: int | None, text: str, *, event: str, **facts: Any) -> None:
-        """One line for the person, one JSON line for vgen.log; no key passes here."""
-        secrets = self.settings.secrets()
-        text = redact(text, secrets)
-        record = {"at": round(self.now(), 3), "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
-        self.tell(record)
-        if number is not None:
-            self.now_doing(number, text)
-        line = redact(json.dumps(record, ensure_ascii=False, default=str), secrets)
-        with contextlib.suppress(OSError), self.outputs.log.open("a", encoding="utf-8") as log:
-            log.write(line + "\n")
-
-    @contextlib.asynccontextmanager
-    async def working(self, number: int) -> AsyncIterator[None]:
-        """As long as somebody works on a shot, the screen can show what is true of it."""
-        try:
-            yield
-        finally:
-            self.doing.pop(number, None)
-
-    def begin_doing(self, number: int, text: str) -> None:
-        """From now on a shot is in flight."""
-        now = trio.current_time()
-        self.doing.setdefault(number, Doing(text, now, now))
-        self.now_doing(number, text)
-
-    def now_doing(self, number: int, text: str) -> None:
-        """What is true of a shot in flight from now on; no line is said for it."""
-        found = self.doing.get(number)
-        if found is not None and found.text != text:
-            found.text, found.since = text, trio.current_time()
-
-    # ── where things are ──────────────────────────────────────────────────────────────────────────────────────────
+    def choose(self, recipe: str, purchase_id: int, *, instead_of: Collection[str]) -> None:
+        """Write down the user's word which take serves a recipe."""
+        simulated = self.settings.simulated
+        self.ledger.choose(recipe, purchase_id, instead_of=instead_of, simulated=simulated)
+        self._opened.chosen = self.ledger.chosen(simulated=simulated)
 
     def rows(self, request: ShotRequest) -> list[Purchase]:
         """All purchases of a shot's recipes, fresh from the ledger."""
@@ -282,26 +272,23 @@ class Batch:
         return provider if provider.key else None
 
 
-def inspect(
-    outputs: Outputs,
-    names_: Collection[str],
-    placed: Mapping[str, Placed],
-    look: Callable[[str, Placed | None], File],
-) -> dict[str, File]:
-    """Clip name → how its file stands. One stat a clip; `look` judges only files that vgen did not leave so."""
-    stats = outputs.clip_stats()
-    found: dict[str, File] = {}
-    for name in names_:
-        row, stat = placed.get(name), stats.get(name)
-        if stat is None:
-            found[name] = File.MISSING
-        elif row is not None and (row.size_bytes, row.mtime_ns) == (stat.size_bytes, stat.mtime_ns):
-            found[name] = File.EDITED if row.edited else File.INTACT
-        else:
-            found[name] = look(name, row)
-    return found
+class _Open:
+    """What an open run has: its ledger, and all that waits by trio's clock."""
+
+    def __init__(self, run: Run, ledger: Ledger, intent: Intent) -> None:
+        settings = run.settings
+        self.ledger, self.intent = ledger, intent
+        self.online: Online | None = None
+        self.chosen: Mapping[str, Choice] = ledger.chosen(simulated=settings.simulated)
+        self.turns = Turns(PurchaseQueue(dict(intent.not_started)), lambda: run.stop_reason)
+        self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
+        self.fits = None if intent.fits is None else set(intent.fits)
+        self.sent_at: dict[int, float] = {}
 
 
-def names(requests: Sequence[ShotRequest]) -> dict[int, str]:
-    """Shot number → clip name."""
-    return {request.number: clip_name(request.number) for request in requests}
+def _limiter(settings: Settings, name: str) -> ProviderLimiter:
+    """A provider's limiter; one that is no longer configured gets one too, to collect from."""
+    provider = settings.providers.get(name)
+    limit = provider.max_concurrent if provider else settings.run.max_concurrent
+    rate = provider.requests_per_minute if provider else None
+    return ProviderLimiter(name=name, slots=PrioritySemaphore(limit), requests_per_minute=rate)

@@ -80,8 +80,8 @@ class Blocked(httpcore.ConnectError):
 class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves a name, refuses it if any address is not public, and connects to an address that was checked."""
 
-    def __init__(self) -> None:
-        self._inner: httpcore.AsyncNetworkBackend = httpcore.TrioBackend()
+    def __init__(self, inner: httpcore.AsyncNetworkBackend | None = None) -> None:
+        self._inner = inner or httpcore.TrioBackend()
 
     async def connect_tcp(
         self,

@@ -14,7 +14,7 @@ from vgen.money import show
 from vgen.plan.decision import Decision
 from vgen.plan.request import Offer, ShotRequest
 from vgen.production import client
-from vgen.production.run import Batch
+from vgen.production.run import Run
 from vgen.providers import codec
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
 from vgen.store.purchase import State, Why
@@ -36,7 +36,7 @@ class _Pause:
 class Clip:
     """What one clip's run knows besides the ledger."""
 
-    batch: Batch
+    batch: Run
     request: ShotRequest
     fresh_after: int | None = None
     pauses: dict[str, _Pause] = field(default_factory=dict)
@@ -71,7 +71,7 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
     batch = clip.batch
     recipe = clip.request.recipes[provider.name]
     row: dict[str, Any] = {
-        "run_id": batch.run_id,
+        "run_id": batch.id,
         "shot_number": clip.number,
         "recipe": recipe.digest,
         "manifest": json.dumps([list(pair) for pair in recipe.manifest], ensure_ascii=False),
@@ -176,7 +176,7 @@ def _refused(clip: Clip, purchase_id: int, provider: Provider, answer: Refused) 
     match answer.reason:
         case RefusalReason.RATE_LIMITED:
             wait_s = answer.retry_after_s or 0.0
-            batch.limiter(provider.name).pause(wait_s)
+            batch.limits.of(provider.name).pause(wait_s)
             clip.pause(provider.name).at_least_s = wait_s
             if wait_s > max(LONG_PAUSE_S, batch.settings.run.clip_timeout_s):
                 batch.close_provider(provider.name, f"it asks to wait {wait_s:,.0f} s; run again later")

@@ -1,52 +1,58 @@
 """`doit doctor`: looks at everything that a run needs and says what to do. Spends nothing, shows no key."""
 
 import shutil
-import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
-import trio
-
+from vgen.cli.command import Action, Command
 from vgen.errors import Refusal, VgenError
 from vgen.inputs.keys import KEY_NAMES
 from vgen.inputs.settings import Provider, Settings
-from vgen.media.tools import find_tools, verify
 from vgen.money import show
-from vgen.production.http import HttpClient
-from vgen.production.workspace import Project
 from vgen.providers import codec
-from vgen.providers.base import Reply
+from vgen.views import terminal
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+    from vgen.production.services import Services
+    from vgen.production.workspace import Workspace
 
 REACH_S = 15.0
 LOW_DISK_BYTES = 2 << 30
 
 
-def examine(project: Project) -> Iterator[str]:
+async def examine(session: "Session") -> AsyncIterator[str]:
     """One line per finding: `ok`, `note` or `FIX`, each with what to do."""
-    yield from _tools(project.settings)
-    if project.problems:
-        for problem in project.problems:
+    workspace = session.workspace
+    yield await _tools(workspace.settings)
+    if workspace.problems:
+        for problem in workspace.problems:
             yield f"FIX   {problem}"
         return
-    settings = project.ready
-    yield f"ok    config and prompts: {len(project.requests)} shots, {', '.join(settings.providers)} configured"
+    settings = workspace.ready
+    yield f"ok    config and prompts: {len(workspace.requests)} shots, {', '.join(settings.providers)} configured"
     for warning in settings.warnings:
         yield f"note  {warning}"
-    yield from _keys(settings)
-    yield from _disk(project)
-    yield from _ledger(project)
+    async for text in _keys(settings, session.services):
+        yield text
+    for text in _disk(workspace):
+        yield text
+    yield _ledger(session)
 
 
-def _tools(settings: Settings | None) -> Iterator[str]:
+async def _tools(settings: Settings | None) -> str:
+    from vgen.media.tools import find_tools, verify
+
     try:
         tools = find_tools(settings.ffmpeg if settings else None, settings.ffprobe if settings else None)
-        versions = trio.run(verify, tools)
-        yield f"ok    ffmpeg {versions[0]} and ffprobe {versions[1]} ({tools.source})"
+        versions = await verify(tools)
     except VgenError as exc:
-        yield f"FIX   {exc}"
+        return f"FIX   {exc}"
+    return f"ok    ffmpeg {versions[0]} and ffprobe {versions[1]} ({tools.source})"
 
 
-def _keys(settings: Settings) -> Iterator[str]:
+async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
     for provider in settings.providers.values():
         names = " or ".join(KEY_NAMES.get(provider.name, (f"{provider.name.upper()}_API_KEY",)))
         if settings.simulated:
@@ -56,22 +62,20 @@ def _keys(settings: Settings) -> Iterator[str]:
         else:
             terms = provider.terms
             yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"
-            yield _reached(provider)
+            yield await _reached(provider, services)
 
 
-def _reached(provider: Provider) -> str:
+async def _reached(provider: Provider, services: "Services") -> str:
     """Ask the provider something that costs nothing, where there is such a thing."""
+    from vgen.production.http import HttpClient
+
     name, protocol = provider.name, codec(provider.name)
     if not hasattr(protocol, "account"):
         return f"note  {name}: has no free call, so it was not asked"
     call = protocol.account(provider.terms.base_url, provider.key or "")
-
-    async def ask() -> Reply:
-        async with HttpClient(now=time.time) as http:
-            return await http.send(call, timeout_s=REACH_S)
-
     try:
-        reply = trio.run(ask)
+        async with HttpClient(now=services.now, tls=services.tls) as http:
+            reply = await http.send(call, timeout_s=REACH_S)
     except VgenError as exc:
         return f"FIX   {name}: {exc}; check base_url and the network"
     if reply.status != HTTPStatus.OK:
@@ -80,23 +84,40 @@ def _reached(provider: Provider) -> str:
     return f"ok    {name}: reached" + (f", {balance} credits left" if isinstance(balance, int) else "")
 
 
-def _disk(project: Project) -> Iterator[str]:
-    place = project.outputs.root if project.outputs.root.exists() else project.root
+def _disk(workspace: "Workspace") -> Iterator[str]:
+    place = workspace.outputs.root if workspace.outputs.root.exists() else workspace.root
     free = shutil.disk_usage(place).free
     word = "ok   " if free > LOW_DISK_BYTES else "FIX  "
-    yield f"{word} {free >> 20:,} MiB free at {project.ready.run.outputs}"
+    yield f"{word} {free >> 20:,} MiB free at {workspace.ready.run.outputs}"
     try:
-        project.outputs.refuse_symlinks()
+        workspace.outputs.refuse_symlinks()
     except Refusal as exc:
         yield f"FIX   {exc}"
 
 
-def _ledger(project: Project) -> Iterator[str]:
+def _ledger(session: "Session") -> str:
     try:
-        budget = project.plan().budget
+        budget = session.plan.budget
     except VgenError as exc:
-        yield f"FIX   {exc}"
-        return
+        return f"FIX   {exc}"
     cap = "no cap binds play money" if budget.cap is None else f"of {show(budget.cap)}"
     held = f"reserved {show(budget.reserved)}, uncertain {show(budget.uncertain)}"
-    yield f"ok    ledger: spent {show(budget.spent)}, {held}, {cap}"
+    return f"ok    ledger: spent {show(budget.spent)}, {held}, {cap}"
+
+
+def _begin(session: "Session") -> Action:
+    async def show() -> None:
+        async for text in examine(session):
+            terminal.out(text)
+
+    return show
+
+
+COMMAND = Command(
+    name="doctor",
+    doc="is everything there that a run needs, and what to do if not",
+    usage=(("doit doctor", "is everything there that a run needs?"),),
+    begin=_begin,
+    needs_lock=False,
+    bears_problems=True,
+)

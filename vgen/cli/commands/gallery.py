@@ -1,60 +1,55 @@
-"""The gallery of one project: gathers what the page shows, draws missing poster frames, writes the file."""
+"""`doit gallery`: one page that shows every shot; draws the poster frames that are missing."""
 
 import itertools
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import trio
-
-from vgen.media.posters import poster
-from vgen.media.tools import Tools
-from vgen.money import micros
-from vgen.plan import takes
-from vgen.plan.decision import Action, File
-from vgen.plan.plan import Step
-from vgen.plan.takes import Alternative
-from vgen.production.workspace import Project
+from vgen.cli import reporting
+from vgen.cli.command import Action, Command
+from vgen.errors import ClipFailed, LedgerError
 from vgen.store import atomic
-from vgen.store.outputs import clip_name
-from vgen.store.records import Placed, Snapshot, Take
-from vgen.views import gallery, report
-from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views import terminal
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+    from vgen.media.tools import Tools
+    from vgen.views.gallery import Film, Page
 
 MAX_POSTERS = 600
 """Films on one page that get a poster frame of their own, at up to 15 KB each."""
 
 
-def gather(project: Project) -> Page:
-    """The production as it stands, from the ledger and the files."""
-    entries, gates, whole = project.reported()
-    notes = [str(text) for text in _texts(whole.pop("left_over"))]
-    del whole  # it holds the entries too, and of a long list they go one by one
-    snapshot = project.snapshot()
-    entries.reverse()
-    return Page(
-        title=project.root.resolve().name,
-        simulated=project.ready.simulated,
-        shots=[
-            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot)
-            for step, found in takes.of_all(project.plan(), snapshot)
-        ],
-        gates=gates,
-        budget=project.plan().budget,
-        notes=notes,
-    )
+def gather(session: "Session") -> "Page":
+    """The page as the production is now."""
+    from vgen.views import gallery_page
+
+    entries, gates, whole = reporting.reported(session)
+    notes = [str(text) for text in whole.pop("left_over")]
+    del whole  # it holds the entries too
+    view = session.view()
+    title = session.workspace.root.resolve().name
+    return gallery_page.gather(view.plan, view.snapshot, entries, gates, notes, title=title)
 
 
-def is_current(project: Project) -> bool:
-    """Whether the page on disk shows the production as it stands."""
-    stated = _stated(project.outputs.gallery)
-    return stated is not None and stated == gallery.digest(gather(project))
+def _is_current(session: "Session") -> bool:
+    """Whether the page on disk shows the production as it is."""
+    from vgen.views import gallery
+
+    if session.workspace.problems:
+        return False
+    stated = _stated(session.workspace.outputs.gallery)
+    if stated is None or stated != gallery.digest(gather(session)):
+        return False
+    session.current.add("gallery")
+    return True
 
 
 def _stated(page: Path) -> str | None:
     """The digest that the page on disk was rendered with."""
+    from vgen.views import gallery
+
     try:
         with page.open(encoding="utf-8") as file:
             return gallery.stated_digest(file.read(gallery.HEAD_CHARS))
@@ -62,10 +57,23 @@ def _stated(page: Path) -> str | None:
         return None
 
 
-async def write(project: Project, tools: Tools | None) -> None:
-    """Make the page anew, unless it is current. Without `tools`, clips show their first frames. Raises OSError."""
-    page = gather(project)
-    target = project.outputs.gallery
+async def write(session: "Session") -> None:
+    """Make the page anew, unless it is current. Raises ClipFailed; why was told."""
+    try:
+        await _write(session)
+    except (OSError, LedgerError) as exc:
+        what = exc.strerror if isinstance(exc, OSError) else exc
+        terminal.line(None, f"the gallery can't be written: {what}; make room and run again")
+        raise ClipFailed("no gallery") from exc
+    session.current.add("gallery")
+
+
+async def _write(session: "Session") -> None:
+    from vgen.views import gallery
+
+    page = gather(session)
+    outputs = session.workspace.outputs
+    target = outputs.gallery
     if _stated(target) == gallery.digest(page):
         return
     try:
@@ -75,17 +83,22 @@ async def write(project: Project, tools: Tools | None) -> None:
         drawn = {}
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
-    if tools is not None:
-        await _draw(tools, project.outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
-    project.outputs.root.mkdir(parents=True, exist_ok=True)
+    tools = session.services.tools(session.workspace.ready)
+    if tools is not None:  # without ffmpeg, clips show their first frames
+        await _draw(tools, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
+    outputs.root.mkdir(parents=True, exist_ok=True)
     atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters)))
 
 
-async def _draw(tools: Tools, root: Path, films: Mapping[str, Film], into: dict[str, bytes]) -> None:
+async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:
     """Poster frames, one process a core."""
+    import trio
+
+    from vgen.media.posters import poster
+
     limiter = trio.CapacityLimiter(os.cpu_count() or 1)
 
-    async def one(digest: str, film: Film) -> None:
+    async def one(digest: str, film: "Film") -> None:
         async with limiter:
             found = await poster(tools, root / film.path)
         if found is not None:
@@ -96,114 +109,20 @@ async def _draw(tools: Tools, root: Path, films: Mapping[str, Film], into: dict[
             nursery.start_soon(one, digest, film)
 
 
-def _shot(
-    step: Step, found: Sequence[Alternative], entry: Mapping[str, Any], placed: Placed | None, snapshot: Snapshot
-) -> ShotView:
-    there = step.file in (File.INTACT, File.EDITED) and placed is not None
-    row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
-    take = snapshot.takes.get(row.id) if row else None
-    made_for = step.request.recipe_for(row.provider) if row else None
-    recipe = made_for or next(iter(step.request.recipes.values()), None)
-    status = _status(step, entry, there=there)
-    return ShotView(
-        number=step.number,
-        prompt=recipe.prompt if recipe else "",
-        status=status,
-        reason=_reason(step, entry, status),
-        made_from=dict(row.manifest).get("prompt") if row and not step.request.matches(row) else None,
-        film=_film_in_place(step, take, placed) if placed and take else None,
-        take=take.take if take else None,
-        provider=row.provider if row else entry["api_used"],
-        model=row.model if row else entry["model"],
-        price=row.charged if row else micros(entry["cost_usd"]) or None,
-        generation_s=take.generation_s if take else None,
-        verdict=_verdict(step, take),
-        takes=[_take(step, one) for one in found],
-        commands=_commands(step, status),
-    )
+def _begin(session: "Session") -> Action:
+    async def write_page() -> None:
+        await write(session)
+
+    return write_page
 
 
-def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:
-    if step.done:
-        return ShotStatus.GOOD
-    if step.action is Action.HELD:
-        return ShotStatus.HELD
-    if step.action is Action.COLLECT:
-        return ShotStatus.RUNNING
-    if there:
-        return ShotStatus.STALE
-    if step.action is Action.STOP or entry["api_used"] or not str(entry["error"] or "").startswith(report.NOT_YET):
-        return ShotStatus.FAILED
-    return ShotStatus.MISSING
-
-
-def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
-    if status is ShotStatus.GOOD:
-        return step.why if step.file is File.EDITED else ""
-    if status is ShotStatus.STALE and step.action in (Action.BUY, Action.SHARE):
-        return ""  # the page shows both prompts
-    return str(entry["error"] or step.why)
-
-
-def _verdict(step: Step, take: Take | None) -> str:
-    if step.file is File.EDITED:
-        return "edited by hand"
-    return "whole, decodes" if take and take.good else ""
-
-
-def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:
-    path = f"clips/{placed.name}"
-    if step.file is not File.EDITED:
-        return _film(take, path)
-    facts = json.loads(placed.facts or "{}")
-    known = {key: facts.get(key) for key in ("width", "height", "duration_s", "fps", "has_audio")}
-    return Film(path=path, sha256=placed.sha256, **known)
-
-
-def _film(take: Take, path: str) -> Film:
-    return Film(
-        path=path,
-        sha256=take.sha256,
-        width=take.width,
-        height=take.height,
-        duration_s=take.duration_s,
-        fps=take.fps,
-        has_audio=take.has_audio,
-    )
-
-
-def _take(step: Step, one: Alternative) -> TakeView:
-    return TakeView(
-        number=one.take.take,
-        label=one.label,
-        film=_film(one.take, one.take.path),
-        good=one.take.good,
-        prompt=dict(one.row.manifest).get("prompt", ""),
-        reason=one.take.reason or "",
-        provider=one.row.provider,
-        model=one.row.model,
-        price=one.row.charged,
-        created_at=one.row.created_at,
-        generation_s=one.take.generation_s,
-        current=one.in_place,
-        command=f"doit pick shot={step.number} take={one.label}" if one.take.good and not one.in_place else None,
-    )
-
-
-def _commands(step: Step, status: ShotStatus) -> list[str]:
-    """What the user may type next."""
-    number = step.number
-    if status is ShotStatus.STALE and step.file is File.EDITED:
-        return [f"doit -a clip:{number}", f"doit keep shot={number}"]
-    return {
-        ShotStatus.GOOD: [],
-        ShotStatus.STALE: [f"doit clip:{number}", f"doit keep shot={number}"],
-        ShotStatus.RUNNING: [f"doit clip:{number}"],
-        ShotStatus.MISSING: [f"doit clip:{number}"],
-        ShotStatus.HELD: [f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"],
-        ShotStatus.FAILED: [f"doit clip:{number}", f"doit -a clip:{number}"],
-    }[status]
-
-
-def _texts(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else ()
+COMMAND = Command(
+    name="gallery",
+    doc="gallery.html: every shot with its clip, takes, money and reasons",
+    begin=_begin,
+    builds=True,
+    targets=lambda outputs: [outputs.gallery],
+    is_current=_is_current,
+    task_dep=("report",),
+    after_failures=True,
+)

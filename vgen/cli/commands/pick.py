@@ -1,15 +1,25 @@
-"""`doit pick` and `doit keep`: the user's word which take serves a shot. Buys nothing."""
+"""`doit pick` (and the code of `doit keep`): the user's word which take serves a shot. Buys nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from vgen.cli import reporting
+from vgen.cli.command import Action, Command
+from vgen.cli.commands import gallery
+from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.errors import InputError
 from vgen.money import show
-from vgen.plan import takes
-from vgen.plan.decision import Action, File
+from vgen.plan import decision, takes
+from vgen.plan.decision import File
 from vgen.plan.plan import Step
-from vgen.production.run import Batch
-from vgen.production.workspace import Project
 from vgen.store.records import Purchase
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+    from vgen.production.run import Run
+
+EXAMPLE = "doit pick shot=7 take=2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,14 +31,14 @@ class Choice:
     text: str
 
 
-def resolve(project: Project, shot: int, take: str | None) -> Choice:
+def resolve(session: "Session", shot: int, take: str | None) -> Choice:
     """What `shot=7 take=2` means; without a take, the clip in place. Raises InputError."""
-    plan, snapshot = project.plan(), project.snapshot()
-    numbers = [step.number for step in plan.steps]
+    view = session.view()
+    numbers = [step.number for step in view.plan.steps]
     if shot not in numbers:
         raise InputError([f"shot={shot}: the list has no such shot; it has {_ranges(numbers)}"])
-    step = plan.step(shot)
-    alternatives = next(found for other, found in takes.of_all(plan, snapshot) if other is step)
+    step = view.step(shot)
+    alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:
         if step.file is File.EDITED:
             raise InputError([f"clip {shot:03d} was edited by hand and exists only here; move it away, then pick"])
@@ -42,25 +52,44 @@ def resolve(project: Project, shot: int, take: str | None) -> Choice:
     return Choice(step=step, row=one.row, text=what)
 
 
-async def carry_out(project: Project, batch: Batch, choice: Choice) -> None:
-    """Write the choice down, and put the take in its place if another lies there. Raises ClipFailed."""
+async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
+    """Write the choice down, and put the take in place if another is there. Raises ClipFailed."""
     from vgen.production import make
 
     request, row = choice.step.request, choice.row
     wanted = request.recipe_for(row.provider) or next(iter(request.recipes.values()))
-    batch.start()
-    batch.ledger.choose(wanted.digest, row.id, instead_of=request.digests(), simulated=row.simulated)
-    batch.chosen = batch.ledger.chosen(simulated=row.simulated)
-    sharing = [step for step in project.replan().steps if wanted.digest in step.request.digests()]
+    run.start()
+    run.choose(wanted.digest, row.id, instead_of=request.digests())
+    sharing = [step for step in session.look_again().plan.steps if wanted.digest in step.request.digests()]
     for step in sharing:
-        if step.action is Action.RESTORE:
-            await make.make(batch, step.request, step.file)
+        if step.action is decision.Action.RESTORE:
+            await make.make(run, step.request, step.file)
     others = [step.number for step in sharing if step.number != request.number]
     kept = "" if request.matches(row) else "; it serves the changed prompt until a new take is bought"
-    batch.say(request.number, f"{choice.text}, is its clip now{kept}", event="chosen", job=row.job_id)
+    run.say(request.number, f"{choice.text}, is its clip now{kept}", event="chosen", job=row.job_id)
     if others:
         numbers = ", ".join(map(str, others))
-        batch.say(request.number, f"shots of the same recipe have it too: {numbers}", event="chosen")
+        run.say(request.number, f"shots of the same recipe have it too: {numbers}", event="chosen")
+
+
+def begin(session: "Session") -> Action:
+    """Resolve what was typed; the action carries it out, and makes report and gallery true again."""
+    choice = resolve(session, shot_number(session.variables), session.variables.get("take"))
+
+    async def choose() -> None:
+        async with session.open(online=False) as run:
+            await carry_out(session, run, choice)
+        reporting.write_report(session)
+        await gallery.write(session)
+
+    return choose
+
+
+def _check(variables: Mapping[str, str]) -> list[str]:
+    problems = list(shot_problems(variables, EXAMPLE))
+    if "take" not in variables:
+        problems.append(f"take=: say which, as in `{EXAMPLE}`; `doit takes` shows them")
+    return problems
 
 
 def _ranges(numbers: list[int]) -> str:
@@ -72,3 +101,14 @@ def _ranges(numbers: list[int]) -> str:
         else:
             found.append([number, number])
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"
+
+
+COMMAND = Command(
+    name="pick",
+    doc="put an earlier take of a shot in its place, free: shot=7 take=2",
+    usage=((EXAMPLE, "put an earlier take in place, free"),),
+    variables=("shot", "take"),
+    example=EXAMPLE,
+    check=_check,
+    begin=begin,
+)

@@ -51,7 +51,7 @@ class Session(Protocol):
         """Round all tasks of a trio run."""
         ...
 
-    def crowded(self) -> bool:
+    def saturated(self) -> bool:
         """Whether those who have begun stand in line: nothing is gained if more begin before one of them ends."""
         ...
 
@@ -168,7 +168,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
             if begun >= IN_A_ROW and completed is None:
                 await trio.lowlevel.checkpoint()
                 begun = 0
-                if running and self._session is not None and self._session.crowded():
+                if running and self._session is not None and self._session.saturated():
                     begun = IN_A_ROW
                     completed = await self._one_back(came_back)
                     running -= 1

@@ -1,0 +1,94 @@
+"""What is refused before a run starts: stray variables, shots nobody can make, drifted plans, too little money."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from vgen.cli import registry, reporting
+from vgen.errors import InputError, Refusal
+from vgen.plan import approved_plan
+from vgen.plan import plan as planning
+from vgen.plan.decision import Action
+from vgen.views import terminal
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+
+
+def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
+    """Variables that the named commands do not take. Raises InputError."""
+    named = set(names)
+    for name in variables:
+        homes = registry.owners(name)
+        if homes and not named & set(homes):
+            commands = " and ".join(f"`doit {home}`" for home in homes)
+            raise InputError([f"{name}: belongs to {commands}, not to this command"])
+    if "wait" in variables and named and named <= registry.looks_only():
+        raise InputError(["wait: belongs to a build; this command waits for nobody"])
+    if "plan" in variables and named & registry.builds_nothing():
+        raise InputError(["plan: belongs to a build, as in `doit plan=outputs/plan.json`"])
+    alone = [command for name, command in registry.commands().items() if name in named and command.example]
+    if alone and len(names) > 1:
+        words = " and ".join(sorted(names))
+        raise InputError([f"`doit {min(command.name for command in alone)}` stands alone; say {words} one by one"])
+    for command in alone:
+        problems = command.check(variables) if command.check else ()
+        if problems:
+            raise InputError(list(problems))
+
+
+def before_build(session: "Session") -> None:
+    """Refuse a build that can't be made or paid; tell what the user should know. Raises InputError, Refusal."""
+    plan, numbers = session.plan, session.selection.numbers
+    for warning in session.workspace.ready.warnings:
+        if has_work(session):
+            terminal.line(None, warning)
+    if impossible := plan.impossible(numbers):
+        raise InputError(impossible)
+    _refuse_drift(session)
+    if session.workspace.ready.simulated and any(plan.step(number).price for number in numbers):
+        terminal.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
+    if not fits(session) and not _has_free_work(session):
+        raise refused(session)
+
+
+def _refuse_drift(session: "Session") -> None:
+    """`plan=FILE`: that plan, or what is left of it, and nothing else. Raises InputError, Refusal."""
+    if (name := session.variables.get("plan")) is None:
+        return
+    try:
+        then = approved_plan.read((session.workspace.root / name).read_bytes(), name)
+    except OSError as exc:
+        raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
+    now = planning.as_json(session.plan, expected=0)
+    if found := approved_plan.drift(then, now, name):
+        raise Refusal("\n".join([*found, "nothing was bought; `doit plan` makes a plan of now"]))
+    session.approve(approved_plan.purchases(then))
+
+
+def has_work(session: "Session") -> bool:
+    """Whether a build has anything to do."""
+    plan, chosen = session.plan, session.selection
+    left_over = chosen.full and (plan.orphans or plan.departed)
+    undone = any(not step.done for step in plan.steps if step.number in chosen.numbers)
+    return bool(chosen.again or left_over or undone)
+
+
+def fits(session: "Session") -> bool:
+    """Whether a build may begin to buy: all of it fits the budget, or the user wants what fits."""
+    return session.workspace.ready.run.partial or session.plan.fits(session.selection.numbers)
+
+
+def _has_free_work(session: "Session") -> bool:
+    plan, chosen = session.plan, session.selection
+    free = (Action.RESTORE, Action.COLLECT)
+    return bool(
+        any(step.number in chosen.numbers and step.action in free for step in plan.steps)
+        or (chosen.full and plan.orphans)
+    )
+
+
+def refused(session: "Session") -> Refusal:
+    """The plan does not fit the budget."""
+    text = planning.refusal(session.plan, session.selection.numbers)
+    reporting.announce(session, "cap", text)
+    return Refusal(text)

@@ -1,0 +1,79 @@
+"""`doit conform`: uniform clips in outputs/conformed/, from the clips that are there. Buys nothing."""
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from vgen.cli.command import Action, Command
+from vgen.errors import ClipFailed
+from vgen.plan.decision import File
+from vgen.views import terminal
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+    from vgen.media.conform import Source
+    from vgen.media.tools import Tools
+
+
+def _begin(session: "Session") -> Action:
+    async def make_uniform() -> None:
+        """Raises a VgenError."""
+        from vgen.media import conform
+
+        folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
+        done = await conform.conform(tools(session), _sources(session), folder, ratio, tell=terminal.line)
+        form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
+        terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
+
+    return make_uniform
+
+
+def is_current(session: "Session") -> bool:
+    """Whether all clips in place are uniform in their folder."""
+    from vgen.media import conform
+
+    folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
+    return conform.is_current(_sources(session), folder, ratio)
+
+
+def _clean(session: "Session", dryrun: bool) -> None:
+    """Remove the uniform clips, and nothing of anybody else's."""
+    from vgen.media import conform
+
+    folder = session.workspace.outputs.conformed
+    if ours := conform.made_in(folder):
+        terminal.out(f"{session.workspace.relative(folder)} - removing {len(ours)} files")
+    for path in () if dryrun else ours:
+        path.unlink(missing_ok=True)
+    if not dryrun and folder.is_dir() and not folder.is_symlink():
+        with contextlib.suppress(OSError):  # something of somebody else's is in it
+            folder.rmdir()
+
+
+def _sources(session: "Session") -> "list[Source]":
+    """The clips that are in place, whether they are stale or not."""
+    from vgen.media.conform import Source
+
+    outputs = session.workspace.outputs
+    return [
+        Source(number=step.number, path=outputs.clip(step.number), duration_s=step.request.shot.duration_s)
+        for step in session.plan.steps
+        if step.file in (File.INTACT, File.EDITED)
+    ]
+
+
+def tools(session: "Session") -> "Tools":
+    """ffmpeg and ffprobe. Raises ClipFailed, which says how to get them."""
+    found = session.services.tools(session.workspace.ready)
+    if found is None:
+        raise ClipFailed("no ffmpeg; `doit doctor` says how to get it")
+    return found
+
+
+COMMAND = Command(
+    name="conform",
+    doc="uniform clips in outputs/conformed/, from the clips that are there; buys nothing",
+    usage=(("doit conform, doit cut", "uniform clips, and all of them in outputs/cut.mp4, free"),),
+    begin=_begin,
+    is_current=is_current,
+    clean=_clean,
+)

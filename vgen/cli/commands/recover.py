@@ -1,0 +1,33 @@
+"""`doit recover`: look for lost orders at the providers, and adopt them. Buys nothing."""
+
+from typing import TYPE_CHECKING
+
+from vgen.cli.command import Action, Command
+from vgen.money import show
+from vgen.views import terminal
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+
+
+def _begin(session: "Session") -> Action:
+    async def look() -> None:
+        from vgen.production import reconcile
+
+        async with session.open(online=True) as run:
+            rows = run.ledger.uncertain(simulated=run.settings.simulated)
+            if not rows:
+                terminal.out("nothing is uncertain")
+            for row in rows:
+                finding = await reconcile.look(run, row, may_release=True)
+                terminal.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+
+    return look
+
+
+COMMAND = Command(
+    name="recover",
+    doc="look for lost jobs at the providers and adopt them; buys nothing",
+    usage=(("doit recover", "look for lost orders at the providers, free"),),
+    begin=_begin,
+)

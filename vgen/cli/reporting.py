@@ -1,0 +1,136 @@
+"""The report of a session: gathered from ledger and files, written if it tells anything new, announced to others."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vgen.errors import ClipFailed, LedgerError
+from vgen.inputs.keys import without_keys
+from vgen.money import show, usd
+from vgen.store import atomic
+from vgen.store.outputs import clip_name
+from vgen.store.purchase import COLLECTABLE, State
+from vgen.views import notify, report, terminal
+from vgen.views.report import Entry, Gate
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+
+
+def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:
+    """Entries, gates and the whole report, from the ledger and the files as they are now."""
+    view, run = session.latest(), session.run
+    folder = _shown_folder(session)
+    entries = report.clips(view.plan, view.snapshot, lambda number: f"{folder}/{clip_name(number)}", run.messages)
+    minimum = session.workspace.ready.run.min_success_rate
+    gates = report.gates(entries, view.plan.budget, min_success_rate=minimum)
+    return entries, gates, report.production_report(entries, gates, view.plan, _facts(session, interrupted=interrupted))
+
+
+def _facts(session: "Session", *, interrupted: bool) -> report.RunFacts:
+    run = session.run
+    up_to_date = sum(step.done for step in session.plan.steps)
+    counted = run.counters
+    return report.RunFacts(
+        id=run.id,
+        started_at=run.started_at,
+        finished_at=session.services.now(),
+        generated=counted.generated,
+        reused=max(0, up_to_date - counted.generated - counted.resumed),
+        resumed=counted.resumed,
+        interrupted=interrupted,
+    )
+
+
+def _shown_folder(session: "Session") -> str:
+    """Where the clips are, as the JSON outputs say it."""
+    clips, root = session.workspace.outputs.clips, session.workspace.root
+    if session.workspace.ready.run.clip_paths == "absolute":
+        return clips.resolve().as_posix()
+    return clips.relative_to(root).as_posix() if clips.is_relative_to(root) else clips.as_posix()
+
+
+def write_report(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate]]:
+    """Write clips.json and production_report.json if they would tell anything new. Raises ClipFailed; why was told."""
+    outputs = session.workspace.outputs
+    try:
+        entries, gates, whole = reported(session, interrupted=interrupted)
+        outputs.root.mkdir(parents=True, exist_ok=True)
+        _write(outputs.clips_json, report.seven(entries))
+        _write(outputs.report_json, whole, always=interrupted)
+    except (OSError, LedgerError) as exc:
+        what = exc.strerror if isinstance(exc, OSError) else exc
+        terminal.line(None, f"the report can't be written: {what}; make room and run again")
+        terminal.line(None, in_flight_line(session).removeprefix("interrupted; "))
+        raise ClipFailed("no report") from exc
+    return entries, gates
+
+
+def is_current(session: "Session") -> bool:
+    """Whether the written report tells the truth of now, and all gates hold."""
+    entries, gates, whole = reported(session)
+    outputs = session.workspace.outputs
+    return (
+        all(gate.passed for gate in gates)
+        and _says(outputs.clips_json, report.seven(entries))
+        and _says(outputs.report_json, whole)
+    )
+
+
+def _says(path: Path, value: Any) -> bool:
+    try:
+        with path.open("rb") as file:
+            return report.says(file, value)
+    except OSError:
+        return False
+
+
+def _write(path: Path, value: Any, *, always: bool = False) -> None:
+    """Unless the file says it already."""
+    if always or not _says(path, value):
+        atomic.write_whole(path, (text.encode() for _, text in report.pieces(value)))
+
+
+def in_flight_line(session: "Session") -> str:
+    """What stays at the providers when a run is interrupted."""
+    rows = [row for row in session.view().snapshot.purchases.values() if row.superseded is None]
+    running = [row for row in rows if row.state in COLLECTABLE]
+    unsure = [row for row in rows if row.state in (State.UNCERTAIN, State.SUBMITTING)]
+    told = []
+    if running:
+        jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
+        cost = show(sum(row.cost for row in running))
+        told.append(f"{jobs} at the providers, for {cost}; the next run collects them, free")
+    if unsure:
+        orders = "1 order is" if len(unsure) == 1 else f"{len(unsure)} orders are"
+        told.append(f"{orders} uncertain, for {show(sum(row.cost for row in unsure))}: perhaps bought")
+    return "interrupted; " + ("; ".join(told) or "nothing is in flight")
+
+
+def announce(session: "Session", event: str, text: str, **facts: Any) -> None:
+    """Notify whoever the settings name. The run neither waits for it nor fails by it."""
+    settings = session.workspace.ready
+    about = {"event": event, "text": text, "run": session.run.id, "simulated": settings.simulated}
+    outputs = session.workspace.outputs
+    notify.send(
+        about | {"outputs": str(outputs.root.resolve())} | facts,
+        command=settings.run.notify_command,
+        url=settings.run.notify_url,
+        log=outputs.private / "notify.log",
+        environment=without_keys(),
+    )
+
+
+def announce_end(session: "Session", event: str, text: str, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Notify of the end of a run, or of a gate that failed, with the counts and the money."""
+    budget = session.plan.budget
+    announce(
+        session,
+        event,
+        text,
+        total_clips=len(entries),
+        successful_clips=sum(entry["success"] for entry in entries),
+        failed=[entry["shot_number"] for entry in entries if not entry["success"]],
+        spent_usd=usd(budget.spent),
+        uncertain_usd=usd(budget.uncertain),
+    )

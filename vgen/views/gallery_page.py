@@ -1,0 +1,143 @@
+"""Gathers what the gallery shows of a production: from its plan, its rows and the report's entries. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vgen.money import micros
+from vgen.plan import takes
+from vgen.plan.decision import Action, File
+from vgen.plan.plan import Plan, Step
+from vgen.plan.takes import Alternative
+from vgen.store.outputs import clip_name
+from vgen.store.records import Placed, Snapshot, Take
+from vgen.views import report
+from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.report import Entry, Gate
+
+
+def gather(
+    plan: Plan, snapshot: Snapshot, entries: list[Entry], gates: Sequence[Gate], notes: Sequence[str], *, title: str
+) -> Page:
+    """The page of a production. Empties `entries`: of a long list they go one by one, as the page's shots come."""
+    entries.reverse()
+    return Page(
+        title=title,
+        simulated=plan.simulated,
+        shots=[
+            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot)
+            for step, found in takes.of_all(plan, snapshot)
+        ],
+        gates=gates,
+        budget=plan.budget,
+        notes=notes,
+    )
+
+
+def _shot(
+    step: Step, found: Sequence[Alternative], entry: Mapping[str, Any], placed: Placed | None, snapshot: Snapshot
+) -> ShotView:
+    there = step.file in (File.INTACT, File.EDITED) and placed is not None
+    row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
+    take = snapshot.takes.get(row.id) if row else None
+    made_for = step.request.recipe_for(row.provider) if row else None
+    recipe = made_for or next(iter(step.request.recipes.values()), None)
+    status = _status(step, entry, there=there)
+    return ShotView(
+        number=step.number,
+        prompt=recipe.prompt if recipe else "",
+        status=status,
+        reason=_reason(step, entry, status),
+        made_from=dict(row.manifest).get("prompt") if row and not step.request.matches(row) else None,
+        film=_film_in_place(step, take, placed) if placed and take else None,
+        take=take.take if take else None,
+        provider=row.provider if row else entry["api_used"],
+        model=row.model if row else entry["model"],
+        price=row.charged if row else micros(entry["cost_usd"]) or None,
+        generation_s=take.generation_s if take else None,
+        verdict=_verdict(step, take),
+        takes=[_take(step, one) for one in found],
+        commands=_commands(step, status),
+    )
+
+
+def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:
+    if step.done:
+        return ShotStatus.GOOD
+    if step.action is Action.HELD:
+        return ShotStatus.HELD
+    if step.action is Action.COLLECT:
+        return ShotStatus.RUNNING
+    if there:
+        return ShotStatus.STALE
+    if step.action is Action.STOP or entry["api_used"] or not str(entry["error"] or "").startswith(report.NOT_YET):
+        return ShotStatus.FAILED
+    return ShotStatus.MISSING
+
+
+def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
+    if status is ShotStatus.GOOD:
+        return step.why if step.file is File.EDITED else ""
+    if status is ShotStatus.STALE and step.action in (Action.BUY, Action.SHARE):
+        return ""  # the page shows both prompts
+    return str(entry["error"] or step.why)
+
+
+def _verdict(step: Step, take: Take | None) -> str:
+    if step.file is File.EDITED:
+        return "edited by hand"
+    return "whole, decodes" if take and take.good else ""
+
+
+def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:
+    path = f"clips/{placed.name}"
+    if step.file is not File.EDITED:
+        return _film(take, path)
+    facts = json.loads(placed.facts or "{}")
+    known = {key: facts.get(key) for key in ("width", "height", "duration_s", "fps", "has_audio")}
+    return Film(path=path, sha256=placed.sha256, **known)
+
+
+def _film(take: Take, path: str) -> Film:
+    return Film(
+        path=path,
+        sha256=take.sha256,
+        width=take.width,
+        height=take.height,
+        duration_s=take.duration_s,
+        fps=take.fps,
+        has_audio=take.has_audio,
+    )
+
+
+def _take(step: Step, one: Alternative) -> TakeView:
+    return TakeView(
+        number=one.take.take,
+        label=one.label,
+        film=_film(one.take, one.take.path),
+        good=one.take.good,
+        prompt=dict(one.row.manifest).get("prompt", ""),
+        reason=one.take.reason or "",
+        provider=one.row.provider,
+        model=one.row.model,
+        price=one.row.charged,
+        created_at=one.row.created_at,
+        generation_s=one.take.generation_s,
+        current=one.in_place,
+        command=f"doit pick shot={step.number} take={one.label}" if one.take.good and not one.in_place else None,
+    )
+
+
+def _commands(step: Step, status: ShotStatus) -> list[str]:
+    """What the user may type next."""
+    number = step.number
+    if status is ShotStatus.STALE and step.file is File.EDITED:
+        return [f"doit -a clip:{number}", f"doit keep shot={number}"]
+    return {
+        ShotStatus.GOOD: [],
+        ShotStatus.STALE: [f"doit clip:{number}", f"doit keep shot={number}"],
+        ShotStatus.RUNNING: [f"doit clip:{number}"],
+        ShotStatus.MISSING: [f"doit clip:{number}"],
+        ShotStatus.HELD: [f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"],
+        ShotStatus.FAILED: [f"doit clip:{number}", f"doit -a clip:{number}"],
+    }[status]

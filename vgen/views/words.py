@@ -1,0 +1,69 @@
+"""The words of plans and of a run's end. Decides nothing."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vgen.money import show
+from vgen.plan.decision import Action
+from vgen.plan.plan import Plan
+from vgen.views import progress
+from vgen.views.report import Gate
+
+_WORDS = {
+    Action.KEEP: "keep",
+    Action.RESTORE: "put back",
+    Action.COLLECT: "collect",
+    Action.BUY: "buy",
+    Action.SHARE: "share",
+    Action.HELD: "HELD",
+    Action.STOP: "stop",
+}
+
+
+def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
+    """`doit plan` in words: a line a shot, then the money."""
+    lines = []
+    for step in plan.steps:
+        where = step.decision.offer.provider if step.action is Action.BUY and step.decision.offer else ""
+        price = show(step.price) if step.price else ""
+        lines.append(f"shot {step.number:>3}  {_WORDS[step.action]:<8}  {where:<8} {price:>7}  {step.why}".rstrip())
+    lines += [
+        f"          collect             job {row.job_id} at {row.provider}, of an earlier list" for row in plan.orphans
+    ]
+    lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
+    lines.append(_money(plan, expected_s))
+    return lines
+
+
+def _money(plan: Plan, expected_s: float) -> str:
+    budget = plan.budget
+    play = " of play money" if plan.simulated else ""
+    if not plan.total:
+        text = "nothing is to be bought"
+    else:
+        text = f"total {show(plan.total)}{play} at list price, at worst {show(plan.worst)} with retries and fallbacks"
+    if budget.cap is not None:
+        text += f"; {show(budget.left or 0)} is left of the budget of {show(budget.cap)}"
+    if plan.total:
+        text += f"; about {expected_s / 60:.0f} min" if expected_s >= 90 else f"; about {expected_s:.0f} s"
+    if not plan.fits():
+        text += ". It does NOT fit: raise budget_usd, or say partial=yes"
+    return text
+
+
+def end_lines(gates: Sequence[Gate], entries: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
+    """The end of a run: counts, money, gates that failed."""
+    good = sum(entry["success"] for entry in entries)
+    budget = plan.budget
+    play = " (play money: everything here is simulated)" if plan.simulated else ""
+    text = f"{good} of {len(entries)} clips; {progress.money(budget, simulated=False)}"
+    lines = [text + play]
+    lines += [
+        f"clip {entry['shot_number']:03d} was edited by hand and is left as it is"
+        for entry in entries
+        if entry.get("edited")
+    ]
+    lines += [
+        f"gate {gate.name} failed: {gate.value} where {gate.threshold} is asked" for gate in gates if not gate.passed
+    ]
+    return lines
