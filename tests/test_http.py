@@ -161,9 +161,6 @@ async def downloaded(
         HttpClient(now=lambda: NOW, tls=lambda: trust) as line,
         line.download(url, base_url, headers or {}) as found,
     ):
-        HttpClient(now=lambda: NOW, tls=lambda: trust) as line,
-        line.download(url, base_url, headers or {}) as found,
-    ):
         body = bytearray()
         await found.pour(body.extend)
         return found.status, bytes(body)
