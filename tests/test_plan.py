@@ -247,15 +247,15 @@ HERE = {"clip_001.mp4": 1}
     [
         ([], {}, File.MISSING, Action.BUY, "no clip yet"),
         ([row(1)], HERE, File.INTACT, Action.KEEP, "up to date"),
-        ([row(1)], HERE, File.MISSING, Action.RESTORE, "the clip is missing; its take is here"),
-        ([row(1)], HERE, File.DAMAGED, Action.RESTORE, "the clip's file is damaged; its take is here"),
-        ([row(1)], HERE, File.EDITED, Action.KEEP, "edited by hand, left as it is"),
-        ([row(1)], {}, File.MISSING, Action.RESTORE, "the clip is missing; its take is here"),
-        ([row(1)], {}, File.EDITED, Action.STOP, "a file that vgen did not put there"),
-        ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE, "another take lies under its name"),
+        ([row(1)], HERE, File.MISSING, Action.RESTORE, "the clip is missing; its take is on disk"),
+        ([row(1)], HERE, File.DAMAGED, Action.RESTORE, "the clip's file is damaged; its take is on disk"),
+        ([row(1)], HERE, File.EDITED, Action.KEEP, "edited by hand; kept as it is"),
+        ([row(1)], {}, File.MISSING, Action.RESTORE, "the clip is missing; its take is on disk"),
+        ([row(1)], {}, File.EDITED, Action.STOP, "a file that vgen did not make has its name"),
+        ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE, "the clip in place is from a different prompt"),
         ([row(1, prompt="a ship")], HERE, File.INTACT, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.MISSING, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
-        ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand and its recipe has changed since"),
+        ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand, and its prompt has changed since"),
         ([row(1, prompt="a ship"), row(2, S.RENDERING)], HERE, File.EDITED, Action.STOP, "edited by hand"),
         ([row(1, S.RENDERING)], {}, File.MISSING, Action.COLLECT, "bought at runway, job job-1 is to be collected"),
         ([row(1, S.UNCERTAIN, error="no answer.")], {}, File.MISSING, Action.HELD,
@@ -274,7 +274,7 @@ def test_each_shot_is_held_against_its_file(
 @pytest.mark.parametrize("file", File)
 def test_a_clip_named_with_a_is_bought_anew_whatever_lies_there(file: File) -> None:
     step = one(snapshot(row(1), placed=HERE), file, again={1})
-    assert (step.action, step.why, step.price) == (Action.BUY, "a new take is wanted", PRICE)
+    assert (step.action, step.why, step.price) == (Action.BUY, "a new take was asked for", PRICE)
 
 
 def test_with_a_a_live_job_is_collected_instead_of_bought() -> None:

@@ -601,7 +601,7 @@ def test_without_keys_the_run_simulates_and_says_so(
     studio = new_studio(live=False)
     studio.faults(render_s=3)
     assert studio.doit() == 0
-    assert "SIMULATED" in capsys.readouterr().out
+    assert "simulated run (no API key is set)" in capsys.readouterr().out
     assert studio.report()["simulated"] is True
     before = studio.disk()
     assert studio.doit() == 0

@@ -44,7 +44,7 @@ def test_what_is_left_of_a_plan_may_be_worked(planned: Studio) -> None:
 
 def test_a_changed_prompt_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     planned.change_shot(2, runway_prompt="something else")
-    assert "shot 2: its prompt has changed since" in refused(planned, capfd)
+    assert "shot 2: its prompt has changed since then" in refused(planned, capfd)
 
 
 def test_a_prompt_that_changed_after_its_clip_was_made_is_refused(
@@ -52,7 +52,7 @@ def test_a_prompt_that_changed_after_its_clip_was_made_is_refused(
 ) -> None:
     planned.doit(FILE)
     planned.change_shot(2, runway_prompt="something else")
-    assert "shot 2: its prompt has changed since" in refused(planned, capfd)
+    assert "shot 2: its prompt has changed since then" in refused(planned, capfd)
 
 
 def test_another_transition_is_no_drift(planned: Studio) -> None:
@@ -63,24 +63,24 @@ def test_another_transition_is_no_drift(planned: Studio) -> None:
 def test_new_and_departed_shots_are_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     planned.write_shots(shots(4)[1:])
     said = refused(planned, capfd)
-    assert "shot 4 is new since" in said
+    assert "shot 4 is new since then" in said
     assert "shot 1 has left the list" in said
 
 
 def test_another_price_or_model_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     planned.configure(runway={"cost_per_second_usd": 0.13})
-    assert "shot 1: its price was $0.60, is $0.65" in refused(planned, capfd)
+    assert "shot 1: its price was $0.60 and is $0.65 now" in refused(planned, capfd)
     planned.configure(runway={"cost_per_second_usd": 0.12, "model": "veo3.1_fast"})
-    assert "shot 1: was to be made by gen4.5 at runway, now by veo3.1_fast at runway" in refused(planned, capfd)
+    assert "shot 1: the plan says gen4.5 at runway, now it is veo3.1_fast at runway" in refused(planned, capfd)
 
 
 def test_another_provider_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     said = refused(planned, capfd, FILE, "primary_api=pika", "fallback_api=none")
-    assert "shot 1: was to be made by gen4.5 at runway, now by" in said
+    assert "shot 1: the plan says gen4.5 at runway, now it is" in said
 
 
 def test_another_budget_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
-    assert "the budget was $2.00, is $9.00" in refused(planned, capfd, FILE, "budget_usd=9")
+    assert "the budget was $2.00 and is $9.00 now" in refused(planned, capfd, FILE, "budget_usd=9")
 
 
 def test_money_that_went_elsewhere_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,12 +92,12 @@ def test_money_that_went_elsewhere_is_refused(studio: Studio, capfd: pytest.Capt
     assert studio.doit(FILE, "clip:1") == 0, "the first take was part of the plan"
     assert studio.doit("-a", "clip:1") == 0
     (studio.outputs / "plan.json").write_bytes(agreed)
-    assert "$0.60 of the budget went elsewhere since" in refused(studio, capfd)
+    assert "$0.60 of the budget was spent elsewhere since then" in refused(studio, capfd)
 
 
 def test_a_new_take_is_not_part_of_a_plan(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     planned.doit(FILE)
-    assert "shot 1: was to be: keep; is now: buy" in refused_after_plan(planned, capfd)
+    assert "shot 1: the plan says keep, now it is buy" in refused_after_plan(planned, capfd)
 
 
 def refused_after_plan(studio: Studio, capfd: pytest.CaptureFixture[str]) -> str:
@@ -110,10 +110,10 @@ def refused_after_plan(studio: Studio, capfd: pytest.CaptureFixture[str]) -> str
     ("text", "words"),
     [
         ("not json", "is not JSON"),
-        ("[]", "is no plan of vgen's"),
+        ("[]", "is not a plan made by vgen"),
         ('{"plan_version": 99, "shots": []}', "plan_version is 99"),
-        ('{"plan_version": 1, "shots": [1]}', "is no plan of vgen's"),
-        ('{"plan_version": 1, "simulated": false, "shots": []}', "is no plan of vgen's"),
+        ('{"plan_version": 1, "shots": [1]}', "is not a plan made by vgen"),
+        ('{"plan_version": 1, "simulated": false, "shots": []}', "is not a plan made by vgen"),
     ],
 )
 def test_a_file_that_is_no_plan_is_refused(
@@ -134,7 +134,7 @@ def test_a_plan_belongs_to_a_build(planned: Studio, capfd: pytest.CaptureFixture
 def test_other_retries_or_another_fallback_are_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert planned.doit("plan", "fallback_api=none", "max_retries=1") == 0
     said = refused(planned, capfd)
-    assert "shot 1: other retries or another fallback were agreed on (at worst $0.60, now $2.40)" in said
+    assert "shot 1: the plan has other retries or another fallback (at worst $0.60, now $2.40)" in said
 
 
 def test_what_the_plan_did_not_hold_is_not_bought_later(studio: Studio) -> None:

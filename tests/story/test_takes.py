@@ -149,14 +149,14 @@ def test_a_take_of_an_earlier_prompt_can_be_picked_by_its_full_name(two: Studio)
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (("pick", "shot=9", "take=1"), "no such shot; it has 1-2"),
+        (("pick", "shot=9", "take=1"), "no such shot; the list has 1-2"),
         (("pick", "shot=2", "take=7"), "no such take (it has 1, 2)"),
         (("pick", "shot=2", "take=best"), "by its number"),
         (("pick", "shot=two", "take=1"), "by its number"),
         (("pick", "shot=2"), "say which"),
         (("keep",), "doit keep shot=7"),
         (("keep", "shot=2", "take=1"), "belongs to `doit pick`"),
-        (("pick", "keep", "shot=2", "take=1"), "stands alone"),
+        (("pick", "keep", "shot=2", "take=1"), "usage: doit pick shot=7 take=2"),
         (("takes", "shot=2"), "not to this command"),
     ],
 )
@@ -189,7 +189,7 @@ def test_an_edited_clip_is_not_overwritten_by_a_pick(two: Studio, capfd: pytest.
 def test_keep_without_a_clip_says_so(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.write_shots(shots(1))
     assert studio.doit("keep", "shot=1") == 3
-    assert "no clip in its place" in capfd.readouterr().err
+    assert "has no clip to keep" in capfd.readouterr().err
 
 
 def test_two_shots_of_one_recipe_share_the_choice(studio: Studio) -> None:
@@ -199,7 +199,7 @@ def test_two_shots_of_one_recipe_share_the_choice(studio: Studio) -> None:
     studio.doit()
     studio.doit("-a", "clip:1")
     assert studio.doit("pick", "shot=1", "take=1") == 0
-    assert studio.said("shots of the same recipe have it too")
+    assert studio.said("shots with the same recipe use it too")
     assert studio.successes() == [True, True], "at once"
     before = outputs(studio)
     assert studio.doit() == 0

@@ -28,8 +28,7 @@ def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
         raise InputError(["plan: belongs to a build, as in `doit plan=outputs/plan.json`"])
     alone = [command for name, command in registry.commands().items() if name in named and command.example]
     if alone and len(names) > 1:
-        words = " and ".join(sorted(names))
-        raise InputError([f"`doit {min(command.name for command in alone)}` stands alone; say {words} one by one"])
+        raise InputError([f"usage: {alone[0].example}"])
     for command in alone:
         problems = command.check(variables) if command.check else ()
         if problems:
@@ -46,7 +45,8 @@ def before_build(session: "Session") -> None:
         raise InputError(impossible)
     _refuse_drift(session)
     if session.workspace.ready.simulated and any(plan.step(number).price for number in numbers):
-        terminal.line(None, "SIMULATED: no key is set or mode=simulate; nothing is bought, clips are animatics")
+        why = "mode=simulate" if session.workspace.ready.run.mode == "simulate" else "no API key is set"
+        terminal.line(None, f"simulated run ({why}): no real money is spent, clips are placeholder animations")
     if not fits(session) and not _has_free_work(session):
         raise refused(session)
 
@@ -61,7 +61,7 @@ def _refuse_drift(session: "Session") -> None:
         raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
     now = planning.as_json(session.plan, expected=0)
     if found := approved_plan.drift(then, now, name):
-        raise Refusal("\n".join([*found, "nothing was bought; `doit plan` makes a plan of now"]))
+        raise Refusal("\n".join([*found, "nothing was bought; run `doit plan` to make a new plan"]))
     session.approve(approved_plan.purchases(then))
 
 

@@ -16,6 +16,8 @@ from vgen.views.report import Entry, Gate
 if TYPE_CHECKING:
     from vgen.cli.session import Session
 
+INTERRUPTED = "interrupted. "
+
 
 def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:
     """Entries, gates and the whole report, from the ledger and the files as they are now."""
@@ -60,8 +62,8 @@ def write_report(session: "Session", *, interrupted: bool = False) -> tuple[list
         _write(outputs.report_json, whole, always=interrupted)
     except (OSError, LedgerError) as exc:
         what = exc.strerror if isinstance(exc, OSError) else exc
-        terminal.line(None, f"the report can't be written: {what}; make room and run again")
-        terminal.line(None, in_flight_line(session).removeprefix("interrupted; "))
+        terminal.line(None, f"vgen can't write the report: {what}; make room and run again")
+        terminal.line(None, in_flight_line(session).removeprefix(INTERRUPTED))
         raise ClipFailed("no report") from exc
     return entries, gates
 
@@ -98,13 +100,17 @@ def in_flight_line(session: "Session") -> str:
     unsure = [row for row in rows if row.state in (State.UNCERTAIN, State.SUBMITTING)]
     told = []
     if running:
-        jobs = "1 job stays" if len(running) == 1 else f"{len(running)} jobs stay"
+        jobs, them = ("1 job", "it") if len(running) == 1 else (f"{len(running)} jobs", "them")
+        verb = "is" if len(running) == 1 else "are"
         cost = show(sum(row.cost for row in running))
-        told.append(f"{jobs} at the providers, for {cost}; the next run collects them, free")
+        told.append(
+            f"{jobs} ({cost}, already ordered) {verb} still running; run `doit` to download {them} at no extra cost"
+        )
     if unsure:
-        orders = "1 order is" if len(unsure) == 1 else f"{len(unsure)} orders are"
-        told.append(f"{orders} uncertain, for {show(sum(row.cost for row in unsure))}: perhaps bought")
-    return "interrupted; " + ("; ".join(told) or "nothing is in flight")
+        orders = "1 order" if len(unsure) == 1 else f"{len(unsure)} orders"
+        cost = show(sum(row.cost for row in unsure))
+        told.append(f"{orders} may or may not have been accepted ({cost}); run `doit recover`")
+    return INTERRUPTED + ("; ".join(told) or "no job is running")
 
 
 def announce(session: "Session", event: str, text: str, **facts: Any) -> None:

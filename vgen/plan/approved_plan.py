@@ -16,13 +16,13 @@ FREE_NOW = frozenset({Action.KEEP.value, Action.RESTORE.value, Action.COLLECT.va
 
 def read(data: bytes, where: str) -> dict[str, Any]:
     """plan.json. Raises InputError."""
-    again = "make it anew with `doit plan`"
+    again = "make a new one with `doit plan`"
     try:
         found = json.loads(data, parse_constant=_no_number)
     except (ValueError, RecursionError) as exc:
         raise InputError([f"{where}: is not JSON; {again}"]) from exc
     if not isinstance(found, dict) or not isinstance(found.get("shots"), list):
-        raise InputError([f"{where}: is no plan of vgen's; {again}"])
+        raise InputError([f"{where}: is not a plan made by vgen; {again}"])
     if found.get("plan_version") != PLAN_VERSION:
         raise InputError([f"{where}: plan_version is {found.get('plan_version')!r}, not {PLAN_VERSION}; {again}"])
     return found
@@ -33,7 +33,7 @@ def drift(then: Mapping[str, Any], now: Mapping[str, Any], where: str) -> list[s
     try:
         found = [*_shots(then, now), *_money(then, now)]
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as exc:
-        return [f"{where}: is no plan of vgen's ({exc!r}); make it anew with `doit plan`"]
+        return [f"{where}: is not a plan made by vgen ({exc!r}); make a new one with `doit plan`"]
     return [f"{where}: {text}" for text in found]
 
 
@@ -46,8 +46,8 @@ def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     agreed = {shot["shot_number"]: shot for shot in then["shots"]}
     present = {shot["shot_number"]: shot for shot in now["shots"]}
     if then["simulated"] != now["simulated"]:
-        yield f"was made for {_world(then)}, this run is {_world(now)}"
-    yield from (f"shot {number} is new since" for number in present.keys() - agreed.keys())
+        yield f"was made for a {_world(then)} run, and this run is {_world(now)}"
+    yield from (f"shot {number} is new since then" for number in present.keys() - agreed.keys())
     for number, was in agreed.items():
         if number not in present:
             yield f"shot {number} has left the list"
@@ -58,33 +58,33 @@ def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     if now["action"] in FREE_NOW and was["action"] in FREE_NOW | PAID:
         if was["prompt_hash"] != now["prompt_hash"] and was["provider"] == now["provider"]:
-            yield "its prompt has changed since"
+            yield "its prompt has changed since then"
         return
     if was["prompt_hash"] != now["prompt_hash"]:
-        yield "its prompt has changed since"
+        yield "its prompt has changed since then"
     elif was["action"] != now["action"]:
-        yield f"was to be: {_word(was['action'])}; is now: {now['action']} ({now['why']})"
+        yield f"the plan says {_word(was['action'])}, now it is {now['action']} ({now['why']})"
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
         before = f"{_word(was['model'])} at {_word(was['provider'])}"
-        yield f"was to be made by {before}, now by {now['model']} at {now['provider']}"
+        yield f"the plan says {before}, now it is {now['model']} at {now['provider']}"
     elif was["price_usd"] != now["price_usd"]:
-        yield f"its price was {_dollars(was['price_usd'])}, is {_dollars(now['price_usd'])}"
+        yield f"its price was {_dollars(was['price_usd'])} and is {_dollars(now['price_usd'])} now"
     elif was["offers"] != now["offers"]:
         worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
-        yield f"other retries or another fallback were agreed on ({worst})"
+        yield f"the plan has other retries or another fallback ({worst})"
 
 
 def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     before, today = then["budget"], now["budget"]
     if before["cap_usd"] != today["cap_usd"]:
-        yield f"the budget was {_dollars(before['cap_usd'])}, is {_dollars(today['cap_usd'])}"
+        yield f"the budget was {_dollars(before['cap_usd'])} and is {_dollars(today['cap_usd'])} now"
     elif before["left_usd"] is not None:
         agreed = before["left_usd"] - then["total_usd"]
         after = today["left_usd"] - now["total_usd"]
         if not math.isfinite(agreed):
             raise ValueError(agreed)
         if after < agreed - 1e-9:
-            yield f"{_dollars(round(agreed - after, 6))} of the budget went elsewhere since"
+            yield f"{_dollars(round(agreed - after, 6))} of the budget was spent elsewhere since then"
 
 
 def _word(value: object) -> str:

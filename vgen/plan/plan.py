@@ -188,19 +188,19 @@ def _against_file(
         if same and file is File.INTACT:
             return Action.KEEP, "up to date"
         if same and file is File.EDITED:
-            return Action.KEEP, "edited by hand, left as it is"
+            return Action.KEEP, "edited by hand; kept as it is"
         if file is File.EDITED:
             return (
                 Action.STOP,
-                f"a file that vgen did not put there lies under its name; `doit -a clip:{request.number}` replaces it",
+                f"a file that vgen did not make has its name; `doit -a clip:{request.number}` replaces it",
             )
         return Action.RESTORE, {
             File.MISSING: "the clip is missing",
             File.DAMAGED: "the clip's file is damaged",
-        }.get(file, "another take lies under its name") + "; its take is here"
+        }.get(file, "the clip in place is from a different prompt") + "; its take is on disk"
     if file is File.EDITED and not forced and now.action in (Action.BUY, Action.COLLECT):
         return Action.STOP, (
-            f"its clip was edited by hand and its recipe has changed since; "
+            f"its clip was edited by hand, and its prompt has changed since then; "
             f"`doit -a clip:{request.number}` buys a new take and replaces the edit"
         )
     return now.action, now.why
@@ -212,7 +212,7 @@ def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snaps
     if old is None:
         return "no clip yet"
     changed = recipe.difference(old.manifest, request.recipes[provider].manifest)
-    return "; ".join(changed) + " changed" if changed else "a new take is wanted"
+    return "; ".join(changed) + " changed" if changed else "a new take was asked for"
 
 
 def expected_s(plan_: Plan, snapshot: Snapshot, max_concurrent: int) -> float:

@@ -96,7 +96,7 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
             mark = "*" if one.in_place else " "
             verdict = "ok" if one.take.good else f"rejected: {one.take.reason}"
             if not one.fits:
-                verdict += f"; of an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
+                verdict += f"; from an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
             size = f"{one.take.width}x{one.take.height}" if one.take.width else ""
             cost = show(one.row.charged)
             told.append(

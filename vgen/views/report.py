@@ -218,7 +218,7 @@ def _left_over(plan: Plan) -> list[str]:
     told = [f"job {row.job_id} at {row.provider} (shot {row.shot_number} of an earlier list) is still to be collected"
             for row in plan.orphans]  # fmt: skip
     told += [
-        f"{name} belongs to no shot any more, but was edited by hand; delete it yourself"
+        f"{name} belongs to no shot any more, but was edited by hand; delete it yourself if you don't need it"
         for name, file in plan.departed.items()
         if file is File.EDITED
     ]

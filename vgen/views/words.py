@@ -39,7 +39,7 @@ def _money(plan: Plan, expected_s: float) -> str:
     budget = plan.budget
     play = " of play money" if plan.simulated else ""
     if not plan.total:
-        text = "nothing is to be bought"
+        text = "nothing to buy"
     else:
         text = f"total {show(plan.total)}{play} at list price, at worst {show(plan.worst)} with retries and fallbacks"
     if budget.cap is not None:
@@ -47,7 +47,9 @@ def _money(plan: Plan, expected_s: float) -> str:
     if plan.total:
         text += f"; about {expected_s / 60:.0f} min" if expected_s >= 90 else f"; about {expected_s:.0f} s"
     if not plan.fits():
-        text += ". It does NOT fit: raise budget_usd, or say partial=yes"
+        enough = show(budget.exposure + plan.cost()).removeprefix("$")
+        text += f". Over budget by {show(plan.cost() - (budget.left or 0))}: "
+        text += f"`doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits"
     return text
 
 
@@ -59,11 +61,18 @@ def end_lines(gates: Sequence[Gate], entries: Sequence[Mapping[str, Any]], plan:
     text = f"{good} of {len(entries)} clips; {progress.money(budget, simulated=False)}"
     lines = [text + play]
     lines += [
-        f"clip {entry['shot_number']:03d} was edited by hand and is left as it is"
+        f"clip {entry['shot_number']:03d} was edited by hand and is kept as it is"
         for entry in entries
         if entry.get("edited")
     ]
-    lines += [
-        f"gate {gate.name} failed: {gate.value} where {gate.threshold} is asked" for gate in gates if not gate.passed
-    ]
-    return lines
+    return lines + [f"quality gate failed: {_gate(gate)}" for gate in gates if not gate.passed]
+
+
+def _gate(gate: Gate) -> str:
+    match gate.name:
+        case "success_rate":
+            return f"{gate.value or 0:.0%} of the clips are good, {gate.threshold or 0:.0%} required"
+        case "resolution":
+            return f"a clip's shorter side has {gate.value} pixels, {gate.threshold} required"
+        case _:
+            return f"${gate.value or 0:.2f} are spent or uncertain, the budget is ${gate.threshold or 0:.2f}"

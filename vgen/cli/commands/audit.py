@@ -22,7 +22,7 @@ def _begin(session: "Session") -> Action:
             async with session.open(online=True) as run:
                 found += [text async for text in reconcile.overcharges(run)]
         if report_is_older(root):
-            terminal.out("production_report.json is older than the last purchase; `doit -s report` writes it anew")
+            terminal.out("production_report.json is older than the last purchase; `doit -s report` writes it again")
         for text in found:
             terminal.out(f"DIFFERS  {text}")
         if found:

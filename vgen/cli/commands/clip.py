@@ -77,7 +77,7 @@ def _steps(session: "Session") -> Sequence[Step]:
 
 def _clean_one(session: "Session", clip: Path, file: File, *, dryrun: bool) -> None:
     if file is File.EDITED:
-        terminal.out(f"{clip.name} - kept: somebody edited it, and it exists only here")
+        terminal.out(f"{clip.name} - kept: it was edited by hand, and there is no other copy")
     elif clip.exists():
         terminal.out(f"{session.workspace.relative(clip)} - removing file")
         if not dryrun:

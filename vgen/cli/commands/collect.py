@@ -35,7 +35,7 @@ def _begin(session: "Session") -> Action:
 def _remove(run: "Run", name: str, file: File) -> None:
     """A clip whose shot has left the list; its take is kept."""
     if file is File.EDITED:
-        text = f"{name} belongs to no shot any more; left, because it was edited by hand"
+        text = f"{name} belongs to no shot any more; kept, because it was edited by hand"
         run.say(None, text, event="left")
         return
     remove_clip(run.outputs.clips / name)

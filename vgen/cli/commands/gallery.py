@@ -63,7 +63,7 @@ async def write(session: "Session") -> None:
         await _write(session)
     except (OSError, LedgerError) as exc:
         what = exc.strerror if isinstance(exc, OSError) else exc
-        terminal.line(None, f"the gallery can't be written: {what}; make room and run again")
+        terminal.line(None, f"vgen can't write the gallery: {what}; make room and run again")
         raise ClipFailed("no gallery") from exc
     session.current.add("gallery")
 

@@ -36,17 +36,19 @@ def resolve(session: "Session", shot: int, take: str | None) -> Choice:
     view = session.view()
     numbers = [step.number for step in view.plan.steps]
     if shot not in numbers:
-        raise InputError([f"shot={shot}: the list has no such shot; it has {_ranges(numbers)}"])
+        raise InputError([f"shot={shot}: there is no such shot; the list has {_ranges(numbers)}"])
     step = view.step(shot)
     alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:
         if step.file is File.EDITED:
-            raise InputError([f"clip {shot:03d} was edited by hand and exists only here; move it away, then pick"])
+            raise InputError(
+                [f"clip {shot:03d} was edited by hand, and there is no other copy; move it elsewhere, then pick"]
+            )
         one = takes.found(take, shot, alternatives)
     else:
         placed = [one for one in alternatives if one.in_place]
         if not placed or step.file not in (File.INTACT, File.EDITED):
-            raise InputError([f"shot={shot}: has no clip in its place to keep; `doit takes` shows what there is"])
+            raise InputError([f"shot={shot}: has no clip to keep; `doit takes` shows what there is"])
         (one,) = placed
     what = f"take {one.label} at {one.row.provider}, paid {show(one.row.charged)}"
     return Choice(step=step, row=one.row, text=what)
@@ -65,11 +67,13 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
         if step.action is decision.Action.RESTORE:
             await make.make(run, step.request, step.file)
     others = [step.number for step in sharing if step.number != request.number]
-    kept = "" if request.matches(row) else "; it serves the changed prompt until a new take is bought"
-    run.say(request.number, f"{choice.text}, is its clip now{kept}", event="chosen", job=row.job_id)
+    kept = (
+        "" if request.matches(row) else ". It will be kept even though the prompt has changed, until you buy a new take"
+    )
+    run.say(request.number, f"{choice.text}, is now in use{kept}", event="chosen", job=row.job_id)
     if others:
         numbers = ", ".join(map(str, others))
-        run.say(request.number, f"shots of the same recipe have it too: {numbers}", event="chosen")
+        run.say(request.number, f"shots with the same recipe use it too: {numbers}", event="chosen")
 
 
 def begin(session: "Session") -> Action:
