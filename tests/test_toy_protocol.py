@@ -198,7 +198,7 @@ def test_the_line_says_why_a_key_that_is_set_was_not_used(tmp_path: Path) -> Non
     env = {"TOY_SHARED_KEY": SHARED, "FAL_KEY": KEYS["FAL_KEY"]}
     sections = {"toy": TOY | {"base_url": "https://proxy.example.org"}}
     found = settings(tmp_path, env, sections, primary_api="toy", fallback_api="pika")
-    why = "TOY_SHARED_KEY is never sent to proxy.example.org"
+    why = "vgen never sends TOY_SHARED_KEY to proxy.example.org"
     assert found.warnings == (f"toy is closed: no key; set TOY_API_KEY ({why})",)
 
 

@@ -140,7 +140,7 @@ class _Loader:
         return found
 
     def _given(self) -> frozenset[str]:
-        """Variables named on the command line or in the environment: those go before a section's own."""
+        """Variables named on the command line or in the environment: they override a section's own."""
         env = {n.removeprefix(PREFIX).lower() for n in self._environ if n.startswith(PREFIX)}
         return frozenset(env | set(self._command_line))
 
@@ -214,7 +214,7 @@ class _Loader:
         text = f"{provider.name} is closed: no key; set {' or '.join(provider.key_names)}"
         base_url = provider.terms.base_url
         kept = [name for name in withheld(provider.name, provider.protocol, base_url) if self._environ.get(name)]
-        return f"{text} ({' and '.join(kept)} is never sent to {providers.host_of(base_url)})" if kept else text
+        return f"{text} (vgen never sends {' or '.join(kept)} to {providers.host_of(base_url)})" if kept else text
 
 
 def _always_there() -> tuple[str, ...]:

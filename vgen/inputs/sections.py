@@ -24,8 +24,10 @@ MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 
 @dataclass(kw_only=True)
 class Sections:
-    """Reads sections one after the other, and collects what is wrong with them. `given`: variables said for this run,
-    which go before a section's own."""
+    """Reads one section after the other, and collects what is wrong with them.
+
+    `given`: the variables named on the command line or in the environment; they override a section's own.
+    """
 
     where: str
     environ: Mapping[str, str]
