@@ -19,9 +19,9 @@ from workshop import kept_port
 
 from vgen.cli import registry
 from vgen.cli.doit import runner
-from vgen.inputs.keys import KEY_NAMES, key_names
 from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
 from vgen.plan.decision import Action
+from vgen.providers import CODECS
 from vgen.simulator.faults import KNOWN
 from vgen.views import notify
 
@@ -203,8 +203,9 @@ def test_the_reference_has_every_run_variable_with_its_default() -> None:
 
 def test_the_reference_has_every_variable_of_the_environment() -> None:
     named = pages.named(REFERENCE, "Keys and programs")
-    keys = {name for names in KEY_NAMES.values() for name in names} | set(key_names("name"))
-    assert named == keys | OTHER_ENVIRONMENT - {"VGEN_TEST_LIVE"}
+    vendors = [codec.VENDOR for codec in CODECS.values()]
+    keys = {key for vendor in vendors for key in (*vendor.keys, f"{vendor.section.upper()}_API_KEY")}
+    assert named == keys | {"NAME_API_KEY"} | OTHER_ENVIRONMENT - {"VGEN_TEST_LIVE"}
 
 
 def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:

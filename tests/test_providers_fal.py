@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen.providers import codec, fal, prices, runway
+from vgen.providers import fal, prices, protocol_of
 from vgen.providers.base import (
     Accepted,
     Call,
@@ -174,7 +174,7 @@ def test_every_priced_endpoint_can_be_ordered() -> None:
 
 
 def test_runway_and_pika_have_their_protocols_and_any_other_name_speaks_the_queue() -> None:
-    assert [runway, fal, fal] == [codec(name) for name in ("runway", "pika", "kling")]
+    assert [protocol_of(name) for name in ("runway", "pika", "kling")] == ["runway", "fal", "fal"]
 
 
 # ── what a submit's answer means ──────────────────────────────────────────────────────────────────────────────────────
@@ -459,7 +459,7 @@ def test_a_list_says_whose_each_job_is() -> None:
         "next_cursor": "c2",
     }
     assert fal.parse_job_list(reply(200, page)) == Listing(
-        jobs=(Listed(id=ID, prompt="a boat", marker="7"),), more="c2"
+        jobs=(Listed(id=ID, prompt="a boat", correlation_seed="7"),), more="c2"
     )
 
 

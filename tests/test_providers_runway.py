@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen.providers import prices, runway
+from vgen.providers import prices, runway, runway_models
 from vgen.providers.base import (
     Accepted,
     Call,
@@ -220,7 +220,7 @@ def test_poll_and_cancel_ask_for_the_task() -> None:
 
 def test_every_priced_model_can_be_ordered() -> None:
     for model in prices.RUNWAY:
-        image = None if model in runway.models()["text_to_video"] else "sha256:0"
+        image = None if model in runway_models.models()["text_to_video"] else "sha256:0"
         assert order(model, image=image).price > 0
 
 

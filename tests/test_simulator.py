@@ -18,7 +18,7 @@ from vgen.simulator import runway_rules
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
-from vgen.simulator.jobs import Clip, Order, Provider
+from vgen.simulator.jobs import Clip, Order
 from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork, transport
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
 
@@ -873,7 +873,7 @@ def test_a_provider_that_is_started_again_does_not_repeat_its_luck(tmp_path: Pat
             faults=Faults({"job_failed": "0.5"}, 1),
             journal=tmp_path / "cloud.jsonl",
         )
-        order = {"provider": Provider.RUNWAY, "endpoint": "text_to_video", "model": "gen4.5", "body": {}}
+        order = {"provider": "runway", "endpoint": "text_to_video", "model": "gen4.5", "body": {}}
         money = {"duration_s": 5, "width": 16, "height": 9, "estimate_micro": 1, "price_micro": 1}
         jobs = [cloud.accept(Order(**order, **money, prompt=f"p{n}")) for n in range(20)]  # type: ignore[arg-type]
         return ["job_failed" in job.faults for job in jobs]

@@ -10,11 +10,11 @@ import trio
 import trio.testing
 
 from vgen.errors import InputError
+from vgen.providers import CODECS
 from vgen.simulator import fal_rules, prices, runway_rules
-from vgen.simulator.app import App
+from vgen.simulator.app import PARTS, App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults
-from vgen.simulator.jobs import Provider
 from vgen.simulator.lane import Lane
 from vgen.simulator.renderers import damaged, padded, plain_renderer
 from vgen.simulator.server import serve_stream
@@ -342,5 +342,5 @@ def test_bytes_helpers_keep_their_promises() -> None:
     assert broken != movie
 
 
-def test_the_providers_words_are_its_enumeration() -> None:
-    assert [provider.value for provider in Provider] == ["runway", "fal"]
+def test_every_protocol_is_simulated() -> None:
+    assert PARTS.keys() == CODECS.keys()

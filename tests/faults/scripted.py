@@ -19,8 +19,8 @@ from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
 from vgen.production.run import Online, Run
 from vgen.production.ssrf_guard import GuardedBackend
+from vgen.providers import DEFAULT, protocol_at
 from vgen.simulator.app import App
-from vgen.simulator.jobs import Provider
 from vgen.simulator.network import BLACK_HOLE, ClientEnd, Line, ServerEnd, SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 from vgen.simulator.server import _Conversation, reset
@@ -270,7 +270,7 @@ class _Network(SimulatedNetwork):
             with trio.move_on_after(timeout or float("inf")):
                 await trio.sleep_forever()
             raise httpcore.ConnectTimeout(f"{host}:{port}: no answer")
-        provider = Provider.RUNWAY if "runway" in host else Provider.FAL
+        provider = protocol_at(f"https://{host}") or DEFAULT
         if refusal or studio.cloud.faults.pick("connect_refused", provider, host):
             raise httpcore.ConnectError(refusal or f"{host}:{port}: connection refused")
         client, server = trio.testing.memory_stream_pair()

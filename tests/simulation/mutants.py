@@ -13,7 +13,6 @@ from unittest.mock import patch
 
 import trio
 
-from vgen import providers
 from vgen.errors import NoAnswer, Refusal
 from vgen.media.judge import Judgement, Verdict
 from vgen.production import client, deliver, download, make, poll, reconcile, submit
@@ -194,7 +193,7 @@ def collect_elsewhere() -> Patches:
         primary = batch.settings.offers[0]
         if primary.name == row.provider:
             return await ask(batch, row)
-        job = providers.codec(primary.name).job_from_id(row.job_id, primary.terms.model, primary.terms.base_url)
+        job = primary.codec.job_from_id(row.job_id, primary.terms.model, primary.terms.base_url)
         moved = dataclasses.replace(row, provider=primary.name, urls=job.urls, base_url=primary.terms.base_url)
         return await ask(batch, moved)
 

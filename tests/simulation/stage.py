@@ -18,8 +18,9 @@ from studio import Crash, Studio
 
 from simulation.powerloss import Disk
 from vgen.production.services import Services
+from vgen.providers import CODECS
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
-from vgen.simulator.jobs import Job, Provider, State
+from vgen.simulator.jobs import Job, State
 from vgen.simulator.renderers import damaged, plain_renderer
 
 IDLE_S = 20.0
@@ -207,7 +208,7 @@ class Bought:
         wasted_s = stopped_at - job.started_at if stopped_at < math.inf else 0.0
         return cls(
             id=job.id,
-            provider="runway" if job.order.provider is Provider.RUNWAY else "pika",
+            provider=CODECS[job.order.provider].VENDOR.section,
             prompt=job.order.prompt,
             seconds=float(job.order.duration_s),
             charged=job.charged_micro(now),

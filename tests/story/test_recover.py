@@ -16,7 +16,7 @@ def one(studio: Studio) -> Studio:
     return studio
 
 
-def test_a_lost_answer_at_fal_is_found_by_its_marker_and_collected_free(one: Studio) -> None:
+def test_a_lost_answer_at_fal_is_found_by_its_correlation_seed_and_collected_free(one: Studio) -> None:
     one.faults("fal.create_lost=first:1")
     assert one.doit(*PIKA) == 1
     assert one.states() == ["uncertain"]

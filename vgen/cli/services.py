@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from vgen import providers
 from vgen.cli.live import watching
 from vgen.errors import ToolMissing
 from vgen.inputs.settings import Settings
@@ -81,13 +80,12 @@ def _simulated_network(run: Run, tools: "Tools", requests: Sequence[ShotRequest]
     labels = {
         recipe.prompt: str(request.number) for request in reversed(requests) for recipe in request.recipes.values()
     }
-    extra: dict[str, dict[str, int]] = {"runway": {}, "fal": {}}
+    extra: dict[str, dict[str, int]] = {}
     for provider in run.settings.providers.values():
-        kind = "runway" if providers.codec(provider.name) is providers.CODECS["runway"] else "fal"
         price = provider.terms.price
-        known = providers.codec(provider.name).list_price(provider.terms.model, provider.terms.resolution)
+        known = provider.codec.list_price(provider.terms.model, provider.terms.resolution)
         if price is not None and known is None:
-            extra[kind][provider.terms.model] = price
+            extra.setdefault(provider.protocol, {})[provider.terms.model] = price
     cloud = Cloud(
         now=run.now,
         journal=run.outputs.private / "simulator.jsonl",

@@ -1,5 +1,6 @@
 """The validated settings of one run, as values."""
 
+import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from vgen import providers, retry
 from vgen.inputs.keys import fingerprint, key_names
 from vgen.inputs.variables import Run
 from vgen.providers.base import Terms
+from vgen.providers.codec import Codec
 
 SIMULATED_POLL_S = 0.25
 """The simulator in process renders in a second or two and has no rule about polling."""
@@ -16,10 +18,15 @@ SIMULATED_POLL_S = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider:
-    """One provider, ready for use. `closed`: why nothing is bought there in this run, else None."""
+    """One provider, ready for use. `closed`: why nothing is bought there in this run, else None.
+
+    `key_names`: the environment variables that `key` may come from, for where its section says it is.
+    """
 
     terms: Terms
+    protocol: str
     key: str | None = field(default=None, repr=False)
+    key_names: tuple[str, ...] = ()
     account: str = ""
     timeout_s: float | None = None
     poll_interval_s: float | None = None
@@ -32,6 +39,11 @@ class Provider:
     @property
     def name(self) -> str:
         return self.terms.provider
+
+    @property
+    def codec(self) -> Codec:
+        """How to speak with it."""
+        return providers.CODECS[self.protocol]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +81,43 @@ class Settings:
         both = (self.primary, self.fallback)
         return tuple(provider for provider in both if provider is not None and provider.closed is None)
 
-    def unconfigured_provider(self, name: str, base_url: str, model: str) -> Provider:
-        """A provider that is not in the config any more, to collect what was bought there."""
-        key = next((self.keys[variable] for variable in key_names(name) if variable in self.keys), None)
-        key = f"key_simulated_{name}" if self.simulated else key
-        terms = Terms(provider=name, base_url=base_url, model=model)
-        account = "simulated" if self.simulated else fingerprint(key or "")
-        interval_s = SIMULATED_POLL_S if self.simulated else providers.codec(name).POLL_INTERVAL_S
-        return Provider(terms=terms, key=key, account=account, poll_interval_s=interval_s)
+    def protocol_of(self, name: str, base_url: str) -> str:
+        """The protocol of a purchase: that of the host where it was made, else of the section that made it."""
+        known = self.providers.get(name)
+        return providers.protocol_at(base_url) or (known.protocol if known else providers.protocol_of(name))
+
+    def seller(self, name: str, base_url: str, model: str) -> Provider:
+        """Where to ask about a purchase: its section, with a key that may be sent to where the purchase was made.
+
+        Without a key if there is none. A section that is gone, or speaks another protocol by now, is made up.
+        """
+        known = self.providers.get(name)
+        protocol = self.protocol_of(name, base_url)
+        if known is None or known.protocol != protocol:
+            names = key_names(name, protocol, base_url)
+            here = known.key_names if known else ()  # what the section's own key opens is elsewhere by now
+            names = tuple(variable for variable in names if variable not in here)
+            return self._unconfigured_provider(name, protocol, base_url, model, names)
+        if self.simulated or base_url == known.terms.base_url:
+            return known
+        key = self._key(key_names(name, protocol, base_url))
+        return dataclasses.replace(known, key=key, account=fingerprint(key or ""))
+
+    def _unconfigured_provider(
+        self, name: str, protocol: str, base_url: str, model: str, names: tuple[str, ...]
+    ) -> Provider:
+        key = f"key_simulated_{name}" if self.simulated else self._key(names)
+        return Provider(
+            terms=Terms(provider=name, base_url=base_url, model=model),
+            protocol=protocol,
+            key=key,
+            key_names=names,
+            account="simulated" if self.simulated else fingerprint(key or ""),
+            poll_interval_s=SIMULATED_POLL_S if self.simulated else providers.CODECS[protocol].VENDOR.poll_interval_s,
+        )
+
+    def _key(self, names: tuple[str, ...]) -> str | None:
+        return next((self.keys[variable] for variable in names if variable in self.keys), None)
 
     def secrets(self) -> tuple[str, ...]:
         """Every key, for redaction."""

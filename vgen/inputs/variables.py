@@ -65,6 +65,7 @@ class ProviderConfig(BaseModel):
 
     model_config = ConfigDict(extra="ignore", hide_input_in_errors=True, protected_namespaces=())
 
+    protocol: Text | None = None
     base_url: Text | None = None
     model: Text | None = None
     timeout_seconds: Seconds | None = None

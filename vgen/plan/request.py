@@ -4,7 +4,6 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from vgen import providers
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
 from vgen.providers.base import CannotMake, NoPrice, Order
@@ -82,7 +81,7 @@ def offer(provider: Provider, made: Recipe | None) -> Offer:
     if made is None:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
     try:
-        order = providers.codec(provider.name).order(made, provider.terms)
+        order = provider.codec.order(made, provider.terms)
     except NoPrice:
         raise
     except CannotMake as exc:

@@ -4,7 +4,6 @@ import dataclasses
 
 from vgen.errors import WireError
 from vgen.production.run import Run
-from vgen.providers import codec
 from vgen.providers.base import Call, Inconclusive, Job, Reply, Status
 from vgen.redact import exactly
 from vgen.store.records import Purchase
@@ -19,15 +18,15 @@ async def ask(batch: Run, row: Purchase) -> Status:
     provider = batch.provider_of(row)
     if provider is None or provider.key is None:
         return Inconclusive(message=f"no key for {row.provider}", key_rejected=True)
-    protocol = codec(row.provider)
+    protocol = provider.codec
     job = job_of(row)
-    call: Call = protocol.poll(job, row.base_url, provider.key)
+    call = protocol.poll(job, row.base_url, provider.key)
     for _ in range(3):
         try:
             reply = await send(batch, call, provider.timeout_s or ASK_S)
         except WireError as exc:
             return Inconclusive(message=str(exc))
-        meant: Status | Call = protocol.status(call, reply, job, provider.key)
+        meant = protocol.status(call, reply, job, provider.key)
         if not isinstance(meant, Call):
             return meant
         call = meant

@@ -12,8 +12,7 @@ from vgen.plan.decision import QUEUE
 from vgen.production import client
 from vgen.production.limits import PATIENCE
 from vgen.production.run import Run
-from vgen.providers import codec
-from vgen.providers.base import Call, Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
+from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
 from vgen.store.purchase import State
 from vgen.store.records import Purchase
 
@@ -78,7 +77,7 @@ class _Poller:
 
     @property
     def _pause_s(self) -> float:
-        return self._provider.poll_interval_s or codec(self._provider.name).POLL_INTERVAL_S
+        return self._provider.poll_interval_s or self._provider.codec.VENDOR.poll_interval_s
 
     async def _sleep(self, deadline: float, status: Status | None = None) -> None:
         interval_s = self._pause_s
@@ -190,9 +189,8 @@ class _Poller:
     async def _cancelled(self) -> bool:
         """Cancel a job that never left the queue; True if it is over, one way or the other."""
         batch, row, provider = self._batch, self._row, self._provider
-        protocol = codec(row.provider)
         batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=QUEUE)
-        call: Call = protocol.cancel(client.job_of(row), row.base_url, provider.key)
+        call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
         agreed = False
         try:
             reply = await client.send(batch, call, provider.timeout_s or client.ASK_S)

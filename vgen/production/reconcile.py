@@ -1,7 +1,7 @@
 """What becomes of uncertain purchases: looked for at the provider, adopted, or settled by the user. Never buys.
 
-A job is adopted only if exactly one in the provider's list has its marker and prompt and belongs to nobody. It counts
-as "never arrived" only after a settling time, and only if the same list shows a job of ours that was sent later.
+A job is adopted only if exactly one in the provider's list has its correlation seed and prompt and belongs to nobody.
+It counts as "never arrived" only after a settling time, and only if the same list shows a later job of ours.
 """
 
 from collections.abc import AsyncIterator
@@ -12,8 +12,9 @@ from vgen.errors import AlreadyBought, InputError, WireError
 from vgen.money import show
 from vgen.production import client
 from vgen.production.run import Run
-from vgen.providers import codec
-from vgen.providers.base import Cancelled, Done, Failed, Listed, Reply
+from vgen.providers import CODECS
+from vgen.providers.base import Cancelled, Done, Failed, Listed
+from vgen.providers.codec import AccountCall, Codec, TaggedList
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import SETTLED, State
 from vgen.store.records import Purchase
@@ -42,7 +43,8 @@ class Finding:
 
 async def adopt(batch: Run, row: Purchase, number: int) -> bool:
     """Whether an uncertain purchase was found at its provider just now; if so, it is being collected again."""
-    if row.state is not State.UNCERTAIN or not batch.is_online or not hasattr(codec(row.provider), "list_jobs"):
+    codec = CODECS[batch.settings.protocol_of(row.provider, row.base_url)]
+    if row.state is not State.UNCERTAIN or not batch.is_online or codec.LOST_ORDERS is None:
         return False
     finding = await look(batch, row, may_release=False)
     batch.say(number, f"{row.provider}: {finding.text}", event="looked_up", verdict=finding.verdict.value)
@@ -52,18 +54,19 @@ async def adopt(batch: Run, row: Purchase, number: int) -> bool:
 async def look(batch: Run, row: Purchase, *, may_release: bool) -> Finding:
     """Ask the provider for an uncertain purchase; adopt it, or release it if it provably never arrived."""
     provider = batch.provider_of(row)
-    protocol = codec(row.provider)
     if provider is None or provider.key is None:
         return Finding(verdict=Verdict.UNKNOWN, text=f"no key for {row.provider}, so it was not asked")
-    if not hasattr(protocol, "list_jobs"):
-        return Finding(verdict=Verdict.UNKNOWN, text=await _counters(batch, row, provider.key))
-    listed = await _listed(batch, row, provider.key)
+    codec = provider.codec
+    if codec.LOST_ORDERS is None:
+        return Finding(verdict=Verdict.UNKNOWN, text=await _counters(batch, row, codec.ACCOUNT, provider.key))
+    listed = await _listed(batch, row, codec.LOST_ORDERS, provider.key)
     if listed is None:
         return Finding(verdict=Verdict.UNKNOWN, text="its list of requests could not be read; try again later")
     owned = batch.ledger.job_ids(row.provider)
-    mine = [job for job in listed if job.marker == row.marker and job.id not in owned and job.prompt == _prompt(row)]
+    alike = [job for job in listed if job.correlation_seed == row.marker and job.prompt == _prompt(row)]
+    mine = [job for job in alike if job.id not in owned]
     if len(mine) == 1:
-        job = protocol.job_from_id(mine[0].id, row.model, row.base_url)
+        job = codec.job_from_id(mine[0].id, row.model, row.base_url)
         batch.ledger.move(row.id, State.RENDERING, job_id=job.id, urls=job.urls, error=None)
         return Finding(verdict=Verdict.ADOPTED, text=f"found as job {job.id}: it was bought, and will be collected")
     if mine:
@@ -89,19 +92,18 @@ def _not_listed(batch: Run, row: Purchase, listed: list[Listed], *, may_release:
     return Finding(verdict=Verdict.ABSENT, text=f"never arrived; {show(row.price)} released")
 
 
-async def _listed(batch: Run, row: Purchase, key: str) -> list[Listed] | None:
+async def _listed(batch: Run, row: Purchase, find: TaggedList, key: str) -> list[Listed] | None:
     """All ended requests since shortly before the order, or None if any page is unreadable."""
-    protocol = codec(row.provider)
     since = (row.submitted_at or row.created_at) - SKEW_S
     found: list[Listed] = []
     cursor: str | None = None
     for _ in range(MAX_PAGES):
-        call = protocol.list_jobs(row.model, since, row.base_url, key, cursor)
+        call = find.list_jobs(row.model, since, row.base_url, key, cursor)
         try:
-            reply: Reply = await client.send(batch, call, client.ASK_S)
+            reply = await client.send(batch, call, client.ASK_S)
         except WireError:
             return None
-        page = protocol.parse_job_list(reply)
+        page = find.parse_job_list(reply)
         if page is None:
             return None
         found += page.jobs
@@ -111,17 +113,16 @@ async def _listed(batch: Run, row: Purchase, key: str) -> list[Listed] | None:
     return None
 
 
-async def _counters(batch: Run, row: Purchase, key: str) -> str:
+async def _counters(batch: Run, row: Purchase, account: AccountCall | None, key: str) -> str:
     """A provider without a list: its own counters, as evidence and no more."""
     nothing = "has no list of jobs, so it can't be asked; look at its dashboard and use `doit settle`"
-    protocol = codec(row.provider)
-    if not hasattr(protocol, "account"):
+    if account is None:
         return nothing
     try:
-        reply: Reply = await client.send(batch, protocol.account(row.base_url, key), client.ASK_S)
+        reply = await client.send(batch, account.ask(row.base_url, key), client.ASK_S)
     except WireError as exc:
         return f"{nothing} ({exc})"
-    made = protocol.generations_today(reply, row.model)
+    made = account.generations_today(reply, row.model)
     if made is None:
         return nothing
     known = batch.ledger.accepted_since(row.provider, row.account, row.model, batch.now() - 86_400)
@@ -147,10 +148,10 @@ async def overcharges(batch: Run) -> AsyncIterator[str]:
             yield f"purchase {row.id}: {said}, booked {show(row.charged)}"
 
 
-def settle(ledger: Ledger, row: Purchase, word: str) -> str:
+def settle(ledger: Ledger, row: Purchase, word: str, codec: Codec) -> str:
     """Write down what the user found out about an uncertain purchase: `charged`, `not-charged`, or the job's id.
 
-    Raises InputError if the job belongs to another purchase.
+    `codec`: of the protocol that it was bought by. Raises InputError if the job belongs to another purchase.
     """
     match word:
         case "charged":
@@ -162,7 +163,7 @@ def settle(ledger: Ledger, row: Purchase, word: str) -> str:
             ledger.move(row.id, State.RELEASED)
             return f"released {show(row.price)}; the next run buys the shot"
         case _:
-            job = codec(row.provider).job_from_id(word, row.model, row.base_url)
+            job = codec.job_from_id(word, row.model, row.base_url)
             try:
                 ledger.move(row.id, State.RENDERING, job_id=job.id, urls=job.urls, error=None)
             except AlreadyBought as exc:

@@ -267,8 +267,7 @@ class Run:
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""
-        known = self.settings.providers.get(row.provider)
-        provider = known or self.settings.unconfigured_provider(row.provider, row.base_url, row.model)
+        provider = self.settings.seller(row.provider, row.base_url, row.model)
         return provider if provider.key else None
 
 

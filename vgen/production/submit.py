@@ -15,8 +15,8 @@ from vgen.plan.decision import Decision
 from vgen.plan.request import Offer, ShotRequest
 from vgen.production import client
 from vgen.production.run import Run
-from vgen.providers import codec
-from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
+from vgen.providers.base import Accepted, Order, RefusalReason, Refused, Unclear
+from vgen.providers.codec import TaggedList
 from vgen.store.purchase import State, Why
 
 CREATE_S = 120.0
@@ -104,11 +104,11 @@ async def submit(clip: Clip, purchase_id: int, offer: Offer, provider: Provider,
     """Send the create, once; commit what came of it. True if the provider has the job."""
     batch, order = clip.batch, offer.order
     assert order is not None, "BUG: nothing to submit"
-    protocol = codec(provider.name)
-    if hasattr(protocol, "with_correlation_seed"):
-        order = protocol.with_correlation_seed(order, batch.ledger.get(purchase_id).marker)
+    protocol = provider.codec
+    if isinstance(protocol.LOST_ORDERS, TaggedList):
+        order = protocol.LOST_ORDERS.with_correlation_seed(order, batch.ledger.get(purchase_id).marker)
     image = data_uri(batch.settings.root, clip.request.shot.image) if order.image_field else None
-    call: Call = protocol.create(order, provider.terms, provider.key or "", image)
+    call = protocol.create(order, provider.terms, provider.key or "", image)
     price = f"{show(order.price)} for {order.bought_s} s of {order.model}"
     batch.say(
         clip.number,

@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol, TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
-from vgen.recipe import Recipe
-
 JOB_ID = r"[A-Za-z0-9._:-]{1,200}"
-"""What may stand as a job id; anything else in that place is not an answer."""
-
+"""What a job id may be; anything else in its place is not an answer."""
 
 MAX_URL = 8_192
 """Signed URLs have some hundred characters; httpx refuses more than 65,536."""
@@ -201,11 +198,11 @@ class Inconclusive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A job in a provider's own list, with what tells whose it is."""
+    """A job in a provider's own list, with what tells whose it is; `correlation_seed` "" if it was sent none."""
 
     id: str
     prompt: str
-    marker: str
+    correlation_seed: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,35 +215,6 @@ class Listing:
 
 Answer = Accepted | Refused | Unclear
 Status = Queued | Running | Done | Failed | Cancelled | Missing | Inconclusive
-
-
-class Codec(Protocol):
-    """One wire protocol. All functions are pure; `key` is the secret itself."""
-
-    POLL_INTERVAL_S: float
-    LATE_BODIES: bool
-
-    def order(self, recipe: Recipe, terms: Terms) -> Order:
-        """What to buy. Raises CannotMake."""
-        ...
-
-    def create(self, order: Order, terms: Terms, key: str, image: str | None) -> Call:
-        """The paid request. `image`: a URL or data URI."""
-        ...
-
-    def answer(self, reply: Reply, terms: Terms) -> Answer: ...
-
-    def poll(self, job: Job, base_url: str, key: str) -> Call: ...
-
-    def status(self, call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
-        """What the reply to a poll means, or the next question."""
-        ...
-
-    def cancel(self, job: Job, base_url: str, key: str) -> Call: ...
-
-    def job_from_id(self, job_id: str, model: str, base_url: str) -> Job:
-        """A job that was found or named, with the URLs that it must have."""
-        ...
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from sys import intern
@@ -16,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from vgen.money import up
-from vgen.providers import prices
+from vgen.providers import fal_models, prices
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -44,18 +43,28 @@ from vgen.providers.base import (
     brief,
     is_url,
     next_longer,
-    number,
 )
+from vgen.providers.codec import AccountCall, LostOrders, TaggedList, Vendor
 from vgen.recipe import Recipe
 from vgen.retry import retry_after_s
 
 BASE_URL = "https://queue.fal.run"
 PLATFORM_URL = "https://api.fal.ai"
-"""fal's own list of requests; beside the queue's, the only origin that its key is sent to."""
-MODEL = "fal-ai/pika/v2.2/text-to-video"
-POLL_INTERVAL_S = 3.0
-"""No rule is documented; the official client polls every 0.1 s, which is not worth copying."""
-LATE_BODIES = True
+"""fal's own list of requests."""
+MODEL = fal_models.PIKA
+
+VENDOR = Vendor(
+    protocol="fal",
+    section="pika",
+    keys=("FAL_KEY",),
+    hosts=("queue.fal.run", "api.fal.ai"),
+    base_url=BASE_URL,
+    model=MODEL,
+    invented_hosts=("api.pika.art",),
+    poll_interval_s=3.0,  # no rule is documented; the official client polls every 0.1 s, which is not worth copying
+)
+ACCOUNT: AccountCall | None = None
+"""No free call is known."""
 
 # fal's `type` and `error_type` values of its own faults (docs "errors"); all others are the request's.
 _THEIR_FAULT = frozenset(
@@ -68,54 +77,28 @@ _THEIR_FAULT = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Model:
-    """What one endpoint takes. `spelling`: how its duration is written."""
-
-    durations: tuple[int, ...] = ()
-    spelling: str = "int"
-    resolutions: tuple[str, ...] = ()
-    has_ratio: bool = True
-    has_seed: bool = True
-    has_negative: bool = True
-    image_model: str | None = None
-
-
-_PIKA_IMAGE = "fal-ai/pika/v2.2/image-to-video"
-_MODELS: Mapping[str, _Model] = {
-    MODEL: _Model(durations=(5, 10), resolutions=("720p", "1080p"), image_model=_PIKA_IMAGE),
-    _PIKA_IMAGE: _Model(durations=(5, 10), resolutions=("720p", "1080p"), has_ratio=False, image_model=_PIKA_IMAGE),
-    "fal-ai/kling-video/v3/standard/text-to-video": _Model(
-        durations=tuple(range(3, 16)), spelling="text", has_seed=False
-    ),
-    "fal-ai/kling-video/v3/pro/text-to-video": _Model(durations=tuple(range(3, 16)), spelling="text", has_seed=False),
-    "fal-ai/kling-video/v2.5-turbo/pro/text-to-video": _Model(durations=(5, 10), spelling="text", has_seed=False),
-}
-_UNKNOWN = _Model(resolutions=())
-
-
 def list_price(model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second, from the price table."""
-    known = _MODELS.get(model, _UNKNOWN)
-    return prices.per_second(prices.FAL, model, resolution or (known.resolutions or ("",))[0])
+    offered = fal_models.of(model).resolutions or ("",)
+    return prices.per_second(prices.FAL, model, resolution or offered[0])
 
 
 def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
     name = terms.model
-    model = _MODELS.get(name, _UNKNOWN)
+    model = fal_models.of(name)
     if recipe.image:
         if model.image_model is None:
             raise CannotMake(f"{name} takes no image as far as vgen knows")
-        name, model = model.image_model, _MODELS[model.image_model]
-    elif name == _PIKA_IMAGE:
+        name, model = model.image_model, fal_models.of(model.image_model)
+    elif name == model.image_model:
         raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
     offered = tuple(map(Decimal, model.durations)) if terms.durations is None else terms.durations
     bought_s = next_longer(recipe.duration_s, offered, name)
-    body: dict[str, Any] = {"prompt": recipe.prompt, "duration": _spell(bought_s, model.spelling)}
+    body: dict[str, Any] = {"prompt": recipe.prompt, "duration": fal_models.spelled(bought_s, model)}
     if model.has_ratio:
         body["aspect_ratio"] = recipe.aspect_ratio
-    resolution = _resolution(model, terms)
+    resolution = fal_models.resolution(model, terms)
     if resolution:
         body["resolution"] = resolution
     if recipe.negative_prompt and model.has_negative:
@@ -214,12 +197,11 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Inconclusive(message=f"unknown status {brief(other, 40)!r}")
 
 
-def with_correlation_seed(order: Order, marker: str) -> Order:
+def with_correlation_seed(order: Order, seed: str) -> Order:
     """The order with a seed of its own, by which the job can be found again in fal's list."""
-    model = _MODELS.get(order.model, _UNKNOWN)
-    if not model.has_seed or "seed" in order.body:
+    if not fal_models.of(order.model).has_seed or "seed" in order.body:
         return order
-    return dataclasses.replace(order, body={**order.body, "seed": int(marker)})
+    return dataclasses.replace(order, body={**order.body, "seed": int(seed)})
 
 
 def list_jobs(model: str, since: float, base_url: str, key: str, cursor: str | None) -> Call:
@@ -245,9 +227,15 @@ def parse_job_list(reply: Reply) -> Listing | None:
         job_id = item.get("request_id") if isinstance(item, dict) else None
         if not isinstance(sent, dict) or not isinstance(job_id, str) or not re.fullmatch(JOB_ID, job_id):
             return None
-        jobs.append(Listed(id=job_id, prompt=str(sent.get("prompt", "")), marker=str(sent.get("seed", ""))))
+        seed = str(sent.get("seed", ""))
+        jobs.append(Listed(id=job_id, prompt=str(sent.get("prompt", "")), correlation_seed=seed))
     more = said.get("next_cursor") if said.get("has_more") else None
     return Listing(jobs=tuple(jobs), more=str(more) if more else None)
+
+
+LOST_ORDERS: LostOrders = TaggedList(
+    with_correlation_seed=with_correlation_seed, list_jobs=list_jobs, parse_job_list=parse_job_list
+)
 
 
 def job_from_id(job_id: str, model: str, base_url: str) -> Job:
@@ -302,20 +290,6 @@ def _usual_urls(job_id: str, model: str, base_url: str) -> dict[str, str]:
 def _own(url: object, base_url: str) -> str | None:
     """`url`, if it is one of the API's own origin."""
     return url if is_url(url) and urlsplit(url)[:2] == urlsplit(base_url)[:2] else None
-
-
-def _resolution(model: _Model, terms: Terms) -> str | None:
-    if not model.resolutions:
-        return terms.resolution
-    wanted = (terms.resolution or model.resolutions[0]).lower()
-    if wanted not in model.resolutions:
-        raise CannotMake(f"{terms.model} offers {', '.join(model.resolutions)}, not {terms.resolution}")
-    return wanted
-
-
-def _spell(seconds: Decimal, spelling: str) -> int | float | str:
-    value = number(seconds)
-    return intern(str(value)) if spelling == "text" else value
 
 
 def _detail(said: Mapping[str, Any]) -> str:

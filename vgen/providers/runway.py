@@ -4,26 +4,22 @@ Facts: `runwayml` 5.24.0, Runway's OpenAPI of 2026-08-08; api.dev.runwayml.com, 
 list of tasks and no idempotency key: a lost answer stays uncertain.
 """
 
-import functools
 import json
-import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from importlib import resources
 from sys import intern
 from typing import Any
 from urllib.parse import quote
 
 from vgen.money import CREDIT, up
-from vgen.providers import prices
+from vgen.providers import prices, runway_models
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
     Answer,
     Call,
     Cancelled,
-    CannotMake,
     Done,
     Failed,
     Inconclusive,
@@ -44,21 +40,28 @@ from vgen.providers.base import (
     next_longer,
     number,
 )
+from vgen.providers.codec import AccountCall, LostOrders, Vendor
 from vgen.recipe import Recipe
 from vgen.retry import retry_after_s
 
 BASE_URL = "https://api.dev.runwayml.com"
 MODEL = "gen4.5"
 VERSION = "2024-11-06"
-POLL_INTERVAL_S = 5.0
-"""\"Do not expect updates more often than once every five seconds\" (GET /v1/tasks/{id})."""
-LATE_BODIES = False
-MIN_SIDE = 720
+
+VENDOR = Vendor(
+    protocol="runway",
+    section="runway",
+    keys=("RUNWAY_API_KEY", "RUNWAYML_API_SECRET"),
+    hosts=("api.dev.runwayml.com",),
+    base_url=BASE_URL,
+    model=MODEL,
+    invented_hosts=("api.runwayml.com",),
+    poll_interval_s=5.0,  # "Do not expect updates more often than once every five seconds" (GET /v1/tasks/{id})
+)
+LOST_ORDERS: LostOrders = None
+
 MAX_CREDITS = 10**9
 """Ten million dollars for one clip: not a price."""
-
-_ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
-_PLAIN_RATIO = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "960:960"}
 
 # By the longest dotted prefix; an unknown code counts as Runway's own fault (docs errors/task-failures).
 _AGAIN = {
@@ -72,14 +75,6 @@ _AGAIN = {
 }
 
 
-@functools.cache
-def models() -> Mapping[str, Mapping[str, Any]]:
-    """Endpoint → model → what it takes (runway_models.json)."""
-    text = resources.files("vgen.providers").joinpath("runway_models.json").read_text("utf-8")
-    loaded: Mapping[str, Mapping[str, Any]] = json.loads(text)
-    return loaded
-
-
 def list_price(model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second, from the price table."""
     if resolution is None:
@@ -90,11 +85,14 @@ def list_price(model: str, resolution: str | None) -> int | None:
 def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
     endpoint = "image_to_video" if recipe.image else "text_to_video"
-    fields = _fields(endpoint, terms.model)
-    resolution = _resolution(fields, terms)
-    bought_s = next_longer(recipe.duration_s, _durations(fields, terms), terms.model)
-    body: dict[str, Any] = {"model": terms.model, "promptText": _prompt(recipe.prompt, fields, terms.model)}
-    if ratio := _ratio(fields, recipe.aspect_ratio, terms):
+    fields = runway_models.fields(endpoint, terms.model)
+    resolution = runway_models.resolution(fields, terms)
+    bought_s = next_longer(recipe.duration_s, runway_models.durations(fields, terms), terms.model)
+    body: dict[str, Any] = {
+        "model": terms.model,
+        "promptText": runway_models.prompt(recipe.prompt, fields, terms.model),
+    }
+    if ratio := runway_models.ratio(fields, recipe.aspect_ratio, terms):
         body["ratio"] = ratio
     if "resolution" in fields and resolution:
         body["resolution"] = resolution
@@ -106,7 +104,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body["seed"] = recipe.seed
     if recipe.negative_prompt and "negativePrompt" in fields:
         body["negativePrompt"] = recipe.negative_prompt
-    price = prices.settled(list_price(terms.model, resolution or _side(body.get("ratio"))), terms.price)
+    price = prices.settled(list_price(terms.model, resolution or runway_models.side(body.get("ratio"))), terms.price)
     if price is None:
         raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
     return Order(
@@ -208,117 +206,39 @@ def job_from_id(job_id: str, model: str, base_url: str) -> Job:
     return Job(id=job_id)
 
 
-def account(base_url: str, key: str) -> Call:
-    """The free call that shows whether the key works: balance and limits of the organization."""
-    return _call("GET", f"{base_url}/v1/organization", key, step="account", headers=(("X-Runway-Version", VERSION),))
-
-
-def generations_today(reply: Reply, model: str) -> int | None:
-    """How many generations the organization counts in its last 24 h, from the reply to `account`."""
-    usage = reply.object().get("usage")
-    models_ = usage.get("models") if isinstance(usage, dict) else None
-    told = models_.get(model) if isinstance(models_, dict) else None
-    made = told.get("dailyGenerations") if isinstance(told, dict) else None
-    return made if isinstance(made, int) and not isinstance(made, bool) else None
-
-
 def _call(
     method: str, url: str, key: str, *, step: str, headers: tuple[tuple[str, str], ...], body: bytes | None = None
 ) -> Call:
     return Call(method=method, url=url, headers=headers, body=body, auth=f"Bearer {key}", step=step)
 
 
+def _ask_account(base_url: str, key: str) -> Call:
+    """Balance and limits of the organization."""
+    return _call("GET", f"{base_url}/v1/organization", key, step="account", headers=(("X-Runway-Version", VERSION),))
+
+
+def _credits_left(reply: Reply) -> int | None:
+    return _whole(reply.object().get("creditBalance"))
+
+
+def _generations_today(reply: Reply, model: str) -> int | None:
+    usage = reply.object().get("usage")
+    models = usage.get("models") if isinstance(usage, dict) else None
+    told = models.get(model) if isinstance(models, dict) else None
+    return _whole(told.get("dailyGenerations")) if isinstance(told, dict) else None
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+ACCOUNT: AccountCall | None = AccountCall(
+    ask=_ask_account, credits_left=_credits_left, generations_today=_generations_today
+)
+
+
 def _task_url(job: Job, base_url: str) -> str:
     return f"{base_url}/v1/tasks/{quote(job.id, safe='')}"
-
-
-def _fields(endpoint: str, model: str) -> Mapping[str, Any]:
-    known: Mapping[str, Any] | None = models()[endpoint].get(model)
-    if known is not None:
-        fields: Mapping[str, Any] = known["fields"]
-        return fields
-    if model in models()["image_to_video"]:
-        raise CannotMake(f"{model} makes video from an image only; give the shot an image or choose another model")
-    return {"promptText": {}, "duration": {}, "ratio": {}, "seed": {}}
-
-
-def _prompt(text: str, fields: Mapping[str, Any], model: str) -> str:
-    limit = fields.get("promptText", {}).get("maxLength")
-    units = len(text.encode("utf-16-le")) // 2
-    if limit and units > limit:
-        raise CannotMake(f"{model} takes prompts of {limit} UTF-16 units, this one has {units}")
-    return text
-
-
-def _durations(fields: Mapping[str, Any], terms: Terms) -> tuple[Decimal, ...]:
-    if terms.durations is not None:
-        return terms.durations
-    spec = fields.get("duration", {})
-    if "minimum" in spec:
-        return tuple(Decimal(s) for s in range(spec["minimum"], spec["maximum"] + 1))
-    listed = tuple(Decimal(s) for s in spec.get("enum", ()) if s != "auto")
-    if listed or spec.get("type") != "int":
-        return listed
-    return tuple(Decimal(s) for s in range(1, 16))  # an int without known bounds; no model makes more than 15 s
-
-
-def _ratio(fields: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | None:
-    """The smallest ratio of the wanted shape with a shorter side of 720 or as configured."""
-    if "ratio" not in fields:
-        return None
-    offered = fields["ratio"].get("enum")
-    if not offered:
-        return _PLAIN_RATIO[aspect_ratio]
-    if aspect_ratio in offered:
-        return aspect_ratio
-    side = _wanted_side(terms)
-    if terms.resolution and side is None:
-        raise CannotMake(f"resolution {terms.resolution} is not like 720p or 1080p, as {terms.model} has it")
-    fitting = [
-        (width * height, text)
-        for text in offered
-        if (size := _size(text)) and (width := size[0]) and (height := size[1])
-        if abs(Decimal(width) / height / _ASPECTS[aspect_ratio] - 1) < Decimal("0.03")
-        if (side in (min(size), _tier(size)) if side else min(size) >= MIN_SIDE)
-    ]
-    if fitting:
-        return str(min(fitting)[1])
-    auto = [text for text in offered if text == f"auto_{side or MIN_SIDE}p"]
-    if auto:
-        return str(auto[0])
-    wish = f"{aspect_ratio} at {terms.resolution}" if terms.resolution else aspect_ratio
-    raise CannotMake(f"{terms.model} does not offer {wish}")
-
-
-def _size(ratio: str) -> tuple[int, int] | None:
-    match = re.fullmatch(r"(\d{3,5}):(\d{3,5})", ratio)
-    return (int(match[1]), int(match[2])) if match else None
-
-
-def _side(ratio: object) -> str | None:
-    size = _size(str(ratio))
-    return f"{_tier(size)}p" if size else None
-
-
-def _tier(size: tuple[int, int]) -> int:
-    """By area: 960:960 has the pixels of 1280:720, and Runway's price of 720p."""
-    return math.isqrt(size[0] * size[1] * 9 // 16)
-
-
-def _wanted_side(terms: Terms) -> int | None:
-    match = re.fullmatch(r"(\d+)p", (terms.resolution or "").lower())
-    return int(match[1]) if match else None
-
-
-def _resolution(fields: Mapping[str, Any], terms: Terms) -> str | None:
-    offered = [str(text) for text in fields.get("resolution", {}).get("enum", ())]
-    if not offered:
-        return None
-    if terms.resolution:
-        if terms.resolution.lower() not in offered:
-            raise CannotMake(f"{terms.model} offers {', '.join(offered)}, not {terms.resolution}")
-        return terms.resolution.lower()
-    return next((text for text in offered if text in ("720p", "768p")), offered[0])
 
 
 def _worth_again(code: str) -> bool:

@@ -1,22 +1,46 @@
 """The simulated cloud as one web application: which request is whose. Knows no sockets."""
 
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from vgen.providers import protocol_at
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal import Fal
-from vgen.simulator.fal_history import PATH as HISTORY
 from vgen.simulator.renderers import Renderer
 from vgen.simulator.runway import Runway
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.web import Request, Response, answer
 
 
+class Part(Protocol):
+    """A simulated vendor. `paths`: how its paths begin, for where all vendors share one host; the longest wins."""
+
+    paths: tuple[str, ...]
+
+    def respond(self, request: Request) -> Response:
+        """Answer a request of this vendor's."""
+        ...
+
+
+PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
+    "runway": Runway,
+    "fal": Fal,
+}
+"""Name of a protocol → who speaks it here. Each has a codec of that name in vgen/providers/__init__.py."""
+
+
 class App:
-    """Runway below /v1/, fal everywhere else, media below /media/, the truth below /_simulator/."""
+    """Media below /media/, the truth below /_simulator/, all else by its vendor's host or by how its path begins."""
 
     def __init__(self, cloud: Cloud, renderer: Renderer) -> None:
         self.cloud = cloud
         self._shelf = Shelf(cloud, renderer)
-        self._runway = Runway(cloud, self._shelf)
-        self._fal = Fal(cloud, self._shelf)
+        self._parts = {protocol: part(cloud, self._shelf) for protocol, part in PARTS.items()}
+        self._by_path = sorted(
+            ((path, part) for part in self._parts.values() for path in part.paths),
+            key=lambda pair: len(pair[0]),
+            reverse=True,
+        )
 
     async def __call__(self, request: Request) -> Response:
         """Answer any request."""
@@ -25,9 +49,11 @@ class App:
             return await self._shelf.respond(request)
         if path.startswith("/_simulator/"):
             return self._about(request)
-        if path.startswith("/v1/") and path != HISTORY:
-            return self._runway.respond(request)
-        return self._fal.respond(request)
+        return self._part(request).respond(request)
+
+    def _part(self, request: Request) -> Part:
+        found = self._parts.get(protocol_at(request.origin) or "")
+        return found or next(part for path, part in self._by_path if request.path.startswith(path))
 
     def _about(self, request: Request) -> Response:
         match request.method, request.path:

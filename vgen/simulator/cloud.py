@@ -11,9 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from vgen.money import micros, usd
+from vgen.providers import CODECS
 from vgen.simulator import jobs
-from vgen.simulator.faults import JOB_END, JOB_EXTRA, JOB_SIZE, PREFIXES, Faults
-from vgen.simulator.jobs import ENDED, Clip, Job, Order, Provider, State
+from vgen.simulator.faults import JOB_END, JOB_EXTRA, JOB_SIZE, Faults, prefixes
+from vgen.simulator.jobs import ENDED, Clip, Job, Order, State
 from vgen.simulator.journal import Journal
 from vgen.simulator.lane import Lane
 
@@ -22,11 +23,11 @@ NOTHING: frozenset[str] = frozenset()
 
 
 class Cloud:
-    """Two providers with one account each.
+    """All simulated providers, by protocol, with one account each.
 
     `now` gives Unix seconds (virtual ones will do). `journal` makes it outlive its process. `credits_usd` is
-    what each account holds (None: no end). `extra_models`: "runway", "fal" or "pika", then the model, then
-    micro-dollars a second, sold besides the tables. `label` gives the words for a prompt on its clip.
+    what each account holds (None: no end). `extra_models`: a protocol or its usual section, then the
+    model, then micro-dollars a second, sold besides the tables. `label` gives the words for a prompt on its clip.
     """
 
     def __init__(
@@ -50,13 +51,13 @@ class Cloud:
         self.concurrency = concurrency
         self._credits_micro = None if credits_usd is None else micros(credits_usd)
         self._label = label or (lambda _: "")
-        self.extra_models: dict[Provider, dict[str, int]] = {provider: {} for provider in Provider}
+        self.extra_models: dict[str, dict[str, int]] = {protocol: {} for protocol in CODECS}
         for name, models in (extra_models or {}).items():
-            self.extra_models[Provider(PREFIXES[name])].update(models)
+            self.extra_models[prefixes()[name]].update(models)
         self._jobs: dict[str, Job] = {}
-        self._lanes = {provider: Lane(concurrency) for provider in Provider}
-        self._unended: dict[Provider, set[str]] = {provider: set() for provider in Provider}
-        self._peak: Counter[Provider] = Counter(dict.fromkeys(Provider, 0))
+        self._lanes = {protocol: Lane(concurrency) for protocol in CODECS}
+        self._unended: dict[str, set[str]] = {protocol: set() for protocol in CODECS}
+        self._peak: Counter[str] = Counter(dict.fromkeys(CODECS, 0))
         self.requests: Counter[str] = Counter()
         """How many requests of each kind came in."""
         self._journal = Journal(journal) if journal else None
@@ -73,12 +74,12 @@ class Cloud:
         left = self.left_micro(order.provider)
         return left is None or order.estimate_micro <= left
 
-    def left_micro(self, provider: Provider) -> int | None:
+    def left_micro(self, provider: str) -> int | None:
         """What the account holds beyond what is charged or may yet be; None for no end."""
         if self._credits_micro is None:
             return None
         now = self._advance()
-        mine = [job for job in self._jobs.values() if job.order.provider is provider]
+        mine = [job for job in self._jobs.values() if job.order.provider == provider]
         return self._credits_micro - sum(job.charged_micro(now) + job.held_micro(now) for job in mine)
 
     def accept(self, order: Order, *, moderated: bool = False) -> Job:
@@ -115,11 +116,11 @@ class Cloud:
 
     # --- looking
 
-    def find(self, provider: Provider, job_id: str) -> Job | None:
+    def find(self, provider: str, job_id: str) -> Job | None:
         """The job as it is now, unless it was deleted."""
         now = self._advance()
         job = self._jobs.get(job_id.lower())
-        return job if job and job.order.provider is provider and job.deleted_at > now else None
+        return job if job and job.order.provider == provider and job.deleted_at > now else None
 
     def any_job(self, job_id: str) -> Job | None:
         """The job, whoever's it is; for the media host."""
@@ -149,10 +150,10 @@ class Cloud:
         """What this job delivers."""
         return jobs.clip_of(job, self._label(job.order.prompt))
 
-    def all_jobs(self, provider: Provider) -> list[Job]:
+    def all_jobs(self, provider: str) -> list[Job]:
         """The provider's jobs, oldest first, deleted ones too."""
         self._advance()
-        return [job for job in self._jobs.values() if job.order.provider is provider]
+        return [job for job in self._jobs.values() if job.order.provider == provider]
 
     def charges(self) -> dict[str, Any]:
         """The truth, as JSON: what was charged for what, and what was asked for how often."""
@@ -163,7 +164,7 @@ class Cloud:
             "jobs": [
                 {
                     "id": job.id,
-                    "provider": job.order.provider.value,
+                    "provider": job.order.provider,
                     "model": job.order.model,
                     "prompt": job.order.prompt,
                     "state": self.state(job).value,
@@ -175,7 +176,7 @@ class Cloud:
                 for job in self._jobs.values()
             ],
             "requests": dict(sorted(self.requests.items())),
-            "peak_in_flight": {provider.value: self._peak[provider] for provider in Provider},
+            "peak_in_flight": dict(self._peak),
             "faults": dict(sorted(self.faults.counts.items())),
         }
 
@@ -184,10 +185,10 @@ class Cloud:
     def _draw(self, order: Order) -> frozenset[str]:
         """What will go wrong with this job, decided once."""
         pick = self.faults.first_of
-        who = (order.provider.value, order.prompt)
+        who = (order.provider, order.prompt)
         drawn = {pick(JOB_END, *who), pick(JOB_SIZE, *who), *(pick([name], *who) for name in JOB_EXTRA)}
-        if order.provider is Provider.FAL:
-            drawn.discard("price_overrun")  # fal does not say what it charges
+        if not order.billing.tells:
+            drawn.discard("price_overrun")
         return frozenset(filter(None, drawn)) if any(drawn) else NOTHING
 
     def _fresh_id(self) -> str:

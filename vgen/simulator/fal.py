@@ -9,9 +9,9 @@ from vgen.simulator import fal_rules, prices
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import app_of, billed, failure, iso, mark, output, urls
 from vgen.simulator.fal_history import PATH as HISTORY
-from vgen.simulator.fal_history import History
+from vgen.simulator.fal_history import PROTOCOL, History
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
-from vgen.simulator.jobs import Job, Order, Provider, State
+from vgen.simulator.jobs import Job, Order, State
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -22,6 +22,8 @@ _REQUEST = re.compile(r"/(?P<app>.+?)/requests/(?P<id>[^/]+)(?P<tail>/status|/ca
 
 class Fal:
     """Submit, status, result and cancel of queued requests, and the list of those that ended."""
+
+    paths: tuple[str, ...] = ("", HISTORY)
 
     def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
         self._cloud = cloud
@@ -38,7 +40,7 @@ class Fal:
         asked = _REQUEST.fullmatch(request.path)
         if not asked:
             return self._submit(request) if request.method == "POST" else _not_allowed()
-        job = self._cloud.find(Provider.FAL, asked["id"])
+        job = self._cloud.find(PROTOCOL, asked["id"])
         if job and asked["app"] == job.order.endpoint != app_of(job.order.endpoint):
             return _not_allowed()  # as the real queue: these URLs hold owner/app only
         if job and asked["app"] != app_of(job.order.endpoint):
@@ -65,37 +67,37 @@ class Fal:
         except ValueError:
             return answer(422, {"detail": "Invalid JSON"})
         order = self._order(endpoint, body)
-        fault = cloud.faults.first_of(BEFORE_ACCEPTING, Provider.FAL, order.prompt)
+        fault = cloud.faults.first_of(BEFORE_ACCEPTING, PROTOCOL, order.prompt)
         if fault == "no_credits" or (fault is None and not cloud.affords(order)):
             return answer(403, {"detail": LOCKED})
         if fault == "bad_key":
             return answer(401, {"detail": "The key is not valid."})
         if fault:
             return spoil_create(fault, None, _words)
-        moderated = cloud.faults.pick("create_moderation", Provider.FAL, order.prompt)
+        moderated = cloud.faults.pick("create_moderation", PROTOCOL, order.prompt)
         job = cloud.accept(order, moderated=moderated)
         place = {"queue_position": cloud.place(job)}
         good = answer(200, {"status": "IN_QUEUE", **urls(job, request.origin), **place}, mark(job))
-        fault = cloud.faults.first_of(AFTER_ACCEPTING, Provider.FAL, order.prompt)
+        fault = cloud.faults.first_of(AFTER_ACCEPTING, PROTOCOL, order.prompt)
         return spoil_create(fault, good, _words) if fault else good
 
     def _sells(self, endpoint: str) -> bool:
         if endpoint.startswith("fal-ai/pika/"):
-            return endpoint in fal_rules.MODELS or endpoint in self._cloud.extra_models[Provider.FAL]
-        return endpoint.startswith("fal-ai/") or endpoint in self._cloud.extra_models[Provider.FAL]
+            return endpoint in fal_rules.MODELS or endpoint in self._cloud.extra_models[PROTOCOL]
+        return endpoint.startswith("fal-ai/") or endpoint in self._cloud.extra_models[PROTOCOL]
 
     def _order(self, endpoint: str, body: Any) -> Order:
         problems = fal_rules.problems(endpoint, body)
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
         seconds = fal_rules.duration_s(endpoint, fields)
         resolution = fal_rules.resolution(endpoint, fields)
-        per_s = self._cloud.extra_models[Provider.FAL].get(endpoint)
+        per_s = self._cloud.extra_models[PROTOCOL].get(endpoint)
         if per_s is None:
             per_s = prices.fal_micro_per_s(endpoint, resolution)
         price = math.ceil(per_s * seconds)
         width, height = prices.pixels(fields.get("aspect_ratio"), resolution)
         return Order(
-            provider=Provider.FAL,
+            provider=PROTOCOL,
             endpoint=endpoint,
             model=endpoint,
             prompt=str(fields.get("prompt", "")),
@@ -106,6 +108,7 @@ class Fal:
             estimate_micro=price,
             price_micro=price,
             invalid=tuple(problems),
+            brand="pika" if "pika" in endpoint else "",
         )
 
     # --- status, result, cancel
@@ -116,7 +119,7 @@ class Fal:
         missing = answer(404, {"detail": "Request not found"})
         if job is None or cloud.state(job) is State.CANCELLED:
             return missing  # a request that is cancelled in the queue is removed from it
-        fault = cloud.faults.first_of(POLL, Provider.FAL, job.order.prompt)
+        fault = cloud.faults.first_of(POLL, PROTOCOL, job.order.prompt)
         if fault:
             return spoil_poll(fault, missing, _words)
         return self._status(request, job) if kind == "poll" else self._result(request, job)

@@ -6,10 +6,11 @@ from typing import Any
 
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import failure, iso, output, status_code
-from vgen.simulator.jobs import Job, Provider
+from vgen.simulator.jobs import Job
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.web import Request, Response, answer
 
+PROTOCOL = "fal"
 PATH = "/v1/models/requests/by-endpoint"
 BACK_S = 86_400
 """How far the list goes back unless it is asked for more."""
@@ -49,7 +50,7 @@ class History:
         codes = _CODES.get(query.get("status", ""), range(600))
         return [
             job
-            for job in self._cloud.all_jobs(Provider.FAL)
+            for job in self._cloud.all_jobs(PROTOCOL)
             if job.order.endpoint == query["endpoint_id"]
             and query.get("request_id", job.id) == job.id
             and status_code(job) in codes

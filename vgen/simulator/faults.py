@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from vgen.errors import InputError
+from vgen.providers import CODECS, protocol_of
 
 BEFORE_ACCEPTING = (
     "bad_key",
@@ -87,9 +88,6 @@ KNOWN: dict[str, str] = {
 }
 """Every fault by name, and what it does. Accepted: the job exists, runs and is charged as usual."""
 
-PREFIXES = {"runway": "runway", "fal": "fal", "pika": "fal"}
-"""What may stand before a name, and the provider that it confines the fault to."""
-
 _VALUE = re.compile(r"(?:first:(?P<first>\d+))?(?:~(?P<text>.+))?", re.DOTALL)
 
 
@@ -105,15 +103,21 @@ class Rule:
     text: str = ""
 
 
+def prefixes() -> dict[str, str]:
+    """What a fault's name may begin with, protocols and their usual sections → the protocol that it is confined to."""
+    sections = (codec.VENDOR.section for codec in CODECS.values() if codec.VENDOR.section)
+    return {name: name for name in CODECS} | {name: protocol_of(name) for name in sections}
+
+
 def parse(key: str, value: str) -> Rule:
     """The rule that `key=value` says. Raises InputError with one line that names the nearest known fault."""
     prefix, dot, name = key.strip().rpartition(".")
     if name not in KNOWN:
         near = difflib.get_close_matches(name, KNOWN, n=1, cutoff=0.0)[0]
         raise InputError([f"fault {key}: there is no such fault; did you mean {near}?"])
-    if dot and prefix not in PREFIXES:
-        raise InputError([f"fault {key}: {prefix!r} is no provider; write {', '.join(PREFIXES)}"])
-    provider = PREFIXES[prefix] if dot else None
+    if dot and prefix not in prefixes():
+        raise InputError([f"fault {key}: {prefix!r} is no provider; write {', '.join(prefixes())}"])
+    provider = prefixes()[prefix] if dot else None
     value = value.strip()
     found = _VALUE.fullmatch(value)
     if value and found:

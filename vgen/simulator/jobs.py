@@ -6,16 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from vgen.money import CREDIT
-
 OVERRUN_FACTOR = 3
-
-
-class Provider(StrEnum):
-    """The two simulated providers. Pika is sold by fal."""
-
-    RUNWAY = "runway"
-    FAL = "fal"
 
 
 class State(StrEnum):
@@ -33,10 +24,26 @@ ENDED = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What a valid create asks for. Money in micro-dollars; `estimate_micro` is the most it may charge."""
+class Billing:
+    """How a vendor charges. `unit_micro`: charges are whole multiples of it. `tells`: a job says what it cost."""
 
-    provider: Provider
+    unit_micro: int = 1
+    tells: bool = False
+    moderated: bool = False
+    """A job that ends refused by moderation is charged in full."""
+
+
+PLAIN = Billing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a valid create asks for. Money in micro-dollars; `estimate_micro` is the most it may charge.
+
+    `provider`: the name of its protocol. `brand`: whose name the clip shows, if it is another.
+    """
+
+    provider: str
     endpoint: str
     model: str
     prompt: str
@@ -49,6 +56,8 @@ class Order:
     audio: bool = False
     invalid: tuple[Mapping[str, Any], ...] = ()
     """fal finds bad input only when it runs: the problems to tell at the result."""
+    billing: Billing = PLAIN
+    brand: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +86,8 @@ class Job:
         """What it charges when it succeeds."""
         if "price_overrun" not in self.faults:
             return self.order.price_micro
-        whole = CREDIT if self.order.provider is Provider.RUNWAY else 1
-        return self.order.estimate_micro * OVERRUN_FACTOR // whole * whole
+        unit = self.order.billing.unit_micro
+        return self.order.estimate_micro * OVERRUN_FACTOR // unit * unit
 
     def state(self, now: float) -> State:
         """Its state at `now`, with PENDING for everything that has not started."""
@@ -93,7 +102,7 @@ class Job:
         match self.state(now):
             case State.SUCCEEDED:
                 return self.price_micro
-            case State.FAILED if self.order.provider is Provider.RUNWAY and "job_moderated" in self.faults:
+            case State.FAILED if self.order.billing.moderated and "job_moderated" in self.faults:
                 return self.price_micro
             case State.CANCELLED if self.started_at <= self.cancelled_at:
                 return self.price_micro
@@ -108,9 +117,9 @@ class Job:
 def to_json(job: Job) -> dict[str, Any]:
     """A created job as a journal keeps it: what happens later follows from the events."""
     order = {name.name: getattr(job.order, name.name) for name in fields(Order)}
-    order["provider"] = job.order.provider.value
     order["body"] = dict(job.order.body)
     order["invalid"] = [dict(problem) for problem in job.order.invalid]
+    order["billing"] = asdict(job.order.billing)
     return {
         "id": job.id,
         "created_at": job.created_at,
@@ -124,8 +133,8 @@ def to_json(job: Job) -> dict[str, Any]:
 def from_json(kept: Mapping[str, Any]) -> Job:
     """The job that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
     order = dict(kept["order"])
-    order["provider"] = Provider(order["provider"])
     order["invalid"] = tuple(order["invalid"])
+    order["billing"] = Billing(**order.get("billing", {}))  # journals of before 2026-12 have none
     return Job(
         id=kept["id"],
         order=Order(**order),
@@ -168,7 +177,7 @@ def clip_of(job: Job, label: str) -> Clip:
         job_id=job.id,
         label=label,
         prompt=order.prompt,
-        provider="pika" if "pika" in order.endpoint else order.provider.value,
+        provider=order.brand or order.provider,
         width=width,
         height=height,
         duration_s=0.5 if "clip_short" in job.faults else order.duration_s,

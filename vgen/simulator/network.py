@@ -9,8 +9,8 @@ import httpx
 import trio
 import trio.testing
 
+from vgen.providers import DEFAULT, protocol_at
 from vgen.simulator.app import App
-from vgen.simulator.jobs import Provider
 from vgen.simulator.server import serve_stream
 
 HTTPS_PORT = 443
@@ -48,8 +48,8 @@ class SimulatedNetwork(httpcore.AsyncNetworkBackend):
             with trio.move_on_after(_limit(timeout)):
                 await trio.sleep_forever()
             raise httpcore.ConnectTimeout(f"{host}:{port}: no answer")
-        provider = Provider.RUNWAY if "runway" in host else Provider.FAL
-        if refusal or self._app.cloud.faults.pick("connect_refused", provider, host):
+        protocol = protocol_at(f"https://{host}") or DEFAULT
+        if refusal or self._app.cloud.faults.pick("connect_refused", protocol, host):
             raise httpcore.ConnectError(refusal or f"{host}:{port}: connection refused")
         client, server = trio.testing.memory_stream_pair()
         line = Line()

@@ -9,7 +9,7 @@ from vgen.money import CREDIT
 from vgen.simulator import prices, runway_rules
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
-from vgen.simulator.jobs import ENDED, Job, Order, Provider, State
+from vgen.simulator.jobs import ENDED, Billing, Job, Order, State
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -17,6 +17,9 @@ from vgen.simulator.web import Request, Response, answer
 VERSION = "2024-11-06"
 DOCS = "https://docs.dev.runwayml.com/api"
 CREATES = ("/v1/text_to_video", "/v1/image_to_video")
+PROTOCOL = "runway"
+BILLING = Billing(unit_micro=CREDIT, tells=True, moderated=True)
+"""`cost.credits` is a whole number."""
 NO_CREDITS = "You do not have enough credits to run this task."
 PLENTY_CREDITS = 1_000_000
 """The balance that an account without an end shows before it has spent anything."""
@@ -31,6 +34,8 @@ def error(status: int, message: str, **more: Any) -> Response:
 
 class Runway:
     """POST text_to_video and image_to_video, GET and DELETE tasks/{id}, GET organization."""
+
+    paths: tuple[str, ...] = ("/v1/",)
 
     def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
         self._cloud = cloud
@@ -72,18 +77,18 @@ class Runway:
             body = request.json()
         except ValueError:
             return error(400, "The body is not valid JSON.")
-        found = runway_rules.issues(endpoint, body, cloud.extra_models[Provider.RUNWAY])
+        found = runway_rules.issues(endpoint, body, cloud.extra_models[PROTOCOL])
         if found:
             return error(400, "Validation of body failed", issues=found)
         order = self._order(endpoint, body)
-        fault = cloud.faults.first_of(BEFORE_ACCEPTING, Provider.RUNWAY, order.prompt)
+        fault = cloud.faults.first_of(BEFORE_ACCEPTING, PROTOCOL, order.prompt)
         if fault == "no_credits" or (fault is None and not cloud.affords(order)):
             return error(400, NO_CREDITS)
         if fault == "bad_key":
             return error(401, "The API key is not valid.")
         if fault:
             return spoil_create(fault, None, _words)
-        if cloud.faults.pick("create_moderation", Provider.RUNWAY, order.prompt):
+        if cloud.faults.pick("create_moderation", PROTOCOL, order.prompt):
             issue = {
                 "code": "custom",
                 "path": ["promptText"],
@@ -92,12 +97,12 @@ class Runway:
             return error(400, "Input did not pass content moderation.", issues=[issue])
         job = cloud.accept(order)
         good = answer(200, {"id": job.id, "estimatedCost": {"credits": _credits(order.estimate_micro)}})
-        fault = cloud.faults.first_of(AFTER_ACCEPTING, Provider.RUNWAY, order.prompt)
+        fault = cloud.faults.first_of(AFTER_ACCEPTING, PROTOCOL, order.prompt)
         return spoil_create(fault, good, _words) if fault else good
 
     def _order(self, endpoint: str, body: Mapping[str, Any]) -> Order:
         model = body["model"]
-        extra = self._cloud.extra_models[Provider.RUNWAY].get(model)
+        extra = self._cloud.extra_models[PROTOCOL].get(model)
         duration_s, most_s = _duration_s(endpoint, body)
         if extra is not None:
             estimate, price = math.ceil(extra * most_s), math.ceil(extra * duration_s)
@@ -107,7 +112,7 @@ class Runway:
         width, height = prices.pixels(body.get("ratio"), body.get("resolution"))
         audio = body.get("audio", runway_rules.rule(endpoint, model, "audio").get("default"))
         return Order(
-            provider=Provider.RUNWAY,
+            provider=PROTOCOL,
             endpoint=endpoint,
             model=model,
             prompt=str(body.get("promptText", "")),
@@ -116,18 +121,19 @@ class Runway:
             width=width,
             height=height,
             estimate_micro=estimate,
-            price_micro=price // CREDIT * CREDIT,  # cost.credits is a whole number
+            price_micro=price // BILLING.unit_micro * BILLING.unit_micro,
             audio=audio is True,
+            billing=BILLING,
         )
 
     def _retrieve(self, request: Request, task_id: str) -> Response:
         cloud = self._cloud
         cloud.requests["poll"] += 1
-        job = cloud.find(Provider.RUNWAY, task_id)
+        job = cloud.find(PROTOCOL, task_id)
         missing = error(404, "This task does not exist, or was deleted or canceled.")
         if job is None or cloud.state(job) is State.CANCELLED:
             return missing
-        fault = cloud.faults.first_of(POLL, Provider.RUNWAY, job.order.prompt)
+        fault = cloud.faults.first_of(POLL, PROTOCOL, job.order.prompt)
         if fault:
             return spoil_poll(fault, missing, _words)
         return answer(200, self._task(job, request.origin))
@@ -159,7 +165,7 @@ class Runway:
 
     def _delete(self, task_id: str) -> Response:
         self._cloud.requests["cancel"] += 1
-        job = self._cloud.find(Provider.RUNWAY, task_id)
+        job = self._cloud.find(PROTOCOL, task_id)
         if job is None or self._cloud.state(job) is State.CANCELLED:
             return error(404, "This task does not exist, or was deleted or canceled.")
         if self._cloud.cancel(job) in ENDED:
@@ -169,11 +175,11 @@ class Runway:
     def _organization(self) -> Response:
         cloud = self._cloud
         cloud.requests["organization"] += 1
-        mine = cloud.all_jobs(Provider.RUNWAY)
-        left = cloud.left_micro(Provider.RUNWAY)
+        mine = cloud.all_jobs(PROTOCOL)
+        left = cloud.left_micro(PROTOCOL)
         if left is None:
             left = PLENTY_CREDITS * CREDIT - sum(cloud.charged_micro(job) for job in mine)
-        models = {*runway_rules.table()["image_to_video"], *cloud.extra_models[Provider.RUNWAY]}
+        models = {*runway_rules.table()["image_to_video"], *cloud.extra_models[PROTOCOL]}
         today = cloud.now() - 86_400
         used = [job.order.model for job in mine if job.created_at > today]
         limit = {"maxConcurrentGenerations": cloud.concurrency, "maxDailyGenerations": None}

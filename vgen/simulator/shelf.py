@@ -54,14 +54,14 @@ class Shelf:
             return answer(405, {"error": "Method not allowed"})
         if self._expired(job, int(token["issue"])):
             return answer(403, {"error": "Request has expired"})
-        who = (job.order.provider.value, job.order.prompt)
+        who = (job.order.provider, job.order.prompt)
         return await self._send(request, job, self._cloud.faults.first_of(MEDIA, *who))
 
     def _expired(self, job: Job, issue: int) -> bool:
         dead = self._dead.get(job.id, 0)
         if issue < dead:
             return True
-        if self._cloud.faults.pick("url_expired", job.order.provider.value, job.order.prompt):
+        if self._cloud.faults.pick("url_expired", job.order.provider, job.order.prompt):
             self._dead[job.id] = dead + 1
             return True
         return False

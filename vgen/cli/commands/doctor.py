@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
 from vgen.errors import Refusal, VgenError
-from vgen.inputs.keys import KEY_NAMES
 from vgen.inputs.settings import Provider, Settings
 from vgen.money import show
-from vgen.providers import codec
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ async def _tools(settings: Settings | None) -> str:
 
 async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
     for provider in settings.providers.values():
-        names = " or ".join(KEY_NAMES.get(provider.name, (f"{provider.name.upper()}_API_KEY",)))
+        names = " or ".join(provider.key_names)
         if settings.simulated:
             yield f"note  {provider.name}: not used, this project simulates; set {names} (environment or .env) to buy"
         elif provider.closed:
@@ -69,10 +67,10 @@ async def _reached(provider: Provider, services: "Services") -> str:
     """Ask the provider something that costs nothing, where there is such a thing."""
     from vgen.production.http import HttpClient
 
-    name, protocol = provider.name, codec(provider.name)
-    if not hasattr(protocol, "account"):
+    name, account = provider.name, provider.codec.ACCOUNT
+    if account is None:
         return f"note  {name}: has no free call, so it was not asked"
-    call = protocol.account(provider.terms.base_url, provider.key or "")
+    call = account.ask(provider.terms.base_url, provider.key or "")
     try:
         async with HttpClient(now=services.now, tls=services.tls) as http:
             reply = await http.send(call, timeout_s=REACH_S)
@@ -80,8 +78,8 @@ async def _reached(provider: Provider, services: "Services") -> str:
         return f"FIX   {name}: {exc}; check base_url and the network"
     if reply.status != HTTPStatus.OK:
         return f"FIX   {name}: answered HTTP {reply.status}; check the key"
-    balance = reply.object().get("creditBalance")
-    return f"ok    {name}: reached" + (f", {balance} credits left" if isinstance(balance, int) else "")
+    left = account.credits_left(reply)
+    return f"ok    {name}: reached" + ("" if left is None else f", {left} credits left")
 
 
 def _disk(workspace: "Workspace") -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vgen.cli.command import Action, Command
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.errors import ClipFailed
+from vgen.providers import CODECS
 from vgen.providers.base import JOB_ID
 from vgen.views import terminal
 
@@ -38,7 +39,8 @@ def _begin(session: "Session") -> Action:
             if not mine:
                 terminal.line(shot, "has no uncertain purchase")
                 raise ClipFailed("nothing to settle")
-            terminal.line(shot, reconcile.settle(run.ledger, mine[0], word))
+            codec = CODECS[run.settings.protocol_of(mine[0].provider, mine[0].base_url)]
+            terminal.line(shot, reconcile.settle(run.ledger, mine[0], word, codec))
 
     return settle
 

@@ -1,0 +1,187 @@
+"""Reads one provider's section of the config file: which protocol it speaks, where, at what price, with which key."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from vgen import money, providers
+from vgen.inputs.keys import fingerprint, is_loopback, key_names
+from vgen.inputs.settings import Provider
+from vgen.inputs.shots import MAX_DURATION_S
+from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
+from vgen.inputs.wording import lowered, nearest, shown
+from vgen.providers.base import Terms
+
+MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
+"""A further section with one of these is a provider's; others belong to other tools."""
+
+
+@dataclass(kw_only=True)
+class Sections:
+    """Reads one section after the other, and collects what is wrong with them.
+
+    `given`: the variables named on the command line or in the environment; they override a section's own.
+    """
+
+    where: str
+    environ: Mapping[str, str]
+    run: Run
+    given: frozenset[str]
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def provider(self, name: str, section: Mapping[str, Any]) -> Provider | None:
+        """The provider of a section, or None if a problem with it was found."""
+        before = len(self.problems)
+        protocol = self._protocol(name, section)
+        vendor = providers.CODECS[protocol].VENDOR
+        self._typos(name, section, protocol)
+        config = self._config(name, section)
+        if config is None:
+            return None
+        base_url = self._base_url(config.base_url or vendor.base_url, name, protocol)
+        model = config.model or (vendor.model if name == vendor.section else "")
+        if not model:
+            self._problem(f"{name}.model: missing; name the model or endpoint to buy from")
+        durations = self._durations(config.durations, name)
+        if len(self.problems) > before:
+            return None
+        terms = Terms(
+            provider=name,
+            base_url=base_url,
+            model=model.strip("/"),
+            resolution=config.resolution,
+            price=None if config.cost_per_second_usd is None else money.micros(config.cost_per_second_usd),
+            durations=durations,
+        )
+        self._cheap(terms, protocol)
+        names = key_names(name, protocol, base_url)
+        key = self._key(names)
+        run = self.run
+        return Provider(
+            terms=terms,
+            protocol=protocol,
+            key=key,
+            key_names=names,
+            account=fingerprint(key) if key else "",
+            timeout_s=config.timeout_seconds,
+            poll_interval_s=config.poll_interval_s,
+            poll_exactly=config.poll_interval_s is not None,
+            max_concurrent=config.max_concurrent or run.max_concurrent,
+            requests_per_minute=config.requests_per_minute,
+            max_retries=run.max_retries if "max_retries" in self.given else config.max_retries or run.max_retries,
+            closed=None if config.enabled else f"{name} is switched off in {self.where} (enabled)",
+        )
+
+    def _problem(self, text: str) -> None:
+        self.problems.append(f"{self.where}: {text}")
+
+    def _protocol(self, name: str, section: Mapping[str, Any]) -> str:
+        said = section.get("protocol")
+        if said is None:
+            return providers.protocol_of(name)
+        if isinstance(said, str) and said in providers.CODECS:
+            return said
+        known = ", ".join(providers.CODECS)
+        close = nearest(said, providers.CODECS) if isinstance(said, str) else ""
+        self._problem(f"{name}.protocol: {shown(said)}: no such protocol{close}; there are {known}")
+        return providers.protocol_of(name)
+
+    def _config(self, name: str, section: Mapping[str, Any]) -> ProviderConfig | None:
+        flat = {key: value for key, value in section.items() if value is not None and key != "protocol"}
+        for key, path in _ALIASES.items():
+            value: Any = section
+            for part in path:
+                value = value.get(part) if isinstance(value, dict) else None
+            if key not in flat and value is not None:
+                flat[key] = value
+        try:
+            return ProviderConfig(**flat)
+        except ValidationError as exc:
+            for error in exc.errors(include_input=False, include_url=False):
+                key = str(error["loc"][0])
+                self._problem(f"{name}.{key}: {shown(flat.get(key))}: {lowered(error['msg'])}")
+            return None
+
+    def _typos(self, name: str, section: Mapping[str, Any], protocol: str) -> None:
+        known = {*ProviderConfig.model_fields, "endpoint", "rate_limits", "retry"}
+        for key in section.keys() - known:
+            if is_secret(key, section[key]):
+                names = " or ".join(key_names(name, protocol, providers.CODECS[protocol].VENDOR.base_url))
+                self._problem(f"{name}.{shown(key)}: keys don't belong in this file; set {names} in the environment")
+            elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
+                self._problem(f"{name}.{shown(key)}: unknown; did you mean {close[0]}?")
+
+    def _base_url(self, text: str, name: str, protocol: str) -> str:
+        vendor = providers.CODECS[protocol].VENDOR
+        try:
+            url = urlsplit(text.strip())
+            host = (url.hostname or "").lower() if url.port != 0 else ""
+        except ValueError:
+            url, host = urlsplit(""), ""
+        if url.scheme not in ("http", "https") or not host or url.query or url.fragment or "@" in url.netloc:
+            self._problem(f"{name}.base_url: not the origin of an API, like {vendor.base_url}")
+            return vendor.base_url
+        if url.scheme == "http" and not is_loopback(text.strip()) and not host.endswith(providers.SIMULATED):
+            self._problem(f"{name}.base_url: http would show your key to the network; use https")
+        if any(host in codec.VENDOR.invented_hosts for codec in providers.CODECS.values()):
+            self.warnings.append(f"{self.where}: {name}: {host} serves no API; {vendor.base_url} is used")
+            return vendor.base_url
+        spoken = providers.protocol_at(text.strip())
+        if spoken not in (None, protocol):
+            self._problem(f'{name}.base_url: {host} speaks {spoken}, not {protocol}; say "protocol": "{spoken}"')
+        return text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+
+    def _durations(self, value: Any, name: str) -> tuple[Decimal, ...] | None:
+        """Seconds on offer: a list, {"min", "max"} in whole seconds, or "any"."""
+        if value is None:
+            return None
+        if value == "any":
+            return ()
+        if isinstance(value, dict) and value.keys() == {"min", "max"}:
+            value = list(range(int(value["min"]), int(value["max"]) + 1)) if _whole(value.values()) else None
+        good = isinstance(value, list) and value and all(_positive(item) for item in value)
+        if not good:
+            self._problem(f'{name}.durations: give a list of seconds, {{"min", "max"}}, or "any"')
+            return None
+        return tuple(sorted(Decimal(item) for item in value))
+
+    def _cheap(self, terms: Terms, protocol: str) -> None:
+        listed = providers.CODECS[protocol].list_price(terms.model, terms.resolution)
+        if listed is not None and terms.price is not None and terms.price < listed:
+            self.warnings.append(
+                f"{self.where}: {terms.provider}.cost_per_second_usd: {money.show(terms.price)} is below the list "
+                f"price of {terms.model}, {money.show(listed)} a second; the list price is reserved"
+            )
+
+    def _key(self, names: Iterable[str]) -> str | None:
+        for variable in names:
+            key = self.environ.get(variable, "").strip()
+            if key and not re.fullmatch(r"[\x21-\x7e]+", key):
+                self.problems.append(f"{variable}: holds a blank or a strange character; copy the key again")
+            elif key:
+                return key
+        return None
+
+
+def is_secret(key: str, value: Any) -> bool:
+    """Whether a field looks like a key itself, and not like the name of a variable that holds one, or nothing."""
+    if not re.search(r"(key|secret|token|password)$", key, re.IGNORECASE):
+        return False
+    return bool(value) and not re.fullmatch(r"\$\{?\w+\}?", str(value))
+
+
+def _whole(values: Iterable[Any]) -> bool:
+    return all(isinstance(v, int) and not isinstance(v, bool) and 1 <= v <= MAX_DURATION_S for v in values)
+
+
+def _positive(value: Any) -> bool:
+    if not isinstance(value, (int, Decimal)) or isinstance(value, bool):
+        return False
+    return Decimal(value).is_finite() and 0 < value <= MAX_DURATION_S

@@ -1,0 +1,101 @@
+"""What a wire protocol brings: its vendor, its calls, and what else it can do. mypy checks every codec against it.
+
+A codec is a module with these members. Its functions are pure: they neither send nor sleep nor read the environment.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from vgen.providers.base import Answer, Call, Job, Listing, Order, Reply, Status, Terms
+from vgen.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendor:
+    """Who sells by a protocol: all that the settings and the simulator know of it.
+
+    `section`: the section of api_config.json that is there even if nobody wrote it ("": none), with `model` for a
+    default. `keys`: the environment variables that hold the vendor's own keys; what is in them goes only to `hosts`
+    over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
+    """
+
+    protocol: str
+    keys: tuple[str, ...]
+    hosts: tuple[str, ...]
+    base_url: str
+    poll_interval_s: float
+    section: str = ""
+    model: str = ""
+    invented_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedList:
+    """The provider lists jobs with their input, in which each order can carry a seed that no other order has.
+
+    `with_correlation_seed(order, seed)`: the order with that seed, or as it was if its model takes none.
+    `list_jobs(model, since, base_url, key, cursor)`: ask for a page of the jobs that ended since (unix time).
+    `parse_job_list(reply)`: that page, or None if the reply says nothing; then it proves nothing either.
+    """
+
+    with_correlation_seed: Callable[[Order, str], Order]
+    list_jobs: Callable[[str, float, str, str, str | None], Call]
+    parse_job_list: Callable[[Reply], Listing | None]
+
+
+LostOrders = TaggedList | None
+"""How an order whose answer was lost is found again; None: not at all. Each further way is a type in this union."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountCall:
+    """A call that costs nothing and shows whether the key works.
+
+    `ask(base_url, key)`; of its reply: the credits left, and how many generations of a model the vendor counts in its
+    last 24 h. Both None if it does not say.
+    """
+
+    ask: Callable[[str, str], Call]
+    credits_left: Callable[[Reply], int | None]
+    generations_today: Callable[[Reply, str], int | None]
+
+
+class Codec(Protocol):
+    """One wire protocol; a module can be one. `key` is the secret itself, `image` a URL or a data URI."""
+
+    VENDOR: Vendor
+    LOST_ORDERS: LostOrders
+    ACCOUNT: AccountCall | None
+
+    def list_price(self, model: str, resolution: str | None) -> int | None:
+        """Micro-dollars a second by the dated table, or None."""
+        ...
+
+    def order(self, recipe: Recipe, terms: Terms) -> Order:
+        """What to buy. Raises CannotMake."""
+        ...
+
+    def create(self, order: Order, terms: Terms, key: str, image: str | None) -> Call:
+        """The paid request."""
+        ...
+
+    def answer(self, reply: Reply, terms: Terms) -> Answer:
+        """What the reply to a create means."""
+        ...
+
+    def poll(self, job: Job, base_url: str, key: str) -> Call:
+        """Ask how the job is."""
+        ...
+
+    def status(self, call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
+        """What the reply to a poll means, or the next question."""
+        ...
+
+    def cancel(self, job: Job, base_url: str, key: str) -> Call:
+        """Ask to stop the job."""
+        ...
+
+    def job_from_id(self, job_id: str, model: str, base_url: str) -> Job:
+        """A job that was found or named, with the URLs that it must have."""
+        ...
