@@ -29,6 +29,7 @@ class Session:
     def __init__(self) -> None:
         self.clock: Any = trio.testing.MockClock(autojump_threshold=0)
         self.told: list[Any] = []
+        self.advice = str
         self.refuse_before_run = ""
         self.in_line = 0
 

@@ -586,7 +586,7 @@ def test_with_one_key_the_other_provider_is_closed_with_one_line(tmp_path: Path,
 
 def test_live_without_any_key_is_refused_with_the_names(tmp_path: Path) -> None:
     line = one_problem(tmp_path, cli={"mode": "live"})
-    names = "RUNWAY_API_KEY or RUNWAYML_API_SECRET or PIKA_API_KEY or FAL_KEY"
+    names = "RUNWAY_API_KEY or RUNWAYML_API_SECRET or FAL_KEY or PIKA_API_KEY"
     assert line.startswith(f"mode=live: no provider can be used: set {names}")
 
 
@@ -656,3 +656,9 @@ def test_any_config_is_settings_or_problems(tmp_path: Path, config: Any, env: di
         told = (*(one.name for one in found.offers), *found.warnings)
     assert told
     assert all(line.isprintable() for line in told)
+
+
+def test_of_two_keys_for_the_fal_queue_fals_own_is_used(tmp_path: Path) -> None:
+    """PIKA_API_KEY may be the key of Pika's own API, which is another protocol."""
+    both = {"PIKA_API_KEY": "pika_key_0123456789", "FAL_KEY": "fal:0123456789"}
+    assert load(tmp_path, {}, env=both).providers["pika"].key == "fal:0123456789"

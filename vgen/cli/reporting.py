@@ -23,7 +23,9 @@ def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Ent
     """Entries, gates and the whole report, from the ledger and the files as they are now."""
     view, run = session.latest(), session.run
     folder = _shown_folder(session)
-    entries = report.clips(view.plan, view.snapshot, lambda number: f"{folder}/{clip_name(number)}", run.messages)
+    entries = report.clips(
+        view.plan, view.snapshot, lambda number: f"{folder}/{clip_name(number)}", run.messages, session.advice
+    )
     minimum = session.workspace.ready.run.min_success_rate
     gates = report.gates(entries, view.plan.budget, min_success_rate=minimum)
     return entries, gates, report.production_report(entries, gates, view.plan, _facts(session, interrupted=interrupted))

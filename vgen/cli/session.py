@@ -13,12 +13,14 @@ from vgen.cli.doit.compat import command_line_variables
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import ClipFailed, InputError
+from vgen.inputs.variables import is_default
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
 from vgen.production.run import Intent, Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
 from vgen.views import notify, terminal
+from vgen.views.advice import Advice
 
 NEEDS_NETWORK = (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
 
@@ -57,6 +59,7 @@ class Session:
         self.services = services or real_services()
         own = registry.command_variables()
         run_variables = {name: value for name, value in self.variables.items() if name not in own}
+        self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
         self.workspace = Workspace(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
@@ -148,7 +151,7 @@ class Session:
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""
         known = self.workspace.settings
-        terminal.choose(self.reporter, known.secrets() if known else (), self._stamp)
+        terminal.choose(self.reporter, known.secrets() if known else (), self._stamp, self.advice)
         commands = registry.commands()
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)

@@ -48,10 +48,10 @@ def key_names(section: str, protocol: str, base_url: str) -> tuple[str, ...]:
     vendor = providers.CODECS[protocol].VENDOR
     own = f"{section.upper()}{_OWN_KEY}"
     others = {key for name, codec in providers.CODECS.items() if name != protocol for key in codec.VENDOR.keys}
-    names = [own] if section == vendor.section or own not in others else []
-    if _is_at_home(base_url, vendor.hosts):
-        names += vendor.keys
-    return tuple(dict.fromkeys(names))
+    mine = (own,) if section == vendor.section or own not in others else ()
+    theirs = vendor.keys if _is_at_home(base_url, vendor.hosts) else ()
+    shared_first = section == vendor.section and own not in vendor.keys  # PIKA_API_KEY may be Pika's own, not fal's
+    return tuple(dict.fromkeys((*theirs, *mine) if shared_first else (*mine, *theirs)))
 
 
 def withheld(section: str, protocol: str, base_url: str) -> tuple[str, ...]:

@@ -60,6 +60,16 @@ class Run(BaseModel):
 VARIABLES = tuple(Run.model_fields)
 
 
+def is_default(name: str, text: str) -> bool:
+    """Whether a run variable, as it was typed, says what holds anyway."""
+    field = Run.model_fields.get(name)
+    if field is None:
+        return False
+    if isinstance(field.default, bool):
+        return text.lower() in (("yes", "true", "1", "on") if field.default else ("no", "false", "0", "off"))
+    return text == str(field.default)
+
+
 class ProviderConfig(BaseModel):
     """One provider's object in api_config.json, its aliases already unfolded. Other keys are the parent project's."""
 

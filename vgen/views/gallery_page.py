@@ -12,12 +12,20 @@ from vgen.plan.takes import Alternative
 from vgen.store.outputs import clip_name
 from vgen.store.records import Placed, Snapshot, Take
 from vgen.views import report
+from vgen.views.advice import Advice
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
 from vgen.views.report import Entry, Gate
 
 
 def gather(
-    plan: Plan, snapshot: Snapshot, entries: list[Entry], gates: Sequence[Gate], notes: Sequence[str], *, title: str
+    plan: Plan,
+    snapshot: Snapshot,
+    entries: list[Entry],
+    gates: Sequence[Gate],
+    notes: Sequence[str],
+    *,
+    title: str,
+    advice: Advice,
 ) -> Page:
     """The page of a production. Empties `entries`: of a long list they go one by one, as the page's shots come."""
     entries.reverse()
@@ -25,7 +33,7 @@ def gather(
         title=title,
         simulated=plan.simulated,
         shots=[
-            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot)
+            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot, advice)
             for step, found in takes.of_all(plan, snapshot)
         ],
         gates=gates,
@@ -35,7 +43,12 @@ def gather(
 
 
 def _shot(
-    step: Step, found: Sequence[Alternative], entry: Mapping[str, Any], placed: Placed | None, snapshot: Snapshot
+    step: Step,
+    found: Sequence[Alternative],
+    entry: Mapping[str, Any],
+    placed: Placed | None,
+    snapshot: Snapshot,
+    advice: Advice,
 ) -> ShotView:
     there = step.file in (File.INTACT, File.EDITED) and placed is not None
     row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
@@ -47,7 +60,7 @@ def _shot(
         number=step.number,
         prompt=recipe.prompt if recipe else "",
         status=status,
-        reason=_reason(step, entry, status),
+        reason=advice(_reason(step, entry, status)),
         made_from=dict(row.manifest).get("prompt") if row and not step.request.matches(row) else None,
         film=_film_in_place(step, take, placed) if placed and take else None,
         take=take.take if take else None,
@@ -56,8 +69,8 @@ def _shot(
         price=row.charged if row else micros(entry["cost_usd"]) or None,
         generation_s=take.generation_s if take else None,
         verdict=_verdict(step, take),
-        takes=[_take(step, one) for one in found],
-        commands=_commands(step, status),
+        takes=[_take(step, one, advice) for one in found],
+        commands=[advice.command(command) for command in _commands(step, status)],
     )
 
 
@@ -110,7 +123,8 @@ def _film(take: Take, path: str) -> Film:
     )
 
 
-def _take(step: Step, one: Alternative) -> TakeView:
+def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
+    pick = f"doit pick shot={step.number} take={one.label}"
     return TakeView(
         number=one.take.take,
         label=one.label,
@@ -124,7 +138,7 @@ def _take(step: Step, one: Alternative) -> TakeView:
         created_at=one.row.created_at,
         generation_s=one.take.generation_s,
         current=one.in_place,
-        command=f"doit pick shot={step.number} take={one.label}" if one.take.good and not one.in_place else None,
+        command=advice.command(pick) if one.take.good and not one.in_place else None,
     )
 
 

@@ -66,9 +66,18 @@ def _places(keys: tuple[str, ...]) -> Mapping[str, int]:
     return {key: place for place, key in enumerate(keys)}
 
 
-def clips(plan: Plan, snapshot: Snapshot, path: Callable[[int], str], messages: Mapping[int, str]) -> list[Entry]:
-    """One entry per shot: the seven keys of clips.json, then the report's own. `path`: shot → the path to print."""
-    return [_entry(step, snapshot, path(step.number), messages.get(step.number)) for step in plan.steps]
+def clips(
+    plan: Plan,
+    snapshot: Snapshot,
+    path: Callable[[int], str],
+    messages: Mapping[int, str],
+    advice: Callable[[str], str] = str,
+) -> list[Entry]:
+    """One entry per shot: the seven keys of clips.json, then the report's own.
+
+    `path`: shot → the path to print; `advice`: completes the commands in a text.
+    """
+    return [_entry(step, snapshot, path(step.number), messages.get(step.number), advice) for step in plan.steps]
 
 
 def seven(entries: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -225,9 +234,11 @@ def _left_over(plan: Plan) -> list[str]:
     return told
 
 
-def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None) -> Entry:
+def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advice: Callable[[str], str]) -> Entry:
     rows = _rows(step, snapshot)
     entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
+    if entry["error"]:
+        entry["error"] = advice(entry["error"])
     entry["kept"] = bool(step.done and step.decision.row and not step.request.matches(step.decision.row))
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)

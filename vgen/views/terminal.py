@@ -140,15 +140,21 @@ def table(now: Progress, *, height: int = 24) -> Any:
 _screen: Lines = Lines()
 _secrets: tuple[str, ...] = ()
 _stamp: Callable[[], Mapping[str, Any]] = dict
+_advice: Callable[[str], str] = str
 
 
-def choose(reporter: object, secrets: tuple[str, ...], stamp: Callable[[], Mapping[str, Any]] = dict) -> None:
+def choose(
+    reporter: object,
+    secrets: tuple[str, ...],
+    stamp: Callable[[], Mapping[str, Any]] = dict,
+    advice: Callable[[str], str] = str,
+) -> None:
     """The screen for a run, by doit's reporter: `jsonl`, `zero`, or what suits the terminal. No key passes it.
 
-    `stamp`: what every event has (time, run).
+    `stamp`: what every event has (time, run); `advice`: completes the commands in a text.
     """
-    global _screen, _secrets, _stamp  # noqa: PLW0603 - there is one terminal
-    _secrets, _stamp = secrets, stamp
+    global _screen, _secrets, _stamp, _advice  # noqa: PLW0603 - there is one terminal
+    _secrets, _stamp, _advice = secrets, stamp, advice
     if reporter == "jsonl":
         _screen = JsonLines()
     elif reporter == "zero":
@@ -173,12 +179,12 @@ def line(number: int | None, text: str, event: str = "note", **facts: Any) -> No
 
 def tell(record: Mapping[str, Any]) -> None:
     """One event."""
-    _screen.tell({**record, "text": redact(str(record["text"]), _secrets)})
+    _screen.tell({**record, "text": _advice(redact(str(record["text"]), _secrets))})
 
 
 def out(text: str) -> None:
     """A line of an answer (a plan, a list)."""
-    _screen.write(redact(text, _secrets) + "\n")
+    _screen.write(_advice(redact(text, _secrets)) + "\n")
 
 
 def warn(text: str) -> None:

@@ -30,7 +30,7 @@ def gather(session: "Session") -> "Page":
     del whole  # it holds the entries too
     view = session.view()
     title = session.workspace.root.resolve().name
-    return gallery_page.gather(view.plan, view.snapshot, entries, gates, notes, title=title)
+    return gallery_page.gather(view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice)
 
 
 def _is_current(session: "Session") -> bool:

@@ -45,7 +45,8 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                 config = load_config()
                 if config.get("session") is not None:
                     names = [arg for arg in args if not arg.startswith("-")]
-                    _shown(lambda: stack.enter_context(config["session"].before_load(names)))
+                    hooks = config["session"]
+                    _shown(hooks, lambda: stack.enter_context(hooks.before_load(names)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
                 return config
 
@@ -94,7 +95,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             selected = self._selected(single=single)
             if par_type == "trio":
                 slim_tasks.slim_down(self.task_list, frozenset(selected))
-            _shown(lambda: session.before_run(named, selected, always=always))
+            _shown(session, lambda: session.before_run(named, selected, always=always))
         if par_type != "trio":
             result: int = run(num_process=num_process, par_type=par_type)
             if session is not None:
@@ -110,7 +111,7 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             result = run(num_process=0)
         signum = made[-1].signum if made else None
         if signum is None and made and made[-1].refused is not None:
-            raise InvalidCommand(str(made[-1].refused))
+            raise InvalidCommand(session.advice(str(made[-1].refused)) if session else str(made[-1].refused))
         if session is not None:
             session.after_run(signum)
         return result if signum is None else 128 + signum
@@ -151,12 +152,12 @@ class Run(cmd_run.Run):  # type: ignore[misc]
                 yield targets.get(word, word)
 
 
-def _shown(act: Callable[[], Any]) -> Any:
+def _shown(session: Session, act: Callable[[], Any]) -> Any:
     """A VgenError becomes doit's own "ERROR: …" and exit code 3."""
     try:
         return act()
     except VgenError as exc:
-        raise InvalidCommand(str(exc)) from exc
+        raise InvalidCommand(session.advice(str(exc))) from exc
 
 
 @contextlib.contextmanager

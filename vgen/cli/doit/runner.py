@@ -39,6 +39,11 @@ class Session(Protocol):
     reporter: Any
     """Set before `before_run`: doit's reporter, a class or the name that `-r` gave."""
 
+    @property
+    def advice(self) -> Callable[[str], str]:
+        """Completes the commands in a text that is shown."""
+        ...
+
     def before_load(self, names: Sequence[str]) -> contextlib.AbstractContextManager[None]:
         """Entered before the tasks are made and left when the run is over; `names` as on the command line."""
         ...
