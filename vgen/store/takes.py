@@ -46,7 +46,7 @@ def place_clip(take: Path, clip: Path) -> Stat:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
         target.flush()
         with failpoints.failpoint("clip.fsync"):
-            os.fsync(target.fileno())
+            failpoints.fsync(target.fileno())
     part.chmod(0o644)
     with failpoints.failpoint("clip.replace"):
         part.replace(clip)
@@ -74,7 +74,7 @@ def _link_or_copy(part: Path, final: Path) -> None:
         with part.open("rb") as source, copy.open("xb") as target:
             shutil.copyfileobj(source, target, CHUNK_BYTES)
             target.flush()
-            os.fsync(target.fileno())
+            failpoints.fsync(target.fileno())
         copy.replace(final)
 
 
