@@ -5,8 +5,6 @@ import gc
 import shutil
 import sqlite3
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from killed import kill_in_a_commit
 
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
 from vgen.store import failpoints, purchase
@@ -572,27 +571,13 @@ def test_a_path_may_hold_any_sign(tmp_path: Path) -> None:
         assert reader.get(number).state is State.ACCEPTED
 
 
-HALF_A_TRANSACTION = """
-import os, sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.create_function("wall_clock", 0, lambda: 0.0)
-db.execute("PRAGMA cache_size = 1")
-db.execute("BEGIN IMMEDIATE")
-db.execute("UPDATE purchases SET price = price + 1, request = ?", ("x" * 4000,))
-os._exit(9)
-"""
-
-
 @pytest.fixture
 def killed_in_a_commit(path: Path) -> Path:
     """Some pages of a transaction are in the file, and the journal that undoes them is beside it."""
     with opened(path) as ledger:
         for n in range(20):
             bring_to(ledger, State.RENDERING, recipe=f"{n:064d}")
-    before = path.read_bytes()
-    subprocess.run([sys.executable, "-c", HALF_A_TRANSACTION, str(path)], check=False)
-    assert path.read_bytes() != before, "nothing was written before the kill: the test shows nothing"
-    assert path.with_name("ledger.db-journal").stat().st_size
+    kill_in_a_commit(path)
     return path
 
 
