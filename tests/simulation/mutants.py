@@ -18,7 +18,7 @@ from vgen.production.http import HttpClient
 from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Unclear
-from vgen.store import atomic, database, failpoints, takes
+from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
 from vgen.store.records import NewPurchase
@@ -340,7 +340,7 @@ def place_in_pieces() -> Patches:
         clip.write_bytes(data[: len(data) // 2])
         return place(take, clip)
 
-    yield _instead(takes, "place_clip", piecemeal)
+    yield _instead(make, "place_clip", piecemeal)
 
 
 @_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
