@@ -6,8 +6,6 @@ Rows go through the ledger's own door, files through `files`; only the wait for 
 import contextlib
 import dataclasses
 import hashlib
-import json
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,9 +19,10 @@ from vgen.cli.services import real_services
 from vgen.cli.session import Session
 from vgen.plan.decision import Action
 from vgen.plan.request import ShotRequest
+from vgen.store import failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import Placed
+from vgen.store.records import NewPurchase, Placed, Take
 from vgen.store.takes import place_clip
 
 STARTED_AT = 1_795_000_000.0
@@ -37,7 +36,7 @@ def make_finished(root: Path, n: int) -> None:
     session = Session(root, ENVIRON, dataclasses.replace(real_services(), tell=lambda *_: None))
     project = session.workspace
     assert not project.problems, project.problems
-    with _no_fsync():
+    with failpoints.hooked(fsync=lambda _: None):
         project.outputs.prepare()
         with contextlib.closing(Ledger(project.outputs.ledger, now=lambda: STARTED_AT)) as ledger, _in_one(ledger):
             ledger.start_run(session.run.id, simulated=False, cap=project.ready.cap)
@@ -47,15 +46,6 @@ def make_finished(root: Path, n: int) -> None:
         reporting.write_report(session)
     assert all(step.action is Action.KEEP for step in session.plan.steps), "BUG: not all clips are done"
     _remember_tasks(root, n)
-
-
-@contextlib.contextmanager
-def _no_fsync() -> Iterator[None]:
-    before, os.fsync = os.fsync, lambda _: None
-    try:
-        yield
-    finally:
-        os.fsync = before
 
 
 @contextlib.contextmanager
@@ -83,22 +73,22 @@ def _buy(session: Session, ledger: Ledger, request: ShotRequest) -> None:
     digest = made.digest
     job = f"00000000-0000-4000-8000-{request.number:012d}"
     row = ledger.reserve(
-        {
-            "run_id": session.run.id,
-            "shot_number": request.number,
-            "recipe": digest,
-            "manifest": json.dumps([list(pair) for pair in made.manifest], ensure_ascii=False),
-            "simulated": False,
-            "provider": provider.name,
-            "account": provider.account,
-            "base_url": provider.terms.base_url,
-            "model": order.model,
-            "path": order.path,
-            "request": order.text,
-            "marker": str(request.number),
-            "bought_s": str(order.bought_s),
-            "price": order.price,
-        }
+        NewPurchase(
+            run_id=session.run.id,
+            shot_number=request.number,
+            recipe=digest,
+            manifest=made.manifest,
+            simulated=False,
+            provider=provider.name,
+            account=provider.account,
+            base_url=provider.terms.base_url,
+            model=order.model,
+            path=order.path,
+            request=order.text,
+            correlation_seed=str(request.number),
+            bought_s=str(order.bought_s),
+            price=order.price,
+        )
     )
     data = hashlib.sha256(job.encode()).digest().ljust(TAKE_BYTES, b"\0")
     sha256 = hashlib.sha256(data).hexdigest()
@@ -120,23 +110,24 @@ def _buy(session: Session, ledger: Ledger, request: ShotRequest) -> None:
     path.write_bytes(data)
     path.chmod(0o444)
     ledger.book_take(
-        {
-            "purchase_id": row,
-            "recipe": digest,
-            "simulated": False,
-            "take": 1,
-            "path": path.relative_to(outputs.root).as_posix(),
-            "good": True,
-            "sha256": sha256,
-            "size_bytes": len(data),
-            "width": 720,
-            "height": 1280,
-            "duration_s": 5.0,
-            "fps": 24.0,
-            "codec": "h264",
-            "has_audio": False,
-            "generation_s": 60.0,
-        },
+        Take(
+            purchase_id=row,
+            recipe=digest,
+            simulated=False,
+            take=1,
+            path=path.relative_to(outputs.root).as_posix(),
+            good=True,
+            reason=None,
+            sha256=sha256,
+            size_bytes=len(data),
+            width=720,
+            height=1280,
+            duration_s=5.0,
+            fps=24.0,
+            codec="h264",
+            has_audio=False,
+            generation_s=60.0,
+        ),
         State.ACCEPTED,
         error=None,
     )

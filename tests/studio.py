@@ -13,7 +13,7 @@ import random
 import shutil
 import sqlite3
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,7 @@ class Studio:
         self.lines_of_credit = 1  # outputs directories that bought the same
         self.cloud = self.new_cloud()
         self.network_refuses = None
+        self.fsync: Callable[[int], None] = lambda fd: None  # a disk's pace is its own
         self._runs = 0
         (root / "config").mkdir(parents=True)
         shutil.copy(ROOT / "config" / "api_config.json", root / "config")
@@ -184,7 +185,7 @@ class Studio:
     def doit(self, *args: str) -> int:
         """`doit ARGS` in this project."""
         self._runs += 1
-        with _quick(random.Random(f"order {self.seed}/{self._runs}")):
+        with _quick(random.Random(f"order {self.seed}/{self._runs}")), failpoints.hooked(fsync=self.fsync):
             return int(DoitMain(_Loader(self)).run(list(args)) or 0)
 
     def crash(self, k: float, *args: str) -> CrashAt:
@@ -367,19 +368,16 @@ class Studio:
 
 @contextlib.contextmanager
 def _quick(rng: random.Random) -> Iterator[None]:
-    """Without what only a real machine needs: the disk's own pace, chance."""
+    """Without what only a real machine has: chance."""
 
     trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True  # trio's own hook for Hypothesis
     trio._core._run._r = rng
-    before = os.fsync
     plugin.entry_points_impl = lambda: _entry_points
     sourcelines, inspect.getsourcelines = inspect.getsourcelines, _line_only
-    os.fsync = lambda _: None
     try:
         yield
     finally:
         inspect.getsourcelines = sourcelines
-        os.fsync = before
 
 
 _entry_points = functools.cache(importlib.metadata.entry_points)

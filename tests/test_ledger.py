@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import shutil
 import sqlite3
 import stat
 import threading
@@ -13,16 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from killed import kill_in_a_commit
 
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
 from vgen.store import failpoints, purchase
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import MOVES, State, Why
-from vgen.store.records import Budget, Placed
+from vgen.store.reader import LedgerReader
+from vgen.store.records import Budget, NewPurchase, Placed, Take
 
 NOW = 1_795_000_000.0
 PRICE = 600_000
 RECIPE = "a" * 64
+OPENERS = (pytest.param(lambda path: Ledger(path, now=lambda: NOW), id="write"), pytest.param(LedgerReader, id="look"))
 
 
 @pytest.fixture
@@ -52,14 +56,15 @@ def opened(path: Path | None, *, cap: int | None = None, run: str = "r1") -> Ite
         yield made
 
 
-def row(recipe: str = RECIPE, **changes: Any) -> dict[str, Any]:
+def row(recipe: str = RECIPE, **changes: Any) -> NewPurchase:
     simulated = changes.get("simulated", False)
-    return {
+    values: dict[str, Any] = {
         "run_id": "r1-s" if simulated else "r1", "shot_number": 1, "recipe": recipe,
-        "manifest": '[["prompt", "a boat"]]',
+        "manifest": (("prompt", "a boat"),), "correlation_seed": "7",
         "simulated": False, "provider": "runway", "account": "acc", "base_url": "https://x", "model": "gen4.5",
-        "path": "/v1/text_to_video", "request": "{}", "bought_s": "5", "price": PRICE, **changes,
+        "path": "/v1/text_to_video", "request": "{}", "bought_s": "5", "price": PRICE,
     }  # fmt: skip
+    return NewPurchase(**(values | changes))
 
 
 def walk_to(target: State) -> list[State]:
@@ -112,11 +117,20 @@ def test_an_illegal_move_moves_nothing(ledger: Ledger, was: State) -> None:
         assert before == ledger.get(number)
 
 
-def test_a_purchase_is_born_reserved_and_uncharged(ledger: Ledger) -> None:
-    for changes in ({"state": "accepted"}, {"charged": 1}):
-        with pytest.raises(LedgerError, match="begins reserved"):
-            ledger.reserve(row(**changes))
-    assert states(ledger) == []
+@pytest.mark.parametrize("column", ["'accepted', 0", "'reserved', 1"])
+def test_a_purchase_is_born_reserved_and_uncharged(on_disk: Ledger, path: Path, column: str) -> None:
+    on_disk.reserve(row("b" * 64))
+    names = (
+        "run_id, shot_number, manifest, simulated, provider, account, base_url, model, path, request, bought_s, price, "
+        "created_at"
+    )
+    with pytest.raises(sqlite3.IntegrityError, match="begins reserved"):
+        raw(
+            path,
+            f"INSERT INTO purchases ({names}, recipe, state, charged) "
+            f"SELECT {names}, '{RECIPE}', {column} FROM purchases",
+        )
+    assert states(on_disk) == []
 
 
 @pytest.mark.parametrize(
@@ -125,8 +139,6 @@ def test_a_purchase_is_born_reserved_and_uncharged(ledger: Ledger) -> None:
         {"price": -1},
         {"recipe": "short"},
         {"run_id": "nobody"},
-        {"charged_by": "guess"},
-        {"job_id": ""},
         {"price": "much"},
     ],
     ids=str,
@@ -135,6 +147,15 @@ def test_a_row_that_makes_no_sense_is_refused(ledger: Ledger, changes: dict[str,
     with pytest.raises(LedgerError):
         ledger.reserve(row(**changes))
     assert states(ledger) == []
+
+
+@pytest.mark.parametrize("facts", [{"charged_by": "guess"}, {"job_id": ""}, {"charged": -1}], ids=str)
+def test_a_fact_that_makes_no_sense_is_refused(ledger: Ledger, facts: dict[str, Any]) -> None:
+    number = ledger.reserve(row())
+    before = ledger.get(number)
+    with pytest.raises(LedgerError):
+        ledger.note(number, **facts)
+    assert ledger.get(number) == before
 
 
 def test_every_move_is_written_down_with_its_time(on_disk: Ledger, path: Path) -> None:
@@ -247,13 +268,20 @@ def test_money_is_reserved_spent_or_uncertain_by_the_state(ledger: Ledger, state
     assert Budget() == ledger.budget(True, None)
 
 
-SUMMED = """SELECT p.simulated, sum(iif(m.kind = 'spent', charged, 0)), sum(iif(m.kind = 'reserved', price, 0)),
-sum(iif(m.kind = 'uncertain', price, 0)) FROM purchases p JOIN state_money m USING (state) GROUP BY 1 ORDER BY 1"""
-
-
-def kept_and_summed(ledger: Ledger) -> list[list[Any]]:
+def kept_and_summed(ledger: Ledger) -> list[list[Budget]]:
     """The totals that SQLite keeps, and the same from the rows."""
-    return [[tuple(row) for row in ledger._db.execute(sql)] for sql in ("SELECT * FROM totals ORDER BY 1", SUMMED)]
+    kept, summed = [], []
+    for world in (False, True):
+        rows = ledger.snapshot(simulated=world, cap=None).purchases.values()
+        kept.append(ledger.budget(world, None))
+        summed.append(
+            Budget(
+                spent=sum(row.charged for row in rows if row.state in purchase.SETTLED),
+                reserved=sum(row.price for row in rows if row.state in purchase.HOLDS),
+                uncertain=sum(row.price for row in rows if row.state is State.UNCERTAIN),
+            )
+        )
+    return [kept, summed]
 
 
 @given(st.lists(st.tuples(st.sampled_from(State), st.integers(0, 9), st.booleans(), st.integers(0, 9)), max_size=8))
@@ -281,9 +309,10 @@ def test_the_totals_of_a_move_that_is_undone_are_undone(on_disk: Ledger) -> None
     assert before[0] == before[1]
 
 
-def test_a_purchase_stays_in_its_world(ledger: Ledger) -> None:
-    with pytest.raises(LedgerError, match="world"):
-        ledger.note(bring_to(ledger, State.RENDERING), simulated=1)
+def test_a_purchase_stays_in_its_world(on_disk: Ledger, path: Path) -> None:
+    bring_to(on_disk, State.RENDERING)
+    with pytest.raises(sqlite3.IntegrityError, match="world"):
+        raw(path, "UPDATE purchases SET simulated = 1")
 
 
 def test_nothing_bought_is_nothing_spent(ledger: Ledger) -> None:
@@ -332,7 +361,7 @@ def test_money_that_came_back_can_be_reserved_again() -> None:
 
 def test_two_at_once_do_not_pass_the_cap_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its own connection, as two processes would."""
-    monkeypatch.setattr("vgen.store.ledger.BUSY_S", 60.0)  # eight in a row on a slow disk
+    monkeypatch.setattr("vgen.store.database.BUSY_S", 60.0)  # eight in a row on a slow disk
     with opened(path, cap=4 * PRICE):
         pass
     results: list[str] = []
@@ -413,33 +442,33 @@ def test_after_a_crash_only_what_was_provably_not_sent_is_released(ledger: Ledge
     assert (becomes, []) == (ledger.get(number).state, ledger.left_over())
 
 
-TAKE: dict[str, Any] = {
-    "recipe": RECIPE, "simulated": False, "take": 1, "path": "takes/a/take_001.mp4", "good": True, "sha256": "0" * 64,
-    "size_bytes": 150_000, "width": 720, "height": 1280, "duration_s": 5.0, "has_audio": False,
-}  # fmt: skip
+def take(number: int, **changes: Any) -> Take:
+    values: dict[str, Any] = {
+        "recipe": RECIPE, "simulated": False, "take": 1, "path": "takes/a/take_001.mp4", "good": True, "reason": None,
+        "sha256": "0" * 64, "size_bytes": 150_000, "width": 720, "height": 1280, "duration_s": 5.0, "has_audio": False,
+    }  # fmt: skip
+    return Take(purchase_id=number, **(values | changes))
 
 
 def test_a_take_and_its_purchases_last_move_are_booked_together(ledger: Ledger) -> None:
     number = bring_to(ledger, State.FETCHED)
-    ledger.book_take({"purchase_id": number, **TAKE}, State.ACCEPTED, charged=5)
-    take = ledger.take_of(number)
-    assert take is not None
-    assert (
-        take.good, take.has_audio, take.codec, ledger.get(number).state, ledger.get(number).charged
-    ) == (True, False, None, State.ACCEPTED, 5)  # fmt: skip
+    ledger.book_take(take(number), State.ACCEPTED, charged=5)
+    assert (ledger.take_of(number), ledger.get(number).state, ledger.get(number).charged) == (
+        take(number), State.ACCEPTED, 5
+    )  # fmt: skip
 
 
 def test_without_the_move_there_is_no_take(ledger: Ledger) -> None:
     number = bring_to(ledger, State.RENDERING)
     with pytest.raises(IllegalMove):
-        ledger.book_take({"purchase_id": number, **TAKE}, State.ACCEPTED)
+        ledger.book_take(take(number), State.ACCEPTED)
     assert ledger.take_of(number) is None
 
 
 def test_takes_count_from_one_within_a_recipe_and_world(ledger: Ledger) -> None:
     assert ledger.next_take(RECIPE, simulated=False) == 1
     number = bring_to(ledger, State.FETCHED)
-    ledger.book_take({"purchase_id": number, **TAKE, "good": False}, State.REJECTED)
+    ledger.book_take(take(number, good=False), State.REJECTED)
     found = [
         ledger.next_take(recipe, simulated=world)
         for recipe, world in ((RECIPE, False), (RECIPE, True), ("b" * 64, False))
@@ -449,7 +478,7 @@ def test_takes_count_from_one_within_a_recipe_and_world(ledger: Ledger) -> None:
 
 def test_a_snapshot_has_all_of_one_world(ledger: Ledger) -> None:
     number = bring_to(ledger, State.FETCHED)
-    ledger.book_take({"purchase_id": number, **TAKE}, State.ACCEPTED, charged=5)
+    ledger.book_take(take(number), State.ACCEPTED, charged=5)
     other = bring_to(ledger, State.RENDERING, recipe="b" * 64)
     bring_to(ledger, State.ACCEPTED, simulated=True)
     spot = Placed(name="clip_001.mp4", shot_number=1, purchase_id=number, sha256="0", size_bytes=1, mtime_ns=2)
@@ -466,7 +495,7 @@ def test_a_snapshot_has_all_of_one_world(ledger: Ledger) -> None:
 def test_a_place_is_kept_replaced_and_given_up(ledger: Ledger) -> None:
     for number, recipe in ((1, "a" * 64), (2, "b" * 64)):
         bring_to(ledger, State.FETCHED, recipe=recipe)
-        ledger.book_take({"purchase_id": number, **TAKE, "recipe": recipe}, State.ACCEPTED)
+        ledger.book_take(take(number, recipe=recipe), State.ACCEPTED)
         spot = Placed(name="c", shot_number=1, purchase_id=number, sha256="0", size_bytes=1, mtime_ns=2, edited=True)
         ledger.place(spot)
         assert spot == ledger.placed("c")
@@ -504,17 +533,91 @@ def test_only_its_owner_may_read_the_file(path: Path) -> None:
 
 
 def test_looking_makes_no_file(path: Path) -> None:
-    with contextlib.closing(Ledger.reading(path, now=lambda: NOW)) as empty:
+    with contextlib.closing(LedgerReader(path)) as empty:
         assert ({}, Budget()) == (empty.snapshot(simulated=False, cap=None).purchases, empty.budget(False, None))
     assert not path.exists()
 
 
-@pytest.mark.parametrize("open_", [Ledger, Ledger.reading])
+def test_who_only_looks_changes_no_byte_and_makes_no_file(path: Path) -> None:
+    with opened(path) as ledger:
+        number = bring_to(ledger, State.RENDERING)
+    path.chmod(0o644)
+    before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode)
+    with contextlib.closing(LedgerReader(path)) as reader:
+        assert reader.get(number).state is State.RENDERING
+        assert list(path.parent.iterdir()) == [path]
+    assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_mode) == before
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["a ledger", "no ledger"])
+def test_without_the_lock_nothing_can_be_written(path: Path, there: bool) -> None:
+    if there:
+        with opened(path) as ledger:
+            ledger.reserve(row())
+    before = path.read_bytes() if there else None
+    with contextlib.closing(Ledger(path, now=lambda: NOW, read_only=True)) as unlocked:
+        with pytest.raises(LedgerError, match="readonly"):
+            unlocked.start_run("r2", simulated=False, cap=None)
+        assert len(states(unlocked)) == there
+    assert (path.read_bytes() if path.exists() else None) == before
+
+
+def test_a_path_may_hold_any_sign(tmp_path: Path) -> None:
+    path = tmp_path / "100%25 ?a#b" / "ledger.db"
+    path.parent.mkdir()
+    with opened(path) as ledger:
+        number = bring_to(ledger, State.ACCEPTED)
+    with contextlib.closing(LedgerReader(path)) as reader:
+        assert reader.get(number).state is State.ACCEPTED
+
+
+@pytest.fixture
+def killed_in_a_commit(path: Path) -> Path:
+    """Some pages of a transaction are in the file, and the journal that undoes them is beside it."""
+    with opened(path) as ledger:
+        for n in range(20):
+            bring_to(ledger, State.RENDERING, recipe=f"{n:064d}")
+    kill_in_a_commit(path)
+    return path
+
+
+def test_who_looks_after_a_kill_sees_what_was_committed_and_changes_nothing(killed_in_a_commit: Path) -> None:
+    folder = killed_in_a_commit.parent
+    before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
+    with contextlib.closing(LedgerReader(killed_in_a_commit)) as reader:
+        rows = reader.snapshot(simulated=False, cap=None).purchases.values()
+        assert [row.price for row in rows] == [PRICE] * 20
+        assert reader.budget(False, None).reserved == 20 * PRICE
+    assert {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()} == before
+
+
+def test_who_writes_after_a_kill_undoes_what_was_not_committed(killed_in_a_commit: Path) -> None:
+    with contextlib.closing(Ledger(killed_in_a_commit, now=lambda: NOW)) as ledger:
+        assert ledger.budget(False, None).reserved == 20 * PRICE
+    assert [file.name for file in killed_in_a_commit.parent.iterdir()] == ["ledger.db"]
+
+
+def test_a_reader_is_not_misled_by_a_run_that_begins_while_it_copies(
+    killed_in_a_commit: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copyfile
+
+    def overtaken(source: Path, target: Path) -> None:
+        copy(source, target)
+        with contextlib.closing(Ledger(killed_in_a_commit, now=lambda: NOW)) as other:
+            other.note(1, price=PRICE + 5)
+
+    monkeypatch.setattr(shutil, "copyfile", overtaken)
+    with contextlib.closing(LedgerReader(killed_in_a_commit)) as reader:
+        assert reader.budget(False, None).reserved == 20 * PRICE + 5
+
+
+@pytest.mark.parametrize("open_", OPENERS)
 @pytest.mark.parametrize("damage", [b"no database at all" * 100, b"SQLite format 3\x00" + bytes(2000)])
 def test_a_damaged_file_is_refused_and_left_alone(path: Path, open_: Any, damage: bytes) -> None:
     path.write_bytes(damage)
     with pytest.raises(Refusal, match="restore it from a backup, never delete it"):
-        open_(path, now=lambda: NOW)
+        open_(path)
     assert damage == path.read_bytes()
 
 
@@ -528,20 +631,22 @@ def test_a_file_cut_in_half_is_refused(path: Path) -> None:
         ledger.snapshot(simulated=False, cap=None)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE meta SET value = '2'",
-        "DELETE FROM meta",
-        "UPDATE meta SET value = 'x'",
-    ],
-)
-def test_a_ledger_of_another_vgen_is_refused(path: Path, sql: str) -> None:
+@pytest.mark.parametrize("version", [99, 0, -1])
+@pytest.mark.parametrize("open_", OPENERS)
+def test_a_ledger_of_another_vgen_is_refused(path: Path, version: int, open_: Any) -> None:
     with opened(path):
         pass
-    raw(path, sql)
+    raw(path, f"PRAGMA user_version = {version}")
+    with pytest.raises(Refusal, match=r"the ledger has schema \S+, this vgen writes 2; use the vgen"):
+        open_(path)
+
+
+def test_a_database_of_somebody_else_is_refused_and_left_alone(path: Path) -> None:
+    raw(path, "CREATE TABLE photos (name TEXT)")
+    before = path.read_bytes()
     with pytest.raises(Refusal, match="schema"):
         Ledger(path, now=lambda: NOW)
+    assert path.read_bytes() == before
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:

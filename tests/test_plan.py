@@ -51,9 +51,9 @@ def row(id_: int = 1, state: State = S.ACCEPTED, prompt: str = "a boat", **chang
     values: dict[str, Any] = {
         "id": id_, "run_id": "earlier", "shot_number": 1, "recipe": made.digest, "manifest": made.manifest,
         "simulated": False, "provider": "runway", "account": "acc", "base_url": "https://x", "model": "gen4.5",
-        "path": "/v1/x", "request": order(prompt).text, "marker": "", "bought_s": "5", "price": PRICE, "charged": 0,
-        "charged_by": None, "state": state, "superseded": None, "job_id": f"job-{id_}", "urls": {}, "error": None,
-        "error_code": None, "final": False, "created_at": NOW, "submitted_at": NOW, "rendered_at": None,
+        "path": "/v1/x", "request": order(prompt).text, "correlation_seed": "", "bought_s": "5", "price": PRICE,
+        "charged": 0, "charged_by": None, "state": state, "superseded": None, "job_id": f"job-{id_}", "urls": {},
+        "error": None, "error_code": None, "final": False, "created_at": NOW, "submitted_at": NOW, "rendered_at": None,
         "sha256": None, "size_bytes": None, **changes,
     }  # fmt: skip
     return Purchase(**values)

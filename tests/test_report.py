@@ -47,7 +47,7 @@ def row(id_: int, number: int, state: State = S.ACCEPTED, **changes: Any) -> Pur
     values: dict[str, Any] = {
         "id": id_, "run_id": "r0", "shot_number": number, "recipe": made.digest, "manifest": made.manifest,
         "simulated": False, "provider": "runway", "account": "acc", "base_url": "https://x", "model": "gen4.5",
-        "path": "/", "request": "{}", "marker": "", "bought_s": "5", "price": PRICE,
+        "path": "/", "request": "{}", "correlation_seed": "", "bought_s": "5", "price": PRICE,
         "charged": PRICE if state is S.ACCEPTED else 0,
         "charged_by": None, "state": state, "superseded": None, "job_id": f"job-{id_}", "urls": {}, "error": None,
         "error_code": None, "final": False, "created_at": NOW, "submitted_at": NOW, "rendered_at": None,

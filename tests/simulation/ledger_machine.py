@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget
 from vgen.store import failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State, Why
+from vgen.store.records import NewPurchase
 
 MEMORY = Path("/dev/shm")
 RECIPES = ("a" * 64, "b" * 64, "c" * 64)
@@ -76,9 +78,7 @@ class LedgerMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def _opened(self) -> Ledger:
-        ledger = Ledger(self.path, now=lambda: 1_795_000_000.0)
-        ledger._db.execute("PRAGMA synchronous=OFF")  # the disk's pace is not the question here
-        return ledger
+        return Ledger(self.path, now=lambda: 1_795_000_000.0)
 
     def _start(self, cap: int) -> None:
         self.runs += 1
@@ -98,13 +98,13 @@ class LedgerMachine(RuleBasedStateMachine):
         ledger = self.other if other else self.ledger
         rivals = [number for number, order in self.orders.items() if order.recipe == recipe and order.stands]
         supersede = dict.fromkeys(rivals, why) if number % 3 == 0 else {}
-        row = {
-            "run_id": f"run {self.runs}", "shot_number": 1, "recipe": recipe, "manifest": "[]", "simulated": False,
-            "provider": "runway", "account": "a", "base_url": "https://x", "model": "m", "path": "/", "request": "{}",
-            "bought_s": "5", "price": price,
-        }  # fmt: skip
+        order = NewPurchase(
+            run_id=f"run {self.runs}", shot_number=1, recipe=recipe, manifest=(), simulated=False, provider="runway",
+            account="a", base_url="https://x", model="m", path="/", request="{}", correlation_seed="", bought_s="5",
+            price=price,
+        )  # fmt: skip
         try:
-            number = ledger.reserve(row, supersede=supersede)
+            number = ledger.reserve(order, supersede=supersede)
         except OverBudget:
             assert self._exposure() + price > self.cap, "M1: refused, though it fits"
             return
@@ -203,7 +203,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def history_can_not_be_changed(self, number: int) -> None:
         for statement in ("UPDATE moves SET price = 0", "DELETE FROM moves", "DELETE FROM purchases"):
             with pytest.raises(sqlite3.IntegrityError, match="append only"):
-                self.other._db.execute(statement)
+                self._sql(statement)
 
     @precondition(lambda self: sum(order.job for order in self.orders.values()) > 1)
     @rule()
@@ -241,13 +241,18 @@ class LedgerMachine(RuleBasedStateMachine):
         assert {key: row.state for key, row in rows.items()} == {key: order.state for key, order in self.orders.items()}
         stands = Counter(row.recipe for row in rows.values() if row.blocks)
         assert all(count == 1 for count in stands.values()), "M4"
-        moves = self.other._db.execute("SELECT purchase_id, state, price, charged FROM moves ORDER BY id").fetchall()
+        moves = self._sql("SELECT purchase_id, state, price, charged FROM moves ORDER BY id")
         assert len(moves) >= self.moves, "M7: history has shrunk"
         self.moves = len(moves)
-        last = {move["purchase_id"]: (move["state"], move["price"], move["charged"]) for move in moves}
-        assert last == {key: (row.state, row.price, row.charged) for key, row in rows.items()}, "M7"
+        last = {purchase_id: state for purchase_id, *state in moves}
+        assert last == {key: [row.state, row.price, row.charged] for key, row in rows.items()}, "M7"
 
     # ── helpers ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Past vgen, as somebody with a shell would."""
+        with contextlib.closing(sqlite3.connect(self.path)) as db:
+            return db.execute(statement).fetchall()
 
     def _pick(self, number: int) -> tuple[int, Order]:
         keys = sorted(self.orders)

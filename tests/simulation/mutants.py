@@ -2,12 +2,10 @@
 
 import contextlib
 import dataclasses
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -20,9 +18,10 @@ from vgen.production.http import HttpClient
 from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Unclear
-from vgen.store import atomic, takes
+from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
+from vgen.store.records import NewPurchase
 from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
@@ -219,33 +218,22 @@ def stale_queue() -> Patches:
 
 
 def _altered(*statements: str) -> AbstractContextManager[Any]:
-    """The ledger's own rules changed, in every ledger that is opened."""
-    prepare = Ledger._prepare
-
-    def weakened(self: Ledger) -> None:
-        prepare(self)
-        if self._db.execute("SELECT 1 FROM meta WHERE key = 'mutant'").fetchone():
-            return
-        self._db.execute("INSERT INTO meta VALUES ('mutant', '1')")
-        for statement in statements:
-            self._db.execute(statement)
-
-    return _instead(Ledger, "_prepare", weakened)
+    """The ledger's own rules changed, in every ledger that is made."""
+    weakened = database.schema() + "".join(f"{statement};\n" for statement in statements)
+    return _instead(database, "schema", lambda: weakened)
 
 
 @_mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 40)
 def stale_budget() -> Patches:
     reserve = Ledger.reserve
 
-    def checked_before(self: Ledger, row: Mapping[str, Any], **how: Any) -> int:
-        run = row["run_id"]
-        before = self._db.execute(
-            "SELECT coalesce(sum(CASE WHEN charged THEN charged ELSE price END), 0) FROM purchases WHERE run_id <> ?",
-            (run,),
-        ).fetchone()[0]
-        if self._cap(run) is not None and before + row["price"] > self._cap(run):
+    def checked_before(self: Ledger, order: NewPurchase, **how: Any) -> int:
+        rows = self.snapshot(simulated=order.simulated, cap=None).purchases.values()
+        before = sum(row.charged or row.price for row in rows if row.run_id != order.run_id)
+        cap = self.cap_of(order.run_id)
+        if cap is not None and before + order.price > cap:
             raise Refusal("over budget")
-        return reserve(self, row, **how)
+        return reserve(self, order, **how)
 
     yield _altered("DROP TRIGGER IF EXISTS cap_guard")
     yield _instead(Ledger, "reserve", checked_before)
@@ -265,8 +253,8 @@ def uncertain_is_spendable() -> Patches:
 def supersede_silently() -> Patches:
     reserve = Ledger.reserve
 
-    def silently(self: Ledger, row: Mapping[str, Any], **_: Any) -> int:
-        return reserve(self, row)
+    def silently(self: Ledger, order: NewPurchase, **_: Any) -> int:
+        return reserve(self, order)
 
     yield _altered("DROP INDEX IF EXISTS one_purchase")
     yield _instead(Ledger, "reserve", silently)
@@ -317,7 +305,13 @@ def publish_unjudged() -> Patches:
 
 @_mutant("a take is published before its bytes are synced", "M9", 150)
 def publish_before_fsync() -> Patches:
-    yield _instead(download, "os", SimpleNamespace(**vars(os) | {"fsync": lambda fd: None}))
+    fsync = failpoints.fsync
+
+    def careless(fd: int) -> None:
+        if Path(f"/proc/self/fd/{fd}").readlink().parent.name != "parts":
+            fsync(fd)
+
+    yield _instead(failpoints, "fsync", careless)
 
 
 @_mutant("the directory of a take is not synced before the take is booked", "M9", 150)
@@ -346,7 +340,7 @@ def place_in_pieces() -> Patches:
         clip.write_bytes(data[: len(data) // 2])
         return place(take, clip)
 
-    yield _instead(takes, "place_clip", piecemeal)
+    yield _instead(make, "place_clip", piecemeal)
 
 
 @_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)

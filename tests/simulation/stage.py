@@ -66,7 +66,7 @@ class Trouble:
             raise error
 
     def fsync(self, fd: int) -> None:
-        """In the place of os.fsync."""
+        """In the place of the system's."""
         if self.dead:
             raise Crash(self.dead)
         self.synced.append(self.seen)
@@ -122,7 +122,6 @@ class Stage(Studio):
         self.wall_s = 0.0
         self.meddled: set[str] = set()
         self.safe = Disk(root)
-        self.fsync: Callable[[int], None] | None = None
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
         super().__init__(root, seed=seed)
@@ -155,9 +154,7 @@ class Stage(Studio):
             self.heal_jobs()
 
     def services(self) -> Services:
-        """The machine's own clock may be wrong; the provider's is not. And a studio's fsync does nothing."""
-        if self.fsync is not None:
-            os.fsync = self.fsync
+        """The machine's own clock may be wrong; the provider's is not."""
         return replace(super().services(), now=lambda: self.now() + self.wall_s)
 
     def note(self, text: str) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
+from killed import kill_in_a_commit
 from studio import CrashAt, DiskErrorAt, Studio, shots
 
 from vgen.store import failpoints
@@ -177,3 +178,15 @@ def test_every_point_has_a_before_and_an_after(new_studio: NewStudio) -> None:
         studio.doit()
     seen = Counter(name.rpartition(" ")[2] for name in hook.names)
     assert seen["before"] == seen["after"]
+
+
+@pytest.mark.parametrize("command", ["plan", "takes", "audit"])
+def test_who_looks_after_a_kill_in_a_commit_is_told_what_was_committed(studio: Studio, command: str) -> None:
+    assert studio.doit() == 0
+    kill_in_a_commit(studio.outputs / "ledger.db")
+    before = {name: state for name, state in studio.disk().items() if "ledger.db" in name}
+    assert studio.doit(command) == 0
+    assert {name: state for name, state in studio.disk().items() if "ledger.db" in name} == before
+    assert studio.doit() == 0
+    assert studio.bought() == 3
+    assert not (studio.outputs / "ledger.db-journal").exists()

@@ -228,6 +228,7 @@ class Session:
             fits=plan.fitting() if self.workspace.ready.run.partial else None,
             approved=chosen.approved,
             online=needed if online is None else online,
+            read_only=not self.workspace.holds_lock,
         )
 
     async def _free_work(self) -> None:

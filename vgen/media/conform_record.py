@@ -1,6 +1,5 @@
 """What a folder of conformed clips was made from, so that only changes are encoded again."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -84,7 +83,7 @@ def why_not_made(exc: MediaError | OSError, number: int) -> str:
 def publish(part: Path, final: Path) -> None:
     """Give a finished file its name: its bytes synced, then the name, then the directory."""
     with part.open("rb+") as file, failpoints.failpoint("conformed.fsync"):
-        os.fsync(file.fileno())
+        failpoints.fsync(file.fileno())
     with failpoints.failpoint("conformed.replace"):
         part.replace(final)
         atomic.sync_directory(final.parent)

@@ -13,7 +13,7 @@ from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.store import atomic
 from vgen.store.purchase import State
-from vgen.store.records import Purchase
+from vgen.store.records import Purchase, Take
 from vgen.store.takes import discard, publish_take
 
 
@@ -89,24 +89,24 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
     facts = judgement.facts
     generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
     batch.ledger.book_take(
-        {
-            "purchase_id": row.id,
-            "recipe": row.recipe,
-            "simulated": row.simulated,
-            "take": take,
-            "path": path.relative_to(batch.outputs.root).as_posix(),
-            "good": good,
-            "reason": None if good else judgement.reason,
-            "sha256": got.sha256,
-            "size_bytes": got.size_bytes,
-            "width": facts.width if facts else None,
-            "height": facts.height if facts else None,
-            "duration_s": facts.duration_s if facts else None,
-            "fps": facts.fps if facts else None,
-            "codec": facts.codec if facts else None,
-            "has_audio": facts.has_audio if facts else None,
-            "generation_s": round(max(0.0, generation_s), 3),
-        },
+        Take(
+            purchase_id=row.id,
+            recipe=row.recipe,
+            simulated=row.simulated,
+            take=take,
+            path=path.relative_to(batch.outputs.root).as_posix(),
+            good=good,
+            reason=None if good else judgement.reason,
+            sha256=got.sha256,
+            size_bytes=got.size_bytes,
+            width=facts.width if facts else None,
+            height=facts.height if facts else None,
+            duration_s=facts.duration_s if facts else None,
+            fps=facts.fps if facts else None,
+            codec=facts.codec if facts else None,
+            has_audio=facts.has_audio if facts else None,
+            generation_s=round(max(0.0, generation_s), 3),
+        ),
         State.ACCEPTED if good else State.REJECTED,
         error=None if good else judgement.reason,
     )

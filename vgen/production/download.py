@@ -175,7 +175,7 @@ class _Loader:
             if expected is not None and size != expected:
                 raise WireError(f"{size:,} of {expected:,} bytes came")
             with failpoints.failpoint("part.fsync"):
-                await off_loop(size, os.fsync, file.fileno())
+                await off_loop(size, failpoints.fsync, file.fileno())
         atomic.sync_directory(self._part.parent)
         return digest.hexdigest(), size
 

@@ -14,7 +14,7 @@ from vgen.production.limits import PATIENCE
 from vgen.production.run import Run
 from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
 from vgen.store.purchase import State
-from vgen.store.records import Purchase
+from vgen.store.records import ChargedBy, Purchase
 
 MISSING_GRACE_S = 60.0
 """A job that the provider does not list yet is not lost (reliability: list lag)."""
@@ -244,6 +244,6 @@ class _Poller:
             self._batch.say(self._number, text, event="status", job=self._row.job_id)
 
 
-def _told(charged: int | None, row: Purchase) -> tuple[int, str]:
+def _told(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:
     """What the job cost: as the provider says, else all that was reserved."""
     return (row.price, "assumed") if charged is None else (charged, "provider")

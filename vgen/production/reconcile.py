@@ -63,7 +63,7 @@ async def look(batch: Run, row: Purchase, *, may_release: bool) -> Finding:
     if listed is None:
         return Finding(verdict=Verdict.UNKNOWN, text="its list of requests could not be read; try again later")
     owned = batch.ledger.job_ids(row.provider)
-    alike = [job for job in listed if job.correlation_seed == row.marker and job.prompt == _prompt(row)]
+    alike = [job for job in listed if job.correlation_seed == row.correlation_seed and job.prompt == _prompt(row)]
     mine = [job for job in alike if job.id not in owned]
     if len(mine) == 1:
         job = codec.job_from_id(mine[0].id, row.model, row.base_url)

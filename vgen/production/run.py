@@ -38,7 +38,8 @@ class Intent:
 
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
     shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
-    `wanted`, `done`: the shots of this run, and those of them that are up to date already.
+    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `read_only`: the run lock is
+    not held, so nothing may be written.
     """
 
     requests: Sequence[ShotRequest] = ()
@@ -48,6 +49,7 @@ class Intent:
     fits: frozenset[int] | None = None
     approved: frozenset[int] | None = None
     online: bool = True
+    read_only: bool = False
 
 
 @dataclass(slots=True)
@@ -104,13 +106,14 @@ class Run:
     @contextlib.asynccontextmanager
     async def open(self, intent: Intent) -> AsyncIterator["Run"]:
         """Open the ledger, and unless `intent` says otherwise the way to the providers, for the tasks inside."""
-        with contextlib.closing(Ledger(self.outputs.ledger, now=self.services.now)) as ledger:
+        opened = Ledger(self.outputs.ledger, now=self.services.now, read_only=intent.read_only)
+        with contextlib.closing(opened) as ledger:
             self.began, self._open = True, _Open(self, ledger, intent)
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if intent.online:
-                        opened = self.services.online(self, intent.requests)
-                        self._open.online = await stack.enter_async_context(opened)
+                        way = self.services.online(self, intent.requests)
+                        self._open.online = await stack.enter_async_context(way)
                         stack.callback(self._go_offline)
                         await stack.enter_async_context(self.services.watching(self))
                     yield self

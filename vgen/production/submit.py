@@ -1,8 +1,6 @@
 """Ordering: reserve the price, send the create once, book what was answered. Knows nothing of what comes after."""
 
-import json
 from dataclasses import dataclass, field
-from typing import Any
 
 import trio
 
@@ -18,6 +16,7 @@ from vgen.production.run import Run
 from vgen.providers.base import Accepted, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import TaggedList
 from vgen.store.purchase import State, Why
+from vgen.store.records import NewPurchase
 
 CREATE_S = 120.0
 """A create's whole time. Longer than any provider needs to answer; what is later than that is uncertain."""
@@ -70,22 +69,22 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
     """Reserve the price. Raises OverBudget."""
     batch = clip.batch
     recipe = clip.request.recipes[provider.name]
-    row: dict[str, Any] = {
-        "run_id": batch.id,
-        "shot_number": clip.number,
-        "recipe": recipe.digest,
-        "manifest": json.dumps([list(pair) for pair in recipe.manifest], ensure_ascii=False),
-        "simulated": batch.settings.simulated,
-        "provider": provider.name,
-        "account": provider.account,
-        "base_url": provider.terms.base_url,
-        "model": order.model,
-        "path": order.path,
-        "request": order.text,
-        "marker": str(batch.rng.randrange(1, 1 << 31)),
-        "bought_s": str(order.bought_s),
-        "price": order.price,
-    }
+    row = NewPurchase(
+        run_id=batch.id,
+        shot_number=clip.number,
+        recipe=recipe.digest,
+        manifest=recipe.manifest,
+        simulated=batch.settings.simulated,
+        provider=provider.name,
+        account=provider.account,
+        base_url=provider.terms.base_url,
+        model=order.model,
+        path=order.path,
+        request=order.text,
+        correlation_seed=str(batch.rng.randrange(1, 1 << 31)),
+        bought_s=str(order.bought_s),
+        price=order.price,
+    )
     supersede = dict(now.supersede)
     if clip.fresh_after is not None:  # the user's word: nothing of before counts any more, refusals included
         supersede |= {
@@ -106,7 +105,7 @@ async def submit(clip: Clip, purchase_id: int, offer: Offer, provider: Provider,
     assert order is not None, "BUG: nothing to submit"
     protocol = provider.codec
     if isinstance(protocol.LOST_ORDERS, TaggedList):
-        order = protocol.LOST_ORDERS.with_correlation_seed(order, batch.ledger.get(purchase_id).marker)
+        order = protocol.LOST_ORDERS.with_correlation_seed(order, batch.ledger.get(purchase_id).correlation_seed)
     image = data_uri(batch.settings.root, clip.request.shot.image) if order.image_field else None
     call = protocol.create(order, provider.terms, provider.key or "", image)
     price = f"{show(order.price)} for {order.bought_s} s of {order.model}"

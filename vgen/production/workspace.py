@@ -23,6 +23,7 @@ from vgen.providers.base import NoPrice
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs, clip_name
+from vgen.store.reader import LedgerReader
 from vgen.store.records import Snapshot
 
 
@@ -113,9 +114,9 @@ class Workspace:
             return {}
         return inspect_names(self.outputs, placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
 
-    def reading(self) -> Ledger:
+    def reading(self) -> LedgerReader:
         """The ledger, to look at. A missing one is empty, and is not made."""
-        return Ledger.reading(self.outputs.ledger, now=self.services.now)
+        return LedgerReader(self.outputs.ledger)
 
     # ── locking ───────────────────────────────────────────────────────────────────────────────────────────────────
 

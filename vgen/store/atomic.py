@@ -42,7 +42,7 @@ def sync_directory(path: Path) -> None:
         return
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(fd)
+        failpoints.fsync(fd)
     finally:
         os.close(fd)
 
@@ -53,4 +53,4 @@ def _write_synced(path: Path, data: bytes | Iterable[bytes]) -> None:
         file.writelines([data] if isinstance(data, bytes) else data)
         file.flush()
         with failpoints.failpoint(f"fsync.{path.name}"):
-            os.fsync(file.fileno())
+            failpoints.fsync(file.fileno())

@@ -1,7 +1,7 @@
-"""`doit audit`: recomputes every figure from raw rows and files. Shares no code with report or ledger, on purpose.
+"""`doit audit`: recomputes every figure from raw rows and files. Shares no sum and no query with report or ledger.
 
-It reads ledger.db with SQL of its own, replays `moves`, and compares the result with `purchases`, with the files among
-the takes and clips, and with what production_report.json says. It changes nothing.
+It reads ledger.db with SQL of its own (only the opening is shared), replays `moves`, and compares the result with
+`purchases`, with the files among the takes and clips, and with what production_report.json says. It changes nothing.
 """
 
 import contextlib
@@ -14,27 +14,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from vgen.errors import Refusal
+from vgen.store import database
+
 SPENT = {"rendered", "fetched", "accepted", "rejected", "failed", "cancelled", "lost"}
 HELD = {"reserved", "submitting", "not_sent", "rendering"}
 OPEN = HELD | {"rendered", "fetched", "uncertain", "accepted"}
 
 
 def differences(outputs: Path, *, simulated: bool) -> Iterator[str]:
-    """One line per thing that does not add up; none if all does. Raises sqlite3.Error if the ledger is unreadable."""
+    """One line per thing that does not add up; none if all does. Raises Refusal if the ledger is unreadable."""
     path = outputs / "ledger.db"
     if not path.exists():
         return
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    db.row_factory = sqlite3.Row
-    try:
+    with contextlib.closing(database.for_looking(path)) as db:
         yield from (f"ledger.db: {row[0]}" for row in db.execute("PRAGMA integrity_check") if row[0] != "ok")
         rows = [dict(row) for row in db.execute("SELECT * FROM purchases ORDER BY id")]
         moves = [dict(row) for row in db.execute("SELECT * FROM moves ORDER BY id")]
         takes = [dict(row) for row in db.execute("SELECT * FROM takes")]
         placed = [dict(row) for row in db.execute("SELECT * FROM placed")]
         totals = {row["simulated"]: dict(row) for row in db.execute("SELECT * FROM budget")}
-    finally:
-        db.close()
     yield from _replayed(rows, moves)
     yield from _unique(rows)
     yield from _totals(rows, totals)
@@ -49,9 +48,9 @@ def report_is_older(outputs: Path) -> bool:
     try:
         report = json.loads((outputs / "production_report.json").read_text("utf-8"))
         written = datetime.fromisoformat(report["run"]["finished_at"]).timestamp()
-        with contextlib.closing(sqlite3.connect(f"file:{outputs / 'ledger.db'}?mode=ro", uri=True)) as db:
+        with contextlib.closing(database.for_looking(outputs / "ledger.db")) as db:
             last = db.execute("SELECT coalesce(max(at), 0) FROM moves").fetchone()[0]
-    except (OSError, ValueError, KeyError, TypeError, sqlite3.Error):
+    except (OSError, ValueError, KeyError, TypeError, sqlite3.Error, Refusal):
         return False
     return bool(last > written + 0.001)  # the report rounds to milliseconds
 

@@ -4,12 +4,15 @@ Each durable act (commit, fsync, link, rename, unlink) runs inside `failpoint(na
 `hooked` and is told `(name, "before")` and `(name, "after")`; what it raises happens at that very place.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Hook = Callable[[str, str], None]
+Sync = Callable[[int], None]
 
 _hook: Hook | None = None
+_fsync: Sync = os.fsync
 
 
 @contextmanager
@@ -23,12 +26,21 @@ def failpoint(name: str) -> Iterator[None]:
     _hook(name, "after")
 
 
+def fsync(fd: int) -> None:
+    """Bytes of a file, or names of a directory, are on the disk when it returns."""
+    _fsync(fd)
+
+
 @contextmanager
-def hooked(hook: Hook) -> Iterator[None]:
-    """For tests: call `hook` round every point until the block ends."""
-    global _hook  # noqa: PLW0603 - one seam for the whole process, on purpose
-    before, _hook = _hook, hook
+def hooked(hook: Hook | None = None, *, fsync: Sync | None = None) -> Iterator[None]:
+    """For tests: until the block ends, call `hook` around every point, and `fsync` in the place of the system's.
+
+    What is not given stays as it is.
+    """
+    global _hook, _fsync  # one seam for the whole process, on purpose
+    before = _hook, _fsync
+    _hook, _fsync = hook or _hook, fsync or _fsync
     try:
         yield
     finally:
-        _hook = before
+        _hook, _fsync = before

@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 
 from vgen.errors import LockHeld, Refusal
-from vgen.store.atomic import make_directory
+from vgen.store import atomic
 from vgen.store.outputs import Outputs
 
 
@@ -18,7 +18,7 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
     """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, stands in line."""
     try:
         outputs.refuse_symlinks()
-        make_directory(outputs.private)
+        atomic.make_directory(outputs.private)
         lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
         lock.acquire()
         second = _lock_directory(outputs, wait=wait)

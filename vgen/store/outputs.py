@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vgen.errors import Refusal
-from vgen.store.atomic import make_directory
+from vgen.store import atomic
 
 MIN_FREE_BYTES = 64 << 20
 
@@ -88,10 +88,10 @@ class Outputs:
     def prepare(self) -> None:
         """Make the directories and try that they hold a file. Raises Refusal: nothing has been bought yet."""
         try:
-            make_directory(self.root)
+            atomic.make_directory(self.root)
             self.refuse_symlinks()
             for place in (self.clips, self.takes, self.private, self.private / "parts"):
-                make_directory(place)
+                atomic.make_directory(place)
             probe = self.private / "probe"
             probe.write_bytes(b"vgen")
             probe.unlink()

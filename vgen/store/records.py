@@ -2,9 +2,50 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypedDict
 
 from vgen.store import purchase
 from vgen.store.purchase import State
+
+ChargedBy = Literal["provider", "assumed", "user"]
+"""Whose word `charged` is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewPurchase:
+    """What is known of a purchase before anything is sent. `price`: the most that it can cost."""
+
+    run_id: str
+    shot_number: int
+    recipe: str
+    manifest: tuple[tuple[str, str], ...]
+    simulated: bool
+    provider: str
+    account: str
+    base_url: str
+    model: str
+    path: str
+    request: str
+    correlation_seed: str
+    bought_s: str
+    price: int
+
+
+class Facts(TypedDict, total=False):
+    """What becomes known of a purchase later. What is not given stays as it was; None takes away."""
+
+    price: int
+    charged: int
+    charged_by: ChargedBy
+    job_id: str
+    urls: Mapping[str, str]
+    error: str | None
+    error_code: str | None
+    final: bool
+    submitted_at: float
+    rendered_at: float
+    sha256: str
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +64,11 @@ class Purchase:
     model: str
     path: str
     request: str
-    marker: str
+    correlation_seed: str
     bought_s: str
     price: int
     charged: int
-    charged_by: str | None
+    charged_by: ChargedBy | None
     state: State
     superseded: str | None
     job_id: str | None

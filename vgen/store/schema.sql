@@ -1,7 +1,9 @@
 -- The one truth about money and jobs. Money is whole micro-dollars. Times are unix seconds (UTC).
 -- SQLite itself enforces the hardest rules, so that no mistake above it can spend twice or pass the cap.
 
+-- The schema's version is PRAGMA user_version. This row is for the vgen that wrote schema 1: it refuses the file in words.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+INSERT INTO meta VALUES ('schema', '2 or later');
 
 CREATE TABLE runs (
   id TEXT PRIMARY KEY,
@@ -29,7 +31,7 @@ CREATE TABLE purchases (
   model TEXT NOT NULL,
   path TEXT NOT NULL,
   request TEXT NOT NULL,                             -- canonical JSON body, without an image's bytes
-  marker TEXT NOT NULL DEFAULT '',                   -- a seed of its own, by which a lost job can be found again
+  correlation_seed TEXT NOT NULL DEFAULT '',         -- a seed of its own, by which a lost job can be found again
   bought_s TEXT NOT NULL,
   price INTEGER NOT NULL CHECK (price >= 0),         -- the most it can cost, as reserved
   charged INTEGER NOT NULL DEFAULT 0 CHECK (charged >= 0),

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 from vgen.errors import Refusal
-from vgen.store import failpoints
-from vgen.store.atomic import CHUNK_BYTES, sha256, sync_directory
+from vgen.store import atomic, failpoints
 from vgen.store.outputs import Stat
 
 _FICLONE = 0x40049409  # Linux: share the blocks of another file (btrfs, xfs)
@@ -19,15 +18,15 @@ def publish_take(part: Path, final: Path, digest: str) -> None:
     The same bytes already there (a crash came between the link and its commit) are fine. Raises Refusal otherwise.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
-    sync_directory(final.parent.parent)
+    atomic.sync_directory(final.parent.parent)
     with failpoints.failpoint("take.link"):
         try:
             _link_or_copy(part, final)
         except FileExistsError:
-            if sha256(final) != digest:
+            if atomic.sha256(final) != digest:
                 raise Refusal(f"{final}: another file is in the way; move it elsewhere and run again") from None
         final.chmod(0o444)
-        sync_directory(final.parent)
+        atomic.sync_directory(final.parent)
 
 
 def discard(part: Path) -> None:
@@ -43,14 +42,14 @@ def place_clip(take: Path, clip: Path) -> Stat:
     part.unlink(missing_ok=True)
     with part.open("xb") as target, take.open("rb") as source:
         if not _reflink(source.fileno(), target.fileno()):
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
+            shutil.copyfileobj(source, target, atomic.CHUNK_BYTES)
         target.flush()
         with failpoints.failpoint("clip.fsync"):
-            os.fsync(target.fileno())
+            failpoints.fsync(target.fileno())
     part.chmod(0o644)
     with failpoints.failpoint("clip.replace"):
         part.replace(clip)
-        sync_directory(clip.parent)
+        atomic.sync_directory(clip.parent)
     stat = clip.stat()
     return Stat(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
@@ -72,9 +71,9 @@ def _link_or_copy(part: Path, final: Path) -> None:
         copy = final.with_name(f".{final.name}.part")  # no hard links here (exFAT, some mounts); the lock is ours
         copy.unlink(missing_ok=True)
         with part.open("rb") as source, copy.open("xb") as target:
-            shutil.copyfileobj(source, target, CHUNK_BYTES)
+            shutil.copyfileobj(source, target, atomic.CHUNK_BYTES)
             target.flush()
-            os.fsync(target.fileno())
+            failpoints.fsync(target.fileno())
         copy.replace(final)
 
 

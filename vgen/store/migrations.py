@@ -1,0 +1,47 @@
+"""The ledger's schema through its versions: one function a step. Knows SQL, and no path, lock or record."""
+
+import sqlite3
+from collections.abc import Callable
+
+from vgen.errors import Refusal
+from vgen.store import failpoints
+
+
+def _name_the_seed(db: sqlite3.Connection) -> None:
+    """1 → 2: the column is named for what it holds, and the version is kept in user_version alone."""
+    db.execute("ALTER TABLE purchases RENAME COLUMN marker TO correlation_seed")
+    db.execute("UPDATE meta SET value = '2 or later' WHERE key = 'schema'")
+
+
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_name_the_seed,)
+"""The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
+SCHEMA = len(STEPS) + 1
+"""What schema.sql makes."""
+
+
+def version(db: sqlite3.Connection) -> int:
+    """A ledger's schema; 0 for a file in which nothing has been made yet. Raises Refusal if this vgen can't read it."""
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if 1 < found <= SCHEMA:
+        return found
+    tables = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if found == 0 and not tables:
+        return 0
+    if found == 0 and "meta" in tables:  # schema 1 kept its number there
+        row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+        if row is not None and row[0] == "1":
+            return 1
+    said = found or "none"
+    raise Refusal(f"the ledger has schema {said}, this vgen writes {SCHEMA}; use the vgen that made it, or newer")
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring a ledger of an earlier schema to today's: all steps, or none if the process dies or the disk fails."""
+    if version(db) == SCHEMA:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    for step in STEPS[version(db) - 1 :]:  # asked again: another process may have been first
+        step(db)
+    db.execute(f"PRAGMA user_version = {SCHEMA}")
+    with failpoints.failpoint("ledger.migrate"):
+        db.execute("COMMIT")

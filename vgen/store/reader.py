@@ -1,0 +1,146 @@
+"""What can be asked of the ledger. Changes nothing: who only looks gets a LedgerReader, and never makes a file."""
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from vgen.store import database, purchase, row_mapping
+from vgen.store.records import Budget, Choice, Placed, Purchase, Snapshot, Take
+from vgen.store.row_mapping import Once
+
+_Value = str | float | None
+
+
+class LedgerReader:
+    """One open ledger, as it was last committed; a missing file is an empty one. Raises Refusal as `database` does."""
+
+    _db: sqlite3.Connection
+
+    def __init__(self, path: Path) -> None:
+        self._db = database.for_looking(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # ── purchases ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get(self, purchase_id: int) -> Purchase:
+        return self._purchases("id = ?", purchase_id)[0]
+
+    def left_over(self) -> list[Purchase]:
+        """Purchases that a dead run left between two commits. Only the holder of the run lock may settle them."""
+        return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
+
+    def of_recipes(self, recipes: Iterable[str], *, simulated: bool) -> list[Purchase]:
+        """All purchases of some recipes, and those that the user chose for them, oldest first."""
+        wanted = tuple(recipes)
+        marks = ", ".join("?" * len(wanted))
+        chosen = f"id IN (SELECT purchase_id FROM chosen WHERE recipe IN ({marks}) AND simulated = ?)"  # noqa: S608
+        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen}"
+        return self._purchases(where, *wanted, simulated, *wanted, simulated)
+
+    def chosen(self, *, simulated: bool) -> dict[str, Choice]:
+        """Recipe → the user's word for it."""
+        rows = self._db.execute("SELECT recipe, purchase_id, newest FROM chosen WHERE simulated = ?", (simulated,))
+        return {row["recipe"]: Choice(purchase_id=row["purchase_id"], newest=row["newest"]) for row in rows}
+
+    def uncertain(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases that nobody knows the fate of, and that nothing supersedes."""
+        return self._purchases("state = 'uncertain' AND superseded IS NULL AND simulated = ?", simulated)
+
+    def with_jobs(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases that became a job at a provider."""
+        return self._purchases("job_id IS NOT NULL AND simulated = ?", simulated)
+
+    def job_ids(self, provider: str) -> set[str]:
+        """All jobs of a provider that belong to a purchase."""
+        query = "SELECT job_id FROM purchases WHERE provider = ? AND job_id IS NOT NULL"
+        return {row["job_id"] for row in self._db.execute(query, (provider,))}
+
+    def jobs_sent_after(self, provider: str, account: str, at: float) -> set[str]:
+        """Jobs of ours that were ordered after a moment: a list that shows one of them reaches that far."""
+        query = (
+            "SELECT job_id FROM purchases WHERE provider = ? AND account = ? AND submitted_at > ? AND job_id NOT NULL"
+        )
+        return {row["job_id"] for row in self._db.execute(query, (provider, account, at))}
+
+    def accepted_since(self, provider: str, account: str, model: str, at: float) -> int:
+        """How many of our orders a provider has accepted since a moment."""
+        query = (
+            "SELECT count(*) FROM purchases "
+            "WHERE provider = ? AND account = ? AND model = ? AND submitted_at > ? AND job_id NOT NULL"
+        )
+        return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
+
+    def typical_s(self, *, simulated: bool) -> float | None:
+        """How long a generation took, on the mean of the last 50; None before the first."""
+        query = (
+            "SELECT avg(generation_s) FROM (SELECT generation_s FROM takes "
+            "WHERE simulated = ? AND generation_s > 0 ORDER BY purchase_id DESC LIMIT 50)"
+        )
+        found = self._db.execute(query, (simulated,)).fetchone()[0]
+        return None if found is None else float(found)
+
+    def same_bytes(self, sha256: str, recipe: str) -> Purchase | None:
+        """A purchase of another recipe that brought the same file."""
+        query = "SELECT purchase_id FROM takes WHERE sha256 = ? AND recipe <> ? LIMIT 1"
+        row = self._db.execute(query, (sha256, recipe)).fetchone()
+        return self.get(row["purchase_id"]) if row else None
+
+    def is_over(self, purchase_id: int) -> bool:
+        """Whether nothing is left to be brought home for a purchase."""
+        found = self._purchases("id = ?", purchase_id)
+        return not found or found[0].state not in purchase.COLLECTABLE
+
+    def take_of(self, purchase_id: int) -> Take | None:
+        return next(iter(self._takes("purchase_id = ?", purchase_id)), None)
+
+    def next_take(self, recipe: str, *, simulated: bool) -> int:
+        """The number of the take that comes next in a recipe."""
+        query = "SELECT coalesce(max(take), 0) + 1 FROM takes WHERE recipe = ? AND simulated = ?"
+        return int(self._db.execute(query, (recipe, simulated)).fetchone()[0])
+
+    def placed(self, name: str) -> Placed | None:
+        row = self._db.execute("SELECT * FROM placed WHERE name = ?", (name,)).fetchone()
+        return row_mapping.placed(row, Once()) if row else None
+
+    def snapshot(self, *, simulated: bool, cap: int | None) -> Snapshot:
+        """Everything of one world, in a handful of queries; of purchases what decides, no request, URL or seed."""
+        once = Once()
+        columns = "*, iif(final, request, '') AS request, '{}' AS urls, '' AS correlation_seed"
+        rows = {row.id: row for row in self._purchases("simulated = ?", simulated, columns=columns, once=once)}
+        by_recipe: dict[str, list[Purchase]] = {}
+        for row in rows.values():
+            by_recipe.setdefault(row.recipe, []).append(row)
+        return Snapshot(
+            purchases=rows,
+            by_recipe=by_recipe,
+            takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated, once=once)},
+            placed={row["name"]: row_mapping.placed(row, once) for row in self._db.execute("SELECT * FROM placed")},
+            chosen=self.chosen(simulated=simulated),
+            budget=self.budget(simulated, cap),
+        )
+
+    def budget(self, simulated: bool, cap: int | None) -> Budget:
+        """Spent, reserved and uncertain money, as SQLite keeps it beside the rows."""
+        row = self._db.execute("SELECT * FROM budget WHERE simulated = ?", (simulated,)).fetchone()
+        if row is None:
+            return Budget(cap=cap)
+        return Budget(cap=cap, spent=row["spent"], reserved=row["reserved"], uncertain=row["uncertain"])
+
+    def cap_of(self, run_id: str) -> int | None:
+        """The cap that a run works under; None: nothing binds."""
+        row = self._db.execute("SELECT cap FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return row["cap"] if row else None
+
+    # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _purchases(self, where: str, *values: _Value, columns: str = "*", once: Once | None = None) -> list[Purchase]:
+        rows = self._db.execute(f"SELECT {columns} FROM purchases WHERE {where} ORDER BY id", values)  # noqa: S608
+        once = once or Once()
+        return [row_mapping.purchase(row, once) for row in rows]
+
+    def _takes(self, where: str, *values: _Value, once: Once | None = None) -> list[Take]:
+        rows = self._db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY purchase_id", values)  # noqa: S608
+        once = once or Once()
+        return [row_mapping.take(row, once) for row in rows]

@@ -1,0 +1,57 @@
+"""Rows of SQLite → records, with one object for what many rows have in common. Knows no query."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from typing import Any
+
+from vgen.store.purchase import State
+from vgen.store.records import Placed, Purchase, Take
+
+_COMMON = frozenset({
+    "run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "recipe", "sha256",
+    "size_bytes", "price", "charged", "error", "error_code", "duration_s", "fps", "width", "height", "codec",
+})  # fmt: skip
+"""Columns whose values many rows have in common, or a purchase with its take and its place."""
+
+
+class Once:
+    """One object for all equal ones that a query brings: many rows have much in common."""
+
+    def __init__(self) -> None:
+        self._found: dict[type, dict[Any, Any]] = defaultdict(dict)
+
+    def __call__(self, value: Any) -> Any:
+        return self._found[type(value)].setdefault(value, value)
+
+
+def _values(row: sqlite3.Row, once: Once) -> dict[str, Any]:
+    """A row's columns by name; of two columns of a name the later."""
+    return {name: once(value) if name in _COMMON else value for name, value in zip(row.keys(), row, strict=True)}
+
+
+def purchase(row: sqlite3.Row, once: Once) -> Purchase:
+    values = _values(row, once)
+    values |= {
+        "manifest": tuple(once((once(name), once(value))) for name, value in json.loads(row["manifest"])),
+        "urls": json.loads(values["urls"]),
+        "state": State(row["state"]),
+        "simulated": bool(row["simulated"]),
+        "final": bool(row["final"]),
+    }
+    return Purchase(**values)
+
+
+def take(row: sqlite3.Row, once: Once) -> Take:
+    values = _values(row, once)
+    audio = row["has_audio"]
+    values |= {
+        "simulated": bool(row["simulated"]),
+        "good": bool(row["good"]),
+        "has_audio": None if audio is None else bool(audio),
+    }
+    return Take(**values)
+
+
+def placed(row: sqlite3.Row, once: Once) -> Placed:
+    return Placed(**(_values(row, once) | {"edited": bool(row["edited"])}))
