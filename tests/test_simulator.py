@@ -13,13 +13,14 @@ import httpx
 import pytest
 import trio
 import trio.testing
+from fakes import transport
 
 from vgen.simulator import runway_rules
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
 from vgen.simulator.jobs import Clip, Order
-from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork, transport
+from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
 
 EPOCH = 1_790_000_000.0
