@@ -10,13 +10,14 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import recording
 import shared
-from manual import pages
-from manual.pages import PAGES, ROOT
-from manual.shell import Shell, environment
 from workshop import kept_port
 
+import vgen
+from scripts import recording
+from scripts.manual import pages
+from scripts.manual.pages import PAGES, ROOT
+from scripts.manual.shell import Shell, environment
 from vgen.cli import registry
 from vgen.cli.doit import runner
 from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
@@ -154,7 +155,7 @@ def test_the_readme_is_short() -> None:
 def test_the_recording_is_what_vgen_prints_now(tmp_path: Path) -> None:
     """What happens in one and the same instant may come in another order with another version of trio or h11."""
     now, told = recording.page(tmp_path), recording.PAGE.read_text("utf-8")
-    assert sorted(now.splitlines()) == sorted(told.splitlines()), "`python tests/recording.py` writes it anew"
+    assert sorted(now.splitlines()) == sorted(told.splitlines()), "`python -m scripts.recording` writes it anew"
 
 
 REFERENCE = ROOT / "docs" / "reference.md"
@@ -179,7 +180,7 @@ def schema(name: str) -> dict[str, Any]:
 def said_events() -> set[str]:
     """The names of the events that vgen's code says: `event="…"`, `"event": "…"`, the third argument of `line`."""
     found: list[ast.expr] = []
-    for path in (ROOT / "vgen").rglob("*.py"):
+    for path in Path(vgen.__file__).parent.rglob("*.py"):
         if "simulator" in path.parts:
             continue  # its events are requests, and nobody's screen shows them
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from vgen import simulator
 from vgen.errors import InputError
 from vgen.providers import CODECS
 from vgen.simulator import fal_rules, prices, runway_rules
@@ -81,7 +82,7 @@ def test_luck_depends_on_the_seed_and_not_on_the_order_of_shots() -> None:
 
 
 def test_every_fault_is_described_and_used() -> None:
-    sources = "".join(path.read_text() for path in Path("vgen/simulator").glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(simulator.__file__).parent.glob("*.py"))
     for name, words in KNOWN.items():
         assert sources.count(f'"{name}"') >= 2, f"{name} is known but nothing asks for it"
         assert words
