@@ -144,17 +144,11 @@ def test_the_next_act_follows_from_the_rows(situation: str) -> None:
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
-def test_every_act_is_explained_in_a_sentence(situation: str) -> None:
-    rows, policy, _ = SITUATIONS[situation]
-    now = decide(request(), rows, policy)
-    assert now.action is Action.KEEP or (len(now.why) > 10 and now.why.isprintable())
-
-
-@pytest.mark.parametrize("situation", SITUATIONS)
-def test_what_is_bought_supersedes_exactly_what_stands_in_its_way(situation: str) -> None:
+def test_every_act_is_explained_and_what_is_bought_supersedes_exactly_what_stands_in_its_way(situation: str) -> None:
     """Or the ledger would refuse it."""
     rows, policy, _ = SITUATIONS[situation]
     now = decide(request(), rows, policy)
+    assert now.action is Action.KEEP or (len(now.why) > 10 and now.why.isprintable())
     in_the_way = {one.id for one in rows if one.blocks and request().matches(one)}
     assert (in_the_way if now.action is Action.BUY else set()) == now.supersede.keys()
 

@@ -398,7 +398,7 @@ def test_fal_lists_ended_requests_with_their_input() -> None:
             assert (await ask())["items"] == []
             await trio.sleep(2)
             await w.submit(seed=99)
-            await w.submit("fal-ai/pika/v2.1/text-to-video")
+            await w.submit("fal-ai/another/text-to-video")
             page = await ask(limit="2", expand="payloads")
             assert page["has_more"] is True
             rest = await ask(limit="2", expand="payloads", cursor=page["next_cursor"])
