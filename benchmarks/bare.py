@@ -7,11 +7,13 @@ import argparse
 import json
 import random
 import resource
+import ssl
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import httpx
 import trio
 import trio.testing
@@ -19,8 +21,9 @@ import trio.testing
 from benchmarks.server import TailedCloud
 from benchmarks.virtual import KEPT_BYTES, small_clip
 from benchmarks.workload import Case, shots
+from vgen.production import http_compat
 from vgen.simulator.app import App
-from vgen.simulator.network import SimulatedNetwork, transport
+from vgen.simulator.network import SimulatedNetwork
 
 POLL_S = (5.0, 7.5)
 """vgen's own interval at Runway, as long as it knows nothing."""
@@ -47,14 +50,20 @@ async def _all(case: Case, folder: Path) -> None:
     app = App(cloud, small_clip)
     app._shelf._limit_bytes = KEPT_BYTES
     slots = trio.CapacityLimiter(case.at_once)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     async def one(shot: dict[str, Any]) -> None:
         async with slots:
             await _clip(http, shot, folder)
 
     async with trio.open_nursery() as server:
-        line = transport(SimulatedNetwork(nursery=server, app=app))
-        line._pool._max_keepalive_connections = 20  # httpcore's pool looks at every connection for every request
+        pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
+            network_backend=SimulatedNetwork(nursery=server, app=app),
+            max_connections=None,
+            max_keepalive_connections=20,  # httpcore's pool looks at every connection for every request
+        )
+        line = http_compat.transport_over(pool, tls)
         async with httpx.AsyncClient(transport=line) as http, trio.open_nursery() as nursery:
             for shot in shots(case.shots):
                 nursery.start_soon(one, shot)

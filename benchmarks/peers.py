@@ -32,7 +32,7 @@ class Peer:
 def find(name: str, *, install: bool = True) -> Peer | str:
     """The peer, set up if need be and allowed; or why it can't be had, in words."""
     try:
-        return _of_the_system(name) if name in ("make", "curl") else _installed(name, install=install)
+        return _of_the_system(name) if name == "make" else _installed(name, install=install)
     except (Broken, OSError, subprocess.SubprocessError) as exc:
         return f"{name}: {exc}"
 
@@ -42,10 +42,10 @@ def _of_the_system(name: str) -> Peer:
     if found is None:
         raise Broken("is not on PATH")
     words = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
-    if name == "make" and "GNU" not in words:
+    if "GNU" not in words:
         raise Broken("is not GNU make")
     version = next(word for word in words.split() if word[0].isdigit())
-    return Peer(name="GNU make" if name == "make" else name, folder=Path(found).parent, version=version)
+    return Peer(name="GNU make", folder=Path(found).parent, version=version)
 
 
 def _installed(package: str, *, install: bool) -> Peer:

@@ -2,15 +2,28 @@
 
 import hashlib
 import json
+import ssl
 from pathlib import Path
 from typing import Any
 
+import httpcore
+import httpx
 import trio
 
 from vgen.media.judge import Judgement, Verdict, Wanted, shortcomings
 from vgen.media.probe import Facts
+from vgen.production import http_compat
+from vgen.simulator.network import SimulatedNetwork
 
 FAKE_MAGIC = b"VGENFAKE "
+TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Made once, without certificates: loading them takes longer than a simulated purchase."""
+
+
+def transport(network: SimulatedNetwork) -> httpx.AsyncHTTPTransport:
+    """httpx over the simulator, with httpcore's own pool of connections."""
+    pool = httpcore.AsyncConnectionPool(ssl_context=TLS, network_backend=network, max_connections=None)
+    return http_compat.transport_over(pool, TLS)
 
 
 async def fake_judge(path: Path, wanted: Wanted) -> Judgement:

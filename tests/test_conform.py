@@ -4,8 +4,6 @@ import itertools
 import json
 import os
 import shutil
-import stat
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,6 +15,7 @@ from pathlib import Path
 import pytest
 import shared
 import trio
+from programs import ends, posix, tool_script
 
 from vgen.errors import ClipFailed, MediaError
 from vgen.media import conform, target_format
@@ -30,7 +29,6 @@ from vgen.store import failpoints
 
 NO_TOOLS = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
 WITHIN_S = 0.03  # one frame at 30 fps; an AAC packet has 21 ms
-posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell script")
 
 
 @pytest.fixture(scope="module")
@@ -661,30 +659,13 @@ def test_killed_at_any_point_the_next_run_finishes_the_work(tools, small, place,
     assert small.is_current()
 
 
-def ends(pid: int) -> bool:
-    """A killed process ends when the kernel comes round to it: wait for it, for a minute at most."""
-    for _ in range(6000):
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except ProcessLookupError:
-            return True
-        except FileNotFoundError:  # gone meanwhile, or a system without /proc
-            pass
-        time.sleep(0.01)
-    return False
-
-
 @pytest.fixture
 def hanging(tools: Tools, tmp_path: Path) -> Iterator[tuple[Tools, Path]]:
     """An ffmpeg that writes a piece of its output, notes its process id and then hangs."""
     pids = tmp_path / "pids"
-    script = tmp_path / "ffmpeg"
     body = f'for last; do [ "$last" = -y ] || out=$last; done; echo piece > "${{out#file:}}"; echo $$ >> "{pids}"'
-    script.write_text(f"#!/bin/sh\n{body}\nexec sleep 1000\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    return Tools(ffmpeg=str(script), ffprobe=tools.ffprobe, source="test"), pids
+    script = tool_script(tmp_path / "ffmpeg", f"{body}\nexec sleep 1000")
+    return Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), pids
 
 
 @posix

@@ -7,9 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from manual.pages import ROOT
-from manual.shell import environment
 from workshop import everything
+
+from scripts.manual.pages import ROOT
+from scripts.manual.shell import environment
 
 pytestmark = [
     pytest.mark.slow,

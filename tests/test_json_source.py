@@ -44,7 +44,10 @@ def test_doubled_keys_are_named() -> None:
     ("data", "expected"),
     [
         (b"", "f:1: not JSON"),
-        (b"[1,\n2,\n]", "f:3: not JSON"),
+        (b"[1,\n2,\n]", "f:2: not JSON: a comma too many before a closing bracket (column 2)"),
+        (b'{"a": 1,\n"b": 2 ,\n}', "f:2: not JSON: a comma too many before a closing bracket (column 8)"),
+        (b"[\n,]", "f:2: not JSON: a comma too many before a closing bracket (column 1)"),
+        (b"[1\n,,2]", "f:2: not JSON: Expecting value (column 2)"),
         (b'{"a": 1}\n\n{"b": 2}', "f:3: not JSON"),
         (b"[1,\n'a']", "f:2: not JSON"),
         (b'["a\x00b"]', "f:1: not JSON"),

@@ -4,7 +4,6 @@ import io
 import math
 import os
 import shutil
-import stat
 import sys
 import time
 import types
@@ -17,6 +16,7 @@ import trio
 import trio.testing
 from fakes import fake_clip, fake_judge
 from PIL import Image
+from programs import ends, posix, tool_script
 
 from vgen.errors import MediaError, NotJudged, ToolMissing
 from vgen.media import probe as probing
@@ -28,7 +28,6 @@ from vgen.simulator.animatic import Animatic, render
 
 PORTRAIT = Wanted(duration_s=2.0, aspect_ratio="9:16")
 HANGING_PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{name}\n"
-posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell script")
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +58,6 @@ def clips(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
 
 def judged(tools: Tools, path: Path, wanted: Wanted = PORTRAIT) -> Judgement:
     return trio.run(judge, tools, path, wanted)
-
-
-def tool_script(path: Path, body: str) -> str:
-    path.write_text(f"#!/bin/sh\n{body}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return str(path)
 
 
 # Judging real clips
@@ -209,21 +202,6 @@ def mp4(tmp_path: Path) -> Path:
     path = tmp_path / "clip.mp4"
     path.write_bytes(b"\x00\x00\x00\x18ftypisom" + bytes(200_000))
     return path
-
-
-def ends(pid: int) -> bool:
-    """A killed process ends when the kernel comes round to it: wait for it, for a minute at most."""
-    for _ in range(6000):
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except ProcessLookupError:
-            return True
-        except FileNotFoundError:  # gone meanwhile, or a system without /proc
-            pass
-        time.sleep(0.01)
-    return False
 
 
 @posix

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 from fakes import fake_clip
 from jsonschema import Draft202012Validator, ValidationError
-from manual.pages import ROOT
 from studio import Studio, shots
 
+from scripts.manual.pages import ROOT
 from vgen.plan.decision import Action
 from vgen.store.records import Budget
 from vgen.views import progress, terminal

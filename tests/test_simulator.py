@@ -13,13 +13,14 @@ import httpx
 import pytest
 import trio
 import trio.testing
+from fakes import transport
 
 from vgen.simulator import runway_rules
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
 from vgen.simulator.jobs import Clip, Order
-from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork, transport
+from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
 
 EPOCH = 1_790_000_000.0
@@ -397,7 +398,7 @@ def test_fal_lists_ended_requests_with_their_input() -> None:
             assert (await ask())["items"] == []
             await trio.sleep(2)
             await w.submit(seed=99)
-            await w.submit("fal-ai/pika/v2.1/text-to-video")
+            await w.submit("fal-ai/another/text-to-video")
             page = await ask(limit="2", expand="payloads")
             assert page["has_more"] is True
             rest = await ask(limit="2", expand="payloads", cursor=page["next_cursor"])

@@ -88,6 +88,7 @@ def test_fault_051_an_overrun_is_booked_as_told_flagged_and_closes_the_provider(
     assert [job["provider"] for job in studio.jobs()] == ["runway", "fal", "fal"]
     assert studio.booked() == (studio.charged(), 0, 0)
     assert studio.said("it charged $1.80 where $0.60 was agreed")
+    assert studio.said("is closed for this run")
     assert studio.clips()[0]["cost_usd"] == 1.8
 
 

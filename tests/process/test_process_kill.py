@@ -30,9 +30,9 @@ def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
     project.assert_report_is_true()
 
 
-@pytest.mark.slow
-def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve: Callable[..., Server]) -> None:
-    """`doit -a clip:1` bought it and was killed: a plain run brings it home, and its money is spent, not reserved."""
+@pytest.fixture
+def killed_new_take(project: Project, serve: Callable[..., Server]) -> Server:
+    """The provider of a project whose `doit -a clip:1` has ordered a second take and was killed then."""
     server = serve("--queue-s", "0", "--render-s", "0.4")
     project.buys_at(server)
     project.write_shots(shots(1))
@@ -43,28 +43,25 @@ def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, serve:
     started.kill()
     server.release()
     assert server.charges()["creates"] == 2
+    return server
+
+
+@pytest.mark.slow
+def test_a_killed_new_take_is_collected_by_the_next_run(project: Project, killed_new_take: Server) -> None:
+    """A plain run brings it home, and its money is spent, not reserved."""
     code, said = project.doit()
     assert code == 0, said
     assert project.states() == {"accepted": 2}, said
-    assert server.charged_usd() == 0.48 == project.booked()["spent"]
+    assert killed_new_take.charged_usd() == 0.48 == project.booked()["spent"]
     assert project.booked()["reserved"] == 0
     project.assert_report_is_true()
 
 
 @pytest.mark.slow
-def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project, serve: Callable[..., Server]) -> None:
-    server = serve("--queue-s", "0", "--render-s", "0.4")
-    project.buys_at(server)
-    project.write_shots(shots(1))
-    assert project.doit()[0] == 0
-    server.hold()
-    started = project.start("-a", "clip:1")
-    started.says("rendering at")
-    started.kill()
-    server.release()
+def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project, killed_new_take: Server) -> None:
     code, said = project.doit("-a", "clip:1")
     assert code == 0, said
-    assert server.charges()["creates"] == 2, "while a job is live, -a collects it"
+    assert killed_new_take.charges()["creates"] == 2, "while a job is live, -a collects it"
     assert project.states() == {"accepted": 2}
     assert project.doit()[0] == 0
     assert project.report()["clips"][0]["take"] == 2

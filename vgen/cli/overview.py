@@ -1,13 +1,14 @@
 """`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen; and `doit info`."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
-from doit import cmd_info
 from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import registry
+from vgen.cli.doit.compat import InfoCommand
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
@@ -61,14 +62,13 @@ def text() -> str:
     return "\n".join(lines) + "\n"
 
 
-class Info(cmd_info.Info):  # type: ignore[misc]
+class Info(InfoCommand):
     """doit's `info`, which ends in a traceback where no task has the name."""
 
-    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+    def check(self, names: Sequence[str]) -> None:
         known = {task.name for task in self.task_list}
-        if len(pos_args) == 1 and pos_args[0] not in known:
-            raise InvalidCommand(f"'{pos_args[0]}' is not a task; `doit list --all` shows them")
-        return super()._execute(pos_args, hide_status)
+        if len(names) == 1 and names[0] not in known:
+            raise InvalidCommand(f"'{names[0]}' is not a task; `doit list --all` shows them")
 
 
 class Overview(Command):  # type: ignore[misc]

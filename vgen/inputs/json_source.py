@@ -19,6 +19,8 @@ Path = tuple[str | int, ...]
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
+_TRAILING_COMMA = re.compile(r",[ \t\r\n]*[\]}]")
+
 
 class Duplicate(dict[str, Any]):
     """An object in which a key stood twice; `keys_twice` names them."""
@@ -41,13 +43,25 @@ def parse(data: bytes, where: str) -> Any:
     try:
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
     except json.JSONDecodeError as exc:
-        raise InputError([f"{where}:{exc.lineno}: not JSON: {exc.msg} (column {exc.colno})"]) from exc
+        raise InputError([f"{where}:{_not_json(text, exc)}"]) from exc
     except RecursionError as exc:
         line = _line_of_depth(text)
         raise InputError([f"{where}:{line}: nested too deep to be a list of shots or a configuration"]) from exc
     except (ValueError, ArithmeticError) as exc:
         line = _line_of_long_number(text)
         raise InputError([f"{where}:{line}: a number with too many digits to be meant"]) from exc
+
+
+def _not_json(text: str, error: json.JSONDecodeError) -> str:
+    """Line and reason. Of a comma before a closing bracket, Pythons before 3.13 tell the bracket, in other words."""
+    at, reason = error.pos, error.msg
+    before = text[:at].rstrip(" \t\r\n")
+    if text[at : at + 1] in ("]", "}") and before.endswith(","):
+        at = len(before) - 1
+    if _TRAILING_COMMA.match(text, at):
+        reason = "a comma too many before a closing bracket"
+    start = text.rfind("\n", 0, at) + 1
+    return f"{text.count(chr(10), 0, at) + 1}: not JSON: {reason} (column {at - start + 1})"
 
 
 def _line_of_depth(text: str) -> int:

@@ -7,11 +7,13 @@ from typing import Any
 import httpcore
 import trio
 
+from vgen.production import http_compat
+
 KEPT_OPEN_S = 30.0
 """So long a connection waits for another request; servers close theirs after a minute or more."""
 
 
-class _Connections(httpcore.AsyncConnectionPool):
+class Connections(httpcore.AsyncConnectionPool):
     """A connection for one request at a time; up to `keep` wait for the next one to the same origin, none to repeat.
 
     httpcore's own pool looks at all connections and requests whenever one begins or ends: 1,000 at once are 10⁶ looks.
@@ -40,18 +42,16 @@ class _Connections(httpcore.AsyncConnectionPool):
 
     async def _connection(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
         for connection in reversed(self._idle):
-            if connection.can_handle_request(origin):
+            if http_compat.leads_to(connection, origin):
                 self._idle.remove(connection)
-                if connection.is_idle() and not connection.has_expired():
+                if http_compat.is_still_good(connection):
                     return connection
                 await _close(connection)
-        return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=self._tls, network_backend=self._network, keepalive_expiry=KEPT_OPEN_S
-        )
+        return http_compat.new_connection(origin, self._tls, self._network, kept_open_s=KEPT_OPEN_S)
 
     async def _over(self, connection: httpcore.AsyncHTTPConnection) -> None:
         """A request is over; the connection is kept if both sides have said all, and there is room."""
-        if connection.is_idle() and not connection.is_closed() and len(self._idle) < self._keep:
+        if http_compat.is_reusable(connection) and len(self._idle) < self._keep:
             self._idle.append(connection)
         else:
             await _close(connection)

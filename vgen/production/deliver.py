@@ -49,12 +49,8 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
         if again and not (got.sha256 == last and believable):
             last = got.sha256
-            batch.say(
-                number,
-                f"came damaged ({judgement.reason}); downloading again",
-                event="damaged",
-                job=row.job_id,
-            )
+            text = f"came damaged ({judgement.reason}); downloading again"
+            batch.say(number, text, event="damaged", job=row.job_id)
             batch.ledger.move(row.id, State.RENDERED)
             discard(part)
             continue

@@ -20,7 +20,8 @@ import httpx
 import trio
 
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
-from vgen.production.connections import _Connections
+from vgen.production import http_compat
+from vgen.production.connections import Connections
 from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_url, is_private
 from vgen.providers.base import Call, Reply
 
@@ -40,7 +41,7 @@ _HEADERS = (
     ("Accept-Encoding", "gzip, deflate"),
     ("User-Agent", f"python-httpx/{httpx.__version__}"),
 )
-_PATIENCE = httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0).as_dict()
+_PATIENCE = http_compat.as_extension(httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0))
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 Piece = bytes | memoryview
@@ -167,8 +168,8 @@ class HttpClient:
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
         except httpx.HTTPError as exc:
-            if isinstance(exc.__cause__, Blocked):
-                raise BlockedAddress(f"blocked download address at {exc.__cause__}") from None
+            if isinstance(http_compat.cause(exc), Blocked):
+                raise BlockedAddress(f"blocked download address at {http_compat.cause(exc)}") from None
             raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
         except (httpx.InvalidURL, httpx.StreamError) as exc:
             raise WireError(f"the download broke: {_reason(exc)}") from exc
@@ -177,9 +178,7 @@ class HttpClient:
 def _transport(
     tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
 ) -> httpx.AsyncHTTPTransport:
-    transport = httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0)
-    transport._pool = _Connections(tls, network, keep)  # httpx has no public way to name a network
-    return transport
+    return http_compat.transport_over(Connections(tls, network, keep), tls)
 
 
 def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> httpx.AsyncClient:

@@ -121,24 +121,7 @@ class _Poller:
                     self._over_since = self._ended_at()
                     batch.ledger.note(row.id, rendered_at=self._over_since)
             case Done():
-                charged, by = _told(status.charged, row)
-                urls = {**row.urls, "output": status.url}
-                batch.ledger.move(
-                    row.id,
-                    State.RENDERED,
-                    charged=charged,
-                    charged_by=by,
-                    urls=urls,
-                    rendered_at=self._ended_at(),
-                    error=None,
-                )
-                batch.say(
-                    self._number,
-                    f"rendered at {row.provider}, charged {show(charged)}; downloading",
-                    event="rendered",
-                )
-                if charged > row.price:
-                    batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
+                self._book_done(status)
                 return True
             case Failed():
                 charged, by = _told(status.charged, row)
@@ -163,6 +146,27 @@ class _Poller:
             case Missing():
                 return self._missing()
         return False
+
+    def _book_done(self, status: Done) -> None:
+        batch, row = self._batch, self._row
+        charged, by = _told(status.charged, row)
+        urls = {**row.urls, "output": status.url}
+        batch.ledger.move(
+            row.id,
+            State.RENDERED,
+            charged=charged,
+            charged_by=by,
+            urls=urls,
+            rendered_at=self._ended_at(),
+            error=None,
+        )
+        batch.say(
+            self._number,
+            f"rendered at {row.provider}, charged {show(charged)}; downloading",
+            event="rendered",
+        )
+        if charged > row.price:
+            batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
 
     def _ended_at(self) -> float:
         """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""

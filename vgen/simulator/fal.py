@@ -89,11 +89,11 @@ class Fal:
     def _order(self, endpoint: str, body: Any) -> Order:
         problems = fal_rules.problems(endpoint, body)
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        seconds = fal_rules.duration_s(endpoint, fields)
-        resolution = fal_rules.resolution(endpoint, fields)
+        seconds = fal_rules.duration_s(fields)
+        resolution = fal_rules.resolution(fields)
         per_s = self._cloud.extra_models[PROTOCOL].get(endpoint)
         if per_s is None:
-            per_s = prices.fal_micro_per_s(endpoint, resolution)
+            per_s = prices.fal_micro_per_s(resolution)
         price = math.ceil(per_s * seconds)
         width, height = prices.pixels(fields.get("aspect_ratio"), resolution)
         return Order(

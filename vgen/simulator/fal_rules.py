@@ -8,7 +8,6 @@ ASPECTS = ("16:9", "9:16", "1:1", "4:5", "5:4", "3:2", "2:3")
 RESOLUTIONS = ("720p", "1080p")
 DURATIONS_S = (5, 10)
 DEFAULT_DURATION_S = 5
-MOST_FRAMES_S = 25
 
 Problem = dict[str, Any]
 
@@ -20,18 +19,11 @@ class Model:
     required: tuple[str, ...] = ("prompt",)
     aspects: tuple[str, ...] = ASPECTS
     durations_s: tuple[int, ...] = DURATIONS_S
-    resolution: str = "720p"
 
 
 MODELS: dict[str, Model] = {
     "fal-ai/pika/v2.2/text-to-video": Model(),
     "fal-ai/pika/v2.2/image-to-video": Model(required=("image_url", "prompt"), aspects=()),
-    "fal-ai/pika/v2.2/pikascenes": Model(required=("image_urls", "prompt"), resolution="1080p"),
-    "fal-ai/pika/v2.2/pikaframes": Model(required=("image_urls",), aspects=(), durations_s=()),
-    "fal-ai/pika/v2.1/text-to-video": Model(),
-    "fal-ai/pika/v2.1/image-to-video": Model(required=("image_url", "prompt"), aspects=()),
-    "fal-ai/pika/v2/turbo/text-to-video": Model(),
-    "fal-ai/pika/v2/turbo/image-to-video": Model(required=("image_url", "prompt"), aspects=()),
 }
 """fal checks what is listed here. Other fal-ai models are taken as they come, with a prompt."""
 
@@ -62,20 +54,15 @@ def problems(endpoint: str, body: Any) -> list[Problem]:
     return found
 
 
-def duration_s(endpoint: str, body: Mapping[str, Any]) -> float:
+def duration_s(body: Mapping[str, Any]) -> float:
     """Seconds that the clip will last; the least sensible ones for input that will be refused."""
-    if endpoint.endswith("/pikaframes"):
-        transitions = body.get("transitions")
-        listed = transitions if isinstance(transitions, list) else []
-        total = sum(_number(one.get("duration")) or 0 for one in listed if isinstance(one, dict))
-        return float(min(max(DEFAULT_DURATION_S, total), MOST_FRAMES_S))  # in this order NaN is too short
     seconds = _number(body.get("duration"))
     return seconds if seconds and 0 < seconds <= 600 else float(DEFAULT_DURATION_S)
 
 
-def resolution(endpoint: str, body: Mapping[str, Any]) -> str:
-    """The resolution that was asked for, or the model's own."""
-    return str(body.get("resolution") or MODELS.get(endpoint, _ANY).resolution)
+def resolution(body: Mapping[str, Any]) -> str:
+    """The resolution that was asked for, or the models' own."""
+    return str(body.get("resolution") or RESOLUTIONS[0])
 
 
 def _problem(kind: str, where: tuple[str, ...], message: str, value: Any) -> Problem:

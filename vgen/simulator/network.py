@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import httpcore
-import httpx
 import trio
 import trio.testing
 
@@ -23,7 +22,7 @@ BLACK_HOLE = "black hole"
 
 
 class SimulatedNetwork(httpcore.AsyncNetworkBackend):
-    """Give it to httpcore.AsyncConnectionPool, or use `transport`.
+    """Give it to httpcore as `network_backend`.
 
     Every host is the simulator. Conversations run in `nursery`; cancel it when the client is closed. https
     URLs work too: port 443 plays TLS without doing it.
@@ -67,19 +66,6 @@ class SimulatedNetwork(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await trio.sleep(seconds)
-
-
-def transport(network: SimulatedNetwork) -> httpx.AsyncBaseTransport:
-    """An httpx transport over `network`, otherwise with httpx's own defaults for one without proxies."""
-    made = httpx.AsyncHTTPTransport(verify=_CONTEXT, trust_env=False)
-    made._pool = httpcore.AsyncConnectionPool(
-        ssl_context=_CONTEXT, network_backend=network, max_connections=None, retries=0
-    )
-    return made
-
-
-_CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Never used: made once, because loading certificates takes longer than a simulated purchase."""
 
 
 class Line:

@@ -53,11 +53,9 @@ def runway_micro(per_s: Decimal, seconds: float) -> int:
     return int(per_s * CREDIT * Decimal(str(seconds)))
 
 
-def fal_micro_per_s(endpoint: str, resolution: str) -> int:
-    """fal's list price of one second at `endpoint`; other models than Pika's are given Pika's."""
-    if resolution == "1080p":
-        return 60_000 if endpoint.endswith("/pikaframes") else 90_000
-    return 40_000
+def fal_micro_per_s(resolution: str) -> int:
+    """fal's list price of one second of Pika 2.2; other models are given Pika's."""
+    return 90_000 if resolution == "1080p" else 40_000
 
 
 def pixels(ratio: Any, resolution: Any) -> tuple[int, int]:

@@ -71,9 +71,6 @@ class Response:
     def spoilt(self, wire: WireFault) -> "Response":
         return replace(self, wire=wire)
 
-    def having(self, *headers: tuple[str, str]) -> "Response":
-        return replace(self, headers=(*self.headers, *headers))
-
 
 def answer(status: int, value: Any, *headers: tuple[str, str]) -> Response:
     """A JSON response."""

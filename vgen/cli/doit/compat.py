@@ -1,8 +1,163 @@
-"""Every touch of doit's private names, in one place."""
+"""Every touch of doit's private names, each under a public name of ours. tests/test_compat.py holds doit to them.
 
-from doit import doit_cmd
+Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature names; `DoitConfig` keys reach it too.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from doit import cmd_info, cmd_run, doit_cmd, runner
+from doit.control import TaskDispatcher
+from doit.dependency import JsonDB
+from doit.exceptions import BaseFail
 
 
 def command_line_variables() -> dict[str, str]:
     """All `name=value` of the command line. doit keeps them in a private place, and only there."""
     return dict(doit_cmd._CMDLINE_VARS or {})
+
+
+class RunCommand(cmd_run.Run):  # type: ignore[misc]
+    """doit's `run` with an option `session`; a subclass says in `run_session` what is done with it."""
+
+    cmd_options = (
+        *cmd_run.Run.cmd_options,
+        {
+            "name": "session",
+            "short": "",
+            "long": "",
+            "type": str,
+            "default": None,
+            "help": "object that a project puts round a run; only from DOIT_CONFIG",
+        },
+    )
+
+    def run_session(self, session: Any, options: Mapping[str, Any]) -> int:
+        """Run the tasks; `options` by doit's names, for `run_by_doit`."""
+        raise NotImplementedError
+
+    def run_by_doit(self, options: Mapping[str, Any]) -> int:
+        """What doit's own `run` does."""
+        result: int = super()._execute(**options)
+        return result
+
+    def _execute(  # doit passes what this signature names
+        self,
+        outfile: Any,
+        verbosity: Any = None,
+        always: bool = False,
+        continue_: bool = False,
+        reporter: Any = "console",
+        num_process: int = 0,
+        par_type: str = "process",
+        single: bool = False,
+        auto_delayed_regex: bool = False,
+        force_verbosity: bool = False,
+        failure_verbosity: int = 0,
+        pdb: bool = False,
+        session: Any = None,
+    ) -> int:
+        options = {
+            "outfile": outfile,
+            "verbosity": verbosity,
+            "always": always,
+            "continue_": continue_,
+            "reporter": reporter,
+            "num_process": num_process,
+            "par_type": par_type,
+            "single": single,
+            "auto_delayed_regex": auto_delayed_regex,
+            "force_verbosity": force_verbosity,
+            "failure_verbosity": failure_verbosity,
+            "pdb": pdb,
+        }
+        return self.run_session(session, options)
+
+
+@contextlib.contextmanager
+def runner_made_by(make: Callable[..., runner.Runner]) -> Iterator[None]:
+    """Meanwhile doit's `run` asks `make` for its runner (with `num_process` 0): it looks the class up in its module."""
+    before = cmd_run.Runner
+    cmd_run.Runner = make
+    try:
+        yield
+    finally:
+        cmd_run.Runner = before
+
+
+class InfoCommand(cmd_info.Info):  # type: ignore[misc]
+    """doit's `info`; a subclass may look at the names first, once the tasks are loaded."""
+
+    def check(self, names: Sequence[str]) -> None:
+        """Raise InvalidCommand for names that can't be shown."""
+
+    def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
+        self.check(pos_args)
+        return super()._execute(pos_args, hide_status)
+
+
+class DoitRunner(runner.Runner):  # type: ignore[misc]
+    """doit's runner, with names for what a subclass needs to see and to change."""
+
+    final_result: int
+    continue_: bool
+
+    @property
+    def stopped(self) -> bool:
+        """Whether no further task may begin."""
+        return bool(self._stop_running)
+
+    @stopped.setter
+    def stopped(self, value: bool) -> None:
+        self._stop_running = value
+
+    def keep_json_database(self) -> None:
+        """`finish` would write doit's JSON database again; now it does not. Other databases are closed as ever."""
+        if self.dep_manager.db_class is JsonDB:
+            self.dep_manager.close = lambda: None
+
+    def book_failure(self, node: Any, failure: BaseFail) -> None:
+        """A task failed: into doit's database, the reporter, the exit code; stops unless `continue_`."""
+        super()._handle_task_error(node, failure)
+
+    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+        self.book_failure(node, base_fail)
+
+    def streams(self, task: Any) -> tuple[Any, Any]:
+        """Where an action's stdout and stderr go."""
+        out, err = self.stream._get_out_err(task.verbosity)
+        return out, err
+
+
+def arguments(action: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+    """What doit would call a Python action's function with."""
+    return action.args, action._prepare_kwargs()
+
+
+class NodeDispatcher(TaskDispatcher):  # type: ignore[misc]
+    """doit's dispatcher, with a node of the subclass's own for some tasks, and a word when a task is over."""
+
+    def node_for(self, task: Any) -> Any:  # noqa: ARG002 - for subclasses
+        """A node for this task; None: doit's own."""
+        return None
+
+    def is_over(self, node: Any) -> None:
+        """All that waited for this node have been told."""
+
+    def _gen_node(self, parent: Any, task_name: str) -> Any:
+        if task_name not in self.nodes:
+            node = self.node_for(self.tasks[task_name])
+            if node is not None:
+                self.nodes[task_name] = node
+                return node
+        return super()._gen_node(parent, task_name)
+
+    def _update_waiting(self, processed: Any) -> None:
+        super()._update_waiting(processed)
+        self.is_over(processed)
+
+
+def drop_actions(task: Any) -> None:
+    """A task's actions go; it is not run again."""
+    task._actions = task._action_instances = ()

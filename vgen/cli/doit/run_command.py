@@ -2,37 +2,24 @@
 
 import contextlib
 import fnmatch
-import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from doit import cmd_run
 from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import noop
 from vgen.cli.doit import slim_tasks
+from vgen.cli.doit.compat import RunCommand, runner_made_by
 from vgen.cli.doit.runner import Session, TrioRunner
 from vgen.errors import VgenError
 
 
-class Run(cmd_run.Run):  # type: ignore[misc]
+class Run(RunCommand):
     """`doit run`, which also knows `par_type` "trio" and sessions."""
-
-    cmd_options = (
-        *cmd_run.Run.cmd_options,
-        {
-            "name": "session",
-            "short": "",
-            "long": "",
-            "type": str,
-            "default": None,
-            "help": "object that a project puts round a run; only from DOIT_CONFIG",
-        },
-    )
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """doit's, with the project's session entered between reading dodo.py and making its tasks."""
@@ -59,56 +46,33 @@ class Run(cmd_run.Run):  # type: ignore[misc]
             finally:
                 del self.loader.load_doit_config
 
-    def _execute(  # doit passes what this signature names
-        self,
-        outfile: Any,
-        verbosity: Any = None,
-        always: bool = False,
-        continue_: bool = False,
-        reporter: Any = "console",
-        num_process: int = 0,
-        par_type: str = "process",
-        single: bool = False,
-        auto_delayed_regex: bool = False,
-        force_verbosity: bool = False,
-        failure_verbosity: int = 0,
-        pdb: bool = False,
-        session: Session | None = None,
-    ) -> int:
-        run = functools.partial(
-            super()._execute,
-            outfile,
-            verbosity=verbosity,
-            always=always,
-            continue_=continue_,
-            reporter=reporter,
-            single=single,
-            auto_delayed_regex=auto_delayed_regex,
-            force_verbosity=force_verbosity,
-            failure_verbosity=failure_verbosity,
-            pdb=pdb,
-        )
+    def run_session(self, session: Session | None, options: Mapping[str, Any]) -> int:
+        """With the trio runner if `par_type` says so, else as doit does; the session's hooks around it."""
+        on_trio = options["par_type"] == "trio"
         named: list[str] = []
         if session is not None:
-            session.reporter = reporter
+            session.reporter = options["reporter"]
             named = self._named()
-            selected = self._selected(single=single)
-            if par_type == "trio":
+            selected = self._selected(single=options["single"])
+            if on_trio:
                 slim_tasks.slim_down(self.task_list, frozenset(selected))
-            _shown(session, lambda: session.before_run(named, selected, always=always))
-        if par_type != "trio":
-            result: int = run(num_process=num_process, par_type=par_type)
-            if session is not None:
-                session.after_run(None)
-            return result
+            _shown(session, lambda: session.before_run(named, selected, always=options["always"]))
+        if on_trio:
+            return self._on_trio(session, named, options)
+        result = self.run_by_doit(options)
+        if session is not None:
+            session.after_run(None)
+        return result
+
+    def _on_trio(self, session: Session | None, named: Sequence[str], options: Mapping[str, Any]) -> int:
         made: list[TrioRunner] = []
 
         def runner(*args: Any) -> TrioRunner:
             made.append(TrioRunner(*args, session=session, named=self._counted(named)))
             return made[-1]
 
-        with _swapped(cmd_run, "Runner", runner):
-            result = run(num_process=0)
+        with runner_made_by(runner):
+            result = self.run_by_doit({**options, "num_process": 0})
         signum = made[-1].signum if made else None
         if signum is None and made and made[-1].refused is not None:
             raise InvalidCommand(session.advice(str(made[-1].refused)) if session else str(made[-1].refused))
@@ -158,16 +122,6 @@ def _shown(session: Session, act: Callable[[], Any]) -> Any:
         return act()
     except VgenError as exc:
         raise InvalidCommand(session.advice(str(exc))) from exc
-
-
-@contextlib.contextmanager
-def _swapped(module: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
 
 
 def _set_aside_if_damaged(dep_file: str, backend: str) -> None:

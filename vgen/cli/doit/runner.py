@@ -5,8 +5,6 @@ What a project adds comes through DOIT_CONFIG["session"] (see `Session`) and thr
 
     runs_after_failures   run although dependencies failed or were ignored
     soft                  its failure does not decide the exit code, unless it was named on the command line
-
-Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature names; `DoitConfig` keys reach it too.
 """
 
 import contextlib
@@ -18,11 +16,10 @@ import signal
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
-from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, TaskError, TaskFailed
-from doit.runner import Runner
 
 from vgen.cli.doit import slim_tasks
+from vgen.cli.doit.compat import DoitRunner, arguments
 from vgen.errors import ClipFailed, VgenError
 
 IN_A_ROW = 200
@@ -94,11 +91,8 @@ class AsyncAction:
             return TaskFailed(str(exc))
 
 
-class TrioRunner(Runner):  # type: ignore[misc]
+class TrioRunner(DoitRunner):
     """Runs ready tasks concurrently; each is booked the moment it ends."""
-
-    final_result: int
-    continue_: bool
 
     def __init__(self, *args: Any, session: Session | None = None, named: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -113,8 +107,8 @@ class TrioRunner(Runner):  # type: ignore[misc]
         """doit's end of a run; its database is left alone if no task ran (its JSON backend would write it again)."""
         if self.refused is not None:
             return int(self.final_result)
-        if not self._executed and self.dep_manager.db_class is JsonDB:
-            self.dep_manager.close = lambda: None
+        if not self._executed:
+            self.keep_json_database()
         result: int = super().finish()
         return result
 
@@ -161,7 +155,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
                 if self.signum is not None:
                     os._exit(128 + signum)
                 self.signum = signum
-                self._stop_running = True
+                self.stopped = True
                 self._work.cancel()
 
     async def _dispatch(self, dispatcher: Any, nursery: Any) -> None:
@@ -169,7 +163,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
 
         ended, came_back = trio.open_memory_channel[tuple[Any, BaseFail | None]](float("inf"))
         completed, running, begun = None, 0, 0
-        while not self._stop_running:
+        while not self.stopped:
             if begun >= IN_A_ROW and completed is None:
                 await trio.lowlevel.checkpoint()
                 begun = 0
@@ -215,7 +209,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
 
     async def _run_one(self, node: Any, ended: Any) -> None:
         try:
-            failure = await self._actions(node.task)
+            failure = await self._perform(node.task)
         except ClipFailed as exc:
             failure = TaskFailed(str(exc), report=False)
         except VgenError as exc:
@@ -224,7 +218,7 @@ class TrioRunner(Runner):  # type: ignore[misc]
             failure = TaskError("Task error", exc)
         await ended.send((node, failure))
 
-    async def _actions(self, task: Any) -> BaseFail | None:
+    async def _perform(self, task: Any) -> BaseFail | None:
         """What Task.execute does, with async actions awaited."""
         import trio
 
@@ -236,11 +230,12 @@ class TrioRunner(Runner):  # type: ignore[misc]
             if run_async is None and inspect.iscoroutinefunction(wanted):
                 run_async = wanted
             if run_async is None:
-                failure = await trio.to_thread.run_sync(action.execute, *self._streams(task))
+                failure = await trio.to_thread.run_sync(action.execute, *self.streams(task))
                 if isinstance(failure, BaseFail):
                     return failure
             else:
-                result = await run_async(*action.args, **action._prepare_kwargs())
+                args, kwargs = arguments(action)
+                result = await run_async(*args, **kwargs)
                 if isinstance(result, BaseFail):
                     return result
                 if result is False:
@@ -251,22 +246,18 @@ class TrioRunner(Runner):  # type: ignore[misc]
             task.values = {**task.values, **action.values}
         return None
 
-    def _streams(self, task: Any) -> tuple[Any, Any]:
-        out, err = self.stream._get_out_err(task.verbosity) if hasattr(self.stream, "_get_out_err") else (None, None)
-        return out, err
-
-    def _handle_task_error(self, node: Any, base_fail: BaseFail) -> None:
+    def book_failure(self, node: Any, failure: BaseFail) -> None:
         """doit's booking, but a soft task's failure neither stops the run nor decides its result."""
         meta = node.task.meta or {}
         if not meta.get("soft") or node.task.name in self._named:
-            super()._handle_task_error(node, base_fail)
+            super().book_failure(node, failure)
             return
-        before, carry_on, stop = self.final_result, self.continue_, self._stop_running
+        before, carry_on, stop = self.final_result, self.continue_, self.stopped
         self.continue_ = True
-        super()._handle_task_error(node, base_fail)
+        super().book_failure(node, failure)
         self.continue_ = carry_on
-        self._stop_running = stop
-        if not isinstance(base_fail, TaskError):
+        self.stopped = stop
+        if not isinstance(failure, TaskError):
             self.final_result = before
 
 

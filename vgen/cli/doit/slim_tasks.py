@@ -5,8 +5,10 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from doit.control import ExecNode, TaskDispatcher
+from doit.control import ExecNode
 from doit.task import Task
+
+from vgen.cli.doit.compat import NodeDispatcher, drop_actions
 
 _EMPTY: dict[type, Any] = {list: (), set: frozenset(), dict: MappingProxyType({})}
 """Nothing is ever put into these again: what doit adds to a task's dependencies comes by calc_dep."""
@@ -29,7 +31,8 @@ class SlimTask(Task):  # type: ignore[misc]
 
     def let_go(self) -> None:
         """It is over: nobody asks any more what it did."""
-        self._actions = self._action_instances = self.targets = ()
+        drop_actions(self)
+        self.targets = ()
         self.options = self.doc = None
 
 
@@ -61,21 +64,16 @@ class SlimNode(ExecNode):  # type: ignore[misc]
         return task
 
 
-class Dispatcher(TaskDispatcher):  # type: ignore[misc]
-    """doit's, with a small node for a leaf, which is emptied when the leaf is over."""
+class Dispatcher(NodeDispatcher):
+    """doit's, with a small node for a slim task, which is emptied when the task is over."""
 
-    def _gen_node(self, parent: Any, task_name: str) -> Any:
-        task = self.tasks[task_name]
-        if task_name in self.nodes or not isinstance(task, SlimTask):
-            return super()._gen_node(parent, task_name)
-        self.nodes[task_name] = SlimNode(task)
-        return self.nodes[task_name]
+    def node_for(self, task: Task) -> SlimNode | None:
+        return SlimNode(task) if isinstance(task, SlimTask) else None
 
-    def _update_waiting(self, processed: Any) -> None:
-        super()._update_waiting(processed)
-        if isinstance(processed, SlimNode) and processed.run_status != "run":
-            processed.waiting_me = ()
-            processed.task.let_go()
+    def is_over(self, node: ExecNode) -> None:
+        if isinstance(node, SlimNode) and node.run_status != "run":
+            node.waiting_me = ()
+            node.task.let_go()
 
 
 class _Waiters(list[ExecNode]):

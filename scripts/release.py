@@ -1,4 +1,4 @@
-"""`python -m tests.release`: the figures of a release, as Markdown for docs/proof.md.
+"""`python -m scripts.release`: the figures of a release, as Markdown for docs/proof.md.
 
 Thousands of simulated schedules, then real kills. Takes hours; with --schedules and --kills, as long as you like.
 """
@@ -13,12 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-sys.path[:0] = [home] if (home := str(Path(__file__).resolve().parent)) not in sys.path else []
-
-from campaign.command import Tally, campaign  # noqa: E402 - found on the path only now
-from simulation.play import Outcome, play  # noqa: E402 - found on the path only now
+from campaign.command import Tally, campaign
+from simulation.play import Outcome, play
 
 SCHEDULES, KILLS = 10_000, 1_000
 INVARIANTS = tuple(f"M{number}" for number in range(1, 16))
@@ -131,7 +128,7 @@ def _tell(text: str) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m tests.release", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m scripts.release", description=main.__doc__)
     parser.add_argument("--schedules", type=int, default=SCHEDULES, help=f"simulated schedules ({SCHEDULES})")
     parser.add_argument("--kills", type=int, default=KILLS, help=f"real kills ({KILLS})")
     parser.add_argument("--first-seed", type=int, default=0, help="of both (0)")

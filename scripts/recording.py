@@ -1,6 +1,6 @@
 """docs/recording.md: a run of twelve shots on a bad day, and the run after it, as they print. Virtual time, fixed seed.
 
-`python tests/recording.py` writes the page anew.
+`python -m scripts.recording` writes the page anew.
 """
 
 import contextlib
