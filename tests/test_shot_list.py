@@ -283,7 +283,13 @@ def test_a_default_given_twice_is_told() -> None:
     assert problems(data) == ["p.json:1: defaults: seed: given twice; keep one"]
 
 
-def test_a_prefix_in_a_shot_belongs_into_the_defaults() -> None:
+@pytest.mark.parametrize("key", ["promptPrefix", "prompt_prefx", "Prompt Prefix"])
+def test_a_nearly_right_prefix_is_an_error(key: str) -> None:
+    [line] = problems({"defaults": {key: "A"}, "prompts": [entry()]})
+    assert line == f"p.json:3: defaults: {key}: unknown; did you mean prompt_prefix?"
+
+
+def test_a_prefix_in_a_shot_belongs_in_the_defaults() -> None:
     [line] = problems([entry(prompt_prefix="A")])
     assert line.endswith('prompt_prefix: unknown in a shot; put it into "defaults"')
 
@@ -324,7 +330,7 @@ def test_spaces_around_cells_are_no_matter() -> None:
         (b"shot_number,duration,prompt\n1,4,a boat, at sea", "p.csv:2: cell 4 has no name in the first row; a text"),
         (b"shot_number,,prompt\n1,4,a", "p.csv:2: cell 2 has no name in the first row"),
         (b'shot_number,prompt\n1,a\n\n2,"b\n\nc\n', "p.csv:4: not CSV: a quote that opens in this row is never closed"),
-        (b'shot_number,prompt\n1,"a"b\n', "p.csv:2: not CSV: "),
+        (b'shot_number,prompt\n1,"a"b\n', "p.csv:2: not CSV: text after a closing quote"),
         (b"shot_number,duration,prompt\n1,4,\xff", "p.csv:2: not UTF-8"),
         (b"shot_number,duration,prompt\n1,5s,a", "p.csv:2: shot 1: duration: '5s' is no such number"),
         (b"shot_number,duration,prompt\n1,,a", "p.csv:2: shot 1: duration: missing"),

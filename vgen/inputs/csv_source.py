@@ -15,7 +15,7 @@ NUMBERS = frozenset({"shot_number", "duration", "seed", "takes"})
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _BREAK = re.compile(r"\r\n|\r|\n")
 _Row = tuple[int, list[str]]
-"""The line at which a row begins, and its cells without white space around them."""
+"""The line at which a row begins, and its cells as they are."""
 
 
 def parse(data: bytes, where: str) -> list[dict[str, Any]]:
@@ -63,12 +63,18 @@ def _rows(text: str) -> Iterator[_Row]:
         except StopIteration:
             return
         except csv.Error as exc:
-            open_quote = "unexpected end" in str(exc)
-            reason = "a quote that opens in this row is never closed" if open_quote else str(exc)
-            raise _NotCsv(begins if open_quote else reader.line_num, reason) from exc
+            raise _not_csv(exc, begins=begins, ends=reader.line_num) from exc
         if first or any(cell.strip() for cell in cells):
             yield begins, cells
         begins, first = reader.line_num + 1, False
+
+
+def _not_csv(exc: csv.Error, *, begins: int, ends: int) -> _NotCsv:
+    if "unexpected end" in str(exc):
+        return _NotCsv(begins, "a quote that opens in this row is never closed")
+    if "expected after" in str(exc):
+        return _NotCsv(ends, "text after a closing quote; write a quote within quotes twice")
+    return _NotCsv(ends, str(exc))
 
 
 def _faults(rows: list[_Row]) -> Iterator[tuple[int, str]]:

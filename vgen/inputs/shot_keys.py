@@ -22,7 +22,7 @@ LATER = {
     "image_fit": "this version does not crop or pad pictures",
     "caption": "this version does not write captions",
 }
-"""Keys that the contract has and this version can't honour. Without them it would buy another clip than was asked."""
+"""Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""
 
 SYNONYMS = {
     "shot_number": ("shot", "number", "shot_no", "shot_num", "shot_id", "shot_index"),
@@ -123,6 +123,8 @@ class Vocabulary:
         self.prompt_keys = {"prompt": "", "runway_prompt": "runway"} | {f"{name}_prompt": name for name in providers}
         """Key → the provider whose prompt it holds; "" is everybody's."""
         self._read = frozenset({*READ, *self.prompt_keys})
+        self.familiar = self._read.union(FOR_OTHERS)
+        """Names that need no judging: they are read, or nobody need be told that they are not."""
         self._plain = {_plain(key): key for key in (*FOR_OTHERS, *FRAMING, *LATER, *self._read)}
         self._synonyms = {_plain(word): key for key, words in SYNONYMS.items() for word in words}
         self._known: dict[str, Verdict] = {}
@@ -163,7 +165,7 @@ class Vocabulary:
             return Verdict(meaning=Meaning.FOR_OTHERS if for_others else Meaning.MISSPELT, name=meant)
         if meant := self._synonyms.get(plain):
             return Verdict(meaning=Meaning.SYNONYM, name=meant)
-        slip = next((known for known in sorted(self._read) if is_slip(key, known)), None)
+        slip = next((known for known in sorted((*self._read, *FRAMING)) if is_slip(key, known)), None)
         return Verdict(meaning=Meaning.MISSPELT, name=slip) if slip else Verdict(meaning=Meaning.NONE, name=key)
 
 

@@ -73,9 +73,8 @@ class _Parser:
         for (key, verdict), places in self._refused.items():
             self._problem(places[0][0], f"{name_shots([n for _, n in places])}: {spell(key)}: {verdict.remark}")
         self.warnings += [f"{name_shots(numbers)}: {_not_used(key)}" for key, numbers in self._unused.items()]
-        wholes = [{**self._defaults, **entry} for entry in entries if isinstance(entry, dict)]
         for path, around in self._around:
-            self._judge_around(around, path, wholes)
+            self._judge_around(around, path, [entry for entry in entries if isinstance(entry, dict)])
         if len(self.warnings) > MAX_WARNINGS:
             self.warnings[MAX_WARNINGS:] = [f"{len(self.warnings) - MAX_WARNINGS} more keys are not used"]
         return shots
@@ -143,7 +142,9 @@ class _Parser:
     def _is_misplaced(self, verdict: Verdict, shots: Sequence[Mapping[str, Any]]) -> bool:
         if verdict.meaning in (Meaning.NONE, Meaning.FOR_OTHERS) or verdict.name in ("shot_number", "caption"):
             return False  # a film's caption is no shot's
-        return verdict.meaning is Meaning.FRAMING or any(self._vocabulary.lacks(shot, verdict.name) for shot in shots)
+        return verdict.meaning is Meaning.FRAMING or any(
+            self._vocabulary.lacks({**self._defaults, **shot}, verdict.name) for shot in shots
+        )
 
     # ── one shot ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -183,8 +184,8 @@ class _Parser:
         """Keys that ask for something that the shot would not get, and keys that nothing reads."""
         refused: dict[str, Verdict] = {}
         unused: list[str] = []
-        for key, value in entry.items():
-            verdict = self._vocabulary.judge(key)
+        for key in [key for key in entry if key not in self._vocabulary.familiar]:
+            verdict, value = self._vocabulary.judge(key), entry[key]
             if self._vocabulary.refuses(verdict, value, entry):
                 refused[key] = verdict
             elif verdict.is_unused and not asks_nothing(verdict.name, value):
@@ -220,23 +221,23 @@ class _Parser:
 
     def _prompts(self, whole: Mapping[str, Any], path: Path, name: str, meant: Collection[str]) -> Mapping[str, str]:
         prompts: dict[str, str] = {}
-        keys = self._vocabulary.prompt_keys
-        before = len(self.problems)
-        for key, provider in keys.items():
+        vocabulary, before = self._vocabulary, len(self.problems)
+        for key, provider in vocabulary.prompt_keys.items():
             if (text := self._field(whole, path, name, key)) is not None:
                 prompts[provider] = text
-        for key, value in whole.items():  # a provider that is not configured any more may have made a take of it
-            if _is_strange_prompt(key) and key not in keys and fault(key, value) is None:
-                prompts.setdefault(key.removesuffix("_prompt"), value)
-        missing = not prompts.keys() & set(keys.values()) and len(self.problems) == before
-        if missing and not keys.keys() & set(meant):
+        if not prompts and len(self.problems) == before and not vocabulary.prompt_keys.keys() & set(meant):
             self._problem(path, f"{name}: prompt: missing; give it a prompt or runway_prompt")
+        for key in [key for key in whole if key not in vocabulary.familiar and _is_strange_prompt(key)]:
+            if fault(key, whole[key]) is None:  # a provider that is not configured any more may have made a take of it
+                prompts.setdefault(key.removesuffix("_prompt"), whole[key])
         prefix, suffix = (self._defaults.get(key) or "" for key in FRAMING)
         return {provider: frame(prefix, text, suffix) for provider, text in prompts.items()}
 
 
 def frame(prefix: str, text: str, suffix: str) -> str:
     """A prompt between two texts, with a space where neither side brings white space or the suffix punctuation."""
+    if not prefix and not suffix:
+        return text
     before = " " if prefix and not prefix[-1].isspace() and not text[0].isspace() else ""
     after = " " if suffix and not suffix[0].isspace() and not text[-1].isspace() and suffix[0] not in ",.;:!?" else ""
     return f"{prefix}{before}{text}{after}{suffix}"
