@@ -20,6 +20,8 @@ from scripts.manual.pages import PAGES, ROOT
 from scripts.manual.shell import Shell, environment
 from vgen.cli import registry
 from vgen.cli.doit import runner
+from vgen.inputs.shot_keys import FOR_OTHERS, FRAMING, LATER, READ
+from vgen.inputs.shot_list import AROUND
 from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
 from vgen.plan.decision import Action
 from vgen.providers import CODECS
@@ -214,6 +216,18 @@ def test_the_reference_has_every_variable_of_the_environment() -> None:
 def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:
     aliases = {".".join(path) for path in _ALIASES.values()}
     assert pages.named(REFERENCE, "Providers in api_config.json") == {*ProviderConfig.model_fields, *aliases}
+
+
+def test_the_reference_has_every_key_of_the_shot_list() -> None:
+    named = pages.named(REFERENCE, "The shot list")
+    assert {*READ, *FRAMING, *FOR_OTHERS, *LATER} == named - {
+        "platform",
+        "aspectRatio",
+        "Seed",
+        "image_url",
+        "defaults",
+    }
+    assert {f'"{key}"' for key in AROUND if key != "platform"} <= pages.words(REFERENCE, "The shot list")
 
 
 def test_the_reference_has_every_task() -> None:

@@ -72,11 +72,22 @@ def test_the_biggest_picture_fits_runways_bound_for_data_uris(tmp_path: Path) ->
     assert len(f"data:image/jpeg;base64,{base64.b64encode(bytes(images.MAX_BYTES)).decode()}") <= 5_242_880
 
 
-@pytest.mark.parametrize(
-    "image", ["absent.png", "", ".", "x" * 300, "~/boat.png", "data:image/png;base64,iVBORw0KGgo="]
-)
+@pytest.mark.parametrize("image", ["absent.png", "", ".", "x" * 300, "~/boat.png"])
 def test_what_is_no_file_is_refused(tmp_path: Path, image: str) -> None:
     assert problem(tmp_path, image).startswith("image: ")
+
+
+@pytest.mark.parametrize("image", ["x" * 10**6, "../" * 10**5, "ftp://" + "x" * 10**6, "a\nb" * 10**5], ids=len)
+def test_a_text_of_any_length_is_told_briefly(tmp_path: Path, image: str) -> None:
+    line = problem(tmp_path, image)
+    assert (len(line) < 200, "\n" in line) == (True, False)
+
+
+@pytest.mark.parametrize("scheme", ["data:image/png;base64,", "DATA:"])
+def test_a_data_uri_is_refused_with_what_to_do_and_without_its_bytes(tmp_path: Path, scheme: str) -> None:
+    line = problem(tmp_path, scheme + "A" * 2_600_000)
+    assert "save the picture in the project and give its path" in line
+    assert ("data: URI" in line, len(line) < 120) == (True, True)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:

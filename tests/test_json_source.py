@@ -44,10 +44,15 @@ def test_doubled_keys_are_named() -> None:
     ("data", "expected"),
     [
         (b"", "f:1: not JSON"),
-        (b"[1,\n2,\n]", "f:2: not JSON: a comma too many before a closing bracket (column 2)"),
-        (b'{"a": 1,\n"b": 2 ,\n}', "f:2: not JSON: a comma too many before a closing bracket (column 8)"),
-        (b"[\n,]", "f:2: not JSON: a comma too many before a closing bracket (column 1)"),
-        (b"[1\n,,2]", "f:2: not JSON: Expecting value (column 2)"),
+        (b"[1,\n2,\n]", "f:2: not JSON: a trailing comma; remove the comma before the ]"),
+        (b'{"a": [1, 2,]}', "f:1: not JSON: a trailing comma"),
+        (b'[\n{"a": 1,\r\n\r\n}\r\n]', "f:2: not JSON: a trailing comma; remove the comma before the }"),
+        (b"[,]", "f:1: not JSON: a trailing comma"),
+        (b'["a,]",\n', "f:2: not JSON: Expecting value"),
+        (b'[{"a": "x,\n}"}]', "f:1: not JSON: Invalid control character"),
+        (b"```json\n[1]\n```\n", "f:1: not JSON: a ``` fence around it; remove the lines that begin with ```"),
+        (b"Here it is:\n\n  ```\n[1,]\n  ```", "f:3: not JSON: a ``` fence"),
+        (b"[1]\n```", "f:2: not JSON: a ``` fence"),
         (b'{"a": 1}\n\n{"b": 2}', "f:3: not JSON"),
         (b"[1,\n'a']", "f:2: not JSON"),
         (b'["a\x00b"]', "f:1: not JSON"),
@@ -64,6 +69,10 @@ def test_doubled_keys_are_named() -> None:
 )
 def test_what_cannot_be_read_is_told_with_its_line(data: bytes, expected: str) -> None:
     assert problem(data).startswith(expected)
+
+
+def test_backticks_within_a_text_are_no_fence() -> None:
+    assert json_source.parse(b'["```json"]', "f") == ["```json"]
 
 
 def test_a_file_far_too_long_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -246,15 +246,8 @@ HERE = {"clip_001.mp4": 1}
         ([row(1)], HERE, File.EDITED, Action.KEEP, "edited by hand; kept as it is"),
         ([row(1)], {}, File.MISSING, Action.RESTORE, "the clip is missing; its take is on disk"),
         ([row(1)], {}, File.EDITED, Action.STOP, "a file that vgen did not make has its name"),
-<<<<<<< HEAD
         ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE,
          "the clip in place is from a different prompt"),
-=======
-        (
-            [row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE,
-            "the clip in place is from a different prompt",
-        ),
->>>>>>> bab31205e75439d7286607e89ccfa212b4792f58
         ([row(1, prompt="a ship")], HERE, File.INTACT, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.MISSING, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand, and its prompt has changed since"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vgen import recipe
-from vgen.inputs import shots
+from vgen.inputs import shot_list
 from vgen.inputs.shots import Shot
 from vgen.plan.request import of
 from vgen.recipe import Recipe
@@ -24,7 +24,7 @@ def made(**changes: Any) -> Recipe:
 
 def parsed(**changes: Any) -> Shot:
     entry = {"shot_number": 1, "duration": 4, "prompt": "a boat", **changes}
-    [shot] = shots.parse(json.dumps([entry]).encode(), where="p", providers=("runway", "pika"))
+    [shot] = shot_list.parse(json.dumps([entry]).encode(), where="p", providers=("runway", "pika")).shots
     return shot
 
 
@@ -115,9 +115,8 @@ def test_the_images_content_is_in_the_digest() -> None:
 
 
 def test_a_shot_without_text_for_a_provider_has_no_recipe_there() -> None:
-    [shot] = shots.parse(
-        b'[{"shot_number": 1, "duration": 4, "pika_prompt": "a"}]', where="p", providers=("runway", "pika")
-    )
+    data = b'[{"shot_number": 1, "duration": 4, "pika_prompt": "a"}]'
+    [shot] = shot_list.parse(data, where="p", providers=("runway", "pika")).shots
     assert of(shot, "runway", aspect_ratio="9:16", image=None) is None
 
 

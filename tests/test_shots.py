@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vgen.errors import InputError
-from vgen.inputs import shots
+from vgen.inputs import shot_list
 from vgen.inputs.shots import Shot
 
 PROVIDERS = ("runway", "pika", "kling")
@@ -43,7 +43,7 @@ UPSTREAM = """\
 
 def parse(value: Any, *, where: str = "p.json") -> list[Shot]:
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return shots.parse(data, where=where, providers=PROVIDERS)
+    return [*shot_list.parse(data, where=where, providers=PROVIDERS).shots]
 
 
 def entry(**changes: Any) -> dict[str, Any]:

@@ -47,11 +47,26 @@ BAD_SHOTS: list[tuple[Any, tuple[str, ...]]] = [
         [{"shot_number": 7, "duration": 5, "prompt": "x", "image": "none.png"}],
         ("shot 7", "image", "none.png"),
     ),
+    ([shots(1)[0] | {"aspectRatio": "1:1"}], ("shot 1", "aspectRatio", "did you mean aspect_ratio?")),
+    ([shots(1)[0] | {"image_url": "https://x/a.png"}], ("shot 1", "image_url", "did you mean image?")),
+    ([shots(1)[0] | {"last_frame": "a.png"}], ("shot 1", "last_frame", "did you mean end_image?")),
+    ([shots(1)[0] | {"takes": 3}], ("shot 1", "takes", "one take")),
+    ([shots(1)[0] | {"image": "data:image/png;base64," + "A" * 10**6}], ("shot 1", "data: URI")),
+    ({"aspect_ratio": "1:1", "prompts": shots(1)}, ("aspect_ratio", "defaults")),
+    ({"defaults": {"duration": 0}, "prompts": shots(1)}, ("defaults", "duration")),
     (["nothing"], ("entry",)),
     ({"shots": []}, ("list of shots",)),
     (17, ("list of shots",)),
 ]
-BAD_BYTES = [b"", b"[", b'[{"shot_number": 1,}]', b"\xff\xfe\x00", b"[" * 100_000, b'[{"shot_number": NaN}]']
+BAD_BYTES = [
+    b"",
+    b"[",
+    b'[{"shot_number": 1,}]',
+    b"```json\n[]\n```",
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b'[{"shot_number": NaN}]',
+]
 
 
 @pytest.mark.parametrize(("value", "words"), BAD_SHOTS)
@@ -62,6 +77,7 @@ def test_bad_shots_are_refused_with_shot_field_and_value(
     told = refused(studio, capfd)
     for word in words:
         assert word in told
+    assert max(map(len, told.splitlines())) < 250
 
 
 @pytest.mark.parametrize("data", BAD_BYTES)
@@ -100,6 +116,49 @@ def test_a_byte_order_mark_is_accepted(studio: Studio) -> None:
     path = studio.root / "config" / "visual_prompts.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert studio.doit() == 0
+
+
+UNUSED = "config/visual_prompts.json: shots 1-3: camera_angle is not used"
+
+
+@pytest.fixture
+def foreign(studio: Studio) -> Studio:
+    """A studio whose shots have a key that nothing reads."""
+    studio.write_shots([shot | {"camera_angle": "low"} for shot in shots(3)])
+    return studio
+
+
+def test_a_key_that_nothing_reads_is_told_before_money_is_spent_and_not_when_nothing_is_done(
+    foreign: Studio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert foreign.doit() == 0
+    told = "".join(capfd.readouterr())
+    assert (told.count("camera_angle"), told.index(UNUSED) < told.index("ordering")) == (1, True)
+    assert foreign.doit() == 0
+    assert "camera_angle" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize(("command", "prefix"), [("plan", ""), ("doctor", "note  ")])
+def test_a_key_that_nothing_reads_is_told_by_commands_that_look(
+    foreign: Studio, capfd: pytest.CaptureFixture[str], command: str, prefix: str
+) -> None:
+    foreign.environ.clear()
+    foreign.doit(command)
+    assert capfd.readouterr().out.splitlines().count(prefix + UNUSED) == 1
+
+
+def test_a_list_rewritten_with_defaults_or_as_csv_buys_nothing_again(studio: Studio) -> None:
+    whole = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}, a boat, film noir", "seed": 7} for n in (1, 2)]
+    studio.write_shots(whole)
+    assert studio.doit() == 0
+    defaults = {"duration": 5, "seed": 7, "prompt_suffix": ", film noir"}
+    brief = [{"shot_number": n, "prompt": f"shot-{n}, a boat"} for n in (1, 2)]
+    studio.write_shots({"defaults": defaults, "prompts": brief})
+    assert studio.doit() == 0
+    rows = ["shot_number,duration,seed,prompt", *(f'{s["shot_number"]},5,7,"{s["prompt"]}"' for s in whole)]
+    (studio.root / "shots.csv").write_text("\n".join(rows))
+    assert studio.doit("visual_prompts=shots.csv") == 0
+    assert studio.bought() == 2
 
 
 @pytest.mark.parametrize(

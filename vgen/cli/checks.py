@@ -38,7 +38,7 @@ def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
 def before_build(session: "Session") -> None:
     """Refuse a build that can't be made or paid; tell what the user should know. Raises InputError, Refusal."""
     plan, numbers = session.plan, session.selection.numbers
-    for warning in session.workspace.ready.warnings:
+    for warning in session.workspace.warnings:
         if has_work(session):
             terminal.line(None, warning)
     if impossible := plan.impossible(numbers):

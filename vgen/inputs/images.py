@@ -11,6 +11,8 @@ from vgen.errors import InputError
 
 MAX_BYTES = 3_900_000
 """A data URI may have 5,242,880 characters (providers.md 1.4), and base64 makes 4 of 3."""
+_SHOWN = 80
+"""Characters of a path in a message."""
 
 _KINDS = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -23,9 +25,12 @@ def identity(root: Path, image: str | None) -> str | None:
     """What stands in the recipe: `sha256:…` of a file's content, or the https URL itself. Raises InputError."""
     if image is None:
         return None
+    if image.lower().startswith("data:"):
+        size = f"{len(image):,} characters"
+        raise InputError([f"image: a data: URI ({size}); save the picture in the project and give its path"])
     if "://" in image:
         if not image.startswith("https://"):
-            raise InputError([f"image: {image[:80]!r} is neither a file nor an https URL"])
+            raise InputError([f"image: {_short(image)} is neither a file nor an https URL"])
         return image
     return "sha256:" + hashlib.sha256(_content(root, image)).hexdigest()
 
@@ -42,20 +47,25 @@ def _content(root: Path, image: str) -> bytes:
     path = root / image
     if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
         # A shot list may be a language model's work: what leaves this machine lies in the project, or is linked there.
-        raise InputError([f"image: {image!r} lies outside the project; copy it there, or link to it"])
+        raise InputError([f"image: {_short(image)} lies outside the project; copy it there, or link to it"])
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise InputError([f"image: {image!r} is not a regular file"])
+            raise InputError([f"image: {_short(image)} is not a regular file"])
         if facts.st_size > MAX_BYTES:
             size = f"{facts.st_size:,} bytes; at most {MAX_BYTES:,} fit into a request, or give a URL"
-            raise InputError([f"image: {image!r} has {size}"])
+            raise InputError([f"image: {_short(image)} has {size}"])
         content = path.read_bytes()
     except OSError as exc:
-        raise InputError([f"image: {image!r} can't be read ({exc.strerror})"]) from exc
+        raise InputError([f"image: {_short(image)} can't be read ({exc.strerror})"]) from exc
     if _kind(content) is None:
-        raise InputError([f"image: {image!r} is no JPEG, PNG or WebP picture"])
+        raise InputError([f"image: {_short(image)} is no JPEG, PNG or WebP picture"])
     return content
+
+
+def _short(image: str) -> str:
+    """A path for a message: it may be anything, a whole picture too."""
+    return repr(image if len(image) <= _SHOWN else image[:_SHOWN] + "...")
 
 
 def _kind(content: bytes) -> str | None:

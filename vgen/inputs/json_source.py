@@ -17,6 +17,10 @@ DEEP = 100
 Path = tuple[str | int, ...]
 """Keys and indexes from the root to a value."""
 
+_FENCE = re.compile(r"^[ \t]*```", re.MULTILINE)
+"""No text of a JSON file goes over a line's end, so no line of one begins with this."""
+_COMMA_AT_END = re.compile(r",[ \t\r\n]*([\]}])")
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 _TRAILING_COMMA = re.compile(r",[ \t\r\n]*[\]}]")
@@ -33,13 +37,7 @@ def parse(data: bytes, where: str) -> Any:
 
     Raises InputError, with the line, for bytes that are not UTF-8 (a BOM is fine), not JSON, or nested too deep.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError([f"{where}: {len(data):,} bytes; at most {MAX_BYTES:,} are read"])
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as exc:
-        line = data.count(b"\n", 0, exc.start) + 1
-        raise InputError([f"{where}:{line}: not UTF-8 text; save the file as UTF-8"]) from exc
+    text = decode(data, where)
     try:
         return json.loads(text, parse_float=Decimal, object_pairs_hook=_object)
     except json.JSONDecodeError as exc:
@@ -52,16 +50,31 @@ def parse(data: bytes, where: str) -> Any:
         raise InputError([f"{where}:{line}: a number with too many digits to be meant"]) from exc
 
 
-def _not_json(text: str, error: json.JSONDecodeError) -> str:
-    """Line and reason. Of a comma before a closing bracket, Pythons before 3.13 tell the bracket, in other words."""
-    at, reason = error.pos, error.msg
-    before = text[:at].rstrip(" \t\r\n")
-    if text[at : at + 1] in ("]", "}") and before.endswith(","):
-        at = len(before) - 1
-    if _TRAILING_COMMA.match(text, at):
-        reason = "a comma too many before a closing bracket"
-    start = text.rfind("\n", 0, at) + 1
-    return f"{text.count(chr(10), 0, at) + 1}: not JSON: {reason} (column {at - start + 1})"
+def decode(data: bytes, where: str) -> str:
+    """The text of a file that people edit. Raises InputError, with the line, for what is not UTF-8 (a BOM is fine)."""
+    if len(data) > MAX_BYTES:
+        raise InputError([f"{where}: {len(data):,} bytes; at most {MAX_BYTES:,} are read"])
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data.count(b"\n", 0, exc.start) + 1
+        raise InputError([f"{where}:{line}: not UTF-8 text; save the file as UTF-8"]) from exc
+
+
+def _not_json(text: str, exc: json.JSONDecodeError) -> str:
+    """Line and reason; the two mistakes that people and language models make most by their names."""
+    if fence := _FENCE.search(text):
+        return f"{_line(text, fence.start())}: not JSON: a ``` fence around it; remove the lines that begin with ```"
+    at = exc.pos  # Python 3.13 stops at the comma, earlier ones at the bracket
+    if text[at : at + 1] in ("]", "}"):
+        at = max(len(text[:at].rstrip(" \t\r\n")) - 1, 0)
+    if comma := _COMMA_AT_END.match(text, at):
+        return f"{_line(text, at)}: not JSON: a trailing comma; remove the comma before the {comma[1]}"
+    return f"{exc.lineno}: not JSON: {exc.msg} (column {exc.colno})"
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
 
 
 def _line_of_depth(text: str) -> int:
@@ -69,7 +82,7 @@ def _line_of_depth(text: str) -> int:
     for match in _TOKEN.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match.group(), 0)
         if depth > DEEP:
-            return text.count("\n", 0, match.start()) + 1
+            return _line(text, match.start())
     return 1
 
 
@@ -81,7 +94,7 @@ def _line_of_long_number(text: str) -> int:
             try:
                 json.loads(found, parse_float=Decimal)
             except (ValueError, ArithmeticError):
-                return text.count("\n", 0, match.start()) + 1
+                return _line(text, match.start())
     return 1
 
 

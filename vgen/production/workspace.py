@@ -4,13 +4,14 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 """
 
 import contextlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vgen.errors import InputError, VgenError
-from vgen.inputs import config, images, shots
+from vgen.inputs import config, images, shot_list
 from vgen.inputs.settings import Settings, named_outputs
+from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
@@ -48,12 +49,17 @@ class Workspace:
         self.problems: list[str] = []
         self.settings: Settings | None = None
         self.requests: list[ShotRequest] = []
+        self.warnings: tuple[str, ...] = ()
+        """What the user should know before a run, a line each: of the settings, and of the shot list."""
         self._holds_lock = False
         self._clip_files: ClipFiles | None = None
         self._named_outputs = named_outputs(variables, environ)
         try:
             self.settings = config.load(root, variables, environ)
-            self.requests = _read_requests(self.settings)
+            self.warnings = self.settings.warnings
+            found = _read_shots(self.settings)
+            self.warnings += found.warnings
+            self.requests = _requests(found.shots, self.settings)
         except InputError as exc:
             self.problems = list(exc.problems)
 
@@ -138,15 +144,18 @@ class Workspace:
                 self._holds_lock = False
 
 
-def _read_requests(settings: Settings) -> list[ShotRequest]:
+def _read_shots(settings: Settings) -> ShotList:
     name = settings.run.visual_prompts
     try:
         data = settings.prompts_file.read_bytes()
     except OSError as exc:
         raise InputError([f"{name}: can't be read ({exc.strerror}); name another with visual_prompts=FILE"]) from exc
-    found = shots.parse(data, where=name, providers=settings.providers)
+    return shot_list.parse(data, where=name, providers=settings.providers)
+
+
+def _requests(shots: Sequence[Shot], settings: Settings) -> list[ShotRequest]:
     problems: list[str] = []
-    requests = [request for shot in found if (request := _request(shot, settings, problems)) is not None]
+    requests = [request for shot in shots if (request := _request(shot, settings, problems)) is not None]
     if problems:
         raise InputError(problems)
     return requests

@@ -30,7 +30,7 @@ async def examine(session: "Session") -> AsyncIterator[str]:
         return
     settings = workspace.ready
     yield f"ok    config and prompts: {len(workspace.requests)} shots, {', '.join(settings.providers)} configured"
-    for warning in settings.warnings:
+    for warning in workspace.warnings:
         yield f"note  {warning}"
     async for text in _keys(settings, session.services):
         yield text

@@ -15,7 +15,7 @@ def _begin(session: "Session") -> Action:
     async def show() -> None:
         view, ready, outputs = session.view(), session.workspace.ready, session.workspace.outputs
         expected_s = planning.expected_s(view.plan, view.snapshot, ready.run.max_concurrent)
-        for text in [*ready.warnings, *words.plan_lines(view.plan, expected_s=expected_s)]:
+        for text in [*session.workspace.warnings, *words.plan_lines(view.plan, expected_s=expected_s)]:
             terminal.out(text)
         for text in view.plan.impossible():
             terminal.out(f"can't be made: {text}")
