@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,31 @@ def test_async_actions_run_concurrently_and_ready_ones_do_not_wait_for_others() 
     }
     assert doit(Session(), tasks) == 0
     assert ended == [("quick", 1), ("after quick", 2), ("slow", 10)]
+
+
+def test_python_actions_in_threads_leave_stdout_as_it_was(capfd: pytest.CaptureFixture[str]) -> None:
+    """doit swaps sys.stdout around each of them (findings/doit-threads-swallow-prints.sh)."""
+    first, second = threading.Event(), threading.Event()
+
+    def one() -> None:
+        first.set()
+        second.wait(0.2)
+
+    def other() -> None:
+        first.wait(0.2)
+        second.set()
+        time.sleep(0.05)
+
+    def last() -> None:
+        print("heard")
+
+    tasks = {
+        "one": {"actions": [one], "verbosity": 1},
+        "other": {"actions": [other], "verbosity": 1},
+        "last": {"actions": [last], "task_dep": ["one", "other"], "io": {"capture": False}},
+    }
+    assert doit(None, tasks) == 0
+    assert "heard" in capfd.readouterr().out
 
 
 def test_of_many_tasks_that_stand_in_line_only_some_have_begun() -> None:

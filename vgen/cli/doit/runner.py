@@ -101,6 +101,7 @@ class TrioRunner(DoitRunner):
         self._named = frozenset(named)
         self._executed = 0
         self._work: Any = None
+        self._stdout: Any = None
         self.refused: VgenError | None = None
 
     def finish(self) -> int:
@@ -134,6 +135,7 @@ class TrioRunner(DoitRunner):
     async def _supervise(self, dispatcher: Any) -> None:
         import trio
 
+        self._stdout = trio.Lock()
         async with trio.open_nursery() as watch:
             with trio.CancelScope() as self._work:
                 await watch.start(self._watch_signals)
@@ -230,7 +232,10 @@ class TrioRunner(DoitRunner):
             if run_async is None and inspect.iscoroutinefunction(wanted):
                 run_async = wanted
             if run_async is None:
-                failure = await trio.to_thread.run_sync(action.execute, *self.streams(task))
+                # doit puts a catcher of the action's own into sys.stdout, which all threads share, and puts back what
+                # it found: of two at once the later could put back the earlier's, and swallow all that comes after
+                async with self._stdout if wanted else contextlib.nullcontext():
+                    failure = await trio.to_thread.run_sync(action.execute, *self.streams(task))
                 if isinstance(failure, BaseFail):
                     return failure
             else:
