@@ -171,9 +171,9 @@ def test_commands_are_shown_to_copy():
 
 
 def test_simulated_is_said_in_large_letters_and_in_the_title_only_then():
-    assert "play money" in said(replace(PAGE, simulated=True))
+    assert "no real money spent" in said(replace(PAGE, simulated=True))
     assert "(simulated)" in said(replace(PAGE, simulated=True))
-    assert "play money" not in said(PAGE)
+    assert "no real money spent" not in said(PAGE)
 
 
 def test_an_empty_production_has_a_page():

@@ -257,7 +257,7 @@ def test_text_and_provider_sift_together(page):
 
 def test_it_sorts_by_price_time_state_and_back(page, production):
     shots = production.page.shots
-    order = page.get_by_label("Order")
+    order = page.get_by_label("Sort by")
     ranks = list(ShotStatus)
     for choice, key in {
         "price": lambda shot: -(shot.price or 0),

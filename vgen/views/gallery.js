@@ -130,7 +130,7 @@
     const key = keys[order.value];
     const sorted = [...shots].sort((a, b) => key(a) - key(b) || keys.shot(a) - keys.shot(b));
     $(".bin").append(...sorted.map((shot) => shot.parentElement));
-    tell(`Ordered by ${order.selectedOptions[0].text}`);
+    tell(`Sorted by ${order.selectedOptions[0].text}`);
   };
 
   const showAll = () => {

@@ -99,7 +99,7 @@ def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
 def _verdict(step: Step, take: Take | None) -> str:
     if step.file is File.EDITED:
         return "edited by hand"
-    return "whole, decodes" if take and take.good else ""
+    return "OK" if take and take.good else ""
 
 
 def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:
