@@ -45,9 +45,10 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
         # length and a container.
         believable = judgement.verdict is Verdict.BAD or (got.told and got.one_piece and judgement.container)
         again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
-        if judgement.verdict is Verdict.NOT_JUDGED:
+        whole = got.sha256 == last and believable
+        if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and whole):
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
-        if again and not (got.sha256 == last and believable):
+        if again and not whole:
             last = got.sha256
             text = f"came damaged ({judgement.reason}); downloading again"
             batch.say(number, text, event="damaged", job=row.job_id)
@@ -66,7 +67,11 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
 
 async def _judge(batch: Run, row: Purchase, part: Path) -> Judgement:
     recipe = dict(row.manifest)
-    wanted = Wanted(duration_s=float(recipe["duration"]), aspect_ratio=recipe["aspect_ratio"])
+    wanted = Wanted(
+        duration_s=float(recipe["duration"]),
+        aspect_ratio=recipe["aspect_ratio"],
+        min_bytes=batch.settings.run.min_clip_bytes,
+    )
     return await batch.judge(part, wanted)
 
 
@@ -74,10 +79,13 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
     take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
-    path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
-    while path.exists() and atomic.sha256(path) != got.sha256:  # left by a run that was killed before its commit
-        take += 1
-        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
+
+    def place(take: int) -> Path:
+        suffix = judgement.suffix
+        return batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good, suffix=suffix)
+
+    while (path := place(take)).exists() and atomic.sha256(path) != got.sha256:  # left by a run that was killed
+        take += 1  # before its commit
     if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
         text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
         batch.say(number, text, event="same_bytes", job=row.job_id)
@@ -105,6 +113,7 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
         ),
         State.ACCEPTED if good else State.REJECTED,
         error=None if good else judgement.reason,
+        error_code=None if good else judgement.code,
     )
     discard(part)
     if not good:

@@ -157,8 +157,6 @@ class HttpClient:
                     if response.is_redirect:
                         url = urljoin(url, response.headers.get("location", ""))
                         continue
-                    if response.headers.get("content-encoding", "identity") != "identity":
-                        raise WireError(f"{_host(url)} sent an encoding that was not asked for")
                     yield Download(
                         status=response.status_code,
                         headers=_lower(response.headers),
