@@ -199,7 +199,7 @@ class _Loader:
             with gzip.open(self._part) as packed, plain.open("xb") as file:
                 found = _poured(packed, file, most)
                 with failpoints.failpoint("part.fsync"):
-                    os.fsync(file.fileno())
+                    failpoints.fsync(file.fileno())
             plain.replace(self._part)
         except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
             self._forget()
