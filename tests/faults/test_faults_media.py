@@ -1,5 +1,6 @@
 """Rows 40 to 47, 81: real files through real ffprobe and ffmpeg, and what their verdicts do to the money."""
 
+import dataclasses
 import os
 import socket
 import stat
@@ -313,3 +314,29 @@ def test_fault_042_a_whole_file_in_another_container_is_downloaded_once_and_kept
     one.outputs.joinpath("ledger.db").unlink()
     assert one.doit(*ONLY_RUNWAY) == 3, "takes that were paid for, and no ledger"
     one.provider_lies = True
+
+
+async def judge_of_the_dark(path: Path, wanted: Wanted) -> Judgement:
+    found = await fake_judge(path, wanted)
+    return dataclasses.replace(found, remarks=("black for 3.0 s of 5.0 s",)) if wanted.duration_s == 5 else found
+
+
+def test_fault_042_what_strikes_the_eye_is_told_everywhere_and_rejects_nothing(
+    studio: ScriptedStudio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    studio.change_shot(2, duration=10)
+    studio.configure(run={"budget_usd": 20})
+    studio.judge = judge_of_the_dark
+    assert studio.doit() == 0
+    assert studio.states() == ["accepted"] * 3
+    assert [clip.get("remarks") for clip in studio.clips()] == [["black for 3.0 s of 5.0 s"], None, [
+        "black for 3.0 s of 5.0 s"
+    ]]  # fmt: skip
+    assert studio.said("look at it: black for 3.0 s of 5.0 s")
+    assert "black for 3.0 s of 5.0 s" in (studio.outputs / "gallery.html").read_text("utf-8")
+    capfd.readouterr()
+    assert studio.doit("takes") == 0
+    assert capfd.readouterr().out.count("ok; black for 3.0 s of 5.0 s") == 2
+    before = studio.disk()
+    assert studio.doit() == 0
+    assert studio.disk() == before, "a run with nothing to do"
