@@ -12,6 +12,7 @@ from vgen.simulator.fal_history import PATH as HISTORY
 from vgen.simulator.fal_history import PROTOCOL, History
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import Job, Order, State
+from vgen.simulator.picture import shape_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -95,7 +96,7 @@ class Fal:
         if per_s is None:
             per_s = prices.fal_micro_per_s(resolution)
         price = math.ceil(per_s * seconds)
-        width, height = prices.pixels(fields.get("aspect_ratio"), resolution)
+        width, height = prices.pixels(fields.get("aspect_ratio") or shape_of(fields.get("image_url")), resolution)
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,
