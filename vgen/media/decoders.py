@@ -9,7 +9,7 @@ import re
 import shutil
 
 from vgen.errors import MediaError, NoDecoder, NotJudged
-from vgen.media.tools import Tools, in_wheel, run_tool
+from vgen.media.tools import Tools, first_line, in_wheel, run_tool
 
 LIST_LIMIT_S = 30.0
 
@@ -24,7 +24,6 @@ _TOOLS_FAULT = (
     b"Unrecognized option",
     b"Option not found",
     b"Protocol not found",
-    b"Cannot allocate memory",
     b"Too many open files",
     b"Resource temporarily unavailable",
 )
@@ -35,9 +34,10 @@ class Unsupported(MediaError):
     """The file is damaged, or ffmpeg does not know how to read it: if the bytes are whole, it is the latter."""
 
 
-def tools_fault(stderr: bytes) -> bool:
-    """Whether a tool's words tell of a fault of its own or of this machine."""
-    return any(words in stderr for words in _TOOLS_FAULT)
+def refuse_tools_fault(stderr: bytes) -> None:
+    """A tool that tells of a fault of its own or of this machine has judged nothing. Raises NotJudged."""
+    if any(words in stderr for words in _TOOLS_FAULT):
+        raise NotJudged(f"the tool failed: {first_line(stderr)}")
 
 
 def others(tools: Tools) -> list[str]:

@@ -96,6 +96,7 @@ async def _probed(tools: Tools, path: Path, container: Container = MP4) -> _Prob
     argv += ["-format_whitelist", container.names, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
     ran = await run_tool(argv, limit_s=PROBE_LIMIT_S)
     if ran.returncode != 0:
+        decoders.refuse_tools_fault(ran.stderr)
         raise fault("not a readable video", ran.stderr, path)
     try:
         return _Probed.model_validate(json.loads(ran.stdout))
@@ -112,12 +113,10 @@ def _picture(probed: _Probed) -> _Stream:
 
 
 def fault(what: str, stderr: bytes, path: Path) -> MediaError:
-    """The clip's fault, unless the tool says that it lacks something. The path is left out: a report may travel."""
+    """The clip's fault, unless memory ran out. The path is left out: a report may travel."""
     reason = first_line(stderr.replace(os.fsencode(path), os.fsencode(path.name)))
     if b"Cannot allocate memory" in stderr:
         return NotJudged(f"out of memory: {reason}")
-    if decoders.tools_fault(stderr):
-        return NotJudged(f"the tool failed: {reason}")
     return MediaError(f"{what}: {reason}")
 
 
@@ -215,6 +214,7 @@ async def _decode(
         return remarks.read(ran.stdout, duration_s)
     if filters:  # the filters look, and judge nothing: their fault is never the file's
         return await _decode(tools, path, duration_s, container, {})
+    decoders.refuse_tools_fault(ran.stderr)
     streams = (await _probed(tools, path, container)).streams
     codecs = [stream.codec_name for stream in streams if stream.is_heard_or_seen]
     raise await decoders.blame(tools, codecs, ran.stderr, fault("does not decode", ran.stderr, path))

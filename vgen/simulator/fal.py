@@ -144,6 +144,8 @@ class Fal:
 
     def _result(self, request: Request, job: Job) -> Response:
         match self._cloud.state(job):
+            case State.SUCCEEDED if self._cloud.faults.pick("result_504", PROTOCOL, job.order.prompt):
+                return answer(504, {"detail": "Timed out", "error_type": "request_timeout"}, mark(job))
             case State.SUCCEEDED:
                 units = job.order.duration_s * job.price_micro / max(job.order.price_micro, 1)
                 return answer(200, output(job, request.origin, self._shelf), mark(job), billed(units))
