@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import trio
 
 from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
+from vgen.inputs.settings import Provider
 from vgen.money import show
+from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
@@ -18,6 +20,7 @@ from vgen.production import deliver, poll, reconcile, submit
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
+from vgen.providers.base import Order
 from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State, Why
@@ -195,26 +198,19 @@ async def _buy(clip: Clip, now: Decision) -> None:
     batch, offer = clip.batch, now.offer
     assert offer is not None, "BUG: a purchase without an offer"
     assert offer.order is not None, "BUG: a purchase without an order"
+    order = told.at_told_price(offer.provider, offer.order, batch.quotes.told)
     if (approved := batch.intent.approved) is not None and clip.number not in approved:
         raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
     await submit.back_off(clip, offer.provider)
-    await batch.wait_until_it_fits(clip.number, offer.order.price)
-    row: Purchase | None = None
+    await batch.wait_until_it_fits(clip.number, order.price)
+    provider = batch.settings.providers[offer.provider]
     try:
-        async with batch.limits.acquire(offer.provider, clip.number):
-            batch.events.begin(clip.number, f"ordering at {offer.provider}")
-            if offer.provider in batch.closed:
-                return
-            if batch.stop_reason:
-                raise ClipFailed(f"not bought: {batch.stop_reason}")
-            provider = batch.settings.providers[offer.provider]
-            purchase_id = submit.reserve(clip, now, offer.order, provider)
-            with batch.turns.reservation():
-                if await submit.submit(clip, purchase_id, offer, provider, now.attempt):
-                    await poll.wait_for(batch, purchase_id, clip.number)
-                row = batch.ledger.get(purchase_id)
+        async with batch.limits.acquire(provider.name, clip.number, batch.quotes.turn(provider, order)):
+            row = await _order(clip, now, order, provider)
     except OverBudget as exc:
         await batch.wait_for_money(clip.number, exc.needed)
+        return
+    if row is None:
         return
     if row.state is State.RENDERED:
         await deliver.collect_output(batch, row, clip.number)
@@ -223,6 +219,30 @@ async def _buy(clip: Clip, now: Decision) -> None:
         batch.counters.generated += 1
     elif row.state in (*OVER, State.UNCERTAIN):
         clip.pause(offer.provider).failures += 1
+
+
+async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
+    """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
+    batch = clip.batch
+    batch.events.begin(clip.number, f"ordering at {provider.name}")
+    if provider.name in batch.closed:
+        return None
+    if batch.stop_reason:
+        raise ClipFailed(f"not bought: {batch.stop_reason}")
+    order = told.at_told_price(provider.name, order, batch.quotes.told)  # it may have been told while this one waited
+    image = submit.picture(clip, order, provider)
+    purchase_id = submit.reserve(clip, now, order, provider)
+    with batch.turns.reservation():
+        if await submit.submit(clip, purchase_id, order, provider, now.attempt, image):
+            quoted = batch.ledger.get(purchase_id).price
+            batch.quotes.learn(provider.name, order, quoted)
+            batch.quotes.answered(provider, order)
+            if quoted <= order.price or not await poll.too_dear(batch, purchase_id, clip.number):
+                await poll.wait_for(batch, purchase_id, clip.number)
+        row = batch.ledger.get(purchase_id)
+    if row.charged_by == "provider":
+        batch.quotes.learn(provider.name, order, row.charged)
+    return row
 
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────

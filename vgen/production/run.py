@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 from vgen import money
 from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.settings import Provider, Settings
+from vgen.plan import told
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production.events import Events
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
+from vgen.production.quotes import Quotes
 from vgen.production.turns import Turns
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
@@ -170,6 +172,11 @@ class Run:
         return self._opened.sent_at
 
     @property
+    def quotes(self) -> Quotes:
+        """What is known of prices."""
+        return self._opened.quotes
+
+    @property
     def intent(self) -> Intent:
         """What this run means to do."""
         return self._opened.intent
@@ -286,6 +293,8 @@ class _Open:
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
         self.fits = None if intent.fits is None else set(intent.fits)
         self.sent_at: dict[int, float] = {}
+        simulated = settings.simulated
+        self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
 
 
 def _limiter(settings: Settings, name: str) -> ProviderLimiter:

@@ -15,6 +15,7 @@ from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
+from vgen.plan import told
 from vgen.plan.decision import File, Policy
 from vgen.plan.plan import Plan, Step
 from vgen.plan.request import ShotRequest
@@ -95,13 +96,15 @@ class Workspace:
         settings = self.ready
         with contextlib.closing(self.reading()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
-        names = {request.number: clip_name(request.number) for request in self.requests}
+            prices = told.prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
+            requests = told.raised(self.requests, prices)
+        names = {request.number: clip_name(request.number) for request in requests}
         if self._clip_files is None:
             self._clip_files = ClipFiles(settings, self.outputs, self.services)
-        by_name = {names[request.number]: request for request in self.requests}
+        by_name = {names[request.number]: request for request in requests}
         states, learnt = self._clip_files.look(by_name, snapshot, may_write=self._holds_lock)
         plan = planning.plan(
-            self.requests,
+            requests,
             snapshot,
             states,
             names,
