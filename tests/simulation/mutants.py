@@ -334,11 +334,11 @@ def outputs_without_name() -> Patches:
 def place_in_pieces() -> Patches:
     place = place_clip
 
-    def piecemeal(take: Any, clip: Any) -> Any:
+    def piecemeal(take: Any, clip: Any, *may_replace: Any) -> Any:
         data = take.read_bytes()
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(data[: len(data) // 2])
-        return place(take, clip)
+        return place(take, clip, *may_replace)
 
     yield _instead(make, "place_clip", piecemeal)
 

@@ -24,6 +24,7 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     """
     part = batch.outputs.part(row.id)
     last: str | None = None
+    fetched_again = False
     for _ in range(retry.DAMAGED_TRIES + 1):
         row = batch.ledger.get(row.id)
         if row.state is State.RENDERED:
@@ -51,6 +52,13 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
             last = got.sha256
             text = f"came damaged ({judgement.reason}); downloading again"
             batch.say(number, text, event="damaged", job=row.job_id)
+            batch.ledger.move(row.id, State.RENDERED)
+            discard(part)
+            continue
+        if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None and not fetched_again:
+            fetched_again = True  # the wrong file may have come by mistake, and a download is free
+            text = f"{row.provider} delivers the very video of shot {twin.shot_number}; downloading again"
+            batch.say(number, text, event="same_bytes", job=row.job_id)
             batch.ledger.move(row.id, State.RENDERED)
             discard(part)
             continue

@@ -17,6 +17,7 @@ from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
 from vgen.production import deliver, poll, reconcile, submit
+from vgen.production.clip_files import is_as_seen
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
@@ -159,12 +160,25 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
 
 
 async def place_take(batch: Run, take: Take, number: int) -> None:
-    """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
+    """Copy a take under the clip's name and remember it.
+
+    Raises ClipFailed if the take is gone, or if somebody has touched the clip's file since the plan.
+    """
     master = batch.outputs.root / take.path
     if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
         await _bring_back(batch, take, number)
     clip = batch.outputs.clip(number)
-    stat = await off_loop(take.size_bytes, place_clip, master, clip)
+    seen, placed = batch.intent.seen.get(clip.name), batch.ledger.placed(clip.name)
+
+    def is_untouched() -> bool:
+        return is_as_seen(batch.outputs, clip.name, seen, placed, take)
+
+    stat = await off_loop(take.size_bytes, place_clip, master, clip, is_untouched)
+    if stat is None:
+        raise ClipFailed(
+            f"{clip.name} was edited by hand while vgen worked, and is kept; the new take is {take.path}. Move the "
+            f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` replaces the edit"
+        )
     batch.in_place.add(number)
     batch.ledger.place(
         Placed(

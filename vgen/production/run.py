@@ -24,7 +24,7 @@ from vgen.production.quotes import Quotes
 from vgen.production.turns import Turns
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
-from vgen.store.outputs import Outputs
+from vgen.store.outputs import Outputs, Stat
 from vgen.store.records import Choice, Purchase
 from vgen.store.takes import discard
 
@@ -40,13 +40,14 @@ class Intent:
 
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
     shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
-    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `read_only`: the run lock is
-    not held, so nothing may be written.
+    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
+    the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
     """
 
     requests: Sequence[ShotRequest] = ()
     wanted: frozenset[int] = frozenset()
     done: frozenset[int] = frozenset()
+    seen: Mapping[str, Stat] = field(default_factory=dict)
     not_started: Mapping[int, str] = field(default_factory=dict)
     fits: frozenset[int] | None = None
     approved: frozenset[int] | None = None

@@ -24,17 +24,18 @@ from vgen.production.services import Services
 from vgen.providers.base import NoPrice
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
-from vgen.store.outputs import Outputs, clip_name
+from vgen.store.outputs import Outputs, Stat, clip_name
 from vgen.store.reader import LedgerReader
 from vgen.store.records import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How a production stands at one moment: its plan, and the ledger's rows that it was made from."""
+    """How a production stands at one moment: its plan, and the ledger's rows and the clips' files it was made from."""
 
     plan: Plan
     snapshot: Snapshot
+    stats: Mapping[str, Stat]
 
     def step(self, number: int) -> Step:
         return self.plan.step(number)
@@ -112,7 +113,7 @@ class Workspace:
             again=again,
             simulated=settings.simulated,
         )
-        return View(plan=plan, snapshot=snapshot), learnt
+        return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats), learnt
 
     def placed_states(self) -> dict[str, File]:
         """The state of each clip that vgen ever put in place, when nothing else of the project can be read."""
@@ -121,7 +122,7 @@ class Workspace:
                 placed = ledger.snapshot(simulated=False, cap=None).placed
         except VgenError:
             return {}
-        return inspect_names(self.outputs, placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
+        return inspect_names(self.outputs.clip_stats(), placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
 
     def reading(self) -> LedgerReader:
         """The ledger, to look at. A missing one is empty, and is not made."""
