@@ -243,6 +243,9 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
         return None
     if batch.stop_reason:
         raise ClipFailed(f"not bought: {batch.stop_reason}")
+    if problem := batch.somebody_else_answers(provider):
+        batch.stop_buying(problem)
+        raise ClipFailed(f"not bought: {problem}")
     order = told.at_told_price(provider.name, order, batch.quotes.told)  # it may have been told while this one waited
     image = submit.picture(clip, order, provider)
     purchase_id = submit.reserve(clip, now, order, provider)

@@ -17,6 +17,7 @@ from vgen.inputs.settings import Provider, Settings
 from vgen.plan import told
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
+from vgen.production import world
 from vgen.production.events import Events
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
@@ -102,6 +103,7 @@ class Run:
         self.collected: set[int] = set()
         self.counters = Counters()
         self._capped = False
+        self._asked: dict[str, str] = {}
         self._open: _Open | None = None
 
     # ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -216,6 +218,12 @@ class Run:
             fresh_after=fresh_after,
             chosen=self.chosen if self._open else {},
         )
+
+    def somebody_else_answers(self, provider: Provider) -> str:
+        """Why nothing may be bought at a provider of this machine, asked once before its first order; "" if it may."""
+        if provider.name not in self._asked:
+            self._asked[provider.name] = world.has_changed(self.settings, provider, self.services.who_answers)
+        return self._asked[provider.name]
 
     def close_provider(self, name: str, reason: str) -> None:
         """Buy nothing more at a provider; said once, not once per clip."""

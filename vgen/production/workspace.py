@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vgen.errors import InputError, VgenError
+from vgen.errors import InputError, Refusal, VgenError
 from vgen.inputs import config, images, shot_list
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
@@ -19,6 +19,7 @@ from vgen.plan import told
 from vgen.plan.decision import File, Policy
 from vgen.plan.plan import Plan, Step
 from vgen.plan.request import ShotRequest
+from vgen.production import world
 from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
 from vgen.providers.base import NoPrice
@@ -57,13 +58,23 @@ class Workspace:
         self._clip_files: ClipFiles | None = None
         self._named_outputs = named_outputs(variables, environ)
         try:
-            self.settings = config.load(root, variables, environ)
+            self.settings = self._in_its_world(config.load(root, variables, environ), variables, environ)
             self.warnings = self.settings.warnings
             found = _read_shots(self.settings)
             self.warnings += found.warnings
             self.requests = _requests(found.shots, self.settings)
         except InputError as exc:
             self.problems = list(exc.problems)
+
+    def _in_its_world(
+        self, found: Settings, variables: Mapping[str, str], environ: Mapping[str, str] | None
+    ) -> Settings:
+        """The settings for real money or for play money, by who the providers are and what was bought before."""
+        with contextlib.suppress(Refusal), contextlib.closing(LedgerReader(Outputs(found.outputs).ledger)) as ledger:
+            if found.simulated and found.run.mode == "auto" and world.has_live_purchases(ledger):
+                return config.load(self.root, variables, environ, keyless=True)
+            return world.settled(found, ledger, self.services.who_answers)
+        return found  # of a ledger that can't be read is told where it is needed
 
     @property
     def ready(self) -> Settings:
@@ -114,6 +125,11 @@ class Workspace:
             simulated=settings.simulated,
         )
         return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats), learnt
+
+    def other_world(self) -> str:
+        """Why a build may not work on these outputs: they hold what was bought in the other world; "" if it may."""
+        with contextlib.closing(self.reading()) as ledger:
+            return world.other(self.ready, ledger)
 
     def placed_states(self) -> dict[str, File]:
         """The state of each clip that vgen ever put in place, when nothing else of the project can be read."""

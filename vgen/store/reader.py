@@ -72,6 +72,11 @@ class LedgerReader:
         )
         return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
 
+    def delivered_from(self, *, simulated: bool) -> set[str]:
+        """The addresses at which something was bought, or may have been, for real money or for play money."""
+        query = "SELECT DISTINCT base_url FROM purchases WHERE simulated = ? AND state NOT IN ('refused', 'released')"
+        return {row["base_url"] for row in self._db.execute(query, (simulated,))}
+
     def told_prices(
         self, provider: str, model: str, path: str, bought_s: str, *, above: int, simulated: bool
     ) -> list[tuple[str, int]]:
