@@ -44,6 +44,10 @@ def sent_pictures(studio: ScriptedStudio) -> list[bytes]:
 @pytest.fixture
 def pictures(studio: ScriptedStudio) -> ScriptedStudio:
     """Two shots, each with a picture of its own; one is made at a time."""
+    return with_pictures(studio)
+
+
+def with_pictures(studio: ScriptedStudio) -> ScriptedStudio:
     studio.write_shots(shots(2))
     for number in (1, 2):
         (studio.root / f"{number}.png").write_bytes(OLD + bytes([number]))

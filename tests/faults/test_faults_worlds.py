@@ -80,6 +80,10 @@ def test_fault_106_real_clips_take_the_place_of_the_animatics_of_mode_simulate(s
 @pytest.fixture
 def film(studio: ScriptedStudio) -> ScriptedStudio:
     """A finished film, paid; the terminal has no key any more."""
+    return finished(studio)
+
+
+def finished(studio: ScriptedStudio) -> ScriptedStudio:
     assert studio.doit() == 0
     studio.environ.clear()
     return studio
