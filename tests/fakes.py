@@ -38,7 +38,7 @@ async def fake_judge(path: Path, wanted: Wanted) -> Judgement:
     if said is None:
         return Judgement(verdict=Verdict.DAMAGED, reason="not a video container", container=False)
     if hashlib.sha256(payload).hexdigest() != said.get("payload_sha256", said.get("sha256")):
-        return Judgement(verdict=Verdict.DAMAGED, reason="does not decode: the payload is damaged")
+        return Judgement(verdict=Verdict.DAMAGED, reason="does not decode: the payload is damaged", code="damaged")
     facts = Facts(
         width=int(said["width"]),
         height=int(said["height"]),
@@ -49,7 +49,7 @@ async def fake_judge(path: Path, wanted: Wanted) -> Judgement:
         size_bytes=len(data),
     )
     if found := shortcomings(facts, wanted):
-        return Judgement(verdict=Verdict.BAD, reason="; ".join(found), facts=facts)
+        return Judgement(verdict=Verdict.BAD, reason="; ".join(found.values()), facts=facts, code=",".join(found))
     return Judgement(verdict=Verdict.GOOD, facts=facts)
 
 

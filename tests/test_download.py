@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import random
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -97,3 +98,17 @@ def test_a_long_file_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.M
 
     trio.run(main)
     assert not (tmp_path / "part").exists() or (tmp_path / "part").stat().st_size < len(FILE)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no umask")
+def test_who_may_read_the_bytes_is_as_the_umask_has_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with loading(Host(), tmp_path / "part") as loader:
+            await loader.run()
+
+    before = os.umask(0o027)
+    try:
+        trio.run(main)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "part").stat().st_mode & 0o777 == 0o640

@@ -370,3 +370,23 @@ def test_a_lock_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "outputs").write_text("mine")
     with pytest.raises(Refusal, match="outputs=DIR"):
         locked(Outputs(tmp_path / "outputs"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no umask")
+@pytest.mark.parametrize(
+    ("mask", "clip", "take"), [(0o022, 0o644, 0o444), (0o002, 0o664, 0o444), (0o077, 0o600, 0o400)]
+)
+def test_files_obey_the_umask(tmp_path: Path, mask: int, clip: int, take: int) -> None:
+    before = os.umask(mask)
+    try:
+        outputs = Outputs(tmp_path / "outputs")
+        outputs.prepare()
+        part = outputs.part(1)
+        part.write_bytes(BYTES)
+        final = outputs.take("a" * 64, 1, simulated=False, good=True)
+        publish_take(part, final, hashlib.sha256(BYTES).hexdigest())
+        place_clip(final, outputs.clip(1))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(final.stat().st_mode) == take
+    assert stat.S_IMODE(outputs.clip(1).stat().st_mode) == clip

@@ -19,6 +19,7 @@ from killed import kill_in_a_commit
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
 from vgen.store import failpoints, purchase
 from vgen.store.ledger import Ledger
+from vgen.store.migrations import SCHEMA
 from vgen.store.purchase import MOVES, State, Why
 from vgen.store.reader import LedgerReader
 from vgen.store.records import Budget, NewPurchase, Placed, Take
@@ -637,7 +638,7 @@ def test_a_ledger_of_another_vgen_is_refused(path: Path, version: int, open_: An
     with opened(path):
         pass
     raw(path, f"PRAGMA user_version = {version}")
-    with pytest.raises(Refusal, match=r"the ledger has schema \S+, this vgen writes 2; use the vgen"):
+    with pytest.raises(Refusal, match=rf"the ledger has schema \S+, this vgen writes {SCHEMA}; use the vgen"):
         open_(path)
 
 

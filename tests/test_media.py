@@ -1,5 +1,6 @@
 """Real files through real ffprobe and ffmpeg; fakes only where a tool has to misbehave."""
 
+import dataclasses
 import io
 import math
 import os
@@ -19,6 +20,7 @@ from PIL import Image
 from programs import ends, posix, tool_script
 
 from vgen.errors import MediaError, NotJudged, ToolMissing
+from vgen.media import container, decoders
 from vgen.media import probe as probing
 from vgen.media.judge import Judgement, Verdict, Wanted, judge, judge_with, shortcomings
 from vgen.media.posters import POSTER_BYTES, POSTER_QUALITIES, _still, poster
@@ -132,7 +134,8 @@ def test_what_is_no_mp4_is_damaged_and_ffprobe_is_not_asked(tmp_path, content):
     path = tmp_path / "clip.mp4"
     path.write_bytes(content)
     verdict = judged(nowhere, path)
-    assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "not a video container")
+    page = " (a page came instead of the file)" if content.startswith(b"<html>") else ""
+    assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, f"not a video container{page}")
 
 
 def test_a_playlist_that_names_itself_neither_hangs_the_judge_nor_ffprobe(tools, tmp_path):
@@ -192,6 +195,225 @@ def test_judge_with_judges_many_at_once(tools, clips):
 
     trio.run(main)
     assert sorted(verdicts) == [Verdict.BAD, Verdict.GOOD, Verdict.GOOD, Verdict.GOOD]
+
+
+# Other containers, and codecs that the tools lack
+
+
+def made(tools: Tools, path: Path, *words: str) -> Path:
+    ran = trio.run(partial(run_tool, [tools.ffmpeg, "-y", "-v", "error", *words, str(path)], limit_s=180))
+    assert ran.returncode == 0, ran.stderr
+    return path
+
+
+def can_encode(tools: Tools, codec: str) -> bool:
+    ran = trio.run(partial(run_tool, [tools.ffmpeg, "-v", "error", "-encoders"], limit_s=60))
+    return codec.encode() in ran.stdout
+
+
+@pytest.fixture(scope="module")
+def av1(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole AV1 clip of two seconds."""
+    if not can_encode(tools, "libsvtav1"):
+        pytest.skip("this ffmpeg makes no AV1")
+    source = ("-f", "lavfi", "-i", "testsrc2=size=720x1280:rate=12:duration=2", "-pix_fmt", "yuv420p")
+    return made(tools, tmp_path_factory.mktemp("av1") / "av1.mp4", *source, "-c:v", "libsvtav1", "-preset", "12")
+
+
+@pytest.fixture
+def lonely(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other ffmpeg on this machine."""
+    monkeypatch.setattr(decoders, "others", lambda tools: [])
+
+
+def without_av1(tools: Tools, path: Path) -> Tools:
+    """The same ffmpeg, but for AV1 it has what libavcodec itself has, and says what that says."""
+    body = f"""case "$*" in
+*-decoders*) "{tools.ffmpeg}" "$@" | grep -v -e dav1d -e libaom -e gav1 ;;
+*) echo "[av1 @ 0x1] Your platform doesn't support hardware accelerated AV1 decoding." >&2; exit 218 ;;
+esac"""
+    return Tools(ffmpeg=tool_script(path, body), ffprobe=tools.ffprobe, source="test")
+
+
+@posix
+@pytest.mark.usefixtures("lonely")
+def test_a_codec_without_a_decoder_here_says_nothing_about_the_clip(tools, av1, tmp_path):
+    verdict = judged(without_av1(tools, tmp_path / "ffmpeg"), av1)
+    assert verdict.verdict is Verdict.NOT_JUDGED
+    assert verdict.reason == "this ffmpeg has no decoder for av1; set VGEN_FFMPEG to one that has"
+
+
+@pytest.mark.usefixtures("lonely")
+def test_the_ffmpeg_that_is_here_never_calls_a_whole_av1_clip_bad(tools, av1):
+    assert judged(tools, av1).verdict in (Verdict.GOOD, Verdict.NOT_JUDGED)
+
+
+@posix
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+@pytest.mark.usefixtures("lonely")
+def test_a_tool_that_lists_no_decoder_for_a_codec_lacks_it_whatever_it_says(tools, clips, tmp_path, codec):
+    body = f"""case "$*" in
+*-decoders*) "{tools.ffmpeg}" "$@" | grep -v {codec} ;;
+*) echo "Invalid data found when processing input" >&2; exit 1 ;;
+esac"""
+    crippled = Tools(ffmpeg=tool_script(tmp_path / "ffmpeg", body), ffprobe=tools.ffprobe, source="test")
+    expected = Verdict.NOT_JUDGED if codec == "h264" else Verdict.DAMAGED
+    assert judged(crippled, clips["good"]).verdict is expected
+
+
+@posix
+def test_what_one_ffmpeg_cannot_decode_the_next_one_on_path_judges(tools, clips, tmp_path, monkeypatch):
+    crippled = tool_script(
+        tmp_path / "ffmpeg", f'case "$*" in *-decoders*) "{tools.ffmpeg}" "$@" | grep -v h264;; *) exit 1;; esac'
+    )
+    monkeypatch.setattr(decoders, "in_wheel", lambda name: None)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "ffmpeg").symlink_to(tools.ffmpeg)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    broken = Tools(ffmpeg=crippled, ffprobe=tools.ffprobe, source="test")
+    assert judged(broken, clips["good"]).verdict is Verdict.GOOD
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(clips["good"].read_bytes()[:-20_000])
+    assert judged(broken, cut).verdict is Verdict.DAMAGED
+
+
+@posix
+@pytest.mark.parametrize(
+    "words",
+    ["Unknown input format: 'mp4'", "Unrecognized option 'xerror'.", "x: Protocol not found", "Too many open files"],
+)
+def test_a_tool_that_lacks_a_part_says_nothing_about_the_clip(tools, clips, tmp_path, words):
+    script = tool_script(tmp_path / "ffmpeg", f'echo "{words}" >&2; exit 1')
+    verdict = judged(Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), clips["good"])
+    assert verdict.verdict is Verdict.NOT_JUDGED
+
+
+@posix
+@pytest.mark.usefixtures("lonely")
+def test_what_ffmpeg_has_not_learnt_yet_is_damage_or_a_lack(tools, clips, tmp_path):
+    body = f"""case "$*" in
+*-decoders*) exec "{tools.ffmpeg}" "$@" ;;
+*) echo "Error submitting packet: Not yet implemented in FFmpeg, patches welcome" >&2; exit 1 ;;
+esac"""
+    verdict = judged(
+        Tools(ffmpeg=tool_script(tmp_path / "ffmpeg", body), ffprobe=tools.ffprobe, source="test"), clips["good"]
+    )
+    assert (verdict.verdict, verdict.lacking) == (Verdict.DAMAGED, True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [
+        (".mkv", "Matroska (MKV)"),
+        (".webm", "WebM"),
+        (".mov", "QuickTime (MOV)"),
+        (".avi", "AVI"),
+        (".ts", "MPEG-TS"),
+        (".flv", "Flash video (FLV)"),
+        (".gif", "GIF"),
+    ],
+)
+def test_a_whole_file_in_another_container_is_bad_and_named_for_what_it_is(tools, clips, tmp_path, suffix, name):
+    how = {".webm": ("-c:v", "libvpx", "-deadline", "realtime", "-an"), ".gif": ("-vf", "fps=4,scale=180:-1", "-an")}
+    path = made(tools, tmp_path / f"made{suffix}", "-i", str(clips["good"]), *how.get(suffix, ("-c", "copy")))
+    verdict = judged(tools, path)
+    assert (verdict.verdict, verdict.code, verdict.suffix) == (Verdict.BAD, "container", suffix)
+    assert verdict.reason == f"is {name}, not MP4"
+    assert verdict.facts is not None
+
+
+def test_half_a_file_in_another_container_is_damaged(tools, clips, tmp_path):
+    path = made(tools, tmp_path / "made.mkv", "-i", str(clips["good"]), "-c", "copy")
+    path.write_bytes(path.read_bytes()[:300] + bytes(100_000))
+    assert judged(tools, path).verdict is Verdict.DAMAGED
+
+
+@pytest.mark.parametrize(
+    ("head", "suffix"),
+    [
+        (b"\x89PNG\r\n\x1a\n", ".png"),
+        (b"\xff\xd8\xff\xe0", ".jpg"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", ".webp"),
+        (b"PK\x03\x04", ".zip"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", ".avif"),
+    ],
+)
+def test_a_picture_or_an_archive_is_named_and_no_tool_is_asked(tmp_path, head, suffix):
+    nowhere = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(head + bytes(200_000))
+    verdict = judged(nowhere, path)
+    assert (verdict.verdict, verdict.code, verdict.suffix) == (Verdict.DAMAGED, "container", suffix)
+    assert verdict.container, "the same bytes twice are believed, and kept"
+    assert "not MP4" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "page"),
+    [
+        (b"<!doctype html>", True),
+        (b'\xef\xbb\xbf \n{"error": 1}', True),
+        (b"[]", True),
+        (b"#EXTM3U\n", False),
+        (b"\0\0\0\x18ftypisom", False),
+        (b"", False),
+    ],
+)
+def test_a_page_is_known_by_its_first_bytes(data, page):
+    assert container.is_page(data) is page
+
+
+# Remarks
+
+
+@pytest.mark.parametrize(
+    ("source", "remarks"),
+    [
+        ("color=black:s=720x1280:d=3:r=12", ("black for 3.0 s of 3.0 s",)),
+        ("testsrc2=s=720x1280:r=12:d=3,loop=loop=-1:size=1,trim=duration=3", ("frozen for 3.0 s of 3.0 s",)),
+        ("testsrc2=s=720x1280:r=12:d=3,drawbox=c=black:t=fill:enable='gte(t,0.9)'", ("black for 2.1 s of 3.0 s",)),
+        ("testsrc2=s=720x1280:r=12:d=3,drawbox=c=black:t=fill:enable='lt(t,0.5)'", ()),
+        ("testsrc2=s=720x1280:r=12:d=3", ()),
+    ],
+    ids=["black", "frozen", "black at the end", "black at the start", "lively"],
+)
+def test_a_black_or_frozen_clip_is_good_and_remarked_upon(tools, tmp_path, source, remarks):
+    path = made(tools, tmp_path / "clip.mp4", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-c:v", "libx264")
+    verdict = judged(tools, path, Wanted(duration_s=3, aspect_ratio="9:16", min_bytes=0))
+    assert (verdict.verdict, verdict.remarks) == (Verdict.GOOD, remarks)
+
+
+@pytest.mark.parametrize(
+    ("sound", "remarks"),
+    [
+        ("anullsrc=r=44100:d=3", ("silent for 3.0 s of 3.0 s",)),
+        ("sine=duration=3", ()),
+        (None, ("silent: the file has no sound",)),
+    ],
+    ids=["silence", "tone", "no sound"],
+)
+def test_a_clip_that_is_silent_where_sound_was_asked_is_good_and_remarked_upon(tools, tmp_path, sound, remarks):
+    words = ["-f", "lavfi", "-i", "testsrc2=s=720x1280:r=12:d=3"]
+    words += ["-f", "lavfi", "-t", "3", "-i", sound, "-c:a", "aac"] if sound else []
+    path = made(tools, tmp_path / "clip.mp4", *words, "-pix_fmt", "yuv420p", "-c:v", "libx264")
+    wanted = Wanted(duration_s=3, aspect_ratio="9:16", min_bytes=0)
+    assert judged(tools, path, wanted).remarks == (), "nobody asked for sound"
+    heard = judged(tools, path, dataclasses.replace(wanted, sound=True))
+    assert (heard.verdict, heard.remarks) == (Verdict.GOOD, remarks)
+
+
+def test_a_simulated_clip_earns_no_remark(tools, clips):
+    assert judged(tools, clips["good"]).remarks == ()
+
+
+@posix
+def test_a_detector_that_fails_is_no_fault_of_the_clip(tools, clips, tmp_path):
+    script = tool_script(
+        tmp_path / "ffmpeg", f'case "$*" in *blackdetect*) exit 1;; *) exec "{tools.ffmpeg}" "$@";; esac'
+    )
+    verdict = judged(Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), clips["good"])
+    assert (verdict.verdict, verdict.remarks) == (Verdict.GOOD, ())
 
 
 # When the judge fails
@@ -324,7 +546,7 @@ def facts(**changes: object) -> Facts:
 )
 def test_orientation_counts_not_exact_sizes(width, height, ratio, fits):
     found = shortcomings(facts(width=width, height=height), Wanted(duration_s=5, aspect_ratio=ratio))
-    assert found == ([] if fits else [f"wanted {ratio}, got {width}x{height}"])
+    assert found == ({} if fits else {"wrong_shape": f"wanted {ratio}, got {width}x{height}"})
 
 
 @pytest.mark.parametrize(
@@ -341,13 +563,13 @@ def test_orientation_counts_not_exact_sizes(width, height, ratio, fits):
 )
 def test_half_a_second_may_be_missing_but_one_second_must_be_there(asked_s, got_s, fits):
     found = shortcomings(facts(duration_s=got_s), Wanted(duration_s=asked_s, aspect_ratio="9:16"))
-    assert (found == []) is fits
+    assert (found == {}) is fits
 
 
 @pytest.mark.parametrize(("size_bytes", "fits"), [(100_000, False), (100_001, True)])
 def test_a_clip_has_more_than_a_hundred_thousand_bytes(size_bytes, fits):
     found = shortcomings(facts(size_bytes=size_bytes), Wanted(duration_s=5, aspect_ratio="9:16"))
-    assert (found == []) is fits
+    assert (found == {}) is fits
 
 
 def test_each_shortcoming_is_a_sentence_of_its_own():

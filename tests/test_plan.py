@@ -61,6 +61,7 @@ def row(id_: int = 1, state: State = S.ACCEPTED, prompt: str = "a boat", **chang
 
 PIKA = {"provider": "pika", "request": order(price=FALLBACK_PRICE).text, "price": FALLBACK_PRICE}
 BILLED: dict[str, Any] = {"charged": PRICE}
+SMALL: dict[str, Any] = {**BILLED, "error_code": "too_small"}
 NO: dict[str, Any] = {"final": True, "error": "moderated"}
 BUY_RUNWAY, BUY_PIKA = (Action.BUY, "runway"), (Action.BUY, "pika")
 
@@ -110,7 +111,25 @@ SITUATIONS: dict[str, tuple[list[Purchase], Policy, tuple[Action, str | int | No
     "failed unpaid too often in this run": (failures(3, run_id="now"), Policy(run_id="now"), BUY_PIKA),
     "failed paid once": (failures(1, **BILLED), Policy(), BUY_RUNWAY),
     "failed paid too often, in any run": (failures(3, **BILLED), Policy(run_id="now"), BUY_PIKA),
-    "rejected within the tries": (failures(2, S.REJECTED, **BILLED), Policy(), BUY_RUNWAY),
+    "rejected within the tries": (failures(1, S.REJECTED, **SMALL), Policy(), BUY_RUNWAY),
+    "rejected for two reasons": (
+        [row(1, S.REJECTED, **SMALL), row(2, S.REJECTED, **BILLED, error_code="too_short")], Policy(), BUY_RUNWAY
+    ),
+    "rejected twice for the same reason": (failures(2, S.REJECTED, **SMALL), Policy(), BUY_PIKA),
+    "rejected twice for the same reason among others": (
+        [row(1, S.REJECTED, **SMALL), row(2, S.REJECTED, **BILLED, error_code="wrong_shape,too_small")],
+        Policy(), BUY_PIKA,
+    ),
+    "rejected twice by an earlier vgen, in other sizes": (
+        [row(k, S.REJECTED, **BILLED, error=f"wanted 720 px, got {k}80 ({k}80x854)") for k in (1, 2)],
+        Policy(), BUY_PIKA,
+    ),
+    "rejected twice for the same reason, another request now": (
+        failures(2, S.REJECTED, **SMALL, request="{}"), Policy(), BUY_RUNWAY
+    ),
+    "rejected twice for the same reason, and -a": (
+        failures(2, S.REJECTED, **SMALL), Policy(fresh_after=2), BUY_RUNWAY
+    ),
     "rejected too often": (failures(3, S.REJECTED, **BILLED), Policy(), BUY_PIKA),
     "rejected too often by both": (
         failures(3, S.REJECTED, **BILLED) + [row(k, S.REJECTED, **PIKA, **BILLED) for k in (4, 5)],

@@ -12,6 +12,7 @@ VgenError
 │   └── BlockedAddress  a URL that must not be opened (SECURITY: contract 7)
 ├── MediaError          the world: a file could not be judged or made
 │   └── NotJudged       ffprobe or ffmpeg timed out or died; says nothing about the clip
+│       └── NoDecoder   this ffmpeg lacks the decoder; another may have it
 ├── LedgerError         ours: a rule of the purchase table was about to be broken
 │   ├── IllegalMove     BUG: a transition that purchase.py does not list
 │   └── AlreadyBought   the recipe has a live, uncertain or accepted purchase
@@ -76,6 +77,10 @@ class MediaError(VgenError):
 
 class NotJudged(MediaError):
     """The judge failed, not the file: try again, never call the clip bad."""
+
+
+class NoDecoder(NotJudged):
+    """The tool can't decode this kind of file: try another tool, never call the clip bad."""
 
 
 class LedgerError(VgenError):

@@ -8,6 +8,9 @@ from decimal import Decimal
 VERSION = 1
 """Of the manifest's format. A new version must go on finding the takes of the old one: nobody pays for an upgrade."""
 
+SQUARE_WITHIN = 0.10
+"""1:1 may differ by this share."""
+
 Manifest = tuple[tuple[str, str], ...]
 """(field, value) pairs in a fixed order: the one walk that is hashed, stored and explained."""
 
@@ -58,6 +61,15 @@ def difference(old: Manifest, new: Manifest) -> list[str]:
         for name in names
         if was.get(name) != now.get(name)
     ]
+
+
+def has_shape(width: int, height: int, aspect_ratio: str) -> bool:
+    """Orientation, not exact sizes: real clips for 9:16 come as 834x1112, for 16:9 as 1916x1080."""
+    across, _, down = aspect_ratio.partition(":")
+    turn = float(across) - float(down)
+    if turn == 0:
+        return max(width, height) <= min(width, height) * (1 + SQUARE_WITHIN)
+    return width > height if turn > 0 else width < height
 
 
 def plain(number: Decimal) -> str:

@@ -180,7 +180,7 @@ BOMB = gzip.compress(bytes(8 << 20))
 
 
 @pytest.mark.parametrize("data", [BOMB, BOMB[:-4], b"no gzip at all"], ids=["bomb", "cut", "lie"])
-def test_fault_035_an_encoding_that_was_not_asked_for_is_not_unpacked(one: ScriptedStudio, data: bytes) -> None:
+def test_fault_035_an_encoding_that_was_not_asked_for_makes_no_clip(one: ScriptedStudio, data: bytes) -> None:
     packed = head("200 OK", MP4, "content-encoding: gzip", f"content-length: {len(data)}") + data
     one.on("media", sends(Raw(data=packed)), times=2)
     assert one.doit() == 0
@@ -188,11 +188,49 @@ def test_fault_035_an_encoding_that_was_not_asked_for_is_not_unpacked(one: Scrip
     assert_bought_once(one)
 
 
-def test_fault_035_a_server_that_always_packs_is_told(one: ScriptedStudio) -> None:
+def test_fault_035_a_bomb_that_stays_fills_no_disk_and_is_told(
+    one: ScriptedStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "UNPACKED_BYTES", 1 << 20)
     packed = head("200 OK", MP4, "content-encoding: gzip", f"content-length: {len(BOMB)}") + BOMB
     one.on("media", sends(Raw(data=packed)))
     assert one.doit() == 1
-    assert_paid_and_fetched_later(one, "an encoding that was not asked for")
+    assert_paid_and_fetched_later(one, "came packed, and damaged")
+
+
+def test_fault_035_a_file_that_was_packed_unasked_is_unpacked(one: ScriptedStudio) -> None:
+    def make(response: Response) -> Raw:
+        data = gzip.compress(response.body)
+        return Raw(data=head("200 OK", MP4, "content-encoding: gzip", f"content-length: {len(data)}") + data)
+
+    one.on("media", accepts_then_sends(make))
+    assert one.doit() == 0
+    assert len(one.asked("media")) == 1
+    assert_bought_once(one)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "content-encoding: aws-chunked",
+        "content-encoding: gzip",
+        "content-encoding: br",
+        "content-encoding: aws-chunked, gzip",
+        "content-type: text/html; charset=utf-8",
+        "content-type: application/json",
+        "content-type: application/xml",
+        "content-disposition: attachment; filename=error.html",
+        "content-language: ",
+    ],
+)
+def test_fault_082_a_header_does_not_decide_what_the_bytes_are(one: ScriptedStudio, label: str) -> None:
+    def make(response: Response) -> Raw:
+        return Raw(data=head("200 OK", label, f"content-length: {len(response.body)}") + response.body)
+
+    one.on("media", accepts_then_sends(make))
+    assert one.doit() == 0
+    assert len(one.asked("media")) == 1
+    assert_bought_once(one)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +252,7 @@ def test_fault_036_a_page_that_stays_is_told_and_the_clip_fetched_later(one: Scr
     one.on("media", says(200, raw=b"<html>We moved</html>" * 9_000, content_type=kind))
     assert one.doit() == 1
     assert one.takes() == []
-    assert_paid_and_fetched_later(one, "a page came" if kind == "text/html" else "came damaged")
+    assert_paid_and_fetched_later(one, "a page came instead of the file")
 
 
 def test_fault_037_a_file_of_ten_terabytes_is_not_begun(one: ScriptedStudio) -> None:

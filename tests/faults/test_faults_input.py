@@ -1,11 +1,13 @@
-"""Rows 76 and 77: whatever stands in the files, nothing is bought before all of it is understood."""
+"""Rows 76, 77 and 84: whatever stands in the files, nothing is bought before all of it is understood."""
 
 import json
 import os
 from pathlib import Path
 
 import pytest
-from faults.scripted import ScriptedStudio
+from fakes import fake_clip
+from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, ScriptedStudio, says
+from PIL import Image
 from studio import shots
 
 GOOD = '{"shot_number": 1, "duration": 5, "runway_prompt": "a boat"}'
@@ -134,3 +136,75 @@ def test_fault_077_a_picture_that_is_no_file_of_the_project_buys_nothing(
     one.change_shot(1, image=image)
     assert "image" in refused(one, capfd)
     Path(one.root / "fifo").unlink(missing_ok=True)
+
+
+def picture(studio: ScriptedStudio, width: int, height: int, *, turned: bool = False) -> None:
+    """A picture in the project, and shot 1 made from it."""
+    exif = Image.Exif()
+    if turned:
+        exif[0x0112] = 6  # shown with its width and height exchanged
+    Image.new("RGB", (width, height), "navy").save(studio.root / "boat.jpg", exif=exif)
+    studio.change_shot(1, image="boat.jpg")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "turned", "ratio"),
+    [(1280, 720, False, "9:16"), (720, 1280, True, "9:16"), (720, 1280, False, "16:9"), (1280, 720, False, "1:1")],
+)
+def test_fault_084_a_picture_whose_shape_could_only_be_rejected_buys_nothing(
+    one: ScriptedStudio, capfd: pytest.CaptureFixture[str], width: int, height: int, turned: bool, ratio: str
+) -> None:
+    picture(one, width, height, turned=turned)
+    said = refused(one, capfd, *ONLY_PIKA, f"aspect_ratio={ratio}")
+    shown = f"{height}x{width}" if turned else f"{width}x{height}"
+    assert shown in said
+    assert ratio in said
+    assert "crop the picture" in said
+
+
+@pytest.mark.parametrize(("width", "height", "turned"), [(720, 1280, False), (1280, 720, True), (834, 1112, False)])
+def test_fault_084_a_picture_of_the_shots_shape_is_bought_once_and_comes_in_its_shape(
+    one: ScriptedStudio, width: int, height: int, turned: bool
+) -> None:
+    picture(one, width, height, turned=turned)
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.creates(), one.states()) == (1, ["accepted"])
+    (entry,) = one.report()["clips"]
+    assert entry["height"] > entry["width"]
+
+
+def test_fault_084_a_model_that_is_told_the_shape_takes_any_picture(one: ScriptedStudio) -> None:
+    picture(one, 1280, 720)
+    assert one.doit(*ONLY_RUNWAY) == 0
+    assert (one.creates(), one.clips()[0]["api_used"]) == (1, "runway")
+
+
+@pytest.mark.parametrize("resolution", ["480p", "540p", "360P"])
+def test_fault_084_a_resolution_that_could_only_be_rejected_buys_nothing(
+    one: ScriptedStudio, capfd: pytest.CaptureFixture[str], resolution: str
+) -> None:
+    kling = "fal-ai/kling-video/v3/standard/text-to-video"
+    one.configure(pika={"model": kling, "resolution": resolution, "cost_per_second_usd": 0.2})
+    said = refused(one, capfd, *ONLY_PIKA)
+    assert resolution[:3] in said
+    assert "720" in said
+
+
+def test_fault_084_what_one_provider_could_only_spoil_the_other_makes(one: ScriptedStudio) -> None:
+    picture(one, 1280, 720)
+    assert one.doit("primary_api=pika", "fallback_api=runway") == 0
+    assert [job["provider"] for job in one.jobs()] == ["runway"]
+
+
+@pytest.mark.parametrize(("least", "state"), [(None, "rejected"), (41_839, "accepted"), (41_840, "rejected")])
+def test_fault_084_how_few_bytes_a_clip_may_have_is_the_users_word(
+    one: ScriptedStudio, least: int | None, state: str
+) -> None:
+    dark = fake_clip(width=720, height=1280, duration_s=5, size_bytes=41_840)
+    padding = len(dark) - 41_840
+    dark = fake_clip(width=720, height=1280, duration_s=5, size_bytes=41_840 - padding)
+    assert len(dark) == 41_840
+    one.on("media", says(200, raw=dark, content_type="video/mp4"))
+    variables = [] if least is None else [f"min_clip_bytes={least}"]
+    one.doit(*ONLY_RUNWAY, "max_retries=1", *variables)
+    assert one.states() == [state]

@@ -1,5 +1,6 @@
-"""Rows 40 to 47: real files through real ffprobe and ffmpeg, and what their verdicts do to the money."""
+"""Rows 40 to 47, 81: real files through real ffprobe and ffmpeg, and what their verdicts do to the money."""
 
+import dataclasses
 import os
 import socket
 import stat
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 import trio
 from fakes import fake_judge
-from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, ScriptedStudio, changes
+from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, ScriptedStudio, changes, says
 from workshop import Project, shots
 
 from vgen.errors import MediaError, NotJudged
 from vgen.media import probe
-from vgen.media.judge import Judgement, Verdict, Wanted, judge
+from vgen.media.judge import Judge, Judgement, Verdict, Wanted, judge, judge_with
 from vgen.media.tools import Tools, find_tools
 from vgen.simulator.animatic import Animatic, render
 
@@ -252,3 +253,90 @@ def test_fault_047_a_providers_words_are_made_harmless(
     assert error is not None
     assert all(char.isprintable() for char in error)
     assert len(error) < 1000
+
+
+def unable(reason: str, **more: object) -> Judge:
+    """A judge that lacks a decoder."""
+
+    async def judge(path: Path, wanted: Wanted) -> Judgement:
+        facts = (await fake_judge(path, wanted)).facts
+        return Judgement(**{"verdict": Verdict.NOT_JUDGED, "reason": reason, "facts": facts, **more})  # type: ignore[arg-type]
+
+    return judge
+
+
+@pytest.mark.parametrize("more", [{}, {"verdict": Verdict.DAMAGED, "lacking": True}], ids=["no decoder", "perhaps"])
+def test_fault_081_what_no_ffmpeg_here_can_decode_is_paid_kept_and_never_bought_again(
+    one: ScriptedStudio, more: dict[str, object]
+) -> None:
+    one.judge = unable("this ffmpeg has no decoder for av1; set VGEN_FFMPEG to one that has", **more)
+    for args in ((), ("max_retries=9",), ("on_uncertain=rebuy",)):
+        assert one.doit(*args) == 1
+        assert (one.creates(), one.states(), one.booked()) == (1, ["fetched"], PAID)
+        assert "paid and kept" in one.errors()[0]
+        assert "VGEN_FFMPEG" in one.errors()[0]
+    one.judge = fake_judge
+    asked = len(one.asked("media"))
+    assert one.doit() == 0
+    assert (one.creates(), one.states(), len(one.asked("media"))) == (1, ["accepted"], asked)
+
+
+def test_fault_081_bytes_that_were_damaged_on_the_way_are_fetched_again_though_the_codec_is_unknown(
+    one: ScriptedStudio,
+) -> None:
+    bad = unable("does not decode", verdict=Verdict.DAMAGED, lacking=True)
+    tries: list[Path] = []
+
+    async def first_bad(path: Path, wanted: Wanted) -> Judgement:
+        tries.append(path)
+        return await (bad if len(tries) == 1 else fake_judge)(path, wanted)
+
+    one.judge = first_bad
+    assert one.doit() == 0
+    assert (one.creates(), one.states(), len(one.asked("media"))) == (1, ["accepted"], 2)
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".mkv", ".mov"])
+def test_fault_042_a_whole_file_in_another_container_is_downloaded_once_and_kept_as_what_it_is(
+    one: ScriptedStudio, tools: Tools, good: bytes, tmp_path: Path, suffix: str
+) -> None:
+    (tmp_path / "good.mp4").write_bytes(good)
+    how = ("-c:v", "libvpx", "-deadline", "realtime", "-an") if suffix == ".webm" else ("-c", "copy")
+    data = made(tools, tmp_path / f"made{suffix}", "-i", str(tmp_path / "good.mp4"), *how)
+    one.on("media", says(200, raw=data, content_type="video/mp4"))
+    one.judge = judge_with(tools)
+    one.clock.autojump_threshold = 3.0  # ffmpeg works in real time
+    assert one.doit(*ONLY_RUNWAY, "max_retries=1") == 1
+    assert (one.creates(), one.states(), one.booked(), len(one.asked("media"))) == (1, ["rejected"], PAID, 1)
+    (take,) = one.takes(f"take_001_rejected{suffix}")
+    assert take.read_bytes() == data
+    assert "not MP4" in one.errors()[0]
+    one.outputs.joinpath("ledger.db").unlink()
+    assert one.doit(*ONLY_RUNWAY) == 3, "takes that were paid for, and no ledger"
+    one.provider_lies = True
+
+
+async def judge_of_the_dark(path: Path, wanted: Wanted) -> Judgement:
+    found = await fake_judge(path, wanted)
+    return dataclasses.replace(found, remarks=("black for 3.0 s of 5.0 s",)) if wanted.duration_s == 5 else found
+
+
+def test_fault_042_what_strikes_the_eye_is_told_everywhere_and_rejects_nothing(
+    studio: ScriptedStudio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    studio.change_shot(2, duration=10)
+    studio.configure(run={"budget_usd": 20})
+    studio.judge = judge_of_the_dark
+    assert studio.doit() == 0
+    assert studio.states() == ["accepted"] * 3
+    assert [clip.get("remarks") for clip in studio.clips()] == [["black for 3.0 s of 5.0 s"], None, [
+        "black for 3.0 s of 5.0 s"
+    ]]  # fmt: skip
+    assert studio.said("look at it: black for 3.0 s of 5.0 s")
+    assert "black for 3.0 s of 5.0 s" in (studio.outputs / "gallery.html").read_text("utf-8")
+    capfd.readouterr()
+    assert studio.doit("takes") == 0
+    assert capfd.readouterr().out.count("ok; black for 3.0 s of 5.0 s") == 2
+    before = studio.disk()
+    assert studio.doit() == 0
+    assert studio.disk() == before, "a run with nothing to do"

@@ -1,9 +1,9 @@
-"""Rows 18 to 28: asking about a job never buys anything, whatever the answers are."""
+"""Rows 18 to 28 and 83: asking about a job never buys anything, whatever the answers are."""
 
 import json
 
 import pytest
-from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, RUNWAY_USD, Raw, ScriptedStudio, changes, says, sends
+from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, PIKA_USD, RUNWAY_USD, Act, Raw, ScriptedStudio, changes, says, sends
 
 from vgen.simulator.web import Response
 
@@ -256,3 +256,69 @@ def test_fault_028_who_cancelled_a_job_does_not_find_it_bought_again(one: Script
         assert one.doit() == 1
     assert (one.creates(), one.states(), one.booked()) == (1, ["cancelled"], PAID)
     assert "-a clip:1" in one.errors()[0]
+
+
+FAILED_QUESTIONS = {
+    "504 with fal's request id": says(
+        504, {"detail": "Timed out", "error_type": "request_timeout"}, x_fal_request_id="0b9c7a52"
+    ),
+    "500 in fal's own type": says(500, {"detail": [{"msg": "Oops", "type": "internal_server_error"}]}),
+    "503 in words": says(503, {"detail": "Service Unavailable"}),
+    "a gateway's page": says(502, raw=b"<html>502 Bad Gateway</html>"),
+    "asked too late": says(408, {"detail": "Request Timeout"}, x_fal_request_id="0b9c7a52"),
+    "asked too early": says(425, {"detail": "Too Early"}, x_fal_request_id="0b9c7a52"),
+    "a stranger's 400": says(400, {"detail": "Bad Request"}),
+    "a stranger's word": says(200, {"error": "cache miss"}),
+}
+
+
+@pytest.mark.parametrize("act", FAILED_QUESTIONS.values(), ids=FAILED_QUESTIONS.keys())
+@pytest.mark.parametrize("times", [1, 3])
+def test_fault_083_a_question_about_a_result_that_fails_is_asked_again_and_not_the_result(
+    one: ScriptedStudio, act: Act, times: int
+) -> None:
+    one.on("result", act, times=times)
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.creates(), one.states(), one.booked()) == (1, ["accepted"], (PIKA_USD, 0, 0))
+    assert [row["error_code"] for row in one.rows()] == [None]
+    assert len(one.asked("result")) == times + 1
+
+
+def test_fault_083_a_failure_that_is_told_for_a_minute_counts_and_is_free_only_on_fals_own_word(
+    one: ScriptedStudio,
+) -> None:
+    one.provider_lies = True
+    one.on("result", says(500, {"detail": "Oops", "error_type": "internal_error"}, x_fal_request_id="0b9c7a52"))
+    assert one.doit(*ONLY_PIKA, "max_retries=1") == 1
+    assert (one.creates(), one.states(), one.booked()) == (1, ["failed"], (PIKA_USD, 0, 0))
+    first, last = (one.told[0][0], one.when(1, "failed at pika"))
+    assert last - first >= 60
+    assert len(one.asked("result")) >= 2
+
+
+def test_fault_083_a_failure_that_costs_nothing_by_its_own_header_is_believed_the_second_time(
+    one: ScriptedStudio,
+) -> None:
+    one.provider_lies = True
+    body = {"detail": "Oops", "error_type": "internal_error"}
+    one.on("result", says(500, body, x_fal_request_id="0b9c7a52", x_fal_billable_units="0"))
+    assert one.doit(*ONLY_PIKA, "max_retries=1") == 1
+    assert (one.creates(), one.states(), one.booked()) == (1, ["failed"], (0, 0, 0))
+
+
+def test_fault_083_a_failed_question_at_the_end_of_a_run_is_asked_again_by_the_next(one: ScriptedStudio) -> None:
+    one.on("result", FAILED_QUESTIONS["504 with fal's request id"])
+    assert one.doit(*ONLY_PIKA, "clip_timeout_s=20") == 1
+    assert (one.creates(), one.states(), one.booked()) == (1, ["rendering"], (0, PIKA_USD, 0))
+    assert "still running" not in one.errors()[0]
+    assert "Timed out" in one.errors()[0]
+    one.off()
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.creates(), one.states(), one.booked()) == (1, ["accepted"], (PIKA_USD, 0, 0))
+
+
+def test_fault_083_a_job_that_its_status_calls_failed_has_failed_at_once(one: ScriptedStudio) -> None:
+    one.faults("job_failed=first:1")
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.states(), one.booked()) == (["failed", "accepted"], (PIKA_USD, 0, 0))
+    assert one.when(1, "failed at pika") < 60

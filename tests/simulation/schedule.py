@@ -16,7 +16,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "B poll": ("poll_500", "poll_502", "poll_reset", "poll_garbage", "poll_hang", "poll_404"),
     "C download": (
-        "media_500", "media_html", "media_cut", "media_cut_nolen", "media_stall", "media_damaged", "url_expired",
+        "media_500", "media_html", "media_cut", "media_cut_nolen", "media_stall", "media_damaged", "media_label",
+        "url_expired",
     ),
     "D media": ("clip_damaged", "clip_small", "clip_short", "clip_480p", "clip_landscape"),
     "E job": ("job_failed", "job_moderated", "job_stuck", "job_queued", "job_slow", "price_overrun"),

@@ -252,23 +252,33 @@ def test_a_bad_clip_is_kept_among_the_takes_and_another_one_is_bought(one: Studi
 
 
 @pytest.mark.parametrize("fault", BAD_CLIPS)
-def test_bad_clips_end_after_max_retries_and_lead_to_the_fallback(one: Studio, fault: str) -> None:
+def test_two_clips_that_are_bad_for_the_same_reason_end_buying_there_and_lead_to_the_fallback(
+    one: Studio, fault: str
+) -> None:
     one.faults(f"runway.{fault}=1.0")
     assert one.doit() == 0
-    assert [job["provider"] for job in one.jobs()] == ["runway"] * 3 + ["fal"]
-    assert one.booked() == (2.0, 0, 0)
+    assert [job["provider"] for job in one.jobs()] == ["runway"] * 2 + ["fal"]
+    assert one.booked() == (1.4, 0, 0)
     assert one.clips()[0]["api_used"] == "pika"
 
 
 @pytest.mark.parametrize("fault", BAD_CLIPS)
-def test_paid_attempts_count_for_the_life_of_the_recipe(one: Studio, fault: str) -> None:
+def test_rejections_for_the_same_reason_count_for_the_life_of_the_recipe(one: Studio, fault: str) -> None:
     one.faults(f"{fault}=1.0")
-    for _ in range(3):
-        assert one.doit(*only("runway")) == 1
-    assert one.bought() == 3
+    for args in ((), (), ("max_retries=9",)):
+        assert one.doit(*only("runway"), *args) == 1
+        assert one.bought() == 2
     (entry,) = one.clips()
-    assert entry["cost_usd"] == 1.8
+    assert entry["cost_usd"] == 1.2
     assert not one.clip(1).exists()
+    assert "twice for the same reason" in entry["error"]
+
+
+def test_paid_attempts_count_for_the_life_of_the_recipe(one: Studio) -> None:
+    for fault, bought in (("clip_480p", 1), ("clip_landscape", 2), ("clip_short", 3), ("clip_small", 3)):
+        one.worsen(f"{fault}=1.0")
+        assert one.doit(*only("runway"), f"max_retries={min(bought, 3)}") == 1
+        assert one.bought() == bought, "each is bad for another reason"
     assert one.doit(*only("runway"), "max_retries=4") == 1
     assert one.bought() == 4
 
@@ -291,9 +301,9 @@ def test_a_recipe_is_not_bought_again_though_all_takes_were_bad_until_told(one: 
     one.doit(*only("runway"))
     one.calm()
     assert one.doit(*only("runway")) == 1
-    assert one.bought() == 3
+    assert one.bought() == 2
     assert one.doit("-a", "clip:1", *only("runway")) == 0
-    assert one.bought() == 4
+    assert one.bought() == 3
 
 
 @pytest.mark.parametrize(("fault", "word"), [("clip_480p", "480"), ("clip_short", "0.5"), ("clip_landscape", "")])

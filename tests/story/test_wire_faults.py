@@ -180,3 +180,11 @@ def test_a_network_that_goes_down_while_jobs_run_loses_nothing(studio: Studio) -
     studio.network_refuses = None
     assert studio.doit() == 0
     assert studio.creates() == 3
+
+
+@pytest.mark.parametrize("fault", ["pika.result_504=first:3", "media_label=1.0"])
+def test_failed_questions_and_odd_labels_cost_nothing(one: Studio, fault: str) -> None:
+    one.faults(fault)
+    assert one.doit("primary_api=pika", "fallback_api=none") == 0
+    assert (one.bought(), one.states()) == (1, ["accepted"])
+    assert sum(one.cloud.faults.counts.values()) >= 1

@@ -24,6 +24,7 @@ VARIABLES = {
     "partial": "yes: buy what fits the budget",
     "on_uncertain": "rebuy: buy again what was perhaps bought",
     "min_success_rate": "gate",
+    "min_clip_bytes": "a clip with no more bytes is rejected",
     "aspect_ratio": "9:16, 16:9, 1:1",
     "mode": "auto, live, simulate",
     "clip_paths": "relative, absolute: in the JSON outputs",

@@ -14,6 +14,9 @@ MAX_BYTES = 3_900_000
 _SHOWN = 80
 """Characters of a path in a message."""
 
+_ORIENTATION = 0x0112
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+"""EXIF's orientations of a picture that is shown with its width and height exchanged."""
 _KINDS = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -33,6 +36,21 @@ def identity(root: Path, image: str | None) -> str | None:
             raise InputError([f"image: {_short(image)} is neither a file nor an https URL"])
         return image
     return _digest(_content(root, image))
+
+
+def size(root: Path, image: str | None) -> tuple[int, int] | None:
+    """Width and height of a picture as it is shown, from its head; None for a URL, or if nobody can tell."""
+    if image is None or "://" in image:
+        return None
+    from PIL import Image  # only a production with pictures needs it
+
+    try:
+        with Image.open(root / image) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what a hostile head may lead to
+        return None
+    return (height, width) if turned else (width, height)
 
 
 def data_uri(root: Path, image: str | None, wanted: str | None) -> str | None:

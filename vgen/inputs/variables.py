@@ -47,6 +47,7 @@ class Run(BaseModel):
     partial: bool = False
     on_uncertain: Literal["hold", "rebuy"] = "hold"
     min_success_rate: Rate = 0.8
+    min_clip_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1 << 30)] = 100_000
     aspect_ratio: Literal["9:16", "16:9", "1:1"] = "9:16"
     mode: Literal["auto", "live", "simulate"] = "auto"
     clip_paths: Literal["relative", "absolute"] = "relative"

@@ -8,15 +8,17 @@ from typing import Protocol
 
 import trio
 
-from vgen.errors import MediaError, NotJudged
+from vgen.errors import MediaError, NoDecoder, NotJudged
+from vgen.media.container import HEAD_BYTES, MP4, Container, is_page, sniff
+from vgen.media.decoders import Unsupported
 from vgen.media.probe import Facts, decode, probe
 from vgen.media.tools import Tools, one_line
+from vgen.recipe import has_shape
 
-MIN_BYTES = 100_000  # a clip has more than this
+MIN_BYTES = 100_000  # a clip has more than this, unless the user says otherwise (min_clip_bytes)
 MIN_SIDE = 720  # px, the shorter side
 MIN_DURATION_S = 1.0
 SHORT_BY_S = 0.5  # a clip may be shorter than its shot by this much; never mind longer
-SQUARE_WITHIN = 0.10  # 1:1 may differ by this share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +27,8 @@ class Wanted:
 
     duration_s: float
     aspect_ratio: str
+    min_bytes: int = MIN_BYTES
+    sound: bool = False
 
 
 class Verdict(StrEnum):
@@ -36,12 +40,20 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """A verdict, and one line saying why (empty when good)."""
+    """A verdict, and one line saying why (empty when good). `code`: the kinds of reason, with commas between.
+
+    `container`: the bytes begin as a file of a known kind. `lacking`: damaged, or else beyond the tools here: whole
+    bytes that are judged so say nothing about the clip. `remarks`: what strikes the eye, good or bad.
+    """
 
     verdict: Verdict
     reason: str = ""
     facts: Facts | None = None
     container: bool = True
+    code: str = ""
+    suffix: str = MP4.suffix
+    lacking: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 class Judge(Protocol):
@@ -53,65 +65,81 @@ class Judge(Protocol):
 # Judge
 
 
-def shortcomings(facts: Facts, wanted: Wanted) -> list[str]:
-    """Where the clip is not what the shot asked for, each in one sentence."""
-    found: list[str] = []
-    if facts.size_bytes <= MIN_BYTES:
-        found.append(f"wanted more than {MIN_BYTES} bytes, got {facts.size_bytes}")
+def shortcomings(facts: Facts, wanted: Wanted) -> dict[str, str]:
+    """Where the clip is not what the shot asked for: the kind of each shortcoming, and a sentence."""
+    found: dict[str, str] = {}
+    if facts.size_bytes <= wanted.min_bytes:
+        found["too_few_bytes"] = f"wanted more than {wanted.min_bytes} bytes, got {facts.size_bytes}"
     shorter = min(facts.width, facts.height)
     if shorter < MIN_SIDE:
-        found.append(f"wanted {MIN_SIDE} px or more on the shorter side, got {shorter} ({facts.width}x{facts.height})")
-    if not _shaped(facts, wanted.aspect_ratio):
-        found.append(f"wanted {wanted.aspect_ratio}, got {facts.width}x{facts.height}")
+        size = f"{facts.width}x{facts.height}"
+        found["too_small"] = f"wanted {MIN_SIDE} px or more on the shorter side, got {shorter} ({size})"
+    if not has_shape(facts.width, facts.height, wanted.aspect_ratio):
+        found["wrong_shape"] = f"wanted {wanted.aspect_ratio}, got {facts.width}x{facts.height}"
     least_s = max(MIN_DURATION_S, wanted.duration_s - SHORT_BY_S)
     if facts.duration_s < least_s - 1e-6:
-        found.append(f"wanted {wanted.duration_s:g} s (at least {least_s:g} s), got {facts.duration_s:.2f} s")
+        asked = f"{wanted.duration_s:g} s (at least {least_s:g} s)"
+        found["too_short"] = f"wanted {asked}, got {facts.duration_s:.2f} s"
     return found
-
-
-def _shaped(facts: Facts, aspect_ratio: str) -> bool:
-    """Orientation, not exact sizes: real clips for 9:16 come as 834x1112, for 16:9 as 1916x1080."""
-    across, _, down = aspect_ratio.partition(":")
-    turn = float(across) - float(down)
-    if turn == 0:
-        return max(facts.width, facts.height) <= min(facts.width, facts.height) * (1 + SQUARE_WITHIN)
-    return facts.width > facts.height if turn > 0 else facts.width < facts.height
-
-
-def _is_mp4(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(8)[4:] == b"ftyp"
 
 
 async def judge(tools: Tools, path: Path, wanted: Wanted) -> Judgement:
     """Judge one clip. A judge that fails is asked once more; then the clip is not judged, never bad."""
     try:
-        return await _judge_once(tools, path, wanted)
+        return await _judge_once(tools, path, wanted, remark=True)
+    except NoDecoder as exc:
+        return Judgement(verdict=Verdict.NOT_JUDGED, reason=str(exc))
     except (NotJudged, OSError):
         pass
     try:
-        return await _judge_once(tools, path, wanted)
+        return await _judge_once(tools, path, wanted, remark=False)
     except NotJudged as exc:
         return Judgement(verdict=Verdict.NOT_JUDGED, reason=str(exc))
     except OSError as exc:
         return Judgement(verdict=Verdict.NOT_JUDGED, reason=f"cannot read it: {one_line(exc.strerror or str(exc))}")
 
 
-async def _judge_once(tools: Tools, path: Path, wanted: Wanted) -> Judgement:
+async def _judge_once(tools: Tools, path: Path, wanted: Wanted, *, remark: bool) -> Judgement:
     """Damage is looked for before shortcomings: bad means that it came whole, which must have been seen."""
-    if not _is_mp4(path):
-        return Judgement(verdict=Verdict.DAMAGED, reason="not a video container", container=False)
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if (kind := sniff(head)) is None:
+        page = " (a page came instead of the file)" if is_page(head) else ""
+        return Judgement(verdict=Verdict.DAMAGED, reason=f"not a video container{page}", container=False)
+    if kind is not MP4:
+        return await _judge_other(tools, path, kind)
     facts: Facts | None = None
     try:
         facts = await probe(tools, path)
-        await decode(tools, path, facts.duration_s)
+        seen = await decode(tools, path, facts.duration_s, remark=remark, sound=remark and wanted.sound)
     except NotJudged:
         raise
     except MediaError as exc:
-        return Judgement(verdict=Verdict.DAMAGED, reason=str(exc), facts=facts)
+        lacking = isinstance(exc, Unsupported)
+        return Judgement(verdict=Verdict.DAMAGED, reason=str(exc), facts=facts, code="damaged", lacking=lacking)
+    if wanted.sound and not facts.has_audio:
+        seen = (*seen, "silent: the file has no sound")
     if found := shortcomings(facts, wanted):
-        return Judgement(verdict=Verdict.BAD, reason="; ".join(found), facts=facts)
-    return Judgement(verdict=Verdict.GOOD, facts=facts)
+        reason, code = "; ".join(found.values()), ",".join(found)
+        return Judgement(verdict=Verdict.BAD, reason=reason, facts=facts, code=code, remarks=seen)
+    return Judgement(verdict=Verdict.GOOD, facts=facts, remarks=seen)
+
+
+async def _judge_other(tools: Tools, path: Path, kind: Container) -> Judgement:
+    """A file of another kind than was bought: bad if it is whole, so that it is kept, as what it is."""
+    reason, facts, verdict = f"is {kind.name}, not MP4", None, Verdict.DAMAGED
+    if kind.demuxer:
+        try:
+            facts = await probe(tools, path, kind)
+            await decode(tools, path, facts.duration_s, kind)
+            verdict = Verdict.BAD
+        except NoDecoder:
+            verdict = Verdict.BAD  # no decoder is needed to see that it is not what was bought
+        except NotJudged:
+            raise
+        except MediaError as exc:
+            reason += f"; {exc}"
+    return Judgement(verdict=verdict, reason=reason, facts=facts, code="container", suffix=kind.suffix)
 
 
 def judge_with(tools: Tools, *, at_once: int | None = None) -> Judge:

@@ -3,8 +3,9 @@
 import json
 import math
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 import ffmpeg
 from pydantic import BaseModel, ValidationError
 
-from vgen.errors import MediaError, NotJudged
+from vgen.errors import MediaError, NoDecoder, NotJudged
+from vgen.media import decoders, remarks
+from vgen.media.container import MP4, MP4_NAMES, Container
+from vgen.media.decoders import Unsupported
 from vgen.media.tools import Tools, first_line, one_line, run_tool
 
 PROBE_LIMIT_S = 30.0  # 9 ms as a rule, 2 s the first time
@@ -20,7 +24,7 @@ DECODE_LIMIT_S = (30.0, 900.0)  # floor and ceiling of 5 s + 10 x duration
 MAX_SIDE = 16_384
 MAX_DURATION_S = 24 * 3600.0
 
-MP4_NAMES = "mov,mp4,m4a,3gp,3g2,mj2"
+__all__ = ["MP4_NAMES", "Facts", "colour_matrix", "decode", "decode_limit_s", "fault", "probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,11 @@ class _Stream(BaseModel):
     tags: dict[str, str] = {}
     side_data_list: list[dict[str, Any]] = []
 
+    @property
+    def is_heard_or_seen(self) -> bool:
+        """What a full decode goes through."""
+        return self.codec_type == "audio" or (self.codec_type == "video" and not self.disposition.get("attached_pic"))
+
 
 class _Format(BaseModel):
     duration: float | None = None
@@ -68,12 +77,12 @@ _ENTRIES = (
 )
 
 
-async def probe(tools: Tools, path: Path) -> Facts:
+async def probe(tools: Tools, path: Path, container: Container = MP4) -> Facts:
     """What the file says it is. A file that was cut off still passes: only `decode` sees that.
 
     Raises MediaError when it is not a readable video, NotJudged when ffprobe failed.
     """
-    return _facts(await _probed(tools, path), path.stat().st_size)
+    return _facts(await _probed(tools, path, container), path.stat().st_size)
 
 
 async def colour_matrix(tools: Tools, path: Path) -> str:
@@ -82,11 +91,12 @@ async def colour_matrix(tools: Tools, path: Path) -> str:
     return "" if named in {"unknown", "unspecified"} else one_line(named, 40)
 
 
-async def _probed(tools: Tools, path: Path) -> _Probed:
-    argv = [tools.ffprobe, "-v", "error", "-f", "mp4", "-protocol_whitelist", "file"]
-    argv += ["-format_whitelist", MP4_NAMES, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
+async def _probed(tools: Tools, path: Path, container: Container = MP4) -> _Probed:
+    argv = [tools.ffprobe, "-v", "error", "-f", container.demuxer, "-protocol_whitelist", "file"]
+    argv += ["-format_whitelist", container.names, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
     ran = await run_tool(argv, limit_s=PROBE_LIMIT_S)
     if ran.returncode != 0:
+        decoders.refuse_tools_fault(ran.stderr)
         raise fault("not a readable video", ran.stderr, path)
     try:
         return _Probed.model_validate(json.loads(ran.stdout))
@@ -152,22 +162,62 @@ def _fps(*candidates: str) -> float:
 # Decode
 
 
-async def decode(tools: Tools, path: Path, duration_s: float) -> None:
-    """Decode every frame. Raises MediaError at the first fault, NotJudged when ffmpeg itself failed."""
+async def decode(
+    tools: Tools,
+    path: Path,
+    duration_s: float,
+    container: Container = MP4,
+    *,
+    remark: bool = False,
+    sound: bool = False,
+) -> tuple[str, ...]:
+    """Decode every frame; with `remark`, tell what strikes the eye (with `sound`, the ear). What ffmpeg has no decoder
+    for is tried with the next ffmpeg.
+
+    Raises MediaError at the first fault, NoDecoder when no ffmpeg can read it, NotJudged when ffmpeg itself failed.
+    """
+    filters: dict[str, str] = {}
+    if remark:
+        filters["vf"] = remarks.picture_filters(duration_s)
+    if sound:
+        filters["af"] = remarks.sound_filters(duration_s)
+    try:
+        return await _decode(tools, path, duration_s, container, filters)
+    except (NoDecoder, Unsupported) as exc:
+        for program in decoders.others(tools):
+            try:
+                return await _decode(replace(tools, ffmpeg=program), path, duration_s, container, filters)
+            except (NotJudged, Unsupported):
+                continue
+            except MediaError:
+                if isinstance(exc, NoDecoder):
+                    raise  # this one has a decoder, and it says that the file is damaged
+        raise
+
+
+async def _decode(
+    tools: Tools, path: Path, duration_s: float, container: Container, filters: Mapping[str, str]
+) -> tuple[str, ...]:
     source = ffmpeg.input(
         f"file:{path}",
-        format="mp4",
+        format=container.demuxer,
         protocol_whitelist="file",
-        format_whitelist=MP4_NAMES,
+        format_whitelist=container.names,
         err_detect="explode",
         threads=1,  # `judge_with` runs one check a core
     )
-    graph = ffmpeg.output(source["V"], source["a?"], "-", format="null")  # V: video without attached pictures
+    graph = ffmpeg.output(source["V"], source["a?"], "-", format="null", **filters)  # V: no attached pictures
     # Without -xerror ffmpeg returns 0 for a file that was cut off.
     argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"])
     ran = await run_tool(argv, limit_s=decode_limit_s(duration_s))
-    if ran.returncode != 0:
-        raise fault("does not decode", ran.stderr, path)
+    if ran.returncode == 0:
+        return remarks.read(ran.stdout, duration_s)
+    if filters:  # the filters look, and judge nothing: their fault is never the file's
+        return await _decode(tools, path, duration_s, container, {})
+    decoders.refuse_tools_fault(ran.stderr)
+    streams = (await _probed(tools, path, container)).streams
+    codecs = [stream.codec_name for stream in streams if stream.is_heard_or_seen]
+    raise await decoders.blame(tools, codecs, ran.stderr, fault("does not decode", ran.stderr, path))
 
 
 def decode_limit_s(duration_s: float) -> float:

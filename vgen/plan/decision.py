@@ -5,6 +5,7 @@ ledger's rows alone; so a crash needs no recovery of its own, and the plan canno
 """
 
 import functools
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +22,8 @@ NONE: Mapping[int, Why] = MappingProxyType({})
 """No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
 """Attempts that ended without a clip."""
+_DIGITS = re.compile(r"[0-9.]+")
+"""What an earlier vgen wrote as a rejection's reason, without its sizes, tells the kind."""
 
 
 class File(StrEnum):
@@ -221,12 +224,26 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:
         return f"{offer.provider}: {queued[-1].error}", len(here)
+    if twice := _rejected_alike(here, offer.order.text):
+        return f"{offer.provider} was rejected twice for the same reason: {twice.error}", len(here)
     paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]
     counted = [row for row in here if row in paid or (row.run_id == policy.run_id and row.state in OVER)]
     if len(counted) >= offer.max_retries:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
         return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted)
     return "", len(counted)
+
+
+def _rejected_alike(here: Sequence[Purchase], request: str) -> Purchase | None:
+    """The second take of the very order that was rejected for the same kind of reason: a third would be no better."""
+    seen: set[str] = set()
+    for row in here:
+        if row.state is State.REJECTED and row.request == request:
+            kinds = set((row.error_code or _DIGITS.sub("", row.error or "")).split(","))
+            if (kinds & seen) - {""}:
+                return row
+            seen |= kinds
+    return None
 
 
 def _again(request: ShotRequest) -> str:

@@ -1,14 +1,18 @@
 """A shot as the planner sees it: its recipe for each provider, and what each provider offers."""
 
 import functools
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
 from vgen.providers.base import CannotMake, NoPrice, Order
-from vgen.recipe import Recipe
+from vgen.recipe import Recipe, has_shape
 from vgen.store.records import Purchase
+
+MIN_SIDE = 720
+"""Lines of a good clip, on its shorter side: what the judge wants later."""
 
 
 def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:
@@ -76,14 +80,48 @@ class ShotRequest:
         return wanted is not None and wanted.digest == row.recipe
 
 
-def offer(provider: Provider, made: Recipe | None) -> Offer:
-    """What a provider offers for a recipe. Raises NoPrice."""
+def offer(
+    provider: Provider, made: Recipe | None, picture: Callable[[], tuple[int, int] | None] = lambda: None
+) -> Offer:
+    """What a provider offers for a recipe. `picture`: the size of the shot's picture, if known. Raises NoPrice."""
     if made is None:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
     try:
         order = provider.codec.order(made, provider.terms)
+        _refuse_foreseeable(order, provider.terms.resolution, made.aspect_ratio, picture)
     except NoPrice:
         raise
     except CannotMake as exc:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem=str(exc))
     return Offer(provider=provider.name, max_retries=provider.max_retries, order=order)
+
+
+def _refuse_foreseeable(
+    order: Order, resolution: str | None, aspect_ratio: str, picture: Callable[[], tuple[int, int] | None]
+) -> None:
+    """What could only be rejected when it comes is not bought. Raises CannotMake with the limit."""
+    told = (resolution, order.body.get("resolution"), order.body.get("ratio"), order.body.get("size"))
+    for lines in map(_lines, told):
+        if lines is not None and lines < MIN_SIDE:
+            raise CannotMake(
+                f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
+                f"set its resolution to {MIN_SIDE}p"
+            )
+    ratio = str(order.body.get("aspect_ratio", order.body.get("ratio", "auto")))
+    if order.image_field and ratio.startswith(("auto", "adaptive")) and (size := picture()):
+        width, height = size
+        if not has_shape(width, height, aspect_ratio):
+            raise CannotMake(
+                f"{order.model} makes a video in the shape of its picture, which is {width}x{height}, "
+                f"and the shot asks for {aspect_ratio}; crop the picture or set the shot's aspect_ratio"
+            )
+
+
+def _lines(told: object) -> int | None:
+    """The shorter side that `480p`, `480`, `848:480` or `848x480` stands for; None if that can't be told."""
+    text = str(told or "").lower()
+    if (match := re.fullmatch(r"(\d{3,4})p?", text)) is not None:
+        return int(match[1])
+    if (match := re.fullmatch(r"(\d{3,5})[:x*](\d{3,5})", text)) is not None:
+        return min(int(match[1]), int(match[2]))
+    return None

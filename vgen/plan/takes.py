@@ -94,7 +94,7 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
             told.append(f"shot {step.number:>3}  no takes yet")
         for one in alternatives:
             mark = "*" if one.in_place else " "
-            verdict = "ok" if one.take.good else f"rejected: {one.take.reason}"
+            verdict = "; ".join(("ok", *one.take.remarks)) if one.take.good else f"rejected: {one.take.reason}"
             if not one.fits:
                 verdict += f"; from an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
             size = f"{one.take.width}x{one.take.height}" if one.take.width else ""

@@ -1,6 +1,7 @@
 """From a finished job to a take: download, judge, publish, book."""
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -46,9 +47,10 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
         # length and a container.
         believable = judgement.verdict is Verdict.BAD or (got.told and got.one_piece and judgement.container)
         again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
-        if judgement.verdict is Verdict.NOT_JUDGED:
+        whole = got.sha256 == last and believable
+        if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and whole):
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
-        if again and not (got.sha256 == last and believable):
+        if again and not whole:
             last = got.sha256
             text = f"came damaged ({judgement.reason}); downloading again"
             batch.say(number, text, event="damaged", job=row.job_id)
@@ -74,52 +76,73 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
 
 async def _judge(batch: Run, row: Purchase, part: Path) -> Judgement:
     recipe = dict(row.manifest)
-    wanted = Wanted(duration_s=float(recipe["duration"]), aspect_ratio=recipe["aspect_ratio"])
+    wanted = Wanted(
+        duration_s=float(recipe["duration"]),
+        aspect_ratio=recipe["aspect_ratio"],
+        min_bytes=batch.settings.run.min_clip_bytes,
+    )
     return await batch.judge(part, wanted)
 
 
 def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
-    take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
-    path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
-    while path.exists() and atomic.sha256(path) != got.sha256:  # left by a run that was killed before its commit
-        take += 1
-        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good)
+    take, path = _place_for(batch, row, judgement, got.sha256)
     if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
         text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
         batch.say(number, text, event="same_bytes", job=row.job_id)
+        remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
+        judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
-    facts = judgement.facts
-    generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
     batch.ledger.book_take(
-        Take(
-            purchase_id=row.id,
-            recipe=row.recipe,
-            simulated=row.simulated,
-            take=take,
-            path=path.relative_to(batch.outputs.root).as_posix(),
-            good=good,
-            reason=None if good else judgement.reason,
-            sha256=got.sha256,
-            size_bytes=got.size_bytes,
-            width=facts.width if facts else None,
-            height=facts.height if facts else None,
-            duration_s=facts.duration_s if facts else None,
-            fps=facts.fps if facts else None,
-            codec=facts.codec if facts else None,
-            has_audio=facts.has_audio if facts else None,
-            generation_s=round(max(0.0, generation_s), 3),
-        ),
+        _as_take(row, judgement, got, take, path.relative_to(batch.outputs.root)),
         State.ACCEPTED if good else State.REJECTED,
         error=None if good else judgement.reason,
+        error_code=None if good else judgement.code,
     )
     discard(part)
     if not good:
         text = f"rejected: {judgement.reason} (paid {show(row.charged)}, kept as {path.name})"
         batch.say(number, text, event="rejected", take=take, job=row.job_id)
+    elif judgement.remarks:
+        batch.say(number, f"look at it: {'; '.join(judgement.remarks)}", event="remark", take=take, job=row.job_id)
     with contextlib.suppress(OSError):
         _receipt(row, path)
+
+
+def _place_for(batch: Run, row: Purchase, judgement: Judgement, sha256: str) -> tuple[int, Path]:
+    """The next take's number and file; one that a run left when it was killed before its commit is passed over."""
+    good, suffix = judgement.verdict is Verdict.GOOD, judgement.suffix
+    take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
+    while True:
+        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good, suffix=suffix)
+        if not path.exists() or atomic.sha256(path) == sha256:
+            return take, path
+        take += 1
+
+
+def _as_take(row: Purchase, judgement: Judgement, got: _Bytes, take: int, path: Path) -> Take:
+    good, facts = judgement.verdict is Verdict.GOOD, judgement.facts
+    generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
+    return Take(
+        purchase_id=row.id,
+        recipe=row.recipe,
+        simulated=row.simulated,
+        take=take,
+        path=path.as_posix(),
+        good=good,
+        reason=None if good else judgement.reason,
+        sha256=got.sha256,
+        size_bytes=got.size_bytes,
+        width=facts.width if facts else None,
+        height=facts.height if facts else None,
+        duration_s=facts.duration_s if facts else None,
+        fps=facts.fps if facts else None,
+        codec=facts.codec if facts else None,
+        has_audio=facts.has_audio if facts else None,
+        generation_s=round(max(0.0, generation_s), 3),
+        remarks=judgement.remarks,
+    )
 
 
 def _receipt(row: Purchase, take: Path) -> None:

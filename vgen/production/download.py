@@ -1,17 +1,20 @@
 """Downloads one output into its part: resume, fresh addresses, limits. Never buys."""
 
 import errno
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import trio
 
 from vgen import retry
 from vgen.errors import BlockedAddress, ClipFailed, WireError
+from vgen.media.container import HEAD_BYTES, is_page
 from vgen.production.client import ask
 from vgen.production.http import Download, HttpClient, Piece
 from vgen.production.offload import off_loop
@@ -25,7 +28,9 @@ MAX_BYTES = 1 << 30
 WHOLE_DOWNLOAD_S = 1800.0
 KEPT_S = 48 * 3600.0
 """Runway keeps outputs for 24 to 48 h, fal for a week: until then a file that is not there may come back."""
-_PAGES = ("text/", "application/json", "application/xml", "application/problem+json")
+UNPACKED_BYTES = 64 << 20
+"""What came packed may be so long, or four times as long as it came: video hardly packs, and a bomb is none."""
+_GZIP = b"\x1f\x8b\x08"
 
 
 class Gone(Exception):
@@ -141,8 +146,6 @@ class _Loader:
                 if answer.status == 416:
                     self._forget()
                 raise WireError(f"HTTP {answer.status}")
-            if answer.headers.get("content-type", "").startswith(_PAGES):
-                raise WireError("a page came instead of the file")
             if answer.status == 200:
                 offset = 0
                 self.etag = _strong(answer.headers.get("etag"))
@@ -151,6 +154,14 @@ class _Loader:
             if expected is not None and expected > MAX_BYTES:
                 raise TooLong(f"is {expected:,} bytes long, more than {MAX_BYTES:,} are not fetched")
             digest, size = await self._write(answer, offset, expected)
+            packed = "gzip" in answer.headers.get("content-encoding", "").lower()
+        head = await off_loop(0, _beginning, self._part)
+        if packed and head.startswith(_GZIP):
+            digest, size = await off_loop(size, self._unpack, size)
+            head = await off_loop(0, _beginning, self._part)
+        if is_page(head):
+            self._forget()
+            raise WireError("a page came instead of the file")
         return _Bytes(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
 
     async def _write(self, answer: Download, offset: int, expected: int | None) -> tuple[str, int]:
@@ -159,7 +170,7 @@ class _Loader:
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if offset else os.O_TRUNC)
         if offset:
             await off_loop(offset, _hash_beginning, self._part, offset, digest)
-        with os.fdopen(os.open(self._part, flags, 0o600), "wb", buffering=0) as file:
+        with os.fdopen(os.open(self._part, flags, 0o666), "wb", buffering=0) as file:
             file.seek(offset)
 
             def put(data: Piece) -> None:
@@ -179,9 +190,46 @@ class _Loader:
         atomic.sync_directory(self._part.parent)
         return digest.hexdigest(), size
 
+    def _unpack(self, size: int) -> tuple[str, int]:
+        """Put what a gzip of this size holds in its place: packed though nobody asked for it. Raises WireError."""
+        plain = self._part.with_suffix(".plain.part")
+        plain.unlink(missing_ok=True)
+        most = min(MAX_BYTES, max(UNPACKED_BYTES, 4 * size))
+        try:
+            with gzip.open(self._part) as packed, plain.open("xb") as file:
+                found = _poured(packed, file, most)
+                with failpoints.failpoint("part.fsync"):
+                    failpoints.fsync(file.fileno())
+            plain.replace(self._part)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as exc:
+            self._forget()
+            raise WireError(f"it came packed, and damaged ({exc})") from exc
+        finally:
+            plain.unlink(missing_ok=True)
+        atomic.sync_directory(self._part.parent)
+        return found
+
     def _forget(self) -> None:
         self.etag = None
         self._part.unlink(missing_ok=True)
+
+
+def _poured(source: gzip.GzipFile, target: IO[bytes], most: int) -> tuple[str, int]:
+    """Copy, and tell digest and size. Raises EOFError past `most` bytes: no video packs so well."""
+    digest, size = hashlib.sha256(), 0
+    while chunk := source.read(atomic.CHUNK_BYTES):
+        size += len(chunk)
+        if size > most:
+            raise EOFError(f"more than {most:,} bytes")
+        digest.update(chunk)
+        target.write(chunk)
+    target.flush()
+    return digest.hexdigest(), size
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def _hash_beginning(path: Path, size: int, digest: Any) -> None:

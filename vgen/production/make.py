@@ -26,7 +26,7 @@ from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State, Why
 from vgen.store.records import Placed, Purchase, Take
-from vgen.store.takes import place_clip
+from vgen.store.takes import make_read_only, place_clip
 
 
 async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -199,7 +199,7 @@ async def _bring_back(batch: Run, take: Take, number: int) -> None:
     for clip in batch.outputs.clips.glob("*.mp4"):
         if clip.stat().st_size == take.size_bytes and atomic.sha256(clip) == take.sha256:
             place_clip(clip, master)
-            master.chmod(0o444)
+            make_read_only(master)
             return
     raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
 

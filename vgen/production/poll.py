@@ -18,6 +18,10 @@ from vgen.store.records import ChargedBy, Purchase
 
 MISSING_GRACE_S = 60.0
 """A job that the provider does not list yet is not lost (reliability: list lag)."""
+CONFIRM_S = 60.0
+"""A failure that was read off a failed question counts if the same is said so much later, by the monotonic clock."""
+UNCONFIRMED = "unconfirmed"
+"""error_code of a job of which that was said, until it is said again or the job brings its file."""
 CANCEL_LOOKS = 4
 UNREADABLE_S = 3600.0
 """A job that is over, and whose outcome can't be read for so long, is given up; an outage of a provider is shorter."""
@@ -70,6 +74,7 @@ class _Poller:
         self._born = trio.current_time()
         self._why_cancelled = f"it waited too long in the queue of {row.provider}"
         self._at_work = -math.inf
+        self._doubted_at = -math.inf if row.error_code == UNCONFIRMED else None  # an earlier run was told the same
 
     async def run(self, deadline: float) -> None:
         resumed = self._row.run_id != self._batch.id
@@ -77,7 +82,7 @@ class _Poller:
             await self._sleep(deadline)
         while True:
             asked_at = trio.current_time()
-            status = await client.ask(self._batch, self._row)
+            status = self._believed(await client.ask(self._batch, self._row))
             if self._settled(status):
                 sent = self._batch.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
@@ -120,6 +125,21 @@ class _Poller:
             if self._provider.poll_exactly or limiter.leads(self._row.id):
                 break
             due += interval_s
+
+    def _believed(self, status: Status) -> Status:
+        """What an answer is worth: a question that failed is not the job's failure unless that is said again."""
+        if isinstance(status, Queued | Running):
+            self._last_word, self._doubted_at = "", None
+        if not isinstance(status, Failed) or not status.unconfirmed:
+            return status
+        now = trio.current_time()
+        if self._doubted_at is None:
+            self._doubted_at = now
+            if self._row.error_code is None:
+                self._batch.ledger.note(self._row.id, error=status.message, error_code=UNCONFIRMED)
+        if now - self._doubted_at >= CONFIRM_S:
+            return status
+        return Inconclusive(message=status.message, ended=True)
 
     def _settled(self, status: Status) -> bool:
         """Book a status; True if the job is over."""
@@ -179,6 +199,7 @@ class _Poller:
             urls=urls,
             rendered_at=self._ended_at(),
             error=None,
+            error_code=None,
         )
         batch.say(
             self._number,
@@ -223,7 +244,7 @@ class _Poller:
         except VgenError as exc:
             self._last_word = str(exc)
         for _ in range(CANCEL_LOOKS):
-            status = await client.ask(batch, row)
+            status = self._believed(await client.ask(batch, row))
             if isinstance(status, (Missing, Cancelled)):
                 self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
                 return True
@@ -258,8 +279,9 @@ class _Poller:
         batch, row = self._batch, self._row
         batch.detached.add(row.id)
         word = f" (last word: {self._last_word})" if self._last_word else ""
+        what = f"not collected from {row.provider}" if self._last_word else f"still running at {row.provider}"
         raise ClipFailed(
-            f"still running at {row.provider} after {batch.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
+            f"{what} after {batch.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
             f"it is paid for, run again to collect it"
         )
 

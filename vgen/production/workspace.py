@@ -4,6 +4,7 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 """
 
 import contextlib
+import functools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,10 +194,11 @@ def _request(shot: Shot, settings: Settings, problems: list[str]) -> ShotRequest
         for name in settings.providers
         if (made := requesting.of(shot, name, aspect_ratio=settings.run.aspect_ratio, image=image)) is not None
     }
+    picture = functools.cache(functools.partial(images.size, settings.root, shot.image))
     offers = []
     for provider in settings.offers:
         try:
-            offers.append(requesting.offer(provider, recipes.get(provider.name)))
+            offers.append(requesting.offer(provider, recipes.get(provider.name), picture))
         except NoPrice as exc:
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])

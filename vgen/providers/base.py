@@ -192,12 +192,16 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """Ended without a video. `again`: the provider's fault, worth another try; else never at this API."""
+    """Ended without a video. `again`: the provider's fault, worth another try; else never at this API.
+
+    `unconfirmed`: read off a question that failed, not off the job's own status; counts if it is said again later.
+    """
 
     message: str
     code: str = ""
     again: bool = False
     charged: int | None = None
+    unconfirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -259,20 +259,23 @@ def _result(reply: Reply) -> Status:
             return Done(url=url)
         if "detail" not in said and not said.get("error"):
             return Done(url="") if "video" in said else Inconclusive(message="the result can't be read")
-    if reply.status == 429 or (reply.status >= 500 and not said):
+    if reply.status in (408, 425, 429) or (reply.status >= 500 and not said):
         return Inconclusive(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         )
     own = "x-fal-request-id" in reply.headers or _type(said) != ""
     if not _detail(said) or (reply.status >= 500 and not own):  # the job may be done, and paid
         return Inconclusive(message=f"HTTP {reply.status}, not in fal's own words", ended=bool(_detail(said)))
-    if reply.status >= 500:
-        return Failed(message=_detail(said), code=_type(said), again=True, charged=0)  # never charged (fal's FAQ)
+    if (
+        reply.status >= 500
+    ):  # of the question, perhaps: a job's own failure is told by its status too, at $0 (fal's FAQ)
+        return Failed(message=_detail(said), code=_type(said), again=True, charged=charged, unconfirmed=True)
     if reply.status == 400 and "in progress" in _detail(said):
         return Running()
     if reply.status == 404:
         return Missing()
-    return Failed(message=_detail(said), code=_type(said), again=_type(said) in _THEIR_FAULT, charged=charged)
+    theirs = _type(said) in _THEIR_FAULT
+    return Failed(message=_detail(said), code=_type(said), again=theirs, charged=charged, unconfirmed=not own)
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:

@@ -12,6 +12,7 @@ from vgen.simulator.fal_history import PATH as HISTORY
 from vgen.simulator.fal_history import PROTOCOL, History
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import Job, Order, State
+from vgen.simulator.picture import shape_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -95,7 +96,7 @@ class Fal:
         if per_s is None:
             per_s = prices.fal_micro_per_s(resolution)
         price = math.ceil(per_s * seconds)
-        width, height = prices.pixels(fields.get("aspect_ratio"), resolution)
+        width, height = prices.pixels(fields.get("aspect_ratio") or shape_of(fields.get("image_url")), resolution)
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,
@@ -143,6 +144,8 @@ class Fal:
 
     def _result(self, request: Request, job: Job) -> Response:
         match self._cloud.state(job):
+            case State.SUCCEEDED if self._cloud.faults.pick("result_504", PROTOCOL, job.order.prompt):
+                return answer(504, {"detail": "Timed out", "error_type": "request_timeout"}, mark(job))
             case State.SUCCEEDED:
                 units = job.order.duration_s * job.price_micro / max(job.order.price_micro, 1)
                 return answer(200, output(job, request.origin, self._shelf), mark(job), billed(units))

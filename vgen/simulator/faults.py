@@ -38,6 +38,7 @@ MEDIA = (
     "media_cut_nolen",
     "media_stall",
     "media_damaged",
+    "media_label",
 )
 JOB_END = ("job_failed", "job_moderated", "job_stuck", "job_queued")
 """At most one of these a job; drawn at create."""
@@ -74,12 +75,14 @@ KNOWN: dict[str, str] = {
     "poll_404": "status: 404 although the job exists",
     "poll_hang": "status: no answer ever comes",
     "url_expired": "the media URL answers 403 until the job is asked again, which gives a fresh URL",
+    "result_504": "fal: the result of a finished job answers 504 in fal's own words, though the video is there",
     "media_500": "download: 500",
     "media_html": "download: 200 with an HTML page",
     "media_cut": "download: Content-Length of the whole, connection closed half-way",
     "media_cut_nolen": "download: no Content-Length, connection closed half-way",
     "media_stall": "download: half of the bytes, then nothing",
     "media_damaged": "download: right length, damaged bytes in the middle, this time only",
+    "media_label": "download: the whole file, labelled as a packed page (Content-Encoding: aws-chunked, text/html)",
     "clip_damaged": "the provider's own file is damaged: the same bytes at every download",
     "clip_small": "the clip is a valid video of 100,000 bytes or less",
     "clip_short": "the clip lasts 0.5 s",

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections import OrderedDict
+from dataclasses import replace
 
 import trio
 
@@ -87,6 +88,10 @@ class Shelf:
                 return response.spoilt(WireFault.CUT_NOLEN)
             case "media_stall":
                 return response.spoilt(WireFault.STALL)
+            case "media_label":
+                plain = [(name, value) for name, value in response.headers if name != "content-type"]
+                label = (("content-type", "text/html; charset=utf-8"), ("content-encoding", "aws-chunked"))
+                return replace(response, headers=(*plain, *label))
             case _:
                 return response
 

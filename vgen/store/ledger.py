@@ -93,7 +93,8 @@ class Ledger(LedgerReader):
     def book_take(self, take: Take, to: State, **facts: Unpack[Facts]) -> None:
         """The file is in its place among the takes: book it, and the purchase's last move, together."""
         with self._tx(f"move.{to}"), self._translated():
-            self._insert("takes", _columns(take))
+            remarks = json.dumps(take.remarks, ensure_ascii=False) if take.remarks else None
+            self._insert("takes", {**_columns(take), "remarks": remarks})
             self._set(take.purchase_id, {"state": to.value, **facts})
 
     # ── clips in their places ─────────────────────────────────────────────────────────────────────────────────────

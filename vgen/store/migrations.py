@@ -13,7 +13,12 @@ def _name_the_seed(db: sqlite3.Connection) -> None:
     db.execute("UPDATE meta SET value = '2 or later' WHERE key = 'schema'")
 
 
-STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_name_the_seed,)
+def _remark_on_takes(db: sqlite3.Connection) -> None:
+    """2 → 3: what strikes the eye in a take has a place."""
+    db.execute("ALTER TABLE takes ADD COLUMN remarks TEXT")
+
+
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_name_the_seed, _remark_on_takes)
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1
 """What schema.sql makes."""

@@ -81,9 +81,10 @@ class Outputs:
     def clip(self, number: int) -> Path:
         return self.clips / clip_name(number)
 
-    def take(self, recipe: str, take: int, *, simulated: bool, good: bool) -> Path:
+    def take(self, recipe: str, take: int, *, simulated: bool, good: bool, suffix: str = ".mp4") -> Path:
+        """`suffix`: what the file is. A good take is MP4 always."""
         kind = "simulated" if simulated else "take"
-        return self.takes / recipe[:16] / f"{kind}_{take:03d}{'' if good else '_rejected'}.mp4"
+        return self.takes / recipe[:16] / f"{kind}_{take:03d}{'' if good else '_rejected'}{suffix}"
 
     def prepare(self) -> None:
         """Make the directories and try that they hold a file. Raises Refusal: nothing has been bought yet."""
@@ -113,7 +114,7 @@ class Outputs:
     def refuse_lost_ledger(self) -> None:
         """Takes without a ledger: starting anew would buy them again. Raises Refusal."""
         begun = self.ledger.exists() and self.ledger.stat().st_size > 0
-        if not begun and any(self.takes.glob("*/*.mp4")):
+        if not begun and any(path.suffix != ".json" for path in self.takes.glob("*/*")):
             raise Refusal(
                 f"{self.ledger} is gone, but takes that were paid for are here; "
                 f"restore it from a backup, or name another directory with outputs=DIR"

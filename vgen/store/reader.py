@@ -143,7 +143,7 @@ class LedgerReader:
     def snapshot(self, *, simulated: bool, cap: int | None) -> Snapshot:
         """Everything of one world, in a handful of queries; of purchases what decides, no request, URL or seed."""
         once = Once()
-        columns = "*, iif(final, request, '') AS request, '{}' AS urls, '' AS correlation_seed"
+        columns = "*, iif(final OR state = 'rejected', request, '') AS request, '{}' AS urls, '' AS correlation_seed"
         rows = {row.id: row for row in self._purchases("simulated = ?", simulated, columns=columns, once=once)}
         by_recipe: dict[str, list[Purchase]] = {}
         for row in rows.values():

@@ -115,6 +115,8 @@ class Take:
     codec: str | None = None
     has_audio: bool | None = None
     generation_s: float | None = None
+    remarks: tuple[str, ...] = ()
+    """What strikes the eye or the ear, in words. Never a reason to reject."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ def take(row: sqlite3.Row, once: Once) -> Take:
         "simulated": bool(row["simulated"]),
         "good": bool(row["good"]),
         "has_audio": None if audio is None else bool(audio),
+        "remarks": tuple(json.loads(row["remarks"])) if row["remarks"] else (),
     }
     return Take(**values)
 

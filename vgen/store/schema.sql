@@ -130,6 +130,7 @@ CREATE TABLE takes (
   size_bytes INTEGER NOT NULL,
   width INTEGER, height INTEGER, duration_s REAL, fps REAL, codec TEXT, has_audio INTEGER,
   generation_s REAL,
+  remarks TEXT,                                      -- JSON list: what strikes the eye (black, frozen, silent)
   UNIQUE (recipe, simulated, take)
 ) STRICT;
 CREATE INDEX by_bytes ON takes (sha256);

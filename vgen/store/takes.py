@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,8 +27,13 @@ def publish_take(part: Path, final: Path, digest: str) -> None:
         except FileExistsError:
             if atomic.sha256(final) != digest:
                 raise Refusal(f"{final}: another file is in the way; move it elsewhere and run again") from None
-        final.chmod(0o444)
+        make_read_only(final)
         atomic.sync_directory(final.parent)
+
+
+def make_read_only(take: Path) -> None:
+    """Nobody writes; who may read is as the umask had it when the file was made."""
+    take.chmod(stat.S_IMODE(take.stat().st_mode) & 0o444)
 
 
 def discard(part: Path) -> None:
@@ -50,15 +56,14 @@ def place_clip(take: Path, clip: Path, may_replace: Callable[[], bool] = lambda:
         target.flush()
         with failpoints.failpoint("clip.fsync"):
             failpoints.fsync(target.fileno())
-    part.chmod(0o644)
     if not may_replace():
         part.unlink()
         return None
     with failpoints.failpoint("clip.replace"):
         part.replace(clip)
         atomic.sync_directory(clip.parent)
-    stat = clip.stat()
-    return Stat(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    facts = clip.stat()
+    return Stat(size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
 
 
 def remove_clip(clip: Path) -> None:

@@ -99,7 +99,7 @@ def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
 def _verdict(step: Step, take: Take | None) -> str:
     if step.file is File.EDITED:
         return "edited by hand"
-    return "OK" if take and take.good else ""
+    return "; ".join(("OK", *take.remarks)) if take and take.good else ""
 
 
 def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:
@@ -131,7 +131,7 @@ def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
         film=_film(one.take, one.take.path),
         good=one.take.good,
         prompt=dict(one.row.manifest).get("prompt", ""),
-        reason=one.take.reason or "",
+        reason=one.take.reason or "; ".join(one.take.remarks),
         provider=one.row.provider,
         model=one.row.model,
         price=one.row.charged,

@@ -81,9 +81,9 @@ def clips(
 
 
 def seven(entries: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """clips.json: the original specification's seven keys, in its order."""
+    """clips.json: the original specification's seven keys, in its order, and remarks where there are any."""
     keys = ("shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error")
-    return [Entry({key: entry[key] for key in keys}) for entry in entries]
+    return [Entry({key: entry[key] for key in (*keys, "remarks") if key in entry}) for entry in entries]
 
 
 def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_rate: float) -> list[Gate]:
@@ -243,6 +243,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advic
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
+        entry.pop("remarks", None)
         entry |= _edited(snapshot.placed.get(path.rsplit("/", 1)[-1]))
     return Entry(entry)
 
@@ -269,7 +270,7 @@ def _good(step: Step, snapshot: Snapshot, path: str) -> dict[str, Any]:
     row = step.decision.row
     assert row is not None, "BUG: a clip in place without a purchase"
     take = snapshot.takes[row.id]
-    return {
+    good = {
         "shot_number": step.number,
         "clip_path": path,
         "success": True,
@@ -290,6 +291,7 @@ def _good(step: Step, snapshot: Snapshot, path: str) -> dict[str, Any]:
         "size_bytes": take.size_bytes,
         "sha256": take.sha256,
     }
+    return good | ({"remarks": list(take.remarks)} if take.remarks else {})
 
 
 def _failed(step: Step, rows: Sequence[Purchase], message: str | None) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""The shape of a picture that came in a request: image-to-video models without a ratio of their own follow it."""
+
+import base64
+import binascii
+import io
+from typing import Any
+
+from PIL import Image, ImageOps
+
+_PARTS = 60
+"""The longer side of the ratio that is told; what is shorter counts in these parts."""
+
+
+def shape_of(uri: Any) -> str | None:
+    """`34:60` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
+    head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
+    if not head.startswith("data:image/"):
+        return None
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+            width, height = ImageOps.exif_transpose(picture).size
+    except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
+        return None
+    longer = max(width, height)
+    return f"{max(1, round(_PARTS * width / longer))}:{max(1, round(_PARTS * height / longer))}"
