@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     cloud.tail, cloud.begun = options.tail, options.begun
-    trio.run(_serve, App(cloud, plain_renderer))
+    trio.run(_serve, App(cloud, plain_renderer, anonymous=True))
 
 
 async def _serve(app: App) -> None:

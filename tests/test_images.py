@@ -24,11 +24,11 @@ def problem(root: Path, image: str) -> str:
 
 
 def test_no_image_is_no_image(tmp_path: Path) -> None:
-    assert (images.identity(tmp_path, None), images.data_uri(tmp_path, None)) == (None, None)
+    assert (images.identity(tmp_path, None), images.data_uri(tmp_path, None, None)) == (None, None)
 
 
 def test_a_url_stands_for_itself(tmp_path: Path) -> None:
-    assert (images.identity(tmp_path, URL), images.data_uri(tmp_path, URL)) == (URL, URL)
+    assert (images.identity(tmp_path, URL), images.data_uri(tmp_path, URL, URL)) == (URL, URL)
 
 
 @pytest.mark.parametrize("url", ["http://example.org/a.png", "file:///etc/passwd", "ftp://x/a.png", "HTTP://x/a.png"])
@@ -42,7 +42,9 @@ def test_only_https_urls_are_taken(tmp_path: Path, url: str) -> None:
 def test_a_picture_is_known_by_its_content_and_sent_as_what_it_is(tmp_path: Path, content: bytes, kind: str) -> None:
     (tmp_path / "boat.bin").write_bytes(content)
     assert "sha256:" + hashlib.sha256(content).hexdigest() == images.identity(tmp_path, "boat.bin")
-    assert f"data:{kind};base64,{base64.b64encode(content).decode()}" == images.data_uri(tmp_path, "boat.bin")
+    assert f"data:{kind};base64,{base64.b64encode(content).decode()}" == images.data_uri(
+        tmp_path, "boat.bin", images.identity(tmp_path, "boat.bin")
+    )
 
 
 def test_another_name_is_the_same_picture_and_other_bytes_are_another(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class Served:
     async def _serve(self) -> None:
         async with trio.open_nursery() as nursery:
             self._scope, self._token = nursery.cancel_scope, trio.lowlevel.current_trio_token()
-            self._app = App(self.cloud, tagged)
+            self._app = App(self.cloud, tagged, anonymous=True)
             self._port = await nursery.start(serve_tcp, self._take_time, "127.0.0.1", 0)
             self._listens.set()
 

@@ -178,6 +178,8 @@ class ScriptedStudio(Studio):
         self.provider_lies = False
         self.skew_s = 0.0
         self.app: App | None = None
+        self.answers: dict[str, bool | None] = {}
+        """Address of this machine → whether the simulator's server answers there; None: nobody does."""
         super().__init__(*args, **options)
 
     def on(self, kind: str, act: Act, *, text: str = "", times: int = 1_000_000, after: int = 0) -> None:
@@ -200,7 +202,7 @@ class ScriptedStudio(Studio):
         return super().now() + self.skew_s
 
     def services(self) -> Any:
-        return replace(super().services(), now=self.vgen_now)
+        return replace(super().services(), now=self.vgen_now, who_answers=self.answers.get)
 
     def check_money(self) -> None:
         if not self.provider_lies:

@@ -14,8 +14,8 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Starts simulated providers with the options given; all are stopped in the end."""
     servers: list[Server] = []
 
-    def start(*options: str) -> Server:
-        servers.append(Server(tmp_path, *options))
+    def start(*options: str, named: bool = False) -> Server:
+        servers.append(Server(tmp_path, *options, named=named))
         return servers[-1]
 
     yield start

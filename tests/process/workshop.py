@@ -102,16 +102,28 @@ sys.exit(simulator.main())
 
 
 class Server:
-    """The simulator on a free port. A test that must come before a job's end lets the provider's clock stand still."""
+    """The simulator on a free port. A test that must come before a job's end lets the provider's clock stand still.
 
-    def __init__(self, home: Path, *options: str) -> None:
+    It stands in for a real provider, unless it is `named`: then vgen knows it for the simulator.
+    """
+
+    def __init__(self, home: Path, *options: str, named: bool = False) -> None:
         name = f"simulator-{time.monotonic_ns()}"
         errors = home / f"{name}.err"
         self._clock = home / f"{name}.clock"
         self._now = 0.0
         self._errors = errors.open("wb")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CLOCKED, str(self._clock), "--port", "0", *options],
+            [
+                sys.executable,
+                "-c",
+                CLOCKED,
+                str(self._clock),
+                "--port",
+                "0",
+                *options,
+                *([] if named else ["--anonymous"]),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -12,9 +12,12 @@ from unittest.mock import patch
 import trio
 
 from vgen.errors import NoAnswer, Refusal
+from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
-from vgen.production import client, deliver, download, make, poll, reconcile, submit
+from vgen.plan import told
+from vgen.production import client, deliver, download, make, poll, reconcile, submit, world
 from vgen.production.http import HttpClient
+from vgen.production.quotes import Quotes
 from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Unclear
@@ -42,13 +45,16 @@ class Mutant:
 
 
 MUTANTS: dict[str, Mutant] = {}
+UNDRAWN: dict[str, Callable[[], Patches]] = {}
+"""Bugs that no schedule meets before what they need is drawn; tests/faults/test_mutants.py catches each by a story."""
 
 
 @contextlib.contextmanager
 def mutated(name: str | None) -> Iterator[None]:
     """vgen with that bug, or as it is."""
     with contextlib.ExitStack() as stack:
-        for change in MUTANTS[name].patches() if name else ():
+        found = MUTANTS[name].patches if name in MUTANTS else UNDRAWN[name] if name else None
+        for change in found() if found else ():
             stack.enter_context(change)
         yield
 
@@ -59,6 +65,11 @@ def _mutant(what: str, by: str, within: int) -> Callable[[Callable[[], Patches]]
         return patches
 
     return enter
+
+
+def _undrawn(patches: Callable[[], Patches]) -> Callable[[], Patches]:
+    UNDRAWN[patches.__name__] = patches
+    return patches
 
 
 def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
@@ -262,10 +273,10 @@ def supersede_silently() -> Patches:
 
 @_mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
-    told = poll._told
+    as_told = poll._told
 
     def generous(charged: int | None, row: Any) -> tuple[int, str]:
-        return (0, "assumed") if charged is None else (min(charged, row.price), told(charged, row)[1])
+        return (0, "assumed") if charged is None else (min(charged, row.price), as_told(charged, row)[1])
 
     yield _instead(poll, "_told", generous)
 
@@ -334,11 +345,11 @@ def outputs_without_name() -> Patches:
 def place_in_pieces() -> Patches:
     place = place_clip
 
-    def piecemeal(take: Any, clip: Any) -> Any:
+    def piecemeal(take: Any, clip: Any, *may_replace: Any) -> Any:
         data = take.read_bytes()
         clip.parent.mkdir(parents=True, exist_ok=True)
         clip.write_bytes(data[: len(data) // 2])
-        return place(take, clip)
+        return place(take, clip, *may_replace)
 
     yield _instead(make, "place_clip", piecemeal)
 
@@ -349,3 +360,75 @@ def forget_orphans() -> Patches:
         return
 
     yield _instead(make, "collect_all", nothing)
+
+
+# ── odd days: prices, changes, worlds ─────────────────────────────────────────────────────────────────────────────────
+
+
+@_undrawn
+def forget_told_prices() -> Patches:
+    """The next run reserves the table's price again, whatever a provider has told."""
+    yield _instead(told, "prices", lambda *_, **__: {})
+
+
+@_undrawn
+def unknown_kinds_at_once() -> Patches:
+    """All orders of a kind go at once, although nobody knows yet what the first is quoted."""
+    yield _instead(Quotes, "_is_known", lambda *_: True)
+
+
+@_undrawn
+def keep_what_is_too_dear() -> Patches:
+    """A job whose quote passes the cap is waited for, although it could be cancelled free."""
+
+    async def content(*_: Any) -> bool:
+        return False
+
+    yield _instead(poll, "too_dear", content)
+
+
+@_undrawn
+def send_what_lies_there() -> Patches:
+    """The picture that is sent is not held against the recipe."""
+
+    def blind(root: Path, image: str, _: Any) -> str | None:
+        return images.data_uri(root, image, images.identity(root, image))
+
+    yield _instead(submit, "data_uri", blind)
+
+
+@_undrawn
+def overwrite_edits() -> Patches:
+    """A clip is replaced by what the plan saw, not by what is there."""
+    yield _instead(make, "is_as_seen", lambda *_: True)
+
+
+@_undrawn
+def believe_anothers_file() -> Patches:
+    """Another shot's file is taken as it comes."""
+    yield _instead(Ledger, "same_bytes", lambda *_: None)
+
+
+@_undrawn
+def simulator_passes_for_real() -> Patches:
+    """`mode=live` is believed, whoever answers at the address."""
+    yield _instead(world, "settled", lambda settings, *_: settings)
+
+
+@_undrawn
+def simulate_over_the_film() -> Patches:
+    """Without a key a run simulates, whatever was paid for in these outputs."""
+    yield _instead(world, "has_live_purchases", lambda _: False)
+    yield _instead(world, "other", lambda *_: "")
+
+
+@_undrawn
+def mix_the_worlds() -> Patches:
+    """Real money is spent into the outputs of a rehearsal."""
+    yield _instead(world, "other", lambda *_: "")
+
+
+@_undrawn
+def believe_the_port() -> Patches:
+    """Who answers at an address of this machine is not asked again before the first order."""
+    yield _instead(world, "has_changed", lambda *_: "")

@@ -8,10 +8,12 @@ from vgen.errors import InputError, Refusal
 from vgen.plan import approved_plan
 from vgen.plan import plan as planning
 from vgen.plan.decision import Action
+from vgen.production import world
 from vgen.views import terminal
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
+    from vgen.plan.plan import Step
 
 
 def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
@@ -37,7 +39,10 @@ def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
 
 def before_build(session: "Session") -> None:
     """Refuse a build that can't be made or paid; tell what the user should know. Raises InputError, Refusal."""
+    if problem := session.workspace.other_world():
+        raise Refusal(problem)
     plan, numbers = session.plan, session.selection.numbers
+    _refuse_keyless(session)
     for warning in session.workspace.warnings:
         if has_work(session):
             terminal.line(None, warning)
@@ -45,10 +50,29 @@ def before_build(session: "Session") -> None:
         raise InputError(impossible)
     _refuse_drift(session)
     if session.workspace.ready.simulated and any(plan.step(number).price for number in numbers):
-        why = "mode=simulate" if session.workspace.ready.run.mode == "simulate" else "no API key is set"
+        why = world.why_simulated(session.workspace.ready)
         terminal.line(None, f"simulated run ({why}): no real money is spent, clips are placeholder animations")
     if not fits(session) and not _has_free_work(session):
         raise refused(session)
+
+
+def _refuse_keyless(session: "Session") -> None:
+    """A live production in a terminal without a key: what needs a provider is not begun. Raises Refusal."""
+    settings, chosen = session.workspace.ready, session.selection
+    if not settings.keyless or not has_work(session):
+        return
+    due = [step for step in session.plan.steps if step.number in chosen.numbers and _needs_provider(step)]
+    if due or (chosen.full and session.plan.orphans):
+        raise Refusal(
+            f"{settings.run.outputs} holds clips that were bought for real money, so nothing is simulated there, and "
+            f"no key is set: set {world.keys_wanted(settings)} to go on. Nothing was started"
+        )
+
+
+def _needs_provider(step: "Step") -> bool:
+    """Whether a step is to be bought, or is at a provider."""
+    unsold = step.action is Action.STOP and step.decision.row is None and not step.request.offers
+    return unsold or step.action in (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
 
 
 def _refuse_drift(session: "Session") -> None:

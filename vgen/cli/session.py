@@ -224,6 +224,7 @@ class Session:
             requests=self.workspace.requests,
             wanted=chosen.numbers or every,
             done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
+            seen=self.view().stats,
             not_started={s.number: s.decision.offer.provider if s.decision.offer else "" for s in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,
             approved=chosen.approved,

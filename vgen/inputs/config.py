@@ -19,13 +19,21 @@ from vgen.inputs.variables import OTHER_ENVIRONMENT, PREFIX, VARIABLES, Run
 from vgen.inputs.wording import lowered, nearest, shown
 
 
-def load(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check it all. `root`: the directory of dodo.py. Raises InputError with one line per problem."""
-    return _Loader(root, command_line, os.environ if environ is None else environ).settings()
+def load(
+    root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None, *, keyless: bool = False
+) -> Settings:
+    """Read and check it all. `root`: the directory of dodo.py. Raises InputError with one line per problem.
+
+    `keyless`: with mode=auto and no key it is live all the same, with all providers closed.
+    """
+    return _Loader(root, command_line, os.environ if environ is None else environ, keyless=keyless).settings()
 
 
 class _Loader:
-    def __init__(self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str], *, keyless: bool
+    ) -> None:
+        self._keyless = keyless
         self._root = root
         self._command_line = command_line
         self._environ = environment(root, environ)
@@ -162,16 +170,20 @@ class _Loader:
         self, run: Run, found: dict[str, Provider], primary: Provider, fallback: Provider | None, *, explicit: bool
     ) -> Settings:
         wanted = [primary] if fallback is None else [primary, fallback]
-        live = run.mode == "live" or (run.mode == "auto" and any(p.key and not p.closed for p in wanted))
+        keyed = any(p.key and not p.closed for p in wanted)
+        keyless = self._keyless and run.mode == "auto" and not keyed
+        live = run.mode == "live" or (run.mode == "auto" and (keyed or keyless))
         ready = {name: self._opened(provider, live=live) for name, provider in found.items()}
         if live:
             usable = [p for p in wanted if not ready[p.name].closed]
-            if not usable:
+            if not usable and not keyless:
                 names = " or ".join(dict.fromkeys(v for p in wanted for v in p.key_names))
                 self._problems.append(
                     f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate"
                 )
-            self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed and usable)
+            self._warnings.extend(
+                str(ready[p.name].closed) for p in wanted if ready[p.name].closed and (usable or keyless)
+            )
         elif any(ready[p.name].closed for p in wanted):
             self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed)
             if all(ready[p.name].closed for p in wanted):
@@ -192,6 +204,7 @@ class _Loader:
             ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,
             warnings=tuple(self._warnings),
+            keyless=keyless,
         )
 
     def _opened(self, provider: Provider, *, live: bool) -> Provider:

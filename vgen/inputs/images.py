@@ -35,7 +35,7 @@ def identity(root: Path, image: str | None) -> str | None:
         if not image.startswith("https://"):
             raise InputError([f"image: {_short(image)} is neither a file nor an https URL"])
         return image
-    return "sha256:" + hashlib.sha256(_content(root, image)).hexdigest()
+    return _digest(_content(root, image))
 
 
 def size(root: Path, image: str | None) -> tuple[int, int] | None:
@@ -53,12 +53,21 @@ def size(root: Path, image: str | None) -> tuple[int, int] | None:
     return (height, width) if turned else (width, height)
 
 
-def data_uri(root: Path, image: str | None) -> str | None:
-    """What goes into the request: the URL as it is, or the file as a data URI."""
+def data_uri(root: Path, image: str | None, wanted: str | None) -> str | None:
+    """What goes into the request: the URL as it is, or the file as a data URI.
+
+    `wanted`: the identity that the recipe has. Raises InputError if the very bytes that would be sent are others.
+    """
     if image is None or "://" in image:
         return image
     content = _content(root, image)
+    if _digest(content) != wanted:
+        raise InputError([f"image: {image!r} is another picture now"])
     return f"data:{_kind(content)};base64,{base64.b64encode(content).decode()}"
+
+
+def _digest(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def _content(root: Path, image: str) -> bytes:

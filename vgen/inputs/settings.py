@@ -48,7 +48,11 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that one run goes by. Paths are absolute; `cap` in micro-dollars, None if nothing binds."""
+    """Everything that one run goes by. Paths are absolute; `cap` in micro-dollars, None if nothing binds.
+
+    `simulated`: all money is play money. `rehearsal`: it is, because the providers are the simulator's server.
+    `keyless`: a live production in a terminal that has no key: what is there is kept, nothing is bought or simulated.
+    """
 
     root: Path
     run: Run
@@ -62,6 +66,13 @@ class Settings:
     ffprobe: str | None
     keys: Mapping[str, str] = field(repr=False)
     warnings: tuple[str, ...]
+    rehearsal: bool = False
+    keyless: bool = False
+
+    @property
+    def in_process(self) -> bool:
+        """Whether the providers are the simulator in this process, at no real address and with no real key."""
+        return self.simulated and not self.rehearsal
 
     @property
     def outputs(self) -> Path:
@@ -98,7 +109,7 @@ class Settings:
             here = known.key_names if known else ()  # what the section's own key opens is elsewhere by now
             names = tuple(variable for variable in names if variable not in here)
             return self._unconfigured_provider(name, protocol, base_url, model, names)
-        if self.simulated or base_url == known.terms.base_url:
+        if self.in_process or base_url == known.terms.base_url:
             return known
         key = self._key(key_names(name, protocol, base_url))
         return dataclasses.replace(known, key=key, account=fingerprint(key or ""))
@@ -106,14 +117,14 @@ class Settings:
     def _unconfigured_provider(
         self, name: str, protocol: str, base_url: str, model: str, names: tuple[str, ...]
     ) -> Provider:
-        key = f"key_simulated_{name}" if self.simulated else self._key(names)
+        key = f"key_simulated_{name}" if self.in_process else self._key(names)
         return Provider(
             terms=Terms(provider=name, base_url=base_url, model=model),
             protocol=protocol,
             key=key,
             key_names=names,
-            account="simulated" if self.simulated else fingerprint(key or ""),
-            poll_interval_s=SIMULATED_POLL_S if self.simulated else providers.CODECS[protocol].VENDOR.poll_interval_s,
+            account="simulated" if self.in_process else fingerprint(key or ""),
+            poll_interval_s=SIMULATED_POLL_S if self.in_process else providers.CODECS[protocol].VENDOR.poll_interval_s,
         )
 
     def _key(self, names: tuple[str, ...]) -> str | None:
@@ -122,7 +133,7 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Every key, for redaction."""
         ours = [provider.key for provider in self.providers.values() if provider.key]
-        strangers = () if self.simulated else self.keys.values()
+        strangers = () if self.in_process else self.keys.values()
         return (*ours, *(key for key in strangers if len(key) >= 12 and key not in ours))
 
 

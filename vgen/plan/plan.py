@@ -175,6 +175,8 @@ def _step(
         else:
             bought[digest] = request.number
             price = now.offer.order.price
+            if now.offer.order.told:
+                why += f" ({show(price)}, as {now.offer.provider} told for this kind)"
             worst = sum(offer.order.price * offer.max_retries for offer in request.offers if offer.order)
     return Step(request=request, action=act, why=why, file=file, decision=now, take=take, price=price, worst=worst)
 

@@ -18,7 +18,7 @@ from vgen.plan.request import ShotRequest
 from vgen.production.services import Services
 from vgen.store import atomic
 from vgen.store.ledger import Ledger
-from vgen.store.outputs import Outputs
+from vgen.store.outputs import Outputs, Stat
 from vgen.store.records import Placed, Snapshot, Take
 
 
@@ -29,6 +29,8 @@ class ClipFiles:
         self._settings, self._outputs, self._services = settings, outputs, services
         self._seen: dict[tuple[str, int, int], File] = {}
         self._facts: dict[str, str] = {}
+        self.stats: Mapping[str, Stat] = {}
+        """Clip name → its file as it was looked at last."""
 
     def look(
         self, requests: Mapping[str, ShotRequest], snapshot: Snapshot, *, may_write: bool
@@ -43,7 +45,8 @@ class ClipFiles:
         def changed(name: str, row: Placed | None) -> File:
             return self._look(name, row, requests.get(name), snapshot, learnt)
 
-        states = inspect_names(self._outputs, {*requests, *snapshot.placed}, snapshot.placed, changed)
+        self.stats = self._outputs.clip_stats()
+        states = inspect_names(self.stats, {*requests, *snapshot.placed}, snapshot.placed, changed)
         noted = False
         if learnt and may_write:
             with (
@@ -141,14 +144,31 @@ def _in_a_trio_of_its_own(act: Callable[[], Awaitable[None]]) -> None:
         executor.submit(trio.run, act).result()
 
 
+def is_as_seen(outputs: Outputs, name: str, seen: Stat | None, placed: Placed | None, take: Take | None) -> bool:
+    """Whether a clip's file may be replaced or removed: nobody has touched it since the plan, and vgen's own is vgen's.
+
+    `seen`: as the plan saw it, None if it saw none; `take`: what is to be put there.
+    """
+    clip = outputs.clips / name
+    try:
+        stat = clip.lstat()
+    except FileNotFoundError:
+        return True
+    now = Stat(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    ours = placed is not None and not placed.edited
+    if now == seen or (ours and placed and (placed.size_bytes, placed.mtime_ns) == (now.size_bytes, now.mtime_ns)):
+        return True
+    known = {take.sha256 if take else "", placed.sha256 if ours and placed else ""}
+    return clip.is_file() and atomic.sha256(clip) in known
+
+
 def inspect_names(
-    outputs: Outputs,
+    stats: Mapping[str, Stat],
     names_: Collection[str],
     placed: Mapping[str, Placed],
     look: Callable[[str, Placed | None], File],
 ) -> dict[str, File]:
     """Clip name → the state of its file. One stat a clip; `look` judges only files that vgen did not leave so."""
-    stats = outputs.clip_stats()
     found: dict[str, File] = {}
     for name in names_:
         row, stat = placed.get(name), stats.get(name)

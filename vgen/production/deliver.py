@@ -1,6 +1,7 @@
 """From a finished job to a take: download, judge, publish, book."""
 
 import contextlib
+import dataclasses
 import json
 from pathlib import Path
 
@@ -24,6 +25,7 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     """
     part = batch.outputs.part(row.id)
     last: str | None = None
+    fetched_again = False
     for _ in range(retry.DAMAGED_TRIES + 1):
         row = batch.ledger.get(row.id)
         if row.state is State.RENDERED:
@@ -55,6 +57,13 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
             batch.ledger.move(row.id, State.RENDERED)
             discard(part)
             continue
+        if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None and not fetched_again:
+            fetched_again = True  # the wrong file may have come by mistake, and a download is free
+            text = f"{row.provider} delivers the very video of shot {twin.shot_number}; downloading again"
+            batch.say(number, text, event="same_bytes", job=row.job_id)
+            batch.ledger.move(row.id, State.RENDERED)
+            discard(part)
+            continue
         _publish(batch, row, part, judgement, got, number)
         return
     raise ClipFailed(
@@ -82,6 +91,8 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
     if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
         text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
         batch.say(number, text, event="same_bytes", job=row.job_id)
+        remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
+        judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
     batch.ledger.book_take(
         _as_take(row, judgement, got, take, path.relative_to(batch.outputs.root)),

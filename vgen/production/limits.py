@@ -151,10 +151,15 @@ class Limits:
         return {name: limiter.slots.waiting for name, limiter in self._limiters.items()}
 
     @contextlib.asynccontextmanager
-    async def acquire(self, name: str, number: int) -> AsyncIterator[None]:
-        """Hold a slot of the provider and one overall. Who waits for its own provider is in nobody else's way."""
+    async def acquire(
+        self, name: str, number: int, turn: contextlib.AbstractAsyncContextManager[None] | None = None
+    ) -> AsyncIterator[None]:
+        """Hold a slot of the provider and one overall. Who waits for its own provider is in nobody else's way.
+
+        `turn`: what else to wait for at the provider.
+        """
         limiter = self.of(name)
-        async with limiter.slots.one(number):
+        async with limiter.slots.one(number), turn or contextlib.nullcontext():
             while True:
                 await limiter.ready()
                 async with self.overall.one(number):

@@ -10,14 +10,18 @@ from collections.abc import Sequence
 import trio
 
 from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
+from vgen.inputs.settings import Provider
 from vgen.money import show
+from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
 from vgen.production import deliver, poll, reconcile, submit
+from vgen.production.clip_files import is_as_seen
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
+from vgen.providers.base import Order
 from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State, Why
@@ -156,12 +160,25 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
 
 
 async def place_take(batch: Run, take: Take, number: int) -> None:
-    """Copy a take under the clip's name and remember it. Raises ClipFailed if the take is gone."""
+    """Copy a take under the clip's name and remember it.
+
+    Raises ClipFailed if the take is gone, or if somebody has touched the clip's file since the plan.
+    """
     master = batch.outputs.root / take.path
     if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
         await _bring_back(batch, take, number)
     clip = batch.outputs.clip(number)
-    stat = await off_loop(take.size_bytes, place_clip, master, clip)
+    seen, placed = batch.intent.seen.get(clip.name), batch.ledger.placed(clip.name)
+
+    def is_untouched() -> bool:
+        return is_as_seen(batch.outputs, clip.name, seen, placed, take)
+
+    stat = await off_loop(take.size_bytes, place_clip, master, clip, is_untouched)
+    if stat is None:
+        raise ClipFailed(
+            f"{clip.name} was edited by hand while vgen worked, and is kept; the new take is {take.path}. Move the "
+            f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` replaces the edit"
+        )
     batch.in_place.add(number)
     batch.ledger.place(
         Placed(
@@ -195,26 +212,19 @@ async def _buy(clip: Clip, now: Decision) -> None:
     batch, offer = clip.batch, now.offer
     assert offer is not None, "BUG: a purchase without an offer"
     assert offer.order is not None, "BUG: a purchase without an order"
+    order = told.at_told_price(offer.provider, offer.order, batch.quotes.told)
     if (approved := batch.intent.approved) is not None and clip.number not in approved:
         raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
     await submit.back_off(clip, offer.provider)
-    await batch.wait_until_it_fits(clip.number, offer.order.price)
-    row: Purchase | None = None
+    await batch.wait_until_it_fits(clip.number, order.price)
+    provider = batch.settings.providers[offer.provider]
     try:
-        async with batch.limits.acquire(offer.provider, clip.number):
-            batch.events.begin(clip.number, f"ordering at {offer.provider}")
-            if offer.provider in batch.closed:
-                return
-            if batch.stop_reason:
-                raise ClipFailed(f"not bought: {batch.stop_reason}")
-            provider = batch.settings.providers[offer.provider]
-            purchase_id = submit.reserve(clip, now, offer.order, provider)
-            with batch.turns.reservation():
-                if await submit.submit(clip, purchase_id, offer, provider, now.attempt):
-                    await poll.wait_for(batch, purchase_id, clip.number)
-                row = batch.ledger.get(purchase_id)
+        async with batch.limits.acquire(provider.name, clip.number, batch.quotes.turn(provider, order)):
+            row = await _order(clip, now, order, provider)
     except OverBudget as exc:
         await batch.wait_for_money(clip.number, exc.needed)
+        return
+    if row is None:
         return
     if row.state is State.RENDERED:
         await deliver.collect_output(batch, row, clip.number)
@@ -223,6 +233,33 @@ async def _buy(clip: Clip, now: Decision) -> None:
         batch.counters.generated += 1
     elif row.state in (*OVER, State.UNCERTAIN):
         clip.pause(offer.provider).failures += 1
+
+
+async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
+    """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
+    batch = clip.batch
+    batch.events.begin(clip.number, f"ordering at {provider.name}")
+    if provider.name in batch.closed:
+        return None
+    if batch.stop_reason:
+        raise ClipFailed(f"not bought: {batch.stop_reason}")
+    if problem := batch.somebody_else_answers(provider):
+        batch.stop_buying(problem)
+        raise ClipFailed(f"not bought: {problem}")
+    order = told.at_told_price(provider.name, order, batch.quotes.told)  # it may have been told while this one waited
+    image = submit.picture(clip, order, provider)
+    purchase_id = submit.reserve(clip, now, order, provider)
+    with batch.turns.reservation():
+        if await submit.submit(clip, purchase_id, order, provider, now.attempt, image):
+            quoted = batch.ledger.get(purchase_id).price
+            batch.quotes.learn(provider.name, order, quoted)
+            batch.quotes.answered(provider, order)
+            if quoted <= order.price or not await poll.too_dear(batch, purchase_id, clip.number):
+                await poll.wait_for(batch, purchase_id, clip.number)
+        row = batch.ledger.get(purchase_id)
+    if row.charged_by == "provider":
+        batch.quotes.learn(provider.name, order, row.charged)
+    return row
 
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,6 +43,25 @@ async def wait_for(batch: Run, purchase_id: int, number: int) -> None:
     await poller.run(deadline)
 
 
+async def too_dear(batch: Run, purchase_id: int, number: int) -> bool:
+    """Whether a job that was quoted above what is left is over: cancelled, as long as that is free. Told in any case.
+
+    Free is a job that is queued by the provider's word of right now; what runs is paid for, and is waited for.
+    """
+    row = batch.ledger.get(purchase_id)
+    budget = batch.ledger.budget(row.simulated, batch.settings.cap)
+    if budget.cap is None or budget.exposure <= budget.cap:
+        return False
+    quote = f"{row.provider} quotes {show(row.price)}, which passes the budget of {show(budget.cap)}"
+    provider = batch.provider_of(row)
+    if provider is not None and isinstance(await client.ask(batch, row), Queued):
+        batch.say(number, f"{quote}; cancelling while it is queued", event="cap")
+        if await _Poller(batch, row, provider, number).cancelled(quote):
+            return True
+    batch.say(number, f"{quote}; it can't be cancelled free any more, and nothing more is bought there", event="cap")
+    return False
+
+
 class _Poller:
     """Asks about one job, at the provider's pace."""
 
@@ -53,6 +72,7 @@ class _Poller:
         self._last_word = ""
         self._over_since = row.rendered_at
         self._born = trio.current_time()
+        self._why_cancelled = f"it waited too long in the queue of {row.provider}"
         self._at_work = -math.inf
         self._doubted_at = -math.inf if row.error_code == UNCONFIRMED else None  # an earlier run was told the same
 
@@ -74,7 +94,7 @@ class _Poller:
             if trio.current_time() >= deadline:
                 break
             await self._sleep(deadline, status)
-        if isinstance(status, Queued) and await self._cancelled():  # by its word of right now
+        if isinstance(status, Queued) and await self.cancelled():  # by its word of right now
             return
         if isinstance(status, Inconclusive) and status.ended and self._given_up():
             return
@@ -211,10 +231,11 @@ class _Poller:
         batch.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
         return True
 
-    async def _cancelled(self) -> bool:
-        """Cancel a job that never left the queue; True if it is over, one way or the other."""
+    async def cancelled(self, why: str = "") -> bool:
+        """Cancel a job that never left the queue; True if it is over, one way or the other. `why`: else its time."""
         batch, row, provider = self._batch, self._row, self._provider
-        batch.ledger.note(row.id, error="waited too long in the provider's queue; cancelling", error_code=QUEUE)
+        self._why_cancelled = why or self._why_cancelled
+        batch.ledger.note(row.id, error=f"{self._why_cancelled}; cancelling", error_code=QUEUE)
         call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
         agreed = False
         try:
@@ -238,7 +259,7 @@ class _Poller:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
         batch, row = self._batch, self._row
         charged, by = _told(told, row)
-        error = f"cancelled, because it waited too long in the queue of {row.provider}"
+        error = f"cancelled, because {self._why_cancelled}"
         batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
         batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 

@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING
 from vgen import money
 from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.settings import Provider, Settings
+from vgen.plan import told
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
+from vgen.production import world
 from vgen.production.events import Events
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
+from vgen.production.quotes import Quotes
 from vgen.production.turns import Turns
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
-from vgen.store.outputs import Outputs
+from vgen.store.outputs import Outputs, Stat
 from vgen.store.records import Choice, Purchase
 from vgen.store.takes import discard
 
@@ -38,13 +41,14 @@ class Intent:
 
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
     shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
-    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `read_only`: the run lock is
-    not held, so nothing may be written.
+    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
+    the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
     """
 
     requests: Sequence[ShotRequest] = ()
     wanted: frozenset[int] = frozenset()
     done: frozenset[int] = frozenset()
+    seen: Mapping[str, Stat] = field(default_factory=dict)
     not_started: Mapping[int, str] = field(default_factory=dict)
     fits: frozenset[int] | None = None
     approved: frozenset[int] | None = None
@@ -99,6 +103,7 @@ class Run:
         self.collected: set[int] = set()
         self.counters = Counters()
         self._capped = False
+        self._asked: dict[str, str] = {}
         self._open: _Open | None = None
 
     # ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +175,11 @@ class Run:
         return self._opened.sent_at
 
     @property
+    def quotes(self) -> Quotes:
+        """What is known of prices."""
+        return self._opened.quotes
+
+    @property
     def intent(self) -> Intent:
         """What this run means to do."""
         return self._opened.intent
@@ -208,6 +218,12 @@ class Run:
             fresh_after=fresh_after,
             chosen=self.chosen if self._open else {},
         )
+
+    def somebody_else_answers(self, provider: Provider) -> str:
+        """Why nothing may be bought at a provider of this machine, asked once before its first order; "" if it may."""
+        if provider.name not in self._asked:
+            self._asked[provider.name] = world.has_changed(self.settings, provider, self.services.who_answers)
+        return self._asked[provider.name]
 
     def close_provider(self, name: str, reason: str) -> None:
         """Buy nothing more at a provider; said once, not once per clip."""
@@ -286,6 +302,8 @@ class _Open:
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
         self.fits = None if intent.fits is None else set(intent.fits)
         self.sent_at: dict[int, float] = {}
+        simulated = settings.simulated
+        self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
 
 
 def _limiter(settings: Settings, name: str) -> ProviderLimiter:

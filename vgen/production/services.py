@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from vgen.errors import ToolMissing
 from vgen.inputs.settings import Settings
 from vgen.plan.request import ShotRequest
+from vgen.production import world
 from vgen.production.events import Tell
 from vgen.production.run import Online, Run
 
@@ -54,5 +55,6 @@ class Services:
     watching: Callable[[Run], contextlib.AbstractAsyncContextManager[None]] = _unwatched
     tools: "Callable[[Settings], Tools | None]" = no_tools
     inspect: Inspect = _cannot_inspect
+    who_answers: world.Ask = world.ask
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     clock: Any = None

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 import trio
 
 from vgen import retry
-from vgen.errors import AlreadyBought, ClipFailed, LedgerError, NoAnswer, NotSent
+from vgen.errors import AlreadyBought, ClipFailed, InputError, LedgerError, NoAnswer, NotSent
 from vgen.inputs.images import data_uri
 from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan.decision import Decision
-from vgen.plan.request import Offer, ShotRequest
+from vgen.plan.request import ShotRequest
 from vgen.production import client
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Order, RefusalReason, Refused, Unclear
@@ -99,14 +99,24 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
         raise ClipFailed("not bought: another purchase of the same recipe stands in the way; see `doit audit`") from exc
 
 
-async def submit(clip: Clip, purchase_id: int, offer: Offer, provider: Provider, attempt: int) -> bool:
-    """Send the create, once; commit what came of it. True if the provider has the job."""
-    batch, order = clip.batch, offer.order
-    assert order is not None, "BUG: nothing to submit"
+def picture(clip: Clip, order: Order, provider: Provider) -> str | None:
+    """The picture that will be sent, read once: the one that the recipe names, or ClipFailed before any reservation."""
+    if not order.image_field:
+        return None
+    try:
+        return data_uri(clip.batch.settings.root, clip.request.shot.image, clip.request.recipes[provider.name].image)
+    except InputError as exc:
+        raise ClipFailed(f"not bought: its picture changed after the plan; run again ({exc})") from exc
+
+
+async def submit(
+    clip: Clip, purchase_id: int, order: Order, provider: Provider, attempt: int, image: str | None
+) -> bool:
+    """Send the create, once; commit what came of it. True if the provider has the job. `image`: see `picture`."""
+    batch = clip.batch
     protocol = provider.codec
     if isinstance(protocol.LOST_ORDERS, TaggedList):
         order = protocol.LOST_ORDERS.with_correlation_seed(order, batch.ledger.get(purchase_id).correlation_seed)
-    image = data_uri(batch.settings.root, clip.request.shot.image) if order.image_field else None
     call = protocol.create(order, provider.terms, provider.key or "", image)
     price = f"{show(order.price)} for {order.bought_s} s of {order.model}"
     batch.say(

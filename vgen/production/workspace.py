@@ -9,32 +9,35 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vgen.errors import InputError, VgenError
+from vgen.errors import InputError, Refusal, VgenError
 from vgen.inputs import config, images, shot_list
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
+from vgen.plan import told
 from vgen.plan.decision import File, Policy
 from vgen.plan.plan import Plan, Step
 from vgen.plan.request import ShotRequest
+from vgen.production import world
 from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
 from vgen.providers.base import NoPrice
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
-from vgen.store.outputs import Outputs, clip_name
+from vgen.store.outputs import Outputs, Stat, clip_name
 from vgen.store.reader import LedgerReader
 from vgen.store.records import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """How a production stands at one moment: its plan, and the ledger's rows that it was made from."""
+    """How a production stands at one moment: its plan, and the ledger's rows and the clips' files it was made from."""
 
     plan: Plan
     snapshot: Snapshot
+    stats: Mapping[str, Stat]
 
     def step(self, number: int) -> Step:
         return self.plan.step(number)
@@ -56,13 +59,23 @@ class Workspace:
         self._clip_files: ClipFiles | None = None
         self._named_outputs = named_outputs(variables, environ)
         try:
-            self.settings = config.load(root, variables, environ)
+            self.settings = self._in_its_world(config.load(root, variables, environ), variables, environ)
             self.warnings = self.settings.warnings
             found = _read_shots(self.settings)
             self.warnings += found.warnings
             self.requests = _requests(found.shots, self.settings)
         except InputError as exc:
             self.problems = list(exc.problems)
+
+    def _in_its_world(
+        self, found: Settings, variables: Mapping[str, str], environ: Mapping[str, str] | None
+    ) -> Settings:
+        """The settings for real money or for play money, by who the providers are and what was bought before."""
+        with contextlib.suppress(Refusal), contextlib.closing(LedgerReader(Outputs(found.outputs).ledger)) as ledger:
+            if found.simulated and found.run.mode == "auto" and world.has_live_purchases(ledger):
+                return config.load(self.root, variables, environ, keyless=True)
+            return world.settled(found, ledger, self.services.who_answers)
+        return found  # of a ledger that can't be read is told where it is needed
 
     @property
     def ready(self) -> Settings:
@@ -96,13 +109,15 @@ class Workspace:
         settings = self.ready
         with contextlib.closing(self.reading()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
-        names = {request.number: clip_name(request.number) for request in self.requests}
+            prices = told.prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
+            requests = told.raised(self.requests, prices)
+        names = {request.number: clip_name(request.number) for request in requests}
         if self._clip_files is None:
             self._clip_files = ClipFiles(settings, self.outputs, self.services)
-        by_name = {names[request.number]: request for request in self.requests}
+        by_name = {names[request.number]: request for request in requests}
         states, learnt = self._clip_files.look(by_name, snapshot, may_write=self._holds_lock)
         plan = planning.plan(
-            self.requests,
+            requests,
             snapshot,
             states,
             names,
@@ -110,7 +125,12 @@ class Workspace:
             again=again,
             simulated=settings.simulated,
         )
-        return View(plan=plan, snapshot=snapshot), learnt
+        return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats), learnt
+
+    def other_world(self) -> str:
+        """Why a build may not work on these outputs: they hold what was bought in the other world; "" if it may."""
+        with contextlib.closing(self.reading()) as ledger:
+            return world.other(self.ready, ledger)
 
     def placed_states(self) -> dict[str, File]:
         """The state of each clip that vgen ever put in place, when nothing else of the project can be read."""
@@ -119,7 +139,7 @@ class Workspace:
                 placed = ledger.snapshot(simulated=False, cap=None).placed
         except VgenError:
             return {}
-        return inspect_names(self.outputs, placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
+        return inspect_names(self.outputs.clip_stats(), placed.keys(), placed, lambda name, row: File.EDITED)  # noqa: ARG005
 
     def reading(self) -> LedgerReader:
         """The ledger, to look at. A missing one is empty, and is not made."""

@@ -39,9 +39,32 @@ class Terms:
     durations: tuple[Decimal, ...] | None = None
 
 
+DECIDE_PRICE = ("duration", "resolution", "ratio", "aspect_ratio", "audio")
+"""The fields of a request's body that may decide its price, by any protocol's names: length, size, shape and sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What orders have in common that must cost the same: model, endpoint, seconds billed, and what else decides."""
+
+    model: str
+    path: str
+    bought_s: str
+    fields: tuple[tuple[str, str], ...]
+
+
+def kind_of(model: str, path: str, bought_s: str, body: Mapping[str, Any]) -> Kind:
+    """The kind of an order, today's or one of the ledger."""
+    fields = tuple((name, str(body[name])) for name in DECIDE_PRICE if name in body)
+    return Kind(model=model, path=path, bought_s=bought_s, fields=fields)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is bought for a recipe: the body without the image's bytes, the seconds billed, the most it costs."""
+    """What is bought for a recipe: the body without the image's bytes, the seconds billed, the most it costs.
+
+    `told`: whether `price` is what the provider itself has told for this kind, above the table's.
+    """
 
     model: str
     path: str
@@ -49,6 +72,12 @@ class Order:
     image_field: str | None
     bought_s: Decimal
     price: int
+    told: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What it has in common with all orders that must cost the same."""
+        return kind_of(self.model, self.path, str(self.bought_s), self.body)
 
     @property
     def text(self) -> str:

@@ -18,6 +18,7 @@ class Vendor:
     `section`: the section of api_config.json that is there even if nobody wrote it ("": none), with `model` for a
     default. `keys`: the environment variables that hold the vendor's own keys; what is in them goes only to `hosts`
     over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
+    `quotes`: whether the answer to a create says what the job may cost at most.
     """
 
     protocol: str
@@ -28,6 +29,7 @@ class Vendor:
     section: str = ""
     model: str = ""
     invented_hosts: tuple[str, ...] = ()
+    quotes: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,6 +56,7 @@ VENDOR = Vendor(
     base_url=BASE_URL,
     model=MODEL,
     invented_hosts=("api.runwayml.com",),
+    quotes=True,  # `estimatedCost`
     poll_interval_s=5.0,  # "Do not expect updates more often than once every five seconds" (GET /v1/tasks/{id})
 )
 LOST_ORDERS: LostOrders = None

@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--credits-usd", type=_money, help="what each account holds (default: no end)")
     made.add_argument("--journal", type=Path, metavar="FILE", help="remember jobs in this file")
     made.add_argument("--fast", action="store_true", help="serve placeholder bytes instead of rendered video")
+    made.add_argument("--anonymous", action="store_true", help="pass for a real provider (for vgen's own tests only)")
     made.add_argument("--list-faults", action="store_true", help="print the faults and leave")
     made.add_argument("--allow-remote", action="store_true", help="allow a host that others can reach")
     return made
@@ -87,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         renderer = plain_renderer if options.fast else animatic_renderer(find_tools(None, None))
     except ToolMissing as exc:
         return _refuse(f"{exc}; or add --fast")
-    problem = trio.run(_serve, App(cloud, renderer), options.host, options.port)
+    problem = trio.run(_serve, App(cloud, renderer, anonymous=options.anonymous), options.host, options.port)
     return _refuse(f"--host {options.host} --port {options.port}: {problem}") if problem else 0
 
 

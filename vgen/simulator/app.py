@@ -1,6 +1,7 @@
 """The simulated cloud as one web application: which request is whose. Knows no sockets."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from vgen.providers import protocol_at
@@ -10,6 +11,9 @@ from vgen.simulator.renderers import Renderer
 from vgen.simulator.runway import Runway
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.web import Request, Response, answer
+
+NAME = ("x-vgen-simulator", "1")
+"""The header by which the simulator tells who it is."""
 
 
 class Part(Protocol):
@@ -30,10 +34,15 @@ PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
 
 
 class App:
-    """Media below /media/, the truth below /_simulator/, all else by its vendor's host or by how its path begins."""
+    """Media below /media/, the truth below /_simulator/, all else by its vendor's host or by how its path begins.
 
-    def __init__(self, cloud: Cloud, renderer: Renderer) -> None:
+    It names itself in every answer, so that nobody takes a rehearsal for reality; unless `anonymous`, for vgen's own
+    tests, in which it stands in for a real provider.
+    """
+
+    def __init__(self, cloud: Cloud, renderer: Renderer, *, anonymous: bool = False) -> None:
         self.cloud = cloud
+        self._name = () if anonymous else (NAME,)
         self._shelf = Shelf(cloud, renderer)
         self._parts = {protocol: part(cloud, self._shelf) for protocol, part in PARTS.items()}
         self._by_path = sorted(
@@ -44,6 +53,10 @@ class App:
 
     async def __call__(self, request: Request) -> Response:
         """Answer any request."""
+        response = await self._answer(request)
+        return replace(response, headers=(*response.headers, *self._name))
+
+    async def _answer(self, request: Request) -> Response:
         path = request.path
         if path.startswith("/media/"):
             return await self._shelf.respond(request)

@@ -1,7 +1,7 @@
 """What can be asked of the ledger. Changes nothing: who only looks gets a LedgerReader, and never makes a file."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vgen.store import database, purchase, row_mapping
@@ -71,6 +71,42 @@ class LedgerReader:
             "WHERE provider = ? AND account = ? AND model = ? AND submitted_at > ? AND job_id NOT NULL"
         )
         return int(self._db.execute(query, (provider, account, model, at)).fetchone()[0])
+
+    def delivered_from(self, *, simulated: bool) -> set[str]:
+        """The addresses at which something was bought, or may have been, for real money or for play money."""
+        query = "SELECT DISTINCT base_url FROM purchases WHERE simulated = ? AND state NOT IN ('refused', 'released')"
+        return {row["base_url"] for row in self._db.execute(query, (simulated,))}
+
+    def told_prices(
+        self, provider: str, model: str, path: str, bought_s: str, *, above: int, simulated: bool
+    ) -> list[tuple[str, int]]:
+        """(request, price) of orders for which their provider told more than `above`, by a quote or by a charge."""
+        query = (
+            "SELECT id, request, price, iif(charged_by = 'provider', charged, 0) AS charged FROM purchases "
+            "WHERE simulated = ? AND provider = ? AND model = ? AND path = ? AND bought_s = ? "
+            "AND (price > ? OR (charged_by = 'provider' AND charged > ?))"
+        )
+        rows = self._db.execute(query, (simulated, provider, model, path, bought_s, above, above)).fetchall()
+        reserved: dict[int, int] = {}
+        if any(row["price"] > above for row in rows):  # a price that rose since it was reserved was quoted
+            births = "SELECT purchase_id, min(price) FROM moves GROUP BY purchase_id"
+            reserved = dict(self._db.execute(births).fetchall())
+        found = [
+            (row["request"], max(row["charged"], row["price"] if row["price"] > reserved.get(row["id"], 0) else 0))
+            for row in rows
+        ]
+        return [(request, price) for request, price in found if price > above]
+
+    def answered_requests(
+        self, provider: str, model: str, path: str, bought_s: str, *, simulated: bool
+    ) -> Iterator[str]:
+        """The requests that a provider has taken on so far, newest first."""
+        query = (
+            "SELECT request FROM purchases WHERE simulated = ? AND provider = ? AND model = ? AND path = ? "
+            "AND bought_s = ? AND job_id NOT NULL ORDER BY id DESC"
+        )
+        for row in self._db.execute(query, (simulated, provider, model, path, bought_s)):
+            yield row["request"]
 
     def typical_s(self, *, simulated: bool) -> float | None:
         """How long a generation took, on the mean of the last 50; None before the first."""

@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from vgen.errors import Refusal
@@ -41,8 +42,11 @@ def discard(part: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def place_clip(take: Path, clip: Path) -> Stat:
-    """Put a copy (a reflink where the file system can) of a take under a clip's name: whole, or not at all."""
+def place_clip(take: Path, clip: Path, may_replace: Callable[[], bool] = lambda: True) -> Stat | None:
+    """Put a copy (a reflink where the file system can) of a take under a clip's name: whole, or not at all.
+
+    `may_replace` is asked at the last moment, copying takes a while; if not, all stays as it is, and None is returned.
+    """
     clip.parent.mkdir(parents=True, exist_ok=True)
     part = clip.with_name(f".{clip.name}.part")
     part.unlink(missing_ok=True)
@@ -52,6 +56,9 @@ def place_clip(take: Path, clip: Path) -> Stat:
         target.flush()
         with failpoints.failpoint("clip.fsync"):
             failpoints.fsync(target.fileno())
+    if not may_replace():
+        part.unlink()
+        return None
     with failpoints.failpoint("clip.replace"):
         part.replace(clip)
         atomic.sync_directory(clip.parent)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from vgen.cli.command import Action, Command
 from vgen.errors import ClipFailed, LedgerError
 from vgen.plan.decision import File
+from vgen.production.clip_files import is_as_seen
 from vgen.store.takes import remove_clip
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def _begin(session: "Session") -> Action:
 
 def _remove(run: "Run", name: str, file: File) -> None:
     """A clip whose shot has left the list; its take is kept."""
-    if file is File.EDITED:
+    placed = run.ledger.placed(name)
+    if file is File.EDITED or not is_as_seen(run.outputs, name, run.intent.seen.get(name), placed, None):
         text = f"{name} belongs to no shot any more; kept, because it was edited by hand"
         run.say(None, text, event="left")
         return

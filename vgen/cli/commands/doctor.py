@@ -53,7 +53,7 @@ async def _tools(settings: Settings | None) -> str:
 async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
     for provider in settings.providers.values():
         names = " or ".join(provider.key_names)
-        if settings.simulated:
+        if settings.in_process:
             yield f"note  {provider.name}: not used, this project simulates; set {names} (environment or .env) to buy"
         elif provider.closed:
             yield f"note  {provider.closed}"

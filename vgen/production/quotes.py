@@ -1,0 +1,65 @@
+"""What a run learns of prices: the first order ever of a kind goes alone, and what was told binds the next one."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from vgen.inputs.settings import Provider
+from vgen.providers.base import Kind, Order
+
+_Key = tuple[str, Kind]
+
+
+@dataclass(slots=True)
+class Quotes:
+    """Which kinds of order have a known price. `was_answered`: whether an earlier run got an answer for one."""
+
+    was_answered: Callable[[str, Order], bool]
+    told: dict[_Key, int] = field(default_factory=dict)
+    """The highest prices that were told in this run."""
+    _known: set[_Key] = field(default_factory=set)
+    _asking: dict[_Key, trio.Event] = field(default_factory=dict)
+    """Kind → set when the first order of it has its answer, or came to nothing."""
+
+    @contextlib.asynccontextmanager
+    async def turn(self, provider: Provider, order: Order) -> AsyncIterator[None]:
+        """Wait for the answer to the first order ever of this kind, not for its job; or be that first order."""
+        key = (provider.name, order.kind)
+        while not self._is_known(provider, order, key):
+            if (asked := self._asking.get(key)) is not None:
+                await asked.wait()
+                continue
+            mine = self._asking[key] = trio.Event()
+            try:
+                yield
+            finally:
+                self._end(key, mine)
+            return
+        yield
+
+    def answered(self, provider: Provider, order: Order) -> None:
+        """The order was accepted: what its kind may cost is known, and the others of it may go."""
+        key = (provider.name, order.kind)
+        self._known.add(key)
+        if key in self._asking:
+            self._end(key, self._asking[key])
+
+    def learn(self, provider: str, order: Order, price: int) -> None:
+        """The provider told this price for the order."""
+        if price > order.price:
+            key = (provider, order.kind)
+            self.told[key] = max(price, self.told.get(key, 0))
+
+    def _is_known(self, provider: Provider, order: Order, key: _Key) -> bool:
+        if not provider.codec.VENDOR.quotes:
+            return True
+        if key not in self._known and key not in self._asking and self.was_answered(provider.name, order):
+            self._known.add(key)
+        return key in self._known
+
+    def _end(self, key: _Key, mine: trio.Event) -> None:
+        if self._asking.get(key) is mine:
+            del self._asking[key]
+        mine.set()
