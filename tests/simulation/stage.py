@@ -25,6 +25,8 @@ from vgen.simulator.renderers import damaged, plain_renderer
 
 IDLE_S = 20.0
 """Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
+PATIENCE = 200
+"""Disk errors in one run after which a person ends it: an answered order is committed until that works."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 
 
@@ -61,6 +63,8 @@ class Trouble:
             self.stage.safe.sync_names(self.stage.outputs)  # SQLite syncs the directory of its journal
         if when == "before" and (error := self._disk_error(name)):
             self.errors += 1
+            if self.errors > PATIENCE:
+                self._die("Ctrl-C twice: the disk does not get well")
             self.stage.injected["disk_error"] += 1
             self.stage.note(f"at {name}: {error}")
             raise error
