@@ -159,7 +159,9 @@ class _Rebuilt(Ledger):
 
     def _take(self, row: Purchase, told: dict[str, Any]) -> Take:
         known = {f.name for f in fields(Take)}
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in told.items() if name in known}
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in told.items() if name in known
+        }
         take = Take(**values | {"purchase_id": row.id})
         taken = {old.take for old in self._takes("recipe = ? AND simulated = ?", row.recipe, row.simulated)}
         if take.take not in taken:

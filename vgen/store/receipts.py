@@ -50,7 +50,8 @@ def write(row: Purchase, take: Take, path: Path, *, ledger: str, error_code: str
         "simulated": row.simulated,
         "ledger": ledger,
         "purchase": order_of(row) | {
-            "id": row.id, "charged": row.charged, "charged_by": row.charged_by, "rendered_at": row.rendered_at, "error_code": error_code,
+            "id": row.id, "charged": row.charged, "charged_by": row.charged_by, "rendered_at": row.rendered_at,
+            "error_code": error_code,
         },
         "take": asdict(take),
     }  # fmt: skip
