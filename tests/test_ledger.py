@@ -617,7 +617,7 @@ def test_a_reader_is_not_misled_by_a_run_that_begins_while_it_copies(
 @pytest.mark.parametrize("damage", [b"no database at all" * 100, b"SQLite format 3\x00" + bytes(2000)])
 def test_a_damaged_file_is_refused_and_left_alone(path: Path, open_: Any, damage: bytes) -> None:
     path.write_bytes(damage)
-    with pytest.raises(Refusal, match="restore it from a backup, never delete it"):
+    with pytest.raises(Refusal, match="restore it from a backup, or run `doit recover`"):
         open_(path)
     assert damage == path.read_bytes()
 

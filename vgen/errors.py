@@ -5,6 +5,7 @@ VgenError
 ├── Refusal             ours, on purpose: budget, lock, missing tool; nothing was started; exit 3
 │   ├── OverBudget      the next reservation would pass the cap
 │   ├── LockHeld        another run works on the same outputs
+│   ├── LedgerUnfit     the ledger is gone, damaged, or older than its receipts; `doit recover` rebuilds it
 │   └── ToolMissing     no usable ffmpeg or ffprobe
 ├── WireError           the world: HTTP did not work out
 │   ├── NotSent         the request provably never left (no connection)
@@ -13,7 +14,8 @@ VgenError
 ├── MediaError          the world: a file could not be judged or made
 │   └── NotJudged       ffprobe or ffmpeg timed out or died; says nothing about the clip
 │       └── NoDecoder   this ffmpeg lacks the decoder; another may have it
-├── LedgerError         ours: a rule of the purchase table was about to be broken
+├── LedgerError         the ledger refused a write: the disk, or a rule of the purchase table
+│   ├── LedgerBusy      another program has the file open just now, or no file descriptor is left; try again
 │   ├── IllegalMove     BUG: a transition that purchase.py does not list
 │   └── AlreadyBought   the recipe has a live, uncertain or accepted purchase
 └── ClipFailed          one clip's run ended without a clip; the message is for the report
@@ -51,6 +53,10 @@ class LockHeld(Refusal):
     """Another process holds the run lock of these outputs."""
 
 
+class LedgerUnfit(Refusal):
+    """The ledger is gone, damaged, or older than what its mark and the receipts tell; `doit recover` rebuilds it."""
+
+
 class ToolMissing(Refusal):
     """ffmpeg or ffprobe was not found, or does not run."""
 
@@ -85,6 +91,10 @@ class NoDecoder(NotJudged):
 
 class LedgerError(VgenError):
     """The ledger refused a write."""
+
+
+class LedgerBusy(LedgerError):
+    """Nothing was written, and the same write may work a moment later."""
 
 
 class IllegalMove(LedgerError):

@@ -119,16 +119,17 @@ def gateway_is_refusal() -> Patches:
 @mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
 def late_id() -> Patches:
     accepted, wait_for = submit._accepted, poll.wait_for
-    kept: dict[int, Callable[[], None]] = {}
+    kept: dict[int, Callable[[], Any]] = {}
 
-    def later(clip: Any, purchase_id: int, *args: Any) -> None:
-        kept[purchase_id] = lambda: accepted(clip, purchase_id, *args)
+    async def later(sent: Any, *args: Any) -> bool:
+        kept[sent.row.id] = lambda: accepted(sent, *args)
+        return True
 
     async def wait_first(batch: Run, purchase_id: int, number: int) -> None:
         if purchase_id in kept:
             write_down = kept.pop(purchase_id)
             await trio.sleep(5)
-            write_down()
+            await write_down()
         await wait_for(batch, purchase_id, number)
 
     yield instead(submit, "_accepted", later)
@@ -137,11 +138,10 @@ def late_id() -> Patches:
 
 @mutant("uncertain money is released", "M1 M2 M4 M5", 10)
 def release_uncertain() -> Patches:
-    def hopeful(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
-        clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
-        clip.batch.ledger.move(purchase_id, State.RELEASED)
+    async def hopeful(self: submit.Sent, reason: str) -> None:
+        await self.book(State.NOT_SENT, State.RELEASED, what="not sent", error=reason)
 
-    yield instead(submit, "_uncertain", hopeful)
+    yield instead(submit.Sent, "uncertain", hopeful)
 
 
 @mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 60)

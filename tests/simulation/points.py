@@ -22,6 +22,9 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "ledger.choose",
         *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
     ),
+    'order_slips.py: "orders.allocate"': ("orders.allocate",),
+    'order_slips.py: "orders.write"': ("orders.write",),
+    'order_slips.py: "orders.unlink"': ("orders.unlink",),
     'takes.py: "take.link"': ("take.link",),
     'takes.py: "part.unlink"': ("part.unlink",),
     'takes.py: "clip.fsync"': ("clip.fsync",),
@@ -40,6 +43,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
 """Where `failpoints.failpoint(` stands in the source → the names that it is called by, in full."""
 
 UNREACHED: Mapping[str, str] = {
+    'order_slips.py: "orders.fsync"': "needs a ledger that takes no answer; failures are in tests/faults",
     'migrations.py: "ledger.migrate"': "needs a ledger of an earlier schema; kills are in tests/test_migrations.py",
     **dict.fromkeys(
         (

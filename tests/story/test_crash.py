@@ -140,14 +140,26 @@ def test_a_killed_order_is_uncertain_and_told_as_such(new_studio: NewStudio) -> 
     studio = project(new_studio, "calm")
     with failpoints.hooked(hook):
         studio.doit("max_concurrent=1")
-    k = hook.names.index("ledger.move.rendering before") + 1
+    k = hook.names.index("orders.write before") + 1
     studio = project(new_studio, "calm")
     studio.crash(k, "max_concurrent=1")
     assert studio.bought() == 1
     assert studio.doit() == 1
     assert studio.bought() == 2
     assert studio.booked() == (0.6, 0, 0.6)
-    assert "killed" in studio.errors()[0]
+    assert "ended before" in studio.errors()[0]
+
+
+def test_a_kill_between_an_answer_and_its_commit_loses_nothing(new_studio: NewStudio) -> None:
+    hook = CrashAt(names=[])
+    studio = project(new_studio, "calm")
+    with failpoints.hooked(hook):
+        studio.doit("max_concurrent=1")
+    k = hook.names.index("ledger.move.rendering before") + 1
+    studio = project(new_studio, "calm")
+    studio.crash(k, "max_concurrent=1")
+    assert studio.doit() == 0
+    assert (studio.bought(), studio.booked()) == (2, (1.2, 0, 0))
 
 
 def test_a_kill_leaves_no_part_behind(new_studio: NewStudio) -> None:

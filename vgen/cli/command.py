@@ -39,6 +39,8 @@ class Command:
     """Whether it is part of making clips and report."""
     bears_problems: bool = False
     """Whether it runs although the input has problems."""
+    bears_unfit_ledger: bool = False
+    """Whether it runs although the ledger can't be trusted, and says so itself."""
 
     targets: Callable[[Outputs], Sequence[Path]] | None = None
     is_current: "Callable[[Session], bool] | None" = None

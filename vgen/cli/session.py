@@ -136,7 +136,9 @@ class Session:
         """Bad input ends here, with all problems; a build holds the run lock from here on."""
         self.entered = True
         checks.refuse_strays(self.variables, names)
-        named = set(names)
+        named, commands = set(names), registry.commands()
+        bears = [name for name in named if name in commands and commands[name].bears_unfit_ledger]
+        self.workspace.trusts_ledger = bool(named) and len(bears) == len(named)
         if named and all(name in registry.commands() and registry.commands()[name].bears_problems for name in named):
             yield
             return
@@ -144,7 +146,7 @@ class Session:
         if named and named <= registry.looks_only():
             yield
             return
-        with self.workspace.locked(wait=ready.run.wait):
+        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named):
             self._view = None
             yield
 
@@ -152,6 +154,8 @@ class Session:
         """Refuse what can't be made or paid; free work comes before the refusal."""
         known = self.workspace.settings
         terminal.choose(self.reporter, known.secrets() if known else (), self._stamp, self.advice)
+        for text in self.workspace.notes:
+            terminal.line(None, text)
         commands = registry.commands()
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import json
 from pathlib import Path
 
 from vgen import retry
@@ -12,7 +11,7 @@ from vgen.money import show
 from vgen.production.download import Gone, _Bytes, _download
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
-from vgen.store import atomic
+from vgen.store import atomic, receipts
 from vgen.store.purchase import State
 from vgen.store.records import Purchase, Take
 from vgen.store.takes import discard, publish_take
@@ -94,11 +93,15 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
         remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
         judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
+    booked = _as_take(row, judgement, got, take, path.relative_to(batch.outputs.root))
+    code = None if good else judgement.code
+    with contextlib.suppress(OSError):  # before the commit: a take that the ledger knows has its receipt
+        receipts.write(row, booked, path, ledger=batch.ledger.identity, error_code=code)
     batch.ledger.book_take(
-        _as_take(row, judgement, got, take, path.relative_to(batch.outputs.root)),
+        booked,
         State.ACCEPTED if good else State.REJECTED,
         error=None if good else judgement.reason,
-        error_code=None if good else judgement.code,
+        error_code=code,
     )
     discard(part)
     if not good:
@@ -106,8 +109,6 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
         batch.say(number, text, event="rejected", take=take, job=row.job_id)
     elif judgement.remarks:
         batch.say(number, f"look at it: {'; '.join(judgement.remarks)}", event="remark", take=take, job=row.job_id)
-    with contextlib.suppress(OSError):
-        _receipt(row, path)
 
 
 def _place_for(batch: Run, row: Purchase, judgement: Judgement, sha256: str) -> tuple[int, Path]:
@@ -143,18 +144,3 @@ def _as_take(row: Purchase, judgement: Judgement, got: _Bytes, take: int, path: 
         generation_s=round(max(0.0, generation_s), 3),
         remarks=judgement.remarks,
     )
-
-
-def _receipt(row: Purchase, take: Path) -> None:
-    """What was bought, beside the take: enough to tell where it came from should the ledger ever be lost."""
-    told = {
-        "recipe": row.recipe,
-        "manifest": [list(pair) for pair in row.manifest],
-        "provider": row.provider,
-        "model": row.model,
-        "job_id": row.job_id,
-        "request": json.loads(row.request),
-        "charged_usd": row.charged / 1_000_000,
-        "simulated": row.simulated,
-    }
-    atomic.write_whole(take.with_suffix(".json"), json.dumps(told, ensure_ascii=False, indent=1).encode())

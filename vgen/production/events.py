@@ -35,15 +35,17 @@ class Events:
     secrets: tuple[str, ...]
     in_flight: dict[int, Doing] = field(default_factory=dict)
 
-    def say(self, number: int | None, text: str, *, event: str, **facts: Any) -> None:
-        """One line for the user, one JSON line for vgen.log."""
+    def say(
+        self, number: int | None, text: str, *, event: str, logged: Mapping[str, Any] | None = None, **facts: Any
+    ) -> None:
+        """One line for the user, one JSON line for vgen.log, which alone tells `logged`."""
         text = redact(text, self.secrets)
         at = round(self.now(), 3)
         record = {"at": at, "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
         self.tell(record)
         if number is not None:
             self.doing(number, text)
-        line = redact(json.dumps(record, ensure_ascii=False, default=str), self.secrets)
+        line = redact(json.dumps({**record, **(logged or {})}, ensure_ascii=False, default=str), self.secrets)
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 

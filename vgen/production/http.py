@@ -34,6 +34,8 @@ TURN_BYTES = 4 << 20
 """A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
 GATHERED_BYTES = 1 << 19
 """What is handed to a worker thread by itself is at least so long."""
+OWN_DESCRIPTORS = 32
+"""File descriptors of a run besides its connections: ledger, journal, log, slips, trio's own, ffprobe's pipes."""
 WORKERS = 2
 """Threads that all downloads share. Each hashes about 1 GB/s; more of them would fight for the interpreter."""
 
@@ -95,13 +97,16 @@ class HttpClient:
     _media: httpx.AsyncClient = field(init=False)
     _private_media: httpx.AsyncClient = field(init=False)
     _workers: trio.CapacityLimiter = field(init=False)
+    _room: trio.Semaphore = field(init=False)
 
     async def __aenter__(self) -> Self:
         for name in ("httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)  # at INFO httpx logs URLs with their query
         tls = self.tls()
+        room = _room() if self.network is None else 1 << 20
+        self._room = trio.Semaphore(room)
         self._creates = _transport(tls, self.network, keep=0)
-        self._reads = _transport(tls, self.network, keep=20)
+        self._reads = _transport(tls, self.network, keep=min(20, room // 2))
         self._media = _client(tls, self.public or self.network or GuardedBackend())
         self._private_media = _client(tls, self.network)
         self._workers = trio.CapacityLimiter(WORKERS)
@@ -114,10 +119,12 @@ class HttpClient:
             await door.aclose()
 
     async def send(self, call: Call, *, timeout_s: float) -> Reply:
-        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon).
+        """One request, one whole answer. Raises NotSent (it never left) or NoAnswer (it may have been acted upon)."""
+        async with self._room:
+            return await self._send(call, timeout_s)
 
-        Straight to the transport: redirects, cookies and auth, which httpx's client adds, are what is not wanted here.
-        """
+    async def _send(self, call: Call, timeout_s: float) -> Reply:
+        """Straight to the transport: redirects, cookies and auth, which httpx's client adds, are not wanted here."""
         transport = self._creates if call.step == "create" else self._reads
         headers = [*_HEADERS, *call.headers]
         try:
@@ -149,6 +156,11 @@ class HttpClient:
 
         Raises BlockedAddress, or WireError for everything that went wrong on the way.
         """
+        async with self._room, self._download(url, base_url, headers) as download:
+            yield download
+
+    @contextlib.asynccontextmanager
+    async def _download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
@@ -173,6 +185,16 @@ class HttpClient:
             raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
         except (httpx.InvalidURL, httpx.StreamError) as exc:
             raise WireError(f"the download broke: {_reason(exc)}") from exc
+
+
+def _room() -> int:
+    """How many requests at once the process has file descriptors for: one for the connection, one for its file."""
+    try:
+        import resource
+    except ImportError:
+        return 1 << 10
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else max(2, (soft - OWN_DESCRIPTORS) // 3)
 
 
 def _transport(

@@ -6,17 +6,18 @@ so a run that is killed anywhere simply asks again. ExceptionGroups stop here: o
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import trio
 
-from vgen.errors import ClipFailed, LedgerError, OverBudget, Refusal
+from vgen.errors import ClipFailed, LedgerBusy, LedgerError, OverBudget, Refusal
 from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
-from vgen.production import deliver, poll, reconcile, submit
+from vgen.production import booking, deliver, poll, reconcile, submit
 from vgen.production.clip_files import is_as_seen
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
@@ -32,7 +33,7 @@ from vgen.store.takes import make_read_only, place_clip
 async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
     try:
-        batch.start()
+        await booking.when_free(batch, batch.start)
         async with batch.turns.exclusive(request.number, request.digests()):
             with batch.events.working(request.number):
                 clip = Clip(batch, request, _fresh_after(batch, request) if again else None)
@@ -75,7 +76,7 @@ async def collect_all(batch: Run, rows: Sequence[Purchase]) -> None:
 async def _collect_orphan(batch: Run, row: Purchase) -> None:
     what = f"job {row.job_id} at {row.provider}, of an earlier list"
     try:
-        batch.start()
+        await booking.when_free(batch, batch.start)
         batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
         await _collect(batch, row, row.shot_number)
     except (ClipFailed, LedgerError, OSError) as exc:
@@ -104,27 +105,34 @@ async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
             )
         return
     while True:
-        now = decide(request, batch.rows(request), batch.policy(clip.fresh_after), batch.ledger.placed(name))
-        match now.action:
-            case Action.KEEP:
-                await _keep(clip, now, name, file)
+        try:
+            if await _step(clip, file, name):
                 return
-            case Action.COLLECT if now.row is not None:
-                batch.say(
-                    request.number,
-                    f"collecting the running job at {now.row.provider}",
-                    event="resume",
-                    job=now.row.job_id,
-                )
-                batch.events.begin(request.number, f"collecting from {now.row.provider}")
-                await _collect(batch, now.row, request.number)
-            case Action.BUY:
-                if not await _found_after_all(clip, now):
-                    await _buy(clip, now)
-            case Action.HELD if now.row is not None and await reconcile.adopt(batch, now.row, request.number):
-                continue
-            case _:
-                raise ClipFailed(now.why)
+        except LedgerBusy as exc:  # what was learnt is in the ledger: wait, and ask again
+            await booking.pause(batch, exc)
+
+
+async def _step(clip: Clip, file: File, name: str) -> bool:
+    """One act for the shot; True when its clip is in place. Raises ClipFailed if there will be none."""
+    batch, request = clip.batch, clip.request
+    now = decide(request, batch.rows(request), batch.policy(clip.fresh_after), batch.ledger.placed(name))
+    match now.action:
+        case Action.KEEP:
+            await _keep(clip, now, name, file)
+            return True
+        case Action.COLLECT if now.row is not None:
+            text = f"collecting the running job at {now.row.provider}"
+            batch.say(request.number, text, event="resume", job=now.row.job_id)
+            batch.events.begin(request.number, f"collecting from {now.row.provider}")
+            await _collect(batch, now.row, request.number)
+        case Action.BUY:
+            if not await _found_after_all(clip, now):
+                await _buy(clip, now)
+        case Action.HELD if now.row is not None and await reconcile.adopt(batch, now.row, request.number):
+            pass
+        case _:
+            raise ClipFailed(now.why)
+    return False
 
 
 async def _found_after_all(clip: Clip, now: Decision) -> bool:
@@ -148,7 +156,7 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     await place_take(batch, take, clip.number)
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
-    facts = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
+    facts: dict[str, Any] = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
     if now.row.run_id == batch.id:
         batch.say(clip.number, f"ready: {what}", event="ready", **facts)
     elif now.row.id in batch.collected:
@@ -275,3 +283,5 @@ async def _collect(batch: Run, row: Purchase, number: int) -> None:
     if row.state in (State.RENDERED, State.FETCHED):
         await deliver.collect_output(batch, row, number)
     batch.collected.add(row.id)
+    if row.run_id == batch.id and batch.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
+        batch.counters.generated += 1

@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mappi
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import trio
+
 from vgen import money
 from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.settings import Provider, Settings
@@ -23,8 +25,10 @@ from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
 from vgen.production.quotes import Quotes
 from vgen.production.turns import Turns
+from vgen.store import database
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
+from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs, Stat
 from vgen.store.records import Choice, Purchase
 from vgen.store.takes import discard
@@ -111,7 +115,8 @@ class Run:
     @contextlib.asynccontextmanager
     async def open(self, intent: Intent) -> AsyncIterator["Run"]:
         """Open the ledger, and unless `intent` says otherwise the way to the providers, for the tasks inside."""
-        opened = Ledger(self.outputs.ledger, now=self.services.now, read_only=intent.read_only)
+        patience_s = database.BUSY_IN_A_RUN_S if intent.online else database.BUSY_S
+        opened = Ledger(self.outputs.ledger, now=self.services.now, read_only=intent.read_only, patience_s=patience_s)
         with contextlib.closing(opened) as ledger:
             self.began, self._open = True, _Open(self, ledger, intent)
             try:
@@ -126,6 +131,7 @@ class Run:
                 if self.started:
                     with contextlib.suppress(LedgerError):  # a full disk: only the run's end is not written down
                         ledger.finish_run(self.id)
+                self._open.slips.close()
                 self._open = None
 
     def _go_offline(self) -> None:
@@ -180,6 +186,16 @@ class Run:
         return self._opened.quotes
 
     @property
+    def slips(self) -> OrderSlips:
+        """Where answers are kept that the ledger can't take."""
+        return self._opened.slips
+
+    @property
+    def ledger_turn(self) -> trio.Lock:
+        """Held by the one who tries to write a ledger that is busy."""
+        return self._opened.ledger_turn
+
+    @property
     def intent(self) -> Intent:
         """What this run means to do."""
         return self._opened.intent
@@ -195,10 +211,10 @@ class Run:
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""
         if not self.started:
-            self.started = True
             sign_lock(self.outputs, self.id)
             self._sweep_parts()
             self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
+            self.started = True
 
     def _sweep_parts(self) -> None:
         """Bytes of purchases that came to their end before their part was removed."""
@@ -304,6 +320,8 @@ class _Open:
         self.sent_at: dict[int, float] = {}
         simulated = settings.simulated
         self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
+        self.slips = OrderSlips(run.outputs.slips)
+        self.ledger_turn = trio.Lock()
 
 
 def _limiter(settings: Settings, name: str) -> ProviderLimiter:

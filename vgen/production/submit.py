@@ -1,6 +1,9 @@
 """Ordering: reserve the price, send the create once, book what was answered. Knows nothing of what comes after."""
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Unpack
 
 import trio
 
@@ -11,12 +14,14 @@ from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
-from vgen.production import client
+from vgen.production import booking, client
 from vgen.production.run import Run
-from vgen.providers.base import Accepted, Order, RefusalReason, Refused, Unclear
+from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import TaggedList
+from vgen.store import receipts
+from vgen.store.order_slips import Slip
 from vgen.store.purchase import State, Why
-from vgen.store.records import NewPurchase
+from vgen.store.records import Facts, NewPurchase, Purchase
 
 CREATE_S = 120.0
 """A create's whole time. Longer than any provider needs to answer; what is later than that is uncertain."""
@@ -112,76 +117,125 @@ def picture(clip: Clip, order: Order, provider: Provider) -> str | None:
 async def submit(
     clip: Clip, purchase_id: int, order: Order, provider: Provider, attempt: int, image: str | None
 ) -> bool:
-    """Send the create, once; commit what came of it. True if the provider has the job. `image`: see `picture`."""
+    """Send the create, once; commit what came of it. True if the provider has the job. `image`: see `picture`.
+
+    Raises LedgerError, LedgerBusy if the order or its answer could not be written down: nothing was sent.
+    """
     batch = clip.batch
     protocol = provider.codec
+    row = batch.ledger.get(purchase_id)
     if isinstance(protocol.LOST_ORDERS, TaggedList):
-        order = protocol.LOST_ORDERS.with_correlation_seed(order, batch.ledger.get(purchase_id).correlation_seed)
+        order = protocol.LOST_ORDERS.with_correlation_seed(order, row.correlation_seed)
     call = protocol.create(order, provider.terms, provider.key or "", image)
-    price = f"{show(order.price)} for {order.bought_s} s of {order.model}"
-    batch.say(
-        clip.number,
-        f"{provider.name}: ordering, attempt {attempt}, {price}",
-        event="submit",
-        price=order.price,
-    )
-    batch.ledger.move(purchase_id, State.SUBMITTING, submitted_at=batch.now())
-    batch.sent_at[purchase_id] = trio.current_time()
-    with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
-        try:
-            reply = await client.send(batch, call, provider.timeout_s or CREATE_S)
-        except NotSent as exc:
-            batch.ledger.move(purchase_id, State.NOT_SENT, error=str(exc))
-            batch.ledger.move(purchase_id, State.RELEASED)
-            batch.say(clip.number, f"{provider.name}: not sent: {exc}", event="not_sent")
-            return False
-        except NoAnswer as exc:
-            _uncertain(clip, purchase_id, provider, str(exc))
-            return False
-        answer = protocol.answer(reply, provider.terms)
-        match answer:
-            case Accepted():
-                return _accepted(clip, purchase_id, provider, order, answer)
-            case Refused():
-                _refused(clip, purchase_id, provider, answer)
-                return False
-            case Unclear():
-                _uncertain(clip, purchase_id, provider, answer.message)
-                return False
-    raise AssertionError("BUG: an answer of no kind")
-
-
-def _accepted(clip: Clip, purchase_id: int, provider: Provider, order: Order, answer: Accepted) -> bool:
-    batch = clip.batch
-    quoted = max(order.price, answer.quoted or 0)
+    slip = await _written_down(batch, purchase_id)
     try:
-        batch.ledger.move(purchase_id, State.RENDERING, job_id=answer.job.id, urls=answer.job.urls, price=quoted)
-    except AlreadyBought:
-        close = f"it answered with job {answer.job.id}, which belongs to another order"
-        _uncertain(clip, purchase_id, provider, close)
-        batch.close_provider(provider.name, close)
-        return False
-    except LedgerError as exc:
-        # The one thing that must not be lost: say it where it can be said.
+        priced = f"{show(order.price)} for {order.bought_s} s of {order.model}"
         batch.say(
             clip.number,
-            f"BOUGHT at {provider.name} as job {answer.job.id}, but not written down: {exc}",
-            event="unwritten",
+            f"{provider.name}: ordering, attempt {attempt}, {priced}",
+            event="submit",
+            price=order.price,
+            logged={"order": receipts.logged_order(row, batch.ledger.identity)},
         )
-        batch.stop_buying("the ledger can't be written")
+        batch.sent_at[purchase_id] = trio.current_time()
+        return await _send(Sent(clip, row, provider, slip), call, order)
+    finally:
+        slip.release()
+
+
+async def _written_down(batch: Run, purchase_id: int) -> Slip:
+    """Have a place for the answer, and the order in the ledger. Raises LedgerError: then nothing must be sent."""
+    slip = None
+    try:
+        slip = await booking.when_free(batch, batch.slips.hold)
+        await booking.when_free(
+            batch, lambda: batch.ledger.move(purchase_id, State.SUBMITTING, submitted_at=batch.now())
+        )
+    except BaseException:
+        if slip is not None:
+            slip.release()
+        with contextlib.suppress(LedgerError):  # else the next run releases it
+            batch.ledger.move(purchase_id, State.RELEASED, error="it could not be written down, so it was not sent")
         raise
-    batch.say(clip.number, f"{provider.name}: accepted as {answer.job.id}", event="accepted", job=answer.job.id)
+    return slip
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An order that was sent: how what came of it is written down and told."""
+
+    clip: Clip
+    row: Purchase
+    provider: Provider
+    slip: Slip
+
+    async def book(self, *moves: State, what: str, **facts: Unpack[Facts]) -> None:
+        await booking.answered(self.clip.batch, self.slip, self.row, moves, facts, f"{self.provider.name}: {what}")
+
+    def say(self, text: str, *, event: str, logged: Mapping[str, Any] | None = None, **facts: Any) -> None:
+        key = {"id": self.row.id, "ledger": self.clip.batch.ledger.identity}
+        told = {"order": {**key, **(logged or {})}}
+        self.clip.batch.say(self.clip.number, f"{self.provider.name}: {text}", event=event, logged=told, **facts)
+
+    async def not_sent(self, reason: str) -> None:
+        await self.book(State.NOT_SENT, State.RELEASED, what="the order was not sent", error=reason)
+        self.say(f"not sent: {reason}", event="not_sent")
+
+    async def uncertain(self, reason: str) -> None:
+        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason)
+        self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
+
+
+async def _send(sent: Sent, call: Call, order: Order) -> bool:
+    provider, accepted = sent.provider, False
+    with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
+        try:
+            reply = await client.send(sent.clip.batch, call, provider.timeout_s or CREATE_S)
+        except NotSent as exc:
+            await sent.not_sent(str(exc))
+        except NoAnswer as exc:
+            await sent.uncertain(str(exc))
+        else:
+            accepted = await _answered(sent, provider.codec.answer(reply, provider.terms), order)
+    return accepted
+
+
+async def _answered(sent: Sent, answer: Accepted | Refused | Unclear, order: Order) -> bool:
+    match answer:
+        case Accepted():
+            return await _accepted(sent, order, answer)
+        case Refused():
+            final = answer.reason is RefusalReason.INPUT
+            facts = Facts(error=answer.message, error_code=answer.reason.value, final=final)
+            await sent.book(State.REFUSED, what="the order was refused", **facts)
+            sent.say(f"refused: {answer.message}", event="refused", no=answer.reason.value)
+            _refused(sent.clip, sent.provider, answer)
+        case Unclear():
+            await sent.uncertain(answer.message)
+    return False
+
+
+async def _accepted(sent: Sent, order: Order, answer: Accepted) -> bool:
+    batch, provider, job = sent.clip.batch, sent.provider, answer.job
+    quoted = max(order.price, answer.quoted or 0)
+    try:
+        facts = Facts(job_id=job.id, urls=job.urls, price=quoted)
+        await sent.book(State.RENDERING, what=f"BOUGHT as job {job.id}", **facts)
+    except AlreadyBought:
+        close = f"it answered with job {job.id}, which belongs to another order"
+        await sent.uncertain(close)
+        batch.close_provider(provider.name, close)
+        return False
+    kept = {"job_id": job.id, "urls": dict(job.urls), "price": quoted}
+    sent.say(f"accepted as {job.id}", event="accepted", job=job.id, logged=kept)
     if quoted > order.price:
         reason = f"it quotes {show(quoted)} where the price table says {show(order.price)}; set cost_per_second_usd"
         batch.close_provider(provider.name, reason)
     return True
 
 
-def _refused(clip: Clip, purchase_id: int, provider: Provider, answer: Refused) -> None:
+def _refused(clip: Clip, provider: Provider, answer: Refused) -> None:
     batch = clip.batch
-    final = answer.reason is RefusalReason.INPUT
-    batch.ledger.move(purchase_id, State.REFUSED, error=answer.message, error_code=answer.reason.value, final=final)
-    batch.say(clip.number, f"{provider.name}: refused: {answer.message}", event="refused", no=answer.reason.value)
     match answer.reason:
         case RefusalReason.RATE_LIMITED:
             wait_s = answer.retry_after_s or 0.0
@@ -199,9 +253,3 @@ def _refused(clip: Clip, purchase_id: int, provider: Provider, answer: Refused) 
             )
         case RefusalReason.SERVER_ERROR | RefusalReason.INPUT:
             pass
-
-
-def _uncertain(clip: Clip, purchase_id: int, provider: Provider, reason: str) -> None:
-    batch = clip.batch
-    batch.ledger.move(purchase_id, State.UNCERTAIN, error=reason)
-    batch.say(clip.number, f"{provider.name}: UNCERTAIN, perhaps bought: {reason}", event="uncertain")

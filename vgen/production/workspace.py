@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vgen.errors import InputError, Refusal, VgenError
+from vgen.errors import InputError, LedgerError, Refusal, VgenError
 from vgen.inputs import config, images, shot_list
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
@@ -24,6 +24,7 @@ from vgen.production import world
 from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
 from vgen.providers.base import NoPrice
+from vgen.store import freshness
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs, Stat, clip_name
@@ -56,6 +57,11 @@ class Workspace:
         self.warnings: tuple[str, ...] = ()
         """What the user should know before a run, a line each: of the settings, and of the shot list."""
         self._holds_lock = False
+        self._examined = False
+        self.trusts_ledger = False
+        """Whether it is looked at without asking how new it is: by who says that himself."""
+        self.notes: list[str] = []
+        """What was put right when the lock was taken."""
         self._clip_files: ClipFiles | None = None
         self._named_outputs = named_outputs(variables, environ)
         try:
@@ -101,7 +107,9 @@ class Workspace:
 
     def look(self, policy: Policy | None = None, again: Collection[int] = ()) -> View:
         """The plan of this moment. `policy`: a run's own, else the settings'. Raises InputError, Refusal."""
-        self.outputs.refuse_lost_ledger()
+        if not self.trusts_ledger:
+            freshness.refuse_unfit(self.outputs, thorough=not self._examined)
+        self._examined = True
         view, learnt = self._look_once(policy, again)
         return self._look_once(policy, again)[0] if learnt else view
 
@@ -148,21 +156,39 @@ class Workspace:
     # ── locking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def locked(self, *, wait: bool) -> Iterator[None]:
-        """Hold the outputs; first of all, settle what a killed run left between two commits."""
+    def locked(self, *, wait: bool, rebuild: bool = False) -> Iterator[None]:
+        """Hold the outputs; first of all, settle what an earlier run left between an order and its end.
+
+        Raises LedgerUnfit if the ledger can't be trusted. `rebuild`: it is made whole again instead.
+        """
         outputs = self.outputs
         with run_lock(outputs, wait=wait):
             outputs.prepare()
-            outputs.refuse_lost_ledger()
-            if outputs.ledger.exists():
-                with contextlib.closing(Ledger(outputs.ledger, now=self.services.now)) as ledger:
-                    if ledger.left_over():
-                        ledger.settle_left_over()
+            if rebuild:
+                from vgen.store.rebuild import rebuild as make_whole
+
+                self.notes += make_whole(outputs, now=self.services.now)
+            freshness.refuse_unfit(outputs, thorough=True)
+            self._examined = True
+            self._settle_left_over()
             self._holds_lock = True
             try:
                 yield
             finally:
                 self._holds_lock = False
+
+    def _settle_left_over(self) -> None:
+        """Book answers that could not be written; then what nobody knows an answer of. Raises Refusal."""
+        outputs = self.outputs
+        if not outputs.ledger.exists():
+            return
+        try:
+            with contextlib.closing(Ledger(outputs.ledger, now=self.services.now)) as ledger:
+                self.notes += ledger.book_slips(outputs.slips)
+                if ledger.left_over():
+                    ledger.settle_left_over()
+        except LedgerError as exc:
+            raise Refusal(f"{outputs.ledger}: {exc}; nothing was bought, run again") from exc
 
 
 def _read_shots(settings: Settings) -> ShotList:

@@ -113,6 +113,12 @@ def _takes(outputs: Path, rows: list[dict[str, Any]], takes: list[dict[str, Any]
     for row in rows:
         if row["state"] in ("accepted", "rejected") and row["id"] not in by_purchase:
             yield f"purchase {row['id']}: {row['state']}, but has no take"
+    known = {take["path"] for take in takes}
+    arriving = {row["sha256"] for row in rows if row["state"] == "fetched"}
+    for path in sorted((outputs / "takes").glob("*/[!.]*")):
+        name = path.relative_to(outputs).as_posix()
+        if path.suffix != ".json" and name not in known and _digest(path) not in arriving:
+            yield f"{name}: a take that the ledger does not know"
     for take in takes:
         path = outputs / take["path"]
         if not path.is_file():

@@ -7,33 +7,38 @@ import contextlib
 import shutil
 import sqlite3
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from vgen.errors import Refusal
+from vgen.errors import LedgerUnfit, Refusal
 from vgen.store import failpoints, migrations, purchase
 from vgen.store.purchase import State
 
 BUSY_S = 5.0
+"""How long a command waits for another program that has the ledger open."""
+BUSY_IN_A_RUN_S = 0.1
+"""The same for a commit of a run with jobs in flight: everything stands still, so it is tried again instead."""
 PRAGMAS = ("journal_mode=DELETE", "synchronous=EXTRA", "foreign_keys=ON", "fullfsync=ON")
 LOOKS = 20
 """How often a copy is tried while other processes write the file."""
 
 
-def for_writing(path: Path | None, now: Callable[[], float]) -> sqlite3.Connection:
+def for_writing(path: Path | None, now: Callable[[], float], identity: str | None = None) -> sqlite3.Connection:
     """Open or make the file (None: in memory), and bring it to today's schema. For the holder of the run lock only.
 
-    Raises Refusal if the file is damaged, can't be opened, or is of a newer vgen.
+    `identity`: the random name of a ledger that is made again. Raises Refusal if the file is damaged, can't be opened,
+    or is of a newer vgen.
     """
-    with _refusing(path):
+    with refusing(path):
         db = _connect(path or ":memory:")
         with _closed_on_error(db):
             db.create_function("wall_clock", 0, now)
             for pragma in PRAGMAS:
                 db.execute(f"PRAGMA {pragma}")
             if migrations.version(db) == 0:
-                _create(db)
+                _create(db, identity or uuid.uuid4().hex)
             migrations.migrate(db)
             if path is not None and path.stat().st_mode & 0o077:
                 path.chmod(0o600)
@@ -46,7 +51,7 @@ def for_looking(path: Path) -> sqlite3.Connection:
     A missing or empty file gives an empty ledger; an earlier schema is migrated in a copy in memory. Raises Refusal as
     `for_writing` does.
     """
-    with _refusing(path):
+    with refusing(path):
         db = _as_committed(path)
         with _closed_on_error(db):
             found = migrations.version(db)
@@ -122,7 +127,7 @@ def _in_memory(db: sqlite3.Connection) -> sqlite3.Connection:
 # ── making ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: sqlite3.Connection, identity: str) -> None:
     """All of the schema or nothing: a kill in the middle leaves an empty file."""
     kinds = dict.fromkeys(purchase.HOLDS, "reserved")
     kinds |= dict.fromkeys(purchase.SETTLED, "spent")
@@ -134,6 +139,7 @@ def _create(db: sqlite3.Connection) -> None:
         db.executemany("INSERT INTO state_money VALUES (?, ?)", [(s.value, k) for s, k in kinds.items()])
         moves = [(was.value, to.value) for was, allowed in purchase.MOVES.items() for to in allowed]
         db.executemany("INSERT INTO legal_move VALUES (?, ?)", sorted(moves))
+        db.execute("INSERT INTO meta VALUES ('ledger', ?)", (identity,))
         db.execute(f"PRAGMA user_version = {migrations.SCHEMA}")
     with failpoints.failpoint("ledger.create"):
         db.execute("COMMIT")
@@ -169,10 +175,14 @@ def _closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _refusing(path: Path | None) -> Iterator[None]:
+def refusing(path: Path | None) -> Iterator[None]:
+    """SQLite's errors become Refusal, or LedgerUnfit if the file is damaged."""
     try:
         yield
     except sqlite3.DatabaseError as exc:
         if isinstance(exc, sqlite3.OperationalError):  # the file may be well
             raise Refusal(f"{path}: the ledger can't be opened ({exc}); put that right and run again") from exc
-        raise Refusal(f"{path}: the ledger can't be read ({exc}); restore it from a backup, never delete it") from exc
+        raise LedgerUnfit(
+            f"{path}: the ledger can't be read ({exc}); restore it from a backup, or run `doit recover`: "
+            f"it rebuilds the ledger from the receipts in takes/, free"
+        ) from exc

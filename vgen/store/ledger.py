@@ -5,16 +5,20 @@ recording.
 """
 
 import json
+import os
 import sqlite3
+import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Unpack
 
-from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget
+from vgen.errors import AlreadyBought, IllegalMove, LedgerBusy, LedgerError, OverBudget, Refusal
 from vgen.money import show
-from vgen.store import database, failpoints
+from vgen.store import database, failpoints, order_slips, purchase
+from vgen.store.mark import Mark
+from vgen.store.outputs import Outputs
 from vgen.store.purchase import State, Why
 from vgen.store.reader import LedgerReader
 from vgen.store.records import Facts, NewPurchase, Placed, Take
@@ -23,16 +27,44 @@ from vgen.store.records import Facts, NewPurchase, Placed, Take
 class Ledger(LedgerReader):
     """One open ledger. `now`: unix time, for the moves' dates."""
 
-    def __init__(self, path: Path | None, *, now: Callable[[], float], read_only: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        now: Callable[[], float],
+        read_only: bool = False,
+        patience_s: float | None = None,
+        identity: str | None = None,
+    ) -> None:
         """Open or make the file, or one in memory (None). Raises Refusal if it is damaged or of a newer vgen.
 
-        `read_only`: for who does not hold the run lock. As LedgerReader opens it; any move is refused.
+        `read_only`: for who does not hold the run lock. As LedgerReader opens it; any move is refused. `patience_s`:
+        how long a commit waits for another program, and everything with it. `identity`: of a ledger that is rebuilt.
         """
         self._now = now
+        self._mark: Mark | None = None
         if read_only and path is not None:
             super().__init__(path)
-        else:
-            self._db = database.for_writing(path, now)
+            return
+        self._db = database.for_writing(path, now, identity)
+        if patience_s is not None:
+            self._db.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
+        try:
+            self._identify(identity)
+            if path is not None:
+                self._mark = Mark(Outputs(path.parent).mark)
+                self._raise_mark()
+        except LedgerError as exc:
+            self.close()
+            raise Refusal(f"{path}: {exc}; nothing was bought, run again") from exc
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        if self._mark is not None:
+            self._mark.close()
 
     # ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -53,9 +85,31 @@ class Ledger(LedgerReader):
         for row in self.left_over():
             match row.state:
                 case State.SUBMITTING:
-                    self.move(row.id, State.UNCERTAIN, error="vgen was killed while it sent this order")
+                    self.move(row.id, State.UNCERTAIN, error="vgen ended before an answer to this order came")
                 case _:
-                    self.move(row.id, State.RELEASED, error="vgen was killed before it sent this order")
+                    self.move(row.id, State.RELEASED, error="vgen ended before it sent this order")
+
+    def book_slips(self, path: Path) -> list[str]:
+        """Book the answers that an earlier run could not commit, and say so; what the ledger has already is left."""
+        told = []
+        for record in order_slips.read(path):
+            row = next(iter(self._purchases("id = ?", record["purchase"])), None)
+            if row is None or (record["ledger"], record["recipe"]) != (self.identity, row.recipe):
+                continue
+            if State(record["moves"][0]) not in purchase.MOVES[row.state]:
+                continue
+            for state in record["moves"]:
+                self.move(row.id, State(state), **(record["facts"] if state == record["moves"][0] else {}))
+            job = record["facts"].get("job_id")
+            what = f"was accepted at {row.provider} as job {job}" if job else f"is {record['moves'][-1]}"
+            told.append(f"shot {row.shot_number}: its order {what}; an earlier run could not write that down")
+        order_slips.discard(path)
+        return told
+
+    def probe(self) -> None:
+        """Raises LedgerError if nothing can be written just now. Changes nothing."""
+        with self._tx("probe"):
+            self._db.execute("UPDATE meta SET value = value WHERE key = 'schema'")
 
     # ── the life of a purchase ────────────────────────────────────────────────────────────────────────────────────
 
@@ -123,6 +177,17 @@ class Ledger(LedgerReader):
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _identify(self, identity: str | None) -> None:
+        """Each ledger has a random name, so that its mark is not taken for another's; older versions gave none."""
+        if not self.identity:
+            with self._tx("identify"):
+                name = identity or uuid.uuid4().hex
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES ('ledger', ?)", (name,))
+
+    def _raise_mark(self) -> None:
+        if self._mark is not None:
+            self._mark.write(self.high_water())
+
     @contextmanager
     def _tx(self, name: str) -> Iterator[None]:
         try:
@@ -130,11 +195,13 @@ class Ledger(LedgerReader):
             yield
             with failpoints.failpoint(f"ledger.{name}"):
                 self._db.execute("COMMIT")
+            self._raise_mark()
         except BaseException as exc:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            if isinstance(exc, sqlite3.OperationalError):
-                raise LedgerError(f"the ledger can't be written: {exc}") from exc
+            with suppress(sqlite3.Error):
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+            if isinstance(exc, sqlite3.OperationalError) or type(exc) is sqlite3.DatabaseError:
+                raise _unwritten(exc) from exc
             raise
 
     @contextmanager
@@ -162,6 +229,24 @@ class Ledger(LedgerReader):
         marks = ", ".join("?" * len(columns))
         sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - our names
         return int(self._db.execute(sql, tuple(map(_plain, columns.values()))).lastrowid or 0)
+
+
+def _unwritten(exc: sqlite3.DatabaseError) -> LedgerError:
+    """Why a commit failed, and whether it may work a moment later."""
+    code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or "locked" in str(exc):
+        return LedgerBusy("another program has ledger.db open")
+    if code == sqlite3.SQLITE_CANTOPEN and _no_descriptor():
+        return LedgerBusy("no file descriptor is left; raise `ulimit -n`, or lower max_concurrent")
+    return LedgerError(f"the ledger can't be written: {exc}")
+
+
+def _no_descriptor() -> bool:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError:
+        return True
+    return False
 
 
 def _plain(value: object) -> object:

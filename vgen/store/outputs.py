@@ -70,6 +70,16 @@ class Outputs:
     def private(self) -> Path:
         return self.root / ".vgen"
 
+    @property
+    def mark(self) -> Path:
+        """How new the ledger must be."""
+        return self.private / "ledger.mark"
+
+    @property
+    def slips(self) -> Path:
+        """Answers of providers that the ledger could not take yet."""
+        return self.private / "orders"
+
     def part(self, purchase_id: int) -> Path:
         """Where a purchase's bytes arrive: same file system as the takes."""
         return self.private / "parts" / f"{purchase_id}.part"
@@ -111,14 +121,10 @@ class Outputs:
                     if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(home):
                         raise Refusal(f"{entry.path} is a link that leads out of {self.root}; remove it")
 
-    def refuse_lost_ledger(self) -> None:
-        """Takes without a ledger: starting anew would buy them again. Raises Refusal."""
-        begun = self.ledger.exists() and self.ledger.stat().st_size > 0
-        if not begun and any(path.suffix != ".json" for path in self.takes.glob("*/*")):
-            raise Refusal(
-                f"{self.ledger} is gone, but takes that were paid for are here; "
-                f"restore it from a backup, or name another directory with outputs=DIR"
-            )
+    @property
+    def has_ledger(self) -> bool:
+        """Whether anything was ever written into the ledger that is here."""
+        return self.ledger.exists() and self.ledger.stat().st_size > 0
 
     def clip_stats(self) -> dict[str, Stat]:
         """Name → stat of every regular file in the clips directory, in one pass."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vgen.store import database, purchase, row_mapping
+from vgen.store.mark import HighWater
 from vgen.store.records import Budget, Choice, Placed, Purchase, Snapshot, Take
 from vgen.store.row_mapping import Once
 
@@ -21,6 +22,31 @@ class LedgerReader:
 
     def close(self) -> None:
         self._db.close()
+
+    @property
+    def identity(self) -> str:
+        """The ledger's own random name; "" before its first locked open by this version."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
+        return str(row[0]) if row else ""
+
+    def high_water(self) -> HighWater:
+        """How far the ledger has come."""
+        ends = dict(self._db.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
+        return HighWater(ledger=self.identity, purchases=ends.get("purchases", 0), moves=ends.get("moves", 0))
+
+    def damage(self) -> str:
+        """What is wrong with the file's pages; "" if nothing."""
+        said = str(self._db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        return "" if said == "ok" else said.splitlines()[-1]
+
+    def recipe_folders(self) -> set[str]:
+        """The folders of the takes of all recipes that were ever bought."""
+        return {row[0] for row in self._db.execute("SELECT DISTINCT substr(recipe, 1, 16) FROM purchases")}
+
+    def all_jobs(self) -> set[tuple[str, str]]:
+        """Provider and id of every job, live and simulated."""
+        rows = self._db.execute("SELECT provider, job_id FROM purchases WHERE job_id IS NOT NULL")
+        return {(row[0], row[1]) for row in rows}
 
     # ── purchases ─────────────────────────────────────────────────────────────────────────────────────────────────
 

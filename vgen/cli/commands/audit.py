@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
-from vgen.errors import ClipFailed
+from vgen.errors import ClipFailed, LedgerUnfit
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -15,12 +15,18 @@ def _begin(session: "Session") -> Action:
         """Raises ClipFailed if anything differs."""
         from vgen.production import reconcile
         from vgen.store.audit import differences, report_is_older
+        from vgen.store.freshness import refuse_unfit
 
         root, simulated = session.workspace.outputs.root, session.workspace.ready.simulated
         found = list(differences(root, simulated=simulated))
-        if not simulated:
-            async with session.open(online=True) as run:
-                found += [text async for text in reconcile.overcharges(run)]
+        try:
+            refuse_unfit(session.workspace.outputs, thorough=True)
+        except LedgerUnfit as exc:
+            found.append(str(exc))
+        else:
+            if not simulated:
+                async with session.open(online=True) as run:
+                    found += [text async for text in reconcile.overcharges(run)]
         if report_is_older(root):
             terminal.out("production_report.json is older than the last purchase; `doit -s report` writes it again")
         for text in found:
@@ -38,4 +44,5 @@ COMMAND = Command(
     usage=(("doit audit", "recompute every figure"),),
     begin=_begin,
     needs_lock=False,
+    bears_unfit_ledger=True,
 )

@@ -9,6 +9,7 @@ from vgen.cli.command import Action, Command
 from vgen.errors import Refusal, VgenError
 from vgen.inputs.settings import Provider, Settings
 from vgen.money import show
+from vgen.store.freshness import refuse_unfit
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _disk(workspace: "Workspace") -> Iterator[str]:
 
 def _ledger(session: "Session") -> str:
     try:
+        refuse_unfit(session.workspace.outputs, thorough=True)
         budget = session.plan.budget
     except VgenError as exc:
         return f"FIX   {exc}"
@@ -117,5 +119,6 @@ COMMAND = Command(
     usage=(("doit doctor", "is everything there that a run needs?"),),
     begin=_begin,
     needs_lock=False,
+    bears_unfit_ledger=True,
     bears_problems=True,
 )

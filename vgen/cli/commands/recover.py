@@ -1,4 +1,7 @@
-"""`doit recover`: look for lost orders at the providers, and adopt them. Buys nothing."""
+"""`doit recover`: rebuild a ledger that is gone or too old, look for lost orders at the providers, adopt them.
+
+Buys nothing. The rebuilding is done when the lock is taken, before anything else looks at the ledger.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +19,7 @@ def _begin(session: "Session") -> Action:
 
         async with session.open(online=True) as run:
             rows = run.ledger.uncertain(simulated=run.settings.simulated)
-            if not rows:
+            if not rows and not session.workspace.notes:
                 terminal.out("nothing is uncertain")
             for row in rows:
                 finding = await reconcile.look(run, row, may_release=True)
@@ -27,7 +30,7 @@ def _begin(session: "Session") -> Action:
 
 COMMAND = Command(
     name="recover",
-    doc="look for lost jobs at the providers and adopt them; buys nothing",
+    doc="rebuild a lost ledger; look for lost jobs at the providers and adopt them; buys nothing",
     usage=(("doit recover", "look for lost orders at the providers, free"),),
     begin=_begin,
 )

@@ -1,0 +1,57 @@
+"""The high-water mark beside the ledger: which ledger it is, and how far it had come. Knows no SQL.
+
+The ledger writes it after each commit, so a kill between the two leaves a mark that is too low, never too high. It is
+written in place, in one sector, and not synced: what a power cut takes away makes the check weaker, never wrong.
+"""
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SIZE_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HighWater:
+    """A ledger's own random id, its last purchase, and its last move."""
+
+    ledger: str
+    purchases: int
+    moves: int
+
+
+def read(path: Path) -> HighWater | None:
+    """The mark; None if there is none that can be read."""
+    try:
+        told = json.loads(path.read_bytes())
+        return HighWater(ledger=str(told["ledger"]), purchases=int(told["purchases"]), moves=int(told["moves"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+class Mark:
+    """The mark's file, open for writing as long as its ledger is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+        self._last = read(path)
+
+    def write(self, value: HighWater) -> None:
+        """Raise the mark. A mark that can't be written stays where it was."""
+        if value == self._last:
+            return
+        data = json.dumps(asdict(value)).encode().ljust(SIZE_BYTES - 1) + b"\n"
+        with contextlib.suppress(OSError):
+            if self._fd is None:
+                self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, data)
+            self._last = value
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
