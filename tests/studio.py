@@ -195,12 +195,14 @@ class Studio:
             self.doit(*args)
         return hook
 
+    def app(self) -> App:
+        """Who answers on the network."""
+        return App(self.cloud, plain_renderer)
+
     @contextlib.asynccontextmanager
     async def _online(self, run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:
         async with trio.open_nursery() as nursery:
-            network = SimulatedNetwork(
-                nursery=nursery, app=App(self.cloud, plain_renderer), refuse=self.network_refuses
-            )
+            network = SimulatedNetwork(nursery=nursery, app=self.app(), refuse=self.network_refuses)
             async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
                 yield Online(http=http, judge=fake_judge)
             nursery.cancel_scope.cancel()

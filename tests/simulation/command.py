@@ -1,14 +1,19 @@
 """The command line of the simulation: which seeds, how many at once, what to print."""
 
 import argparse
+import functools
+import itertools
 import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from simulation import odd, odd_mutants
 from simulation.mutants import MUTANTS, mutated
 from simulation.play import Outcome, play
 from simulation.regressions import REGRESSIONS
+
+assert odd_mutants  # they are in the table
 
 
 def main(args: Sequence[str]) -> int:
@@ -36,19 +41,28 @@ def main(args: Sequence[str]) -> int:
     return 1 if bad else 0
 
 
-def caught_by(name: str, seed: int) -> bool:
-    """Whether this schedule catches a mutant."""
+def caught_by(name: str, count: int) -> bool:
+    """Whether the count-th schedule catches a mutant."""
+    mutant = MUTANTS[name]
+    seed = next(itertools.islice(seeds_for(mutant.draws), count - 1, None))
     with mutated(name):
-        return MUTANTS[name].caught(play(seed).violation)
+        return mutant.caught(play(seed, mutant.draws).violation)
+
+
+def seeds_for(draws: frozenset[str]) -> Iterator[int]:
+    """All seeds, or those that draw one of these odd days."""
+    for seed in itertools.count():
+        if not draws or odd.kinds_of(seed, quiet=seed % 10 == 9, draws=draws):
+            yield seed
 
 
 def caught_after(name: str) -> tuple[int, str]:
     """By which schedule a mutant is caught, and what it violates. Raises LookupError if it is not within its number."""
     mutant = MUTANTS[name]
     with mutated(name):
-        for seed in range(mutant.within):
-            if mutant.caught(violation := play(seed).violation):
-                return seed + 1, violation
+        for count, seed in enumerate(itertools.islice(seeds_for(mutant.draws), mutant.within), 1):
+            if mutant.caught(violation := play(seed, mutant.draws).violation):
+                return count, violation
     raise LookupError(f"the harness is broken: {mutant.what} is not caught within {mutant.within} schedules")
 
 
@@ -68,7 +82,7 @@ def _table() -> int:
 def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[str], list[int]]:
     total: Counter[str] = Counter(schedules=0, runs=0, crashes=0, outages=0)
     bad: list[int] = []
-    for outcome in _outcomes(seeds, asked.mutant, asked.jobs):
+    for outcome in _outcomes(seeds, asked.mutant, asked.jobs, _draws(asked)):
         total += Counter(schedules=1, runs=outcome.runs, crashes=outcome.crashes, outages=outcome.outages)
         total += outcome.injected
         if asked.trace:
@@ -76,6 +90,7 @@ def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[
         if outcome.violation:
             bad.append(outcome.seed)
             again = f"python -m tests.simulation --seed {outcome.seed} --trace"
+            again += f" --draws {asked.draws}" if asked.draws else ""
             again += f" --mutant {asked.mutant}" if asked.mutant else ""
             print(f"seed {outcome.seed}: {outcome.violation}\n    again: {again}", flush=True)
             if asked.mutant and MUTANTS[asked.mutant].caught(outcome.violation):
@@ -86,18 +101,26 @@ def _play_all(seeds: Sequence[int], asked: argparse.Namespace) -> tuple[Counter[
     return total, bad
 
 
-def _outcomes(seeds: Sequence[int], mutant: str | None, jobs: int) -> Iterator[Outcome]:
+def _draws(asked: argparse.Namespace) -> frozenset[str]:
+    """The kinds of odd days to draw: those asked for, a mutant's own, or all that are on."""
+    if asked.draws:
+        return frozenset(asked.draws.split(",")) & odd.KINDS.keys()
+    return MUTANTS[asked.mutant].draws if asked.mutant else odd.DRAWS
+
+
+def _outcomes(seeds: Sequence[int], mutant: str | None, jobs: int, draws: frozenset[str]) -> Iterator[Outcome]:
+    play_one = functools.partial(play, draws=draws)
     if jobs == 1 or len(seeds) < 2 or mutant:
         with mutated(mutant):
-            yield from map(play, seeds)
+            yield from map(play_one, seeds)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=2000) as pool:
-        yield from pool.imap(_quietly, seeds, chunksize=8)
+        yield from pool.imap(functools.partial(_quietly, draws=draws), seeds, chunksize=8)
 
 
-def _quietly(seed: int) -> Outcome:
+def _quietly(seed: int, draws: frozenset[str]) -> Outcome:
     """Without the story: it is long, and a seed gives it again."""
-    outcome = play(seed)
+    outcome = play(seed, draws)
     outcome.story = []
     return outcome
 
@@ -108,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=int, default=0, help="first seed (0)")
     parser.add_argument("--count", type=int, default=200, help="how many seeds (200)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    parser.add_argument(
+        "--draws", default="", help="draw these odd days only (a,b,c; none)"
+    )
     parser.add_argument("--trace", action="store_true", help="print the story of every schedule")
     parser.add_argument("--faults", action="store_true", help="print how often each fault came")
     parser.add_argument("--regressions", action="store_true", help="play the seeds that once failed")

@@ -17,6 +17,8 @@ from typing import Any
 
 from studio import KEYS
 
+from simulation import promises
+from simulation.promises import STRICT, require
 from simulation.stage import Bought, Stage
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State
@@ -25,18 +27,7 @@ LATE_S = 60.0
 """A job may begin to run between vgen's last look and its cancellation; not longer than this."""
 BAD_CLIPS = frozenset({"clip_480p", "clip_landscape", "clip_small", "clip_short", "clip_damaged"})
 CANARY = b"vgencanary"
-UNREADABLE = "unreadable"
-"""error_code of a job that is over, and whose outcome could not be read for hours: booked as failed and paid."""
 END = {*FREE, "accepted", "rejected", "failed", "cancelled", "lost", "uncertain"}
-
-
-class Violation(Exception):
-    """A promise was broken; `str()` names the invariant and the figures."""
-
-
-def require(holds: object, invariant: str, *facts: object) -> None:
-    if not holds:
-        raise Violation(f"{invariant}: " + " ".join(map(str, facts)))
 
 
 @dataclass(slots=True)
@@ -97,29 +88,31 @@ def key_of(row: dict[str, Any]) -> tuple[str, str, float]:
 
 def at_every_moment(stage: Stage, now: Books, caps: list[int]) -> None:
     """After a run, a crash or a refusal."""
-    _cap(now, caps)
-    _money(now)
+    _cap(stage, now, caps)
+    _money(stage, now)
     _owners(stage, now)
-    _allowances(now)
-    _history(now)
+    _allowances(stage, now)
+    _history(stage, now)
     _files(stage, now)
     _secrets(stage)
 
 
-def bought_within(now: Books, cap: int) -> None:
+def bought_within(stage: Stage, now: Books, cap: int) -> None:
     """M1, of a run that has bought something: all that is or may be gone is within its own cap, but for overruns."""
-    sum_ = sum(job.agreed for job in now.jobs)
+    cap += promises.surprises(stage, now)
+    sum_ = sum(job.agreed for job in now.jobs if job.id not in stage.world.excused)
     require(sum_ <= cap, "M1", "charged or running", sum_, "> the run's cap", cap)
     booked = sum(now.total(kind) for kind in ("spent", "reserved", "uncertain")) - sum(job.overrun for job in now.jobs)
     require(booked <= cap, "M1", "booked", booked, "> the run's cap", cap)
 
 
-def _cap(now: Books, caps: list[int]) -> None:
-    sum_ = sum(job.agreed for job in now.jobs)
-    require(sum_ <= max(caps, default=0), "M1", "charged or running", sum_, "> every cap so far", caps)
+def _cap(stage: Stage, now: Books, caps: list[int]) -> None:
+    sum_ = sum(job.agreed for job in now.jobs if job.id not in stage.world.excused)
+    most = max(caps, default=0) + promises.surprises(stage, now)
+    require(sum_ <= most, "M1", "charged or running", sum_, "> every cap so far", caps, "and first quotes", most)
 
 
-def _money(now: Books) -> None:
+def _money(stage: Stage, now: Books) -> None:
     kinds = ("spent", "reserved", "uncertain")
     sums = {kind: now.total(kind) for kind in kinds}
     if now.view:
@@ -127,7 +120,9 @@ def _money(now: Books) -> None:
     require(min(sums.values()) >= 0, "M3", sums)
     told = sum(row["charged"] for row in now.rows if row["charged_by"] in ("assumed", "user"))
     unknown = sum(job.overrun for job in now.jobs if not _booked_overrun(now, job))
-    charged = sum(job.charged for job in now.jobs) - unknown
+    owned = {job.id for job in now.owned.values()}
+    forgotten = [job for job in now.jobs if job.id in stage.world.excused - owned]
+    charged = sum(job.charged for job in now.jobs) - unknown - sum(min(job.charged, job.limit) for job in forgotten)
     require(sums["spent"] - told <= charged, "M2", "spent", sums["spent"], "assumed", told, "> charged", charged)
     require(charged <= sum(sums.values()), "M2", "charged", charged, "> booked", sums)
     for row in now.rows:
@@ -165,21 +160,24 @@ def _owners(stage: Stage, now: Books) -> None:
         if row["job_id"] is None and (row["state"] in ("submitting", "uncertain") or row["charged_by"] == "user")
     )
     for job in now.unowned:
+        if job.id in stage.world.excused:
+            continue
         key = (job.provider, job.prompt, job.seconds)
         room[key] -= 1
         require(room[key] >= 0, "M5", "a job that no purchase knows of:", job)
-        excused = job.created_at in stage.deaths or not job.answered or stage.injected["disk_error"]
+        excused = stage.id_may_be_lost(job) or ("M5" not in STRICT and stage.injected["disk_error"])
         require(excused, "M5", "its id came whole and is not on disk:", job)
     sent = sum(row["submitted_at"] is not None for row in now.rows)
-    creates = stage.requests().get("create", 0)
+    creates = stage.requests().get("create", 0) - stage.world.forgotten_orders
     require(creates <= sent, "M5", creates, "creates, but", sent, "orders were written down")
     owners = Counter((row["provider"], row["job_id"]) for row in now.rows if row["job_id"])
     require(all(count == 1 for count in owners.values()), "M5", owners)
 
 
-def _allowances(now: Books) -> None:
+def _allowances(stage: Stage, now: Books) -> None:
     """M4: billed more than once only where a row says why."""
-    spare = Counter((job.provider, job.prompt, job.seconds) for job in now.unowned if job.agreed)
+    known = [job for job in now.unowned if job.agreed and job.id not in stage.world.excused]
+    spare = Counter((job.provider, job.prompt, job.seconds) for job in known)
     billed: Counter[str] = Counter()
     for row in now.rows:
         job = now.owned.get(row["id"])
@@ -198,13 +196,15 @@ def _stands(row: dict[str, Any]) -> bool:
     return not (row["state"] in FREE or (row["state"] in ("failed", "cancelled") and not row["charged"]))
 
 
-def _history(now: Books) -> None:
+def _history(stage: Stage, now: Books) -> None:
     """M6, M7, M12: every purchase began reserved, moved by legal arrows, and its last move is its row."""
     told: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for move in now.moves:
         told[move["purchase_id"]].append(move)
     for row in now.rows:
         moves = told[row["id"]]
+        if moves and len(moves) == 1 and stage.world.ledgers_lost and row["job_id"]:
+            continue  # made again from its receipt
         require(moves and moves[0]["state"] == "reserved", "M6", "no reservation:", row["id"])
         states = [move["state"] for move in moves]
         steps = [(was, to) for was, to in itertools.pairwise(states) if was != to]
@@ -238,7 +238,7 @@ def _files(stage: Stage, now: Books) -> None:
             require(not job.faults & (BAD_CLIPS - {"clip_damaged"}), "M9", "a bad clip was accepted:", job)
         else:
             require(data in (whole, spoilt), "M9", "a rejected take is not what came:", take["path"])
-            excused = job.faults & BAD_CLIPS or stage.injected["media_damaged"]
+            excused = job.faults & BAD_CLIPS or stage.world.damaged[job.id] >= 2
             require(excused, "M9", "a good clip was rejected:", job)
     for clip in sorted(stage.outputs.glob("clips/clip_*.mp4")):
         if clip.name not in stage.meddled:
@@ -280,7 +280,7 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
         if short := re.match(r"not bought: it costs \$([\d.]+)", entry["error"] or ""):
             left = report["budget"]["remaining_usd"]
             require(float(short[1]) > left, "M14", "it was not waited for money that came back:", left, entry["error"])
-        if entry["success"]:
+        if entry["success"] and not entry.get("edited"):
             clip = stage.clip(number)
             require(clip.exists(), "M9", "told as made, but not there:", clip.name)
             digest = hashlib.sha256(clip.read_bytes()).hexdigest()
@@ -296,12 +296,11 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
         job = now.owned.get(row["id"])
         what = f"purchase {row['id']} {row['state']} {row['error']!r}, truth {job}"
         require(row["state"] in END, "M14", "not at its end:", what)
-        if row["state"] == "lost" and row["charged_by"] != "user":
-            excused = stage.injected["poll_404"] or stage.injected["url_expired"]
-            require(excused, "M10", "lost without a reason:", what)
-        if row["state"] == "failed" and row["error_code"] != UNREADABLE:
+        if "M10" not in STRICT and (row["error_code"] == "unreadable" or stage.injected["poll_404"]):
+            continue
+        if row["state"] == "failed":
             require(job and job.state is JobState.FAILED, "M10", "booked as failed:", what)
-        if row["state"] == "cancelled" and not stage.injected["poll_404"]:
+        if row["state"] == "cancelled":
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
     require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))
     _bounded(now, max_retries)
@@ -339,6 +338,8 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
             stage.injected["price_overrun"] > 0,  # its limiter is closed
+            stage.world.factor > 1,
+            stage.clip(entry["shot_number"]).name in stage.meddled,
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text
         )

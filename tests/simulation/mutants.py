@@ -11,6 +11,8 @@ from unittest.mock import patch
 
 import trio
 
+from simulation.odd import OFF
+from simulation.promises import LENIENT
 from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
@@ -38,6 +40,8 @@ class Mutant:
     patches: Callable[[], Patches]
     by: frozenset[str]
     within: int
+    draws: frozenset[str] = frozenset()
+    """The odd days that find it; only schedules that draw one are counted."""
 
     def caught(self, violation: str) -> bool:
         """Whether this is the violation that the bug must lead to, and no other."""
@@ -59,9 +63,15 @@ def mutated(name: str | None) -> Iterator[None]:
         yield
 
 
-def _mutant(what: str, by: str, within: int) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+def mutant(
+    what: str, by: str, within: int, draws: str = ""
+) -> Callable[[Callable[[], Patches]], Callable[[], Patches]]:
+    """Put a bug into the table, unless what finds it is still switched off."""
+
     def enter(patches: Callable[[], Patches]) -> Callable[[], Patches]:
-        MUTANTS[patches.__name__] = Mutant(what, patches, frozenset(by.split()), within)
+        found = Mutant(what, patches, frozenset(by.split()), within, frozenset(draws.split()))
+        if not (found.draws & OFF.keys() or (found.draws and found.by & LENIENT.keys())):
+            MUTANTS[patches.__name__] = found
         return patches
 
     return enter
@@ -72,7 +82,7 @@ def _undrawn(patches: Callable[[], Patches]) -> Callable[[], Patches]:
     return patches
 
 
-def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
+def instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
     assert hasattr(home, name), f"{home} has no {name} any more: change the mutant"
     return patch.object(home, name, new)
 
@@ -80,7 +90,7 @@ def _instead(home: Any, name: str, new: Any) -> AbstractContextManager[Any]:
 # ── creates ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 10)
+@mutant("a create whose answer was lost is sent again", "M1 M2 M4 M5", 10)
 def resend_lost() -> Patches:
     send = HttpClient.send
 
@@ -90,10 +100,10 @@ def resend_lost() -> Patches:
                 return await send(self, call, timeout_s=timeout_s)
         return await send(self, call, timeout_s=timeout_s)
 
-    yield _instead(HttpClient, "send", eager)
+    yield instead(HttpClient, "send", eager)
 
 
-@_mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 60)
+@mutant("a gateway's 5xx page counts as the provider's own refusal", "M1 M2 M4 M5", 60)
 def gateway_is_refusal() -> Patches:
     for protocol in (runway, fal):
 
@@ -103,10 +113,10 @@ def gateway_is_refusal() -> Patches:
                 return Refused(reason=RefusalReason.SERVER_ERROR, message=meant.message)
             return meant
 
-        yield _instead(protocol, "answer", hasty)
+        yield instead(protocol, "answer", hasty)
 
 
-@_mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
+@mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
 def late_id() -> Patches:
     accepted, wait_for = submit._accepted, poll.wait_for
     kept: dict[int, Callable[[], None]] = {}
@@ -121,20 +131,20 @@ def late_id() -> Patches:
             write_down()
         await wait_for(batch, purchase_id, number)
 
-    yield _instead(submit, "_accepted", later)
-    yield _instead(poll, "wait_for", wait_first)
+    yield instead(submit, "_accepted", later)
+    yield instead(poll, "wait_for", wait_first)
 
 
-@_mutant("uncertain money is released", "M1 M2 M4 M5", 10)
+@mutant("uncertain money is released", "M1 M2 M4 M5", 10)
 def release_uncertain() -> Patches:
     def hopeful(clip: Any, purchase_id: int, provider: Any, reason: str) -> None:
         clip.batch.ledger.move(purchase_id, State.NOT_SENT, error=reason)
         clip.batch.ledger.move(purchase_id, State.RELEASED)
 
-    yield _instead(submit, "_uncertain", hopeful)
+    yield instead(submit, "_uncertain", hopeful)
 
 
-@_mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 60)
+@mutant("after a crash what was being sent is bought again", "M1 M2 M4 M5", 60)
 def buy_again_after_crash() -> Patches:
     def forget(self: Ledger) -> None:
         for row in self.left_over():
@@ -142,20 +152,20 @@ def buy_again_after_crash() -> Patches:
                 self.move(row.id, State.NOT_SENT)
             self.move(row.id, State.RELEASED)
 
-    yield _instead(Ledger, "settle_left_over", forget)
+    yield instead(Ledger, "settle_left_over", forget)
 
 
-@_mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
+@mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
 def absent_at_once() -> Patches:
     def trusting(batch: Run, row: Any, listed: Any, *, may_release: bool) -> Any:
         batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
         batch.ledger.move(row.id, State.RELEASED)
         return reconcile.Finding(verdict=reconcile.Verdict.ABSENT, text="never arrived")
 
-    yield _instead(reconcile, "_not_listed", trusting)
+    yield instead(reconcile, "_not_listed", trusting)
 
 
-@_mutant(
+@mutant(
     "an order whose answer was lost is sent again, and a refusal of the second try counts for both", "M1 M2 M4 M5", 10
 )
 def refusal_after_ambiguity() -> Patches:
@@ -170,32 +180,32 @@ def refusal_after_ambiguity() -> Patches:
             refused = dataclasses.replace(call, url=call.url + "-of-yesterday")  # no such model any more
             return await send(self, refused, timeout_s=timeout_s)
 
-    yield _instead(HttpClient, "send", insisting)
+    yield instead(HttpClient, "send", insisting)
 
 
 # ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a job that can't be polled in time counts as failed, unbilled", "M1 M2 M4 M10 M13", 10)
+@mutant("a job that can't be polled in time counts as failed, unbilled", "M1 M2 M4 M10 M13", 10)
 def buy_again_when_polls_fail() -> Patches:
     def give_up(self: Any) -> None:
         error = "no word for too long"
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
 
-    yield _instead(poll._Poller, "_detach", give_up)
+    yield instead(poll._Poller, "_detach", give_up)
 
 
-@_mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 40)
+@mutant("a job that the provider answers 404 for was not charged", "M1 M2 M4 M10 M13", 40)
 def missing_is_free() -> Patches:
     def free(self: Any) -> bool:
         error = "the provider does not know it"
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
         return True
 
-    yield _instead(poll._Poller, "_missing", free)
+    yield instead(poll._Poller, "_missing", free)
 
 
-@_mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
+@mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
 def collect_elsewhere() -> Patches:
     ask = client.ask
 
@@ -207,10 +217,10 @@ def collect_elsewhere() -> Patches:
         moved = dataclasses.replace(row, provider=primary.name, urls=job.urls, base_url=primary.terms.base_url)
         return await ask(batch, moved)
 
-    yield _instead(client, "ask", confused)
+    yield instead(client, "ask", confused)
 
 
-@_mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
+@mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
 def stale_queue() -> Patches:
     ask = client.ask
     queued: set[str | None] = set()
@@ -222,19 +232,19 @@ def stale_queue() -> Patches:
         (queued.add if isinstance(status, Queued) else queued.discard)(row.job_id)
         return status
 
-    yield _instead(client, "ask", remembering)
+    yield instead(client, "ask", remembering)
 
 
 # ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _altered(*statements: str) -> AbstractContextManager[Any]:
+def altered(*statements: str) -> AbstractContextManager[Any]:
     """The ledger's own rules changed, in every ledger that is made."""
     weakened = database.schema() + "".join(f"{statement};\n" for statement in statements)
-    return _instead(database, "schema", lambda: weakened)
+    return instead(database, "schema", lambda: weakened)
 
 
-@_mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 40)
+@mutant("the cap is checked outside the transaction, with the figure of the run's start", "M1", 40)
 def stale_budget() -> Patches:
     reserve = Ledger.reserve
 
@@ -246,13 +256,13 @@ def stale_budget() -> Patches:
             raise Refusal("over budget")
         return reserve(self, order, **how)
 
-    yield _altered("DROP TRIGGER IF EXISTS cap_guard")
-    yield _instead(Ledger, "reserve", checked_before)
+    yield altered("DROP TRIGGER IF EXISTS cap_guard")
+    yield instead(Ledger, "reserve", checked_before)
 
 
-@_mutant("uncertain money does not count against the cap", "M1", 300)
+@mutant("uncertain money does not count against the cap", "M1", 300)
 def uncertain_is_spendable() -> Patches:
-    yield _altered(
+    yield altered(
         "DROP TRIGGER IF EXISTS cap_guard",
         "CREATE TRIGGER cap_guard BEFORE INSERT ON purchases WHEN NEW.price + coalesce((SELECT spent + reserved "
         "FROM budget WHERE simulated = NEW.simulated), 0) > (SELECT cap FROM runs WHERE id = NEW.run_id) "
@@ -260,31 +270,31 @@ def uncertain_is_spendable() -> Patches:
     )
 
 
-@_mutant("-a and paid retries write down nothing of what they supersede", "M4", 10)
+@mutant("-a and paid retries write down nothing of what they supersede", "M4", 10)
 def supersede_silently() -> Patches:
     reserve = Ledger.reserve
 
     def silently(self: Ledger, order: NewPurchase, **_: Any) -> int:
         return reserve(self, order)
 
-    yield _altered("DROP INDEX IF EXISTS one_purchase")
-    yield _instead(Ledger, "reserve", silently)
+    yield altered("DROP INDEX IF EXISTS one_purchase")
+    yield instead(Ledger, "reserve", silently)
 
 
-@_mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
+@mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
     as_told = poll._told
 
     def generous(charged: int | None, row: Any) -> tuple[int, str]:
         return (0, "assumed") if charged is None else (min(charged, row.price), as_told(charged, row)[1])
 
-    yield _instead(poll, "_told", generous)
+    yield instead(poll, "_told", generous)
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@_mutant("a download without a length is believed as it came", "M9", 20)
+@mutant("a download without a length is believed as it came", "M9", 20)
 def trust_any_length() -> Patches:
     judge, run = deliver._judge, download._Loader.run
     untold: set[str] = set()
@@ -299,11 +309,11 @@ def trust_any_length() -> Patches:
             return Judgement(verdict=Verdict.GOOD)
         return await judge(batch, row, part)
 
-    yield _instead(download._Loader, "run", noting)
-    yield _instead(deliver, "_judge", lenient)
+    yield instead(download._Loader, "run", noting)
+    yield instead(deliver, "_judge", lenient)
 
 
-@_mutant("a clip is published before it is judged", "M9", 10)
+@mutant("a clip is published before it is judged", "M9", 10)
 def publish_unjudged() -> Patches:
     judge = deliver._judge
 
@@ -311,10 +321,10 @@ def publish_unjudged() -> Patches:
         found = await judge(batch, row, part)
         return dataclasses.replace(found, verdict=Verdict.GOOD)
 
-    yield _instead(deliver, "_judge", blind)
+    yield instead(deliver, "_judge", blind)
 
 
-@_mutant("a take is published before its bytes are synced", "M9", 150)
+@mutant("a take is published before its bytes are synced", "M9", 150)
 def publish_before_fsync() -> Patches:
     fsync = failpoints.fsync
 
@@ -322,10 +332,10 @@ def publish_before_fsync() -> Patches:
         if Path(f"/proc/self/fd/{fd}").readlink().parent.name != "parts":
             fsync(fd)
 
-    yield _instead(failpoints, "fsync", careless)
+    yield instead(failpoints, "fsync", careless)
 
 
-@_mutant("the directory of a take is not synced before the take is booked", "M9", 150)
+@mutant("the directory of a take is not synced before the take is booked", "M9", 150)
 def book_before_name() -> Patches:
     sync = atomic.sync_directory
 
@@ -333,15 +343,15 @@ def book_before_name() -> Patches:
         if path.parent.name != "takes":
             sync(path)
 
-    yield _instead(atomic, "sync_directory", careless)
+    yield instead(atomic, "sync_directory", careless)
 
 
-@_mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 80)
+@mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 80)
 def outputs_without_name() -> Patches:
-    yield _instead(atomic, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
+    yield instead(atomic, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
 
 
-@_mutant("a clip is written under its name piece by piece", "M9", 300)
+@mutant("a clip is written under its name piece by piece", "M9", 300)
 def place_in_pieces() -> Patches:
     place = place_clip
 
@@ -351,15 +361,15 @@ def place_in_pieces() -> Patches:
         clip.write_bytes(data[: len(data) // 2])
         return place(take, clip, *may_replace)
 
-    yield _instead(make, "place_clip", piecemeal)
+    yield instead(make, "place_clip", piecemeal)
 
 
-@_mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
+@mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
 def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return
 
-    yield _instead(make, "collect_all", nothing)
+    yield instead(make, "collect_all", nothing)
 
 
 # ── odd days: prices, changes, worlds ─────────────────────────────────────────────────────────────────────────────────
@@ -368,13 +378,13 @@ def forget_orphans() -> Patches:
 @_undrawn
 def forget_told_prices() -> Patches:
     """The next run reserves the table's price again, whatever a provider has told."""
-    yield _instead(told, "prices", lambda *_, **__: {})
+    yield instead(told, "prices", lambda *_, **__: {})
 
 
 @_undrawn
 def unknown_kinds_at_once() -> Patches:
     """All orders of a kind go at once, although nobody knows yet what the first is quoted."""
-    yield _instead(Quotes, "_is_known", lambda *_: True)
+    yield instead(Quotes, "_is_known", lambda *_: True)
 
 
 @_undrawn
@@ -384,7 +394,7 @@ def keep_what_is_too_dear() -> Patches:
     async def content(*_: Any) -> bool:
         return False
 
-    yield _instead(poll, "too_dear", content)
+    yield instead(poll, "too_dear", content)
 
 
 @_undrawn
@@ -394,41 +404,41 @@ def send_what_lies_there() -> Patches:
     def blind(root: Path, image: str, _: Any) -> str | None:
         return images.data_uri(root, image, images.identity(root, image))
 
-    yield _instead(submit, "data_uri", blind)
+    yield instead(submit, "data_uri", blind)
 
 
 @_undrawn
 def overwrite_edits() -> Patches:
     """A clip is replaced by what the plan saw, not by what is there."""
-    yield _instead(make, "is_as_seen", lambda *_: True)
+    yield instead(make, "is_as_seen", lambda *_: True)
 
 
 @_undrawn
 def believe_anothers_file() -> Patches:
     """Another shot's file is taken as it comes."""
-    yield _instead(Ledger, "same_bytes", lambda *_: None)
+    yield instead(Ledger, "same_bytes", lambda *_: None)
 
 
 @_undrawn
 def simulator_passes_for_real() -> Patches:
     """`mode=live` is believed, whoever answers at the address."""
-    yield _instead(world, "settled", lambda settings, *_: settings)
+    yield instead(world, "settled", lambda settings, *_: settings)
 
 
 @_undrawn
 def simulate_over_the_film() -> Patches:
     """Without a key a run simulates, whatever was paid for in these outputs."""
-    yield _instead(world, "has_live_purchases", lambda _: False)
-    yield _instead(world, "other", lambda *_: "")
+    yield instead(world, "has_live_purchases", lambda _: False)
+    yield instead(world, "other", lambda *_: "")
 
 
 @_undrawn
 def mix_the_worlds() -> Patches:
     """Real money is spent into the outputs of a rehearsal."""
-    yield _instead(world, "other", lambda *_: "")
+    yield instead(world, "other", lambda *_: "")
 
 
 @_undrawn
 def believe_the_port() -> Patches:
     """Who answers at an address of this machine is not asked again before the first order."""
-    yield _instead(world, "has_changed", lambda *_: "")
+    yield instead(world, "has_changed", lambda *_: "")

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import random
 import signal
@@ -10,14 +11,17 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from doit import cmd_run
 from studio import Crash
 
-from simulation import invariants, schedule
-from simulation.invariants import Books, Violation, require
+from simulation import invariants, promises, schedule
+from simulation.invariants import Books
+from simulation.odd import DRAWS, Odd
+from simulation.odd_days import OddDays
+from simulation.promises import Violation, require
 from simulation.schedule import Doit, Meddle, Schedule, Settle, Step, Wait, Weather, Write
 from simulation.stage import Stage, Trouble
 from vgen.store import failpoints
@@ -49,14 +53,14 @@ class Outcome:
     runs: int = 0
     crashes: int = 0
     outages: int = 0
-    unreadable: bool = False
-    """Whether a job was given up because its result could not be read for hours."""
+    cancelled: int = 0
+    """Purchases that ended cancelled."""
     points: set[str] = field(default_factory=set)
 
 
-def play(seed: int) -> Outcome:
+def play(seed: int, draws: frozenset[str] = DRAWS) -> Outcome:
     """Draw and play a schedule, and what follows from it."""
-    drawn = schedule.draw(seed)
+    drawn = schedule.draw(seed, draws)
     outcome = perform(drawn, drawn.steps)
     if drawn.quiet and not outcome.violation:
         calm = perform(drawn, schedule.without_faults(drawn.steps))
@@ -68,11 +72,8 @@ def play(seed: int) -> Outcome:
 
 
 def _differ(outcome: Outcome, calm: Outcome) -> bool:
-    """Bad polls may buy less: a job is cancelled, and bought again, only if its word at the time-out is `queued`."""
-    queued_out = "ledger.move.cancelled" in calm.points
-    return not outcome.unreadable and (
-        outcome.creates > calm.creates or (outcome.creates < calm.creates and not queued_out)
-    )
+    """Bad polls may buy less, by the jobs that are cancelled: only if their word at the time-out is `queued`."""
+    return not calm.creates - calm.cancelled <= outcome.creates <= calm.creates
 
 
 def perform(drawn: Schedule, steps: Sequence[Step]) -> Outcome:
@@ -107,6 +108,7 @@ class Player:
 
     def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
         self.stage, self.drawn, self.outcome = stage, drawn, outcome
+        self.odd = OddDays(stage)
         self.caps: list[int] = []
         self.books = Books([], [], [], {}, [])
         """As they were after the last run."""
@@ -118,6 +120,8 @@ class Player:
         match step:
             case Write():
                 stage.write_shots([dict(shot) for shot in step.shots])
+                if not (stage.root / "config" / "boat.png").exists():
+                    self.odd.new_picture()
                 stage.safe.settle()
             case Weather():
                 stage.weather(step.faults)
@@ -130,7 +134,12 @@ class Player:
                 self._meddle(step)
                 stage.safe.settle()
             case Settle():
-                self._settle()
+                if not self.odd.ledger_is_old:
+                    self._settle()
+            case Odd():
+                self.odd.begin(step)
+                if self.odd.ledger_is_old:
+                    self._with_an_old_ledger()
             case Doit():
                 self._doit(step)
 
@@ -139,7 +148,8 @@ class Player:
         stage = self.stage
         assert self.last is not None
         now = self._at_rest()
-        self.outcome.unreadable = any(row["error_code"] == invariants.UNREADABLE for row in now.rows)
+        self.outcome.cancelled = sum(row["state"] == "cancelled" for row in now.rows)
+        promises.at_the_end(stage, now)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
@@ -157,20 +167,51 @@ class Player:
     def _at_rest(self) -> Books:
         """The books when a calm run has changed nothing more: jobs are collected, lost ones found, providers open."""
         assert self.last is not None
+        stage = self.stage
         for _ in range(REST_RUNS):
             moves = len(self.books.moves)
             self.take(Wait(seconds=4000.0))
             self.take(Weather())
             self._doit(self.last)
+            if promises.theirs(stage, self.books):
+                self.odd.with_their_key(lambda: self._doit(self.last))
+            if promises.may_be_found(self.books):
+                self._recover()
             if len(self.books.moves) == moves:
                 break
         return self.books
+
+    def _recover(self) -> None:
+        """`doit recover`: lost jobs are looked for."""
+        assert self.last is not None
+        words = [word for word in self.last.args if "=" in word]
+        self._doit(replace(self.last, args=("recover", *words), full=False))
+
+    def _with_an_old_ledger(self) -> None:
+        """M17: nothing is bought beside it, and `doit recover` finds what there are receipts for."""
+        stage = self.stage
+        run = self.last or next(step for step in self.drawn.steps if isinstance(step, Doit) and step.full)
+        run = replace(run, crash=math.inf, disk=0.0, dark=(), power=False, late=False)
+        creates = stage.requests().get("create", 0)
+        code = self._run(run, Trouble(stage, random.Random(0)))
+        if self.odd.more_was_known:
+            require(code == 3, "M17", "a run beside an old ledger ended with", code)
+            require(stage.requests().get("create", 0) == creates, "M17", "bought beside an old ledger")
+        words = [word for word in run.args if "=" in word]
+        self._run(replace(run, args=("recover", *words)), Trouble(stage, random.Random(0)))
+        self.odd.ledger_is_old = False
+        sent = sum(row["submitted_at"] is not None for row in self.books.rows)
+        stage.world.forgotten_orders = max(0, creates - sent)
+        promises.recovered(stage, self.books)
+        invariants.at_every_moment(stage, self.books, self.caps)
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _doit(self, step: Doit) -> int | None:
         stream = random.Random(f"disk {self.drawn.seed}/{len(self.caps)}")
-        return self.run(step, Trouble(self.stage, stream, step.crash, step.disk, step.power, step.late))
+        trouble = Trouble(self.stage, stream, step.crash, step.disk, step.power, step.late)
+        self.odd.disturb(trouble)
+        return self.run(step, trouble)
 
     def run(self, step: Doit, trouble: Trouble) -> int | None:
         """One run in that trouble, judged. The exit code, or None if the process was killed."""
@@ -184,12 +225,16 @@ class Player:
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)
         now = self.books
+        self.odd.after_run()
+        if trouble.ended and not trouble.dead and trouble.no_room and trouble.unwritten_since < math.inf:
+            stage.unwritable.append((trouble.unwritten_since, stage.now()))
         invariants.at_every_moment(stage, now, self.caps)
+        promises.at_every_moment(stage, now)
         if len(now.rows) > rows:
-            invariants.bought_within(now, cap)
+            invariants.bought_within(stage, now, cap)
         if trouble.dead:
             return None
-        require(code in (0, 1, 3), "M7", "exit code", code)
+        require(code in (0, 1, 3) or (trouble.ended and code == 130), "M7", "exit code", code)
         took_s = stage.clock.current_time() - began_s
         require(took_s <= (CALM_S if self.calm else RUN_S), "M14", f"the run took {took_s:,.0f} s")
         if step.full and code in (0, 1) and not trouble.errors:
@@ -241,9 +286,17 @@ class Player:
         elif clip.exists() and step.how == "delete":
             clip.unlink()
             stage.meddled.discard(clip.name)
+            self._forgo_edits(clip.name)
         elif clip.exists():
             clip.write_bytes(b"no video any more")
             stage.meddled.add(clip.name)
+            self._forgo_edits(clip.name)
+
+    def _forgo_edits(self, name: str) -> None:
+        """Somebody has done away with their own work."""
+        edits = self.stage.world.edits
+        for digest in [digest for digest, clip in edits.items() if clip == name]:
+            del edits[digest]
 
     def _settle(self) -> None:
         """What a user finds at the dashboard, told by the shot of today's list: the job, or that there is none."""

@@ -16,3 +16,31 @@ REGRESSIONS: Mapping[int, str] = {
     11532: "a shot gave up waiting for money that another one, being collected, gave back",
     52547: "killed after a clip got its name, and somebody damaged it: called an edit, the shot held for ever",
 }
+
+ODD_REGRESSIONS: Mapping[tuple[str, int], tuple[str, str]] = {
+    ("", 5): ("M16", "a poll answered 404 once: a paid job called lost, for ever"),
+    ("", 180): ("M16", "asked for a fresh address, answered 404 once: lost"),
+    ("gateway", 117): ("M16", "a gateway's JSON 404 to every poll: lost"),
+    ("gateway", 166): ("M16", "the same at Runway"),
+    ("other_key", 482): ("M16", "a run with another account's key wrote off a clip that was rendered"),
+    ("rotated_key", 236): ("M16", "lost, and another key of the same account did not find it again"),
+    ("moved", 195): ("M16", "base_url moved: the job was asked for at its old host for ever"),
+    ("moved", 242): ("M16", "base_url moved: no fresh address for a clip that was rendered"),
+    ("clock", 596): ("M2", "our clock was wrong: `recover` released an order that had arrived"),
+    ("old_ledger", 53): ("M17", "a ledger of yesterday was put back: bought beside it"),
+    ("old_ledger", 291): ("M17", "a ledger of yesterday was put back: nothing to do, exit 0"),
+    ("no_ledger", 12): ("M17", "the ledger was deleted: it started anew in silence"),
+    ("no_ledger", 85): ("M17", "the ledger was deleted: `recover` did not read the receipts"),
+    ("reader", 6): ("M5", "somebody read the ledger when an id was to be committed: the id was lost"),
+    ("reader", 128): ("M5", "the same at fal"),
+    ("full_disk", 164): ("M5", "the disk was full when an id was to be committed: the id was lost"),
+    ("quote", 26): ("M18", "the quote was ten times the list price, and the next reservation the list price again"),
+    ("quote", 624): ("M1", "two first orders of a kind, both quoted at ten times the list price"),
+    ("picture", 30): ("M19", "the picture of a shot that waited had changed: another one was sent than was hashed"),
+    ("hand_edit", 41): ("M20", "a clip was edited while its next take was made: overwritten"),
+    ("hand_edit", 251): ("M16", "killed before the fetch, and the clip edited: the paid job was never collected"),
+    ("preview", 7): ("M9", "a preview file came once: rejected, and bought again"),
+    ("other_clip", 35): ("M9", "another shot's clip came once: accepted"),
+    ("other_clip", 22): ("M9", "another shot's clip came once, of another length: rejected"),
+}
+"""The same for odd days: the kind that is drawn alone ("" for none), the seed → what it violated, and how."""

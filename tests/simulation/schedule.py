@@ -3,8 +3,11 @@
 import math
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from simulation import odd
+from simulation.odd import Odd
 
 CHANCES = (0.0, 0.05, 0.25, 0.6)
 """How likely one kind of fault is at each opportunity; drawn once per group and schedule."""
@@ -87,7 +90,7 @@ class Settle:
     """The user looks at the provider's dashboard and tells vgen the truth about the first uncertain purchase."""
 
 
-Step = Write | Doit | Weather | Meddle | Wait | Settle
+Step = Write | Doit | Weather | Meddle | Wait | Settle | Odd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +106,10 @@ class Schedule:
     quiet: bool
 
 
-def draw(seed: int) -> Schedule:
-    """The schedule of a seed."""
-    return _Draw(seed).schedule()
+def draw(seed: int, draws: frozenset[str] = odd.DRAWS) -> Schedule:
+    """The schedule of a seed, with the odd days that are on."""
+    drawn = _Draw(seed).schedule()
+    return replace(drawn, steps=odd.add(seed, drawn.steps, quiet=drawn.quiet, draws=draws))
 
 
 class _Draw:
@@ -310,8 +314,14 @@ def told(step: Step) -> str:
             )
         case Settle():
             return "the user settles an uncertain purchase"
+        case Odd():
+            return f"odd: {odd.KINDS[step.kind]} ({step.how or step.amount:}, at {step.at})"
 
 
 def without_faults(steps: Sequence[Step]) -> tuple[Step, ...]:
     """The same story on a good day."""
-    return tuple(Weather() if isinstance(step, Weather) else step for step in steps)
+    return tuple(
+        Weather() if isinstance(step, Weather) else step
+        for step in steps
+        if not isinstance(step, Odd) or step.kind == "clock"
+    )

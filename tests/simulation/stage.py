@@ -17,6 +17,7 @@ import trio
 from studio import Crash, Studio
 
 from simulation.powerloss import Disk
+from simulation.world import OddApp, World, image_sent
 from vgen.production.services import Services
 from vgen.providers import CODECS
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
@@ -26,6 +27,9 @@ from vgen.simulator.renderers import damaged, plain_renderer
 IDLE_S = 20.0
 """Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
+LONGEST_ANSWER_S = 120.0
+PATIENCE_S = 2 * 3600.0
+"""A disk that stays bad for so long: the user ends the run; after twice that, kills it."""
 
 
 @dataclass(slots=True)
@@ -49,6 +53,12 @@ class Trouble:
     """How many points had been passed at each fsync."""
     also: Callable[[str], Exception | None] | None = None
     """Asked before every act besides; may give what a disk would raise."""
+    no_room: bool = True
+    """Whether what fails are not only commits: then an id may be lost with the process that could write it nowhere."""
+    unwritten_since: float = math.inf
+    """Since when no commit has worked."""
+    bad_since: float = math.inf
+    ended: bool = False
 
     def __call__(self, name: str, when: str) -> None:
         self.seen += 1
@@ -58,12 +68,27 @@ class Trouble:
         if self.seen >= self.crash and not self.late:
             self._die(f"{when} {name}")
         if when == "after" and name.startswith("ledger."):
+            self.unwritten_since = math.inf
             self.stage.safe.sync_names(self.stage.outputs)  # SQLite syncs the directory of its journal
         if when == "before" and (error := self._disk_error(name)):
-            self.errors += 1
-            self.stage.injected["disk_error"] += 1
-            self.stage.note(f"at {name}: {error}")
-            raise error
+            self._fail(name, error)
+
+    def _fail(self, name: str, error: Exception) -> None:
+        stage = self.stage
+        self.errors += 1
+        stage.injected["disk_error"] += 1
+        stage.note(f"at {name}: {error}")
+        now = stage.now()
+        if name.startswith("ledger."):
+            self.unwritten_since = min(self.unwritten_since, now)
+        self.bad_since = min(self.bad_since, now)
+        if now - self.bad_since > PATIENCE_S and not self.ended:
+            self.ended = True
+            stage.note("the user presses Ctrl-C")
+            signal.raise_signal(signal.SIGINT)
+        if now - self.bad_since > 2 * PATIENCE_S:
+            self._die(f"before {name}, by the user")
+        raise error
 
     def fsync(self, fd: int) -> None:
         """In the place of the system's."""
@@ -77,6 +102,8 @@ class Trouble:
     def _die(self, where: str) -> None:
         self.dead = f"{'the power fails' if self.power else 'killed'} at point {self.seen}: {where}"
         self.stage.deaths.add(self.stage.now())
+        if self.no_room:
+            self.stage.unwritable.append((self.unwritten_since, self.stage.now()))
         self.stage.note(self.dead)
         raise Crash(self.dead)
 
@@ -121,6 +148,9 @@ class Stage(Studio):
         self.deaths: set[float] = set()
         self.wall_s = 0.0
         self.meddled: set[str] = set()
+        self.world = World()
+        self.unwritable: list[tuple[float, float]] = []
+        """From when to when a process that was killed had been unable to write anything."""
         self.safe = Disk(root)
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
@@ -157,6 +187,9 @@ class Stage(Studio):
         """The machine's own clock may be wrong; the provider's is not."""
         return replace(super().services(), now=lambda: self.now() + self.wall_s)
 
+    def app(self) -> OddApp:
+        return OddApp(self)
+
     def note(self, text: str) -> None:
         """A line of the story, with the virtual time."""
         self.story.append(f"{self.clock.current_time():10,.1f} s  {text}")
@@ -170,7 +203,24 @@ class Stage(Studio):
     def truth(self) -> "list[Bought]":
         """All jobs that the provider accepted, oldest first."""
         now = self.cloud._advance()
-        return [Bought.of(job, now, answered=job.id in self.answered) for job in self.cloud._jobs.values()]
+        told = self.answered
+        return [
+            Bought.of(job, now, answered=job.id in told, factor=self._untold_factor(job))
+            for job in self.cloud._jobs.values()
+        ]
+
+    def _untold_factor(self, job: Job) -> int:
+        """By how much the job costs more than anybody could know: its quote never came."""
+        told = job.id in self.answered and job.created_at not in self.deaths
+        return 1 if told or job.order.provider != "runway" else self.world.factor
+
+    def id_may_be_lost(self, job: "Bought") -> bool:
+        """Whether its answer did not come whole, or the process died before it could be written anywhere."""
+        return (
+            not job.answered
+            or job.created_at in self.deaths
+            or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in self.unwritable)
+        )
 
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
         """A job's file as it was rendered, and as it would look damaged."""
@@ -197,9 +247,11 @@ class Bought:
     answered: bool
     wasted_s: float
     """How long it had been running, or done, when it was cancelled or deleted; 0 if it was not."""
+    image: str | None = None
+    """The picture that it was ordered with, as a recipe names it."""
 
     @classmethod
-    def of(cls, job: Job, now: float, *, answered: bool) -> "Bought":
+    def of(cls, job: Job, now: float, *, answered: bool, factor: int = 1) -> "Bought":
         ended = job.state(now) in (State.SUCCEEDED, State.FAILED, State.CANCELLED)
         stopped_at = min(job.cancelled_at, job.deleted_at)
         wasted_s = stopped_at - job.started_at if stopped_at < math.inf else 0.0
@@ -209,13 +261,14 @@ class Bought:
             prompt=job.order.prompt,
             seconds=float(job.order.duration_s),
             charged=job.charged_micro(now),
-            limit=job.order.estimate_micro,
+            limit=job.order.estimate_micro // factor,
             open=not ended,
             state=job.state(now),
             faults=job.faults,
             created_at=job.created_at,
             answered=answered,
             wasted_s=wasted_s,
+            image=image_sent(job.order),
         )
 
     @property

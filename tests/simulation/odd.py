@@ -1,0 +1,184 @@
+"""Draws odd days: what is strange about the world itself, in steps between a schedule's own. Pure; plays nothing.
+
+Each kind throws dice of its own, so that a kind that is switched on or off changes no other story.
+"""
+
+import dataclasses
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+KINDS: Mapping[str, str] = {
+    "gateway": "somebody on the way answers every question about a job with the protocol's own 404, for a while",
+    "other_key": "one run with another account's key: it knows none of our jobs",
+    "rotated_key": "the key is replaced by another one of the same account",
+    "moved": "base_url moves to another host; the old one answers as before, with a JSON 404, or with a page",
+    "clock": "our clock is wrong by a constant, minutes to weeks, all the time",
+    "old_ledger": "a copy of ledger.db from an earlier moment is put back beside today's takes",
+    "no_ledger": "ledger.db is deleted while a job runs or when all is done",
+    "reader": "somebody reads the ledger when an answer is to be committed, for seconds or an hour",
+    "full_disk": "the disk is full when an answer is to be committed, and has room again later",
+    "quote": "Runway's creates quote, and charge, a multiple of the list price",
+    "picture": "the picture of a shot changes between plan and order",
+    "hand_edit": "somebody edits a clip while a run works",
+    "preview": "the first download of each job brings a preview file, the next ones the right one",
+    "other_clip": "the first download of each job brings a clip that we have already, the next ones the right one",
+}  # fmt: skip
+"""What a schedule may draw besides the faults, and what it is."""
+
+OFF: Mapping[str, str] = {
+    "moved": "jobs are collected from the host where they were bought, and from no other",
+    "old_ledger": "nothing tells how new the ledger must be",
+    "no_ledger": "nothing tells that there was a ledger",
+    "quote": "what a create quotes does not bind the next reservation",
+    "picture": "the picture is read again when the order is sent",
+    "hand_edit": "a clip that is edited during a run is overwritten",
+    "preview": "a file that is not what was bought is not fetched once more",
+    "other_clip": "bytes that are another recipe's take are not fetched once more",
+}
+"""Kinds that vgen does not survive yet, and what is missing. Each goes as vgen learns it."""
+
+DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
+"""The kinds that are on."""
+
+QUIET = frozenset({"gateway", "clock"})
+"""Kinds that must never make anything be bought more often (M13)."""
+
+CHANCE = 0.08
+"""How likely each kind is in a schedule."""
+SHARE_OF_HOUR = 3600.0
+GONE = ("works", "404", "page")
+"""How the old host answers when base_url has moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Odd:
+    """From here on (or in the next run only) the world is odd in this way. `at`: at the at-th request or commit."""
+
+    kind: str
+    how: str = ""
+    amount: float = 0.0
+    at: int = 0
+
+
+def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
+    """The kinds that this seed draws, of those that are on."""
+    found = [
+        kind
+        for kind in KINDS
+        if kind in draws and random.Random(f"odd {kind} {seed}").random() < CHANCE and (not quiet or kind in QUIET)
+    ]
+    if "quote" in found:  # what was quoted is in the ledger that these lose
+        found = [kind for kind in found if kind not in ("old_ledger", "no_ledger")]
+    return found
+
+
+def add(seed: int, steps: Sequence[Any], *, quiet: bool, draws: frozenset[str]) -> tuple[Any, ...]:
+    """The steps with this seed's odd days among them."""
+    story = list(steps)
+    for kind in reversed(kinds_of(seed, quiet=quiet, draws=draws)):
+        story = _ADD[kind](random.Random(f"odd {kind} {seed} how"), kind, story, _bad_runs(story))
+    return tuple(story)
+
+
+def _bad_runs(story: Sequence[Any]) -> list[int]:
+    """Where the runs are that come before the last weather, which is calm."""
+    calm = max(k for k, step in enumerate(story) if hasattr(step, "faults"))
+    return [k for k, step in enumerate(story[:calm]) if hasattr(step, "args")]
+
+
+def _before(rng: random.Random, story: list[Any], runs: list[int], odd: Odd) -> list[Any]:
+    where = rng.choice(runs)
+    return [*story[:where], odd, *story[where:]]
+
+
+def _gateway(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    for where in sorted(rng.sample(runs, rng.randint(1, len(runs))), reverse=True):
+        odd = Odd(kind=kind, amount=rng.choice((0.3, 3.0, 20.0, 60.0)), at=rng.choice((1, 1, 2, 4)))
+        story = [*story[:where], odd, *story[where:]]
+    return story
+
+
+def _key(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    return _before(rng, story, runs[1:] or runs, Odd(kind=kind, how=rng.choice(("404", "401"))))
+
+
+def _moved(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    return _before(rng, story, runs[1:] or runs, Odd(kind=kind, how=rng.choice(GONE)))
+
+
+def _always(*amounts: float) -> Callable[..., list[Any]]:
+    def at_the_start(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+        return [Odd(kind=kind, amount=rng.choice(amounts)), *story]
+
+    return at_the_start
+
+
+def _ledger(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """Copied before some run, put back after it or a later one; deleted after some run."""
+    first = rng.choice(runs)
+    last = rng.choice([k for k in runs if k >= first]) + 1
+    back = Odd(kind=kind, how="back" if kind == "old_ledger" else "gone")
+    if kind == "no_ledger":
+        return [*story[:last], back, *story[last:]]
+    return [*story[:first], Odd(kind=kind, how="copy"), *story[first:last], back, *story[last:]]
+
+
+def _held(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    odd = Odd(kind=kind, amount=rng.choice((7.0, 300.0, SHARE_OF_HOUR)), at=rng.choice((1, 1, 2, 3)))
+    return _before(rng, story, runs, odd)
+
+
+def _picture(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    story = _before(rng, story, runs, Odd(kind=kind, at=rng.choice((1, 2, 3, 5, 8))))
+    return [_pictured(step) for step in story]
+
+
+def _pictured(step: Any) -> Any:
+    """Every second shot begins with the picture; all are bought at Runway, whose model takes one."""
+    if shots := getattr(step, "shots", None):
+        drawn = [dict(shot) | ({"image": "config/boat.png"} if shot["shot_number"] % 2 else {}) for shot in shots]
+        return dataclasses.replace(step, shots=tuple(drawn))
+    if args := getattr(step, "args", None):
+        there = {"primary_api": "primary_api=runway", "fallback_api": "fallback_api=none"}
+        return dataclasses.replace(step, args=tuple(there.get(word.partition("=")[0], word) for word in args))
+    return step
+
+
+def _edit(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """The first shot is made in calm weather, gets another prompt, and its clip is edited while that is made."""
+    where = rng.choice(runs)
+    lists = [step for step in story[:where] if hasattr(step, "shots")]
+    calm = dataclasses.replace(next(step for step in story if hasattr(step, "faults")), faults=())
+    good = next(step for step in reversed(story) if hasattr(step, "args"))
+    first = min(shot["shot_number"] for shot in lists[-1].shots)
+    changed = [
+        dict(shot) | ({"prompt": f"{shot['prompt']} by hand"} if shot["shot_number"] == first else {})
+        for shot in lists[-1].shots
+    ]
+    write = dataclasses.replace(lists[-1], shots=tuple(changed), why="prompt")
+    odd = Odd(kind=kind, at=rng.choice((1, 2, 3, 4)))
+    return [*story[:where], calm, good, write, odd, *story[where:]]
+
+
+def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    return _before(rng, story, runs, Odd(kind=kind))
+
+
+_ADD: Mapping[str, Callable[..., list[Any]]] = {
+    "gateway": _gateway,
+    "other_key": _key,
+    "rotated_key": _key,
+    "moved": _moved,
+    "clock": _always(-900.0, 900.0, -18_000.0, 18_000.0, -260_000.0, 260_000.0, 2_600_000.0),
+    "old_ledger": _ledger,
+    "no_ledger": _ledger,
+    "reader": _held,
+    "full_disk": _held,
+    "quote": _always(2.0, 4.0, 10.0, 40.0),
+    "picture": _picture,
+    "hand_edit": _edit,
+    "preview": _media,
+    "other_clip": _media,
+}

@@ -1,0 +1,168 @@
+"""Makes the world odd, in a stage: keys, hosts, clocks, ledgers, readers, prices, pictures, edits and wrong files."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fakes import fake_clip
+
+from simulation import invariants, world
+from simulation.odd import Odd
+from simulation.stage import Stage, Trouble, disk_error
+
+
+@dataclass(slots=True)
+class Held:
+    """From the n-th answer that is to be committed on, commits fail for so long; on a full disk all acts do."""
+
+    stage: Stage
+    n: int
+    seconds: float
+    full: bool
+    until: float = 0.0
+
+    def __call__(self, name: str) -> Exception | None:
+        if name == "ledger.move.rendering" and not self.until:
+            self.n -= 1
+            if self.n <= 0:
+                self.until = self.stage.now() + self.seconds
+        if self.stage.now() >= self.until or not (self.full or name.startswith("ledger.")):
+            return None
+        self.stage.injected["full_disk" if self.full else "reader"] += 1
+        return disk_error(name, 0 if self.full else 1)
+
+
+class OddDays:
+    """What is odd for one player's stage; `disturb` is asked for each run's trouble."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._held: Held | None = None
+        self._keys_after: Mapping[str, str] | None = None
+        self._copy: bytes | None = None
+        self._version = 0
+        self.ledger_is_old = False
+        """Put back or deleted, and `doit recover` has not run since."""
+        self.more_was_known = False
+        """Whether the ledger that is gone knew of jobs or of uncertain money that this one does not know."""
+
+    def begin(self, odd: Odd) -> None:
+        """From here on, or in the next run."""
+        stage, world_ = self._stage, self._stage.world
+        match odd.kind:
+            case "gateway":
+                world_.gateway = odd.at, odd.amount
+            case "other_key":
+                self._keys_after = dict(stage.environ)
+                stage.environ |= world.OTHER_KEYS
+                if "PIKA_API_KEY" in stage.environ:
+                    stage.environ["PIKA_API_KEY"] = world.OTHER_KEYS["FAL_KEY"]
+                world_.refusal = world.REJECTED if odd.how == "401" else world.MISSING
+            case "rotated_key":
+                stage.environ |= world.ROTATED_KEYS
+            case "moved":
+                self._move(odd.how)
+            case "quote":
+                world_.factor = int(odd.amount)
+            case "preview" | "other_clip":
+                world_.wrong = odd.kind
+            case _:
+                self._begin_here(odd)
+
+    def _begin_here(self, odd: Odd) -> None:
+        """What is odd about our own machine."""
+        stage, world_ = self._stage, self._stage.world
+        match odd.kind:
+            case "clock":
+                stage.wall_s += odd.amount
+            case "old_ledger" | "no_ledger":
+                self._ledger(odd.how)
+            case "reader" | "full_disk":
+                self._held = Held(stage, odd.at, odd.amount, full=odd.kind == "full_disk")
+            case "picture":
+                world_.at_request = odd.at, self.new_picture
+            case "hand_edit":
+                world_.at_request = odd.at, self._edit
+
+    def disturb(self, trouble: Trouble) -> None:
+        """What the next run's disk does besides."""
+        if self._held is not None:
+            trouble.also, trouble.no_room = self._held, self._held.full or bool(trouble.disk)
+
+    def after_run(self) -> None:
+        """What held for one run is over."""
+        self._held = None
+        self._stage.world.new_run()
+        if self._keys_after is not None:
+            self._stage.environ.clear()
+            self._stage.environ |= self._keys_after
+            self._keys_after = None
+
+    def with_their_key(self, act: Callable[[], Any]) -> None:
+        """One run with the key of the account that bought some of the jobs."""
+        self.begin(Odd(kind="other_key", how="404"))
+        act()
+
+    def new_picture(self) -> None:
+        """The picture of all shots that have one is another from now on."""
+        self._version += 1
+        self._stage.injected["picture"] += 1
+        (self._stage.root / "config" / "boat.png").write_bytes(world.picture(self._version))
+
+    def _move(self, how: str) -> None:
+        stage = self._stage
+        stage.configure(**{name: {"base_url": url} for name, url in world.MOVED.items()})
+        stage.environ["PIKA_API_KEY"] = stage.environ["FAL_KEY"]  # the vendor's own is for the vendor's own hosts
+        stage.world.old_hosts = dict.fromkeys(world.HOMES.values(), how)
+
+    def _edit(self) -> None:
+        """Somebody cuts a clip that is there."""
+        stage = self._stage
+        for clip in sorted(stage.outputs.glob("clips/clip_*.mp4")):
+            data = fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000 + len(stage.world.edits))
+            clip.unlink()
+            clip.write_bytes(data)
+            stage.meddled.add(clip.name)
+            stage.world.edits[hashlib.sha256(data).hexdigest()] = clip.name
+            stage.injected["hand_edit"] += 1
+            stage.note(f"    {clip.name} is edited by hand")
+            return
+
+    def _ledger(self, how: str) -> None:
+        stage = self._stage
+        path = stage.outputs / "ledger.db"
+        hot = path.with_name("ledger.db-journal").exists()
+        if how == "copy":
+            self._copy = path.read_bytes() if path.exists() and not hot else None
+            return
+        if not path.exists() or hot or (how == "back" and self._copy in (None, path.read_bytes())):
+            return
+        before = invariants.books(stage)
+        if how == "back":
+            assert self._copy is not None
+            path.write_bytes(self._copy)
+        else:
+            path.unlink()
+        stage.safe.settle()
+        now = invariants.books(stage)
+        stage.injected["old_ledger" if how == "back" else "no_ledger"] += 1
+        stage.world.ledgers_lost += 1
+        receipts = {
+            (told["provider"], told["job_id"])
+            for receipt in stage.outputs.glob("takes/**/*.json")
+            if (told := json.loads(receipt.read_bytes()))
+        }
+        known = {job.id for job in now.owned.values()}
+        stage.world.excused |= {
+            job.id
+            for job in before.jobs
+            if job.id not in known and (job.provider, job.id) not in receipts
+        }  # fmt: skip
+        facts = ("id", "state", "charged", "price")
+        old, new = (
+            [[row[fact] for fact in facts] for row in one.rows if row["job_id"] or row["state"] == "uncertain"]
+            for one in (now, before)
+        )
+        self.ledger_is_old, self.more_was_known = True, old != new

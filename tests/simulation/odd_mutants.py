@@ -1,0 +1,87 @@
+"""Bugs that only odd days find. As in `mutants`: put in at ports and public functions, one at a time."""
+
+import dataclasses
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any
+
+from simulation.mutants import Patches, altered, instead, mutant
+from vgen.errors import AlreadyBought, LedgerError
+from vgen.inputs import settings
+from vgen.inputs.images import data_uri
+from vgen.production.http import HttpClient
+from vgen.providers import fal, runway
+from vgen.providers.base import Accepted, Failed, Missing
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import State
+
+
+@mutant("a 404 about a job is the provider's word that it failed, and cost nothing", "M2 M10 M16", 10, "gateway")
+def absence_is_failure() -> Patches:
+    for protocol in (runway, fal):
+
+        def hasty(*args: Any, status: Any = protocol.status) -> Any:
+            meant = status(*args)
+            if isinstance(meant, Missing):
+                return Failed(message="not found", code="", again=True, charged=0)
+            return meant
+
+        yield instead(protocol, "status", hasty)
+
+
+@mutant("what was called lost stays lost", "M7 M14 M16", 40, "gateway")
+def lost_for_ever() -> Patches:
+    yield altered("DELETE FROM legal_move WHERE was = 'lost'")
+
+
+@mutant("whichever key asks, it is the account that bought the job", "M14 M16", 60, "other_key")
+def one_account() -> Patches:
+    yield instead(settings, "fingerprint", lambda key: "one")
+
+
+@mutant("the time of an answer is our own", "M2 M5", 120, "clock")
+def our_clock() -> Patches:
+    send = HttpClient.send
+
+    async def stamped(self: HttpClient, call: Any, *, timeout_s: float) -> Any:
+        reply = await send(self, call, timeout_s=timeout_s)
+        headers = {**reply.headers, "date": formatdate(self.now(), usegmt=True)}
+        return dataclasses.replace(reply, headers=headers)
+
+    yield instead(HttpClient, "send", stamped)
+
+
+@mutant("an id that can't be written down at once is not written down", "M2 M4 M5", 10, "reader")
+def one_chance_to_write() -> Patches:
+    move = Ledger.move
+
+    def hasty(self: Ledger, purchase_id: int, to: State, **facts: Any) -> None:
+        try:
+            move(self, purchase_id, to, **facts)
+        except LedgerError as exc:
+            if to is State.RENDERING:
+                raise AlreadyBought("not now") from exc
+            raise
+
+    yield instead(Ledger, "move", hasty)
+
+
+@mutant("what a create quotes is not read", "M1 M2 M18", 10, "quote")
+def deaf_to_quotes() -> Patches:
+    answer = runway.answer
+
+    def deaf(reply: Any, terms: Any) -> Any:
+        meant = answer(reply, terms)
+        return dataclasses.replace(meant, quoted=None) if isinstance(meant, Accepted) else meant
+
+    yield instead(runway, "answer", deaf)
+
+
+@mutant("a picture is read again when its order is sent", "M19", 20, "picture")
+def picture_at_last_moment() -> Patches:
+    create = runway.create
+
+    def reread(order: Any, terms: Any, key: str, image: str | None) -> Any:
+        return create(order, terms, key, image and data_uri(Path.cwd(), "config/boat.png"))
+
+    yield instead(runway, "create", reread)

@@ -1,0 +1,161 @@
+"""M16 to M21: what odd days must not break. The truth is the provider's, as in `invariants`, which calls on this."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from simulation.world import THEIRS
+from vgen.simulator.jobs import State as JobState
+
+if TYPE_CHECKING:
+    from simulation.invariants import Books
+    from simulation.stage import Bought, Stage
+
+LENIENT: dict[str, str] = {
+    "M5": "an id that came is lost if its first commit fails",
+    "M10": "a job whose answers can't be read for an hour is booked as failed",
+    "M16": "a job that is called lost stays lost",
+    "M18": "orders of a kind go together before the first quote is known",
+}
+"""Invariants that still excuse a loss, because vgen does not keep them yet. Each goes as vgen learns it."""
+STRICT = frozenset({"M5", "M10", "M16", "M18"}) - LENIENT.keys()
+
+HOME = ("accepted", "rejected")
+
+
+class Violation(Exception):
+    """A promise was broken; `str()` names the invariant and the figures."""
+
+
+def require(holds: object, invariant: str, *facts: object) -> None:
+    if not holds:
+        raise Violation(f"{invariant}: " + " ".join(map(str, facts)))
+
+
+# ── at every moment ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def at_every_moment(stage: "Stage", now: "Books") -> None:
+    """After a run or a crash."""
+    if "M18" in STRICT:
+        _quotes(now)
+        _alone(now)
+    _pictures(now)
+    _edits(stage)
+
+
+def surprises(stage: "Stage", now: "Books") -> int:
+    """M1: by how much quotes may pass a cap: once for each kind of order, by what its first quote was above the list.
+
+    A job that was told in full before it was bought again at that price surprises nobody.
+    """
+    most: dict[tuple[str, float], int] = defaultdict(int)
+    if stage.world.factor > 1:
+        for job in now.jobs:
+            if job.provider == "runway":
+                listed = job.limit - job.limit // stage.world.factor
+                most[job.provider, job.seconds] = max(most[job.provider, job.seconds], listed)
+    return sum(most.values())
+
+
+def _quotes(now: "Books") -> None:
+    """M18: the highest price told for a kind of order is the least that is reserved from then on."""
+    rows = {row["id"]: row for row in now.rows}
+    told: dict[tuple[Any, ...], int] = {}
+    for move in now.moves:
+        row = rows[move["purchase_id"]]
+        job = now.owned.get(row["id"])
+        kind = (row["provider"], row["model"], row["bought_s"])
+        if move["state"] == "reserved":
+            least = told.get(kind, 0)
+            require(move["price"] >= least, "M18", "reserved", move["price"], "where", least, "was told:", row["id"])
+        if move["state"] == "rendering" and job is not None and row["provider"] == "runway":
+            told[kind] = max(told.get(kind, 0), move["price"], job.limit if job.answered else 0)
+
+
+def _alone(now: "Books") -> None:
+    """M18: Runway quotes, so the first order of a kind goes alone until its quote is known."""
+    rows = {row["id"]: row for row in now.rows}
+    known: set[tuple[Any, ...]] = set()
+    sending: dict[int, tuple[Any, ...]] = {}
+    for move in now.moves:
+        row = rows[move["purchase_id"]]
+        kind = (row["model"], row["bought_s"], row["account"])
+        if row["provider"] != "runway":
+            continue
+        if move["state"] != "submitting":
+            sending.pop(row["id"], None)
+            if move["state"] == "rendering":
+                known.add(kind)
+        elif kind not in known:
+            alike = [other for other, one in sending.items() if one == kind and other != row["id"]]
+            require(not alike, "M18", "two first orders of a kind at once:", alike, row["id"])
+            sending[row["id"]] = kind
+
+
+def _pictures(now: "Books") -> None:
+    """M19: the picture that was sent is the one that was hashed."""
+    for row in now.rows:
+        job = now.owned.get(row["id"])
+        hashed = dict(json.loads(row["manifest"])).get("image")
+        if job is not None:
+            require(job.image == hashed, "M19", "sent", job.image, "hashed", hashed, "purchase", row["id"])
+
+
+def _edits(stage: "Stage") -> None:
+    """M20: what a hand made of a clip is under the clip's name, or among the takes as an edit."""
+    if not stage.world.edits:
+        return
+    there = {_digest(path) for path in [*stage.outputs.glob("clips/*"), *stage.outputs.glob("takes/edited/**/*")]}
+    for digest, name in stage.world.edits.items():
+        require(digest in there, "M20", "a hand edit is gone:", name)
+
+
+def _digest(path: Any) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+# ── the ledger ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def recovered(stage: "Stage", now: "Books") -> None:
+    """M17: after `doit recover` every take that is there is a purchase again, with what it cost."""
+    known = {job.id: row for row in now.rows if (job := now.owned.get(row["id"]))}
+    digests = {_digest(path) for path in stage.outputs.glob("takes/**/*.mp4")}
+    for job in now.jobs:
+        if job.id not in stage.world.excused and hashlib.sha256(stage.true_bytes(job.id)[0]).hexdigest() in digests:
+            row = known.get(job.id)
+            require(row is not None, "M17", "a take that no purchase knows after `recover`:", job)
+            assert row is not None
+            require(row["charged"] == job.charged, "M17", "recovered at", row["charged"], "truth", job)
+
+
+# ── at the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def at_the_end(stage: "Stage", now: "Books") -> None:
+    """M16: a paid job that the provider would deliver is home, whatever was said of it before."""
+    for row, job in _not_home(now) if "M16" in STRICT else ():
+        require(row["charged_by"] == "user", "M16", f"it was there all the time: {row['state']}, {row['error']!r}", job)
+
+
+def may_be_found(now: "Books") -> bool:
+    """Whether a look at the providers may still bring something home."""
+    return "M16" in STRICT and any(row["state"] in ("lost", "uncertain") for row in now.rows)
+
+
+def theirs(stage: "Stage", now: "Books") -> bool:
+    """Whether another account has jobs that are not home."""
+    owner = stage.world.owner
+    live = ("rendering", "rendered", "fetched", "lost")
+    unfinished = (job for row in now.rows if row["state"] in live and (job := now.owned.get(row["id"])))
+    return any(owner.get(job.id) == THEIRS for job in unfinished)
+
+
+def _not_home(now: "Books") -> Iterable[tuple[dict[str, Any], "Bought"]]:
+    for row in now.rows:
+        job = now.owned.get(row["id"])
+        if job is not None and job.state is JobState.SUCCEEDED and row["state"] not in HOME:
+            yield row, job

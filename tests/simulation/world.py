@@ -1,0 +1,199 @@
+"""The simulated network on odd days: who answers, for whom, and with whose bytes. The provider's books stay true."""
+
+import base64
+import dataclasses
+import hashlib
+import math
+import re
+import struct
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from fakes import fake_clip
+
+from vgen.providers import host_of
+from vgen.simulator.app import App
+from vgen.simulator.jobs import Order, State
+from vgen.simulator.renderers import plain_renderer
+from vgen.simulator.shelf import ranged
+from vgen.simulator.web import Request, Response, answer, page
+
+if TYPE_CHECKING:
+    from simulation.stage import Stage
+
+OURS, THEIRS = "ours", "theirs"
+OTHER_KEYS = {"RUNWAY_API_KEY": "key_vgencanaryother0123456789ab", "FAL_KEY": "vgencanaryother:0123456789ab"}
+ROTATED_KEYS = {"RUNWAY_API_KEY": "key_vgencanaryrotated0123456789", "FAL_KEY": "vgencanaryrotated:0123456789"}
+MOVED = {"runway": "https://api.moved-runway.example", "pika": "https://queue.moved-fal.example"}
+HOMES = {"runway": "api.dev.runwayml.com", "pika": "queue.fal.run"}
+MISSING = {
+    "runway": answer(404, {"error": "This task does not exist, or was deleted or canceled."}),
+    "fal": answer(404, {"detail": "Request not found"}),
+}
+REJECTED = {
+    "runway": answer(401, {"error": "The API key is not valid."}),
+    "fal": answer(401, {"detail": "The key is not valid."}),
+}
+_JOB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+@dataclass(slots=True)
+class World:
+    """What is odd about the world just now."""
+
+    gateway: tuple[int, float] | None = None
+    """From the n-th question about a job on, for so many seconds."""
+    gateway_until: float = -math.inf
+    refusal: dict[str, Response] = field(default_factory=lambda: MISSING)
+    """What an account is told about the jobs of another."""
+    owner: dict[str, str] = field(default_factory=dict)
+    """Job → account; those that are not in it are ours."""
+    old_hosts: dict[str, str] = field(default_factory=dict)
+    factor: int = 1
+    """What Runway quotes, in list prices."""
+    at_request: tuple[int, Callable[[], None]] | None = None
+    wrong: str = ""
+    wrongly_given: set[str] = field(default_factory=set)
+    damaged: Counter[str] = field(default_factory=Counter)
+    """How often a job's file was sent damaged, or as another file."""
+    edits: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of what somebody made of a clip → the clip's name."""
+    excused: set[str] = field(default_factory=set)
+    """Jobs that were on their way when the ledger that knew them was lost: no receipt tells of them yet."""
+    forgotten_orders: int = 0
+    """How many orders the present ledger does not hold because it was put back."""
+    ledgers_lost: int = 0
+
+    def new_run(self) -> None:
+        """What held for one run is over."""
+        self.gateway, self.gateway_until, self.at_request = None, -math.inf, None
+        self.refusal = MISSING
+
+    def quoted(self, order: Order) -> Order:
+        """The order at the price that Runway asks today."""
+        micro = order.estimate_micro * self.factor, order.price_micro * self.factor
+        return dataclasses.replace(order, estimate_micro=micro[0], price_micro=micro[1])
+
+
+class OddApp(App):
+    """The cloud behind an odd network."""
+
+    def __init__(self, stage: "Stage") -> None:
+        super().__init__(stage.cloud, plain_renderer)
+        self._stage, self._world = stage, stage.world
+        runway: Any = self._parts["runway"]
+        at_list = runway._order
+        runway._order = lambda endpoint, body: stage.world.quoted(at_list(endpoint, body))
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer any request, with the provider's own Date."""
+        self._meddle()
+        response = await (self._media(request) if request.path.startswith("/media/") else self._api(request))
+        if any(name == "date" for name, _ in response.headers):
+            return response
+        date = ("date", formatdate(self._stage.now(), usegmt=True))
+        return dataclasses.replace(response, headers=(*response.headers, date))
+
+    def _meddle(self) -> None:
+        if self._world.at_request is not None:
+            left, act = self._world.at_request
+            self._world.at_request = (left - 1, act) if left > 1 else None
+            if left <= 1:
+                act()
+
+    async def _api(self, request: Request) -> Response:
+        world, injected = self._world, self._stage.injected
+        protocol = "runway" if self._part(request) is self._parts["runway"] else "fal"
+        how = world.old_hosts.get(host_of(request.origin), "works")
+        if how != "works":
+            injected["moved"] += 1
+            return MISSING[protocol] if how == "404" else page(404, "Not Found")
+        account = self._account(request)
+        if job := _JOB.search(request.path):
+            if request.method == "GET" and self._gateway_answers():
+                injected["gateway"] += 1
+                return MISSING[protocol]
+            if world.owner.get(job[0], OURS) != account:
+                injected["other_account"] += 1
+                return world.refusal[protocol]
+        before = len(self.cloud._jobs)
+        response = await super().__call__(request)
+        if account != OURS and len(self.cloud._jobs) > before:
+            world.owner[next(reversed(self.cloud._jobs))] = account
+        if world.owner and response.status == 200 and request.path.endswith("/by-endpoint"):
+            return self._own_items(response, account)
+        return response
+
+    def _account(self, request: Request) -> str:
+        key = request.headers.get("authorization", "").partition(" ")[2].strip()
+        return THEIRS if key in OTHER_KEYS.values() else OURS
+
+    def _gateway_answers(self) -> bool:
+        world, now = self._world, self._stage.now()
+        if world.gateway is not None:
+            left, seconds = world.gateway
+            world.gateway = (left - 1, seconds) if left > 1 else None
+            if left <= 1:
+                world.gateway_until = now + seconds
+        return now < world.gateway_until
+
+    def _own_items(self, response: Response, account: str) -> Response:
+        said = response.json()
+        owner = self._world.owner
+        said["items"] = [item for item in said["items"] if owner.get(item["request_id"], OURS) == account]
+        return answer(200, said)
+
+    async def _media(self, request: Request) -> Response:
+        world, injected = self._world, self._stage.injected
+        response = await super().__call__(request)
+        job = _JOB.search(request.path)
+        if response.status not in (200, 206) or job is None:
+            return response
+        if world.wrong and response.wire is None and "range" not in request.headers:
+            if job[0] not in world.wrongly_given and (data := self._wrong_bytes(job[0])):
+                world.wrongly_given.add(job[0])
+                injected[world.wrong] += 1
+                return ranged(request, data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
+        elif injected["media_damaged"] and response.body not in self._stage.true_bytes(job[0])[0]:
+            world.damaged[job[0]] += 1
+        return response
+
+    def _wrong_bytes(self, job_id: str) -> bytes:
+        """A small preview, or the bytes of a take that we have already."""
+        if self._world.wrong == "preview":
+            return fake_clip(width=270, height=480, duration_s=5.0)
+        mine = self.cloud._jobs[job_id]
+        for take in sorted(self._stage.outputs.glob("takes/**/*.mp4")):
+            data = take.read_bytes()
+            if any(
+                job.order.prompt != mine.order.prompt and data == self._stage.true_bytes(job.id)[0]
+                for job in self.cloud._jobs.values()
+                if job.state(self._stage.now()) is State.SUCCEEDED
+            ):
+                return data
+        return b""
+
+
+def picture(version: int) -> bytes:
+    """A PNG of 90 x 160 pixels; another one for each version."""
+    rows = b"".join(b"\0" + bytes([version % 256]) * 90 for _ in range(160))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 90, 160, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def image_sent(order: Order) -> str | None:
+    """What a recipe would say of the picture that this order brought."""
+    sent = order.body.get("promptImage") or order.body.get("image_url")
+    if isinstance(sent, list):
+        sent = sent[0]["uri"]
+    if not isinstance(sent, str) or not sent.startswith("data:"):
+        return sent
+    return "sha256:" + hashlib.sha256(base64.b64decode(sent.partition(",")[2])).hexdigest()
