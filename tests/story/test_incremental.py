@@ -579,19 +579,18 @@ def test_simulated_takes_never_satisfy_a_live_run(new_studio: Callable[..., Stud
     assert all(not entry["simulated"] for entry in studio.report()["clips"])
 
 
-def test_live_takes_never_satisfy_a_simulated_run_and_come_back_free(
+def test_a_simulated_run_puts_nothing_in_the_place_of_clips_that_were_paid(
     new_studio: Callable[..., Studio],
 ) -> None:
+    """Contract 18: one `outputs` never mixes rehearsal and reality."""
     studio = new_studio()
     studio.faults(render_s=3)
     assert studio.doit() == 0
-    live = studio.clip(1).read_bytes()
-    assert studio.doit("mode=simulate") == 0
-    assert studio.clip(1).read_bytes() != live
-    assert studio.report()["simulated"] is True
-    bought = studio.bought()
-    assert studio.doit() == 0
+    live, bought = studio.clip(1).read_bytes(), studio.bought()
+    assert studio.doit("mode=simulate") == 3
     assert studio.clip(1).read_bytes() == live
+    assert studio.report()["simulated"] is False
+    assert studio.doit() == 0
     assert studio.bought() == bought
 
 

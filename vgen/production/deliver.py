@@ -23,8 +23,7 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
     """
     part = batch.outputs.part(row.id)
-    last: str | None = None
-    fetched_again = False
+    last, fetched_again = "", False
     for _ in range(retry.DAMAGED_TRIES + 1):
         row = batch.ledger.get(row.id)
         if row.state is State.RENDERED:
@@ -51,23 +50,25 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
             raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
         if again and not whole:
             last = got.sha256
-            text = f"came damaged ({judgement.reason}); downloading again"
-            batch.say(number, text, event="damaged", job=row.job_id)
-            batch.ledger.move(row.id, State.RENDERED)
-            discard(part)
+            _fetch_again(batch, row, part, number, f"came damaged ({judgement.reason})", event="damaged")
             continue
         if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None and not fetched_again:
             fetched_again = True  # the wrong file may have come by mistake, and a download is free
-            text = f"{row.provider} delivers the very video of shot {twin.shot_number}; downloading again"
-            batch.say(number, text, event="same_bytes", job=row.job_id)
-            batch.ledger.move(row.id, State.RENDERED)
-            discard(part)
+            text = f"{row.provider} delivers the very video of shot {twin.shot_number}"
+            _fetch_again(batch, row, part, number, text, event="same_bytes")
             continue
         _publish(batch, row, part, judgement, got, number)
         return
     raise ClipFailed(
         f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again"
     )
+
+
+def _fetch_again(batch: Run, row: Purchase, part: Path, number: int, why: str, *, event: str) -> None:
+    """These bytes are not believed: make room for others."""
+    batch.say(number, f"{why}; downloading again", event=event, job=row.job_id)
+    batch.ledger.move(row.id, State.RENDERED)
+    discard(part)
 
 
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────
