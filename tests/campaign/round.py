@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulation import invariants
-from simulation.invariants import Violation, require
+from simulation.promises import Violation, require
 from workshop import KEYS, RUN_S, Started
 
 from campaign import moments
