@@ -51,12 +51,13 @@ def surprises(stage: "Stage", now: "Books") -> int:
 
     A job that was told in full before it was bought again at that price surprises nobody.
     """
-    most: dict[tuple[str, float], int] = defaultdict(int)
+    most: dict[tuple[float, bool], int] = defaultdict(int)
     if stage.world.factor > 1:
         for job in now.jobs:
             if job.provider == "runway":
                 listed = job.limit - job.limit // stage.world.factor
-                most[job.provider, job.seconds] = max(most[job.provider, job.seconds], listed)
+                kind = job.seconds, job.image is not None
+                most[kind] = max(most[kind], listed)
     return sum(most.values())
 
 
@@ -82,7 +83,7 @@ def _alone(now: "Books") -> None:
     sending: dict[int, tuple[Any, ...]] = {}
     for move in now.moves:
         row = rows[move["purchase_id"]]
-        kind = (row["model"], row["bought_s"], row["account"])
+        kind = (row["model"], row["path"], row["bought_s"], row["account"])
         if row["provider"] != "runway":
             continue
         if move["state"] != "submitting":

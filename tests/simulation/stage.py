@@ -28,6 +28,7 @@ IDLE_S = 20.0
 """Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 LONGEST_ANSWER_S = 120.0
+MOST_ERRORS = 4000
 PATIENCE_S = 2 * 3600.0
 """A disk that stays bad for so long: the user ends the run; after twice that, kills it."""
 
@@ -86,7 +87,7 @@ class Trouble:
             self.ended = True
             stage.note("the user presses Ctrl-C")
             signal.raise_signal(signal.SIGINT)
-        if now - self.bad_since > 2 * PATIENCE_S:
+        if now - self.bad_since > 2 * PATIENCE_S or self.errors > MOST_ERRORS:
             self._die(f"before {name}, by the user")
         raise error
 
@@ -151,6 +152,8 @@ class Stage(Studio):
         self.world = World()
         self.unwritable: list[tuple[float, float]] = []
         """From when to when a process that was killed had been unable to write anything."""
+        self.unread: list[tuple[float, float]] = []
+        """From when to when one that was killed could not commit: what it wrote beside is for the next run to read."""
         self.safe = Disk(root)
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
@@ -219,7 +222,7 @@ class Stage(Studio):
         return (
             not job.answered
             or job.created_at in self.deaths
-            or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in self.unwritable)
+            or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in (*self.unwritable, *self.unread))
         )
 
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
