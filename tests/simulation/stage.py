@@ -207,10 +207,14 @@ class Stage(Studio):
         """All jobs that the provider accepted, oldest first."""
         now = self.cloud._advance()
         told = self.answered
-        return [
-            Bought.of(job, now, answered=job.id in told, factor=self._untold_factor(job))
-            for job in self.cloud._jobs.values()
-        ]
+        found = []
+        for job in self.cloud._jobs.values():
+            one = Bought.of(job, now, answered=job.id in told, factor=self._untold_factor(job))
+            if one.provider == "runway" and self.world.factor > 1:
+                estimate = job.order.estimate_micro
+                one = replace(one, surprise=estimate - estimate // self.world.factor)
+            found.append(one)
+        return found
 
     def _untold_factor(self, job: Job) -> int:
         """By how much the job costs more than anybody could know: its quote never came."""
@@ -250,6 +254,10 @@ class Bought:
     answered: bool
     wasted_s: float
     """How long it had been running, or done, when it was cancelled or deleted; 0 if it was not."""
+    surprise: int = 0
+    """By how much its quote was above the list."""
+    quoted: bool = True
+    """Whether its quote came when it was ordered."""
     image: str | None = None
     """The picture that it was ordered with, as a recipe names it."""
 
@@ -271,6 +279,7 @@ class Bought:
             created_at=job.created_at,
             answered=answered,
             wasted_s=wasted_s,
+            quoted=factor == 1,
             image=image_sent(job.order),
         )
 
