@@ -334,9 +334,11 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
         ]
         paid = Counter(row["provider"] for row in mine if row["charged"])
+        alike = Counter((row["provider"], row["error"]) for row in mine if row["state"] == "rejected")
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
+            any(count >= 2 for count in alike.values()),  # rejected twice for one reason
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
             stage.clip(entry["shot_number"]).name in stage.meddled,
