@@ -334,7 +334,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
         ]
         paid = Counter(row["provider"] for row in mine if row["charged"])
-        alike = Counter((row["provider"], row["error"]) for row in mine if row["state"] == "rejected")
+        alike = Counter(row["provider"] for row in mine if row["state"] == "rejected")
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
