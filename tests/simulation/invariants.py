@@ -99,7 +99,7 @@ def at_every_moment(stage: Stage, now: Books, caps: list[int]) -> None:
 
 def bought_within(stage: Stage, now: Books, cap: int) -> None:
     """M1, of a run that has bought something: all that is or may be gone is within its own cap, but for overruns."""
-    cap += promises.surprises(stage, now)
+    cap += promises.surprises(now)
     sum_ = sum(job.agreed for job in now.jobs if job.id not in stage.world.excused)
     require(sum_ <= cap, "M1", "charged or running", sum_, "> the run's cap", cap)
     booked = sum(now.total(kind) for kind in ("spent", "reserved", "uncertain")) - sum(job.overrun for job in now.jobs)
@@ -108,7 +108,7 @@ def bought_within(stage: Stage, now: Books, cap: int) -> None:
 
 def _cap(stage: Stage, now: Books, caps: list[int]) -> None:
     sum_ = sum(job.agreed for job in now.jobs if job.id not in stage.world.excused)
-    most = max(caps, default=0) + promises.surprises(stage, now)
+    most = max(caps, default=0) + promises.surprises(now)
     require(sum_ <= most, "M1", "charged or running", sum_, "> every cap so far", caps, "and first quotes", most)
 
 
@@ -334,9 +334,11 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
         ]
         paid = Counter(row["provider"] for row in mine if row["charged"])
+        alike = Counter(row["provider"] for row in mine if row["state"] == "rejected")
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
+            any(count >= 2 for count in alike.values()),  # rejected twice for one reason
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
             stage.clip(entry["shot_number"]).name in stage.meddled,

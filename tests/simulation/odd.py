@@ -31,11 +31,8 @@ OFF: Mapping[str, str] = {
     "moved": "jobs are collected from the host where they were bought, and from no other",
     "old_ledger": "nothing tells how new the ledger must be",
     "no_ledger": "nothing tells that there was a ledger",
-    "quote": "what a create quotes does not bind the next reservation",
-    "picture": "the picture is read again when the order is sent",
-    "hand_edit": "a clip that is edited during a run is overwritten",
+    "hand_edit": "the paid job of a shot whose clip was edited is not collected (seed 251)",
     "preview": "a file that is not what was bought is not fetched once more",
-    "other_clip": "bytes that are another recipe's take are not fetched once more",
 }
 """Kinds that vgen does not survive yet, and what is missing. Each goes as vgen learns it."""
 

@@ -109,11 +109,15 @@ class OddDays:
         """The picture of all shots that have one is another from now on."""
         self._version += 1
         self._stage.injected["picture"] += 1
-        (self._stage.root / "config" / "boat.png").write_bytes(world.picture(self._version))
+        path = self._stage.root / "config" / "boat.png"
+        path.write_bytes(world.picture(self._version))
+        self._stage.safe.sync(path.stat().st_ino)
+        self._stage.safe.sync_names(path.parent)
 
     def _move(self, how: str) -> None:
         stage = self._stage
         stage.configure(**{name: {"base_url": url} for name, url in world.MOVED.items()})
+        stage.safe.settle()
         stage.environ["PIKA_API_KEY"] = stage.environ["FAL_KEY"]  # the vendor's own is for the vendor's own hosts
         stage.world.old_hosts = dict.fromkeys(world.HOMES.values(), how)
 
@@ -124,6 +128,8 @@ class OddDays:
             data = fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000 + len(stage.world.edits))
             clip.unlink()
             clip.write_bytes(data)
+            stage.safe.sync(clip.stat().st_ino)
+            stage.safe.sync_names(clip.parent)
             stage.meddled.add(clip.name)
             stage.world.edits[hashlib.sha256(data).hexdigest()] = clip.name
             stage.injected["hand_edit"] += 1

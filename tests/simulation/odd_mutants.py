@@ -2,13 +2,11 @@
 
 import dataclasses
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any
 
 from simulation.mutants import Patches, altered, instead, mutant
 from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import settings
-from vgen.inputs.images import data_uri
 from vgen.production.http import HttpClient
 from vgen.providers import fal, runway
 from vgen.providers.base import Accepted, Failed, Missing
@@ -75,13 +73,3 @@ def deaf_to_quotes() -> Patches:
         return dataclasses.replace(meant, quoted=None) if isinstance(meant, Accepted) else meant
 
     yield instead(runway, "answer", deaf)
-
-
-@mutant("a picture is read again when its order is sent", "M19", 20, "picture")
-def picture_at_last_moment() -> Patches:
-    create = runway.create
-
-    def reread(order: Any, terms: Any, key: str, image: str | None) -> Any:
-        return create(order, terms, key, image and data_uri(Path.cwd(), "config/boat.png"))
-
-    yield instead(runway, "create", reread)

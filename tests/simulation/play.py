@@ -193,8 +193,8 @@ class Player:
         run = self.last or next(step for step in self.drawn.steps if isinstance(step, Doit) and step.full)
         run = replace(run, crash=math.inf, disk=0.0, dark=(), power=False, late=False)
         creates = stage.requests().get("create", 0)
-        code = self._run(run, Trouble(stage, random.Random(0)))
         if self.odd.more_was_known:
+            code = self._run(run, Trouble(stage, random.Random(0)))
             require(code == 3, "M17", "a run beside an old ledger ended with", code)
             require(stage.requests().get("create", 0) == creates, "M17", "bought beside an old ledger")
         words = [word for word in run.args if "=" in word]
@@ -226,6 +226,10 @@ class Player:
         self.outcome.crashes += bool(trouble.dead)
         now = self.books
         self.odd.after_run()
+        if trouble.dead and trouble.unwritten_since < math.inf:
+            stage.unread.append((trouble.unwritten_since, stage.now()))
+        elif step.full and code in (0, 1) and not trouble.errors:
+            stage.unread.clear()
         if trouble.ended and not trouble.dead and trouble.no_room and trouble.unwritten_since < math.inf:
             stage.unwritable.append((trouble.unwritten_since, stage.now()))
         invariants.at_every_moment(stage, now, self.caps)

@@ -17,7 +17,6 @@ LENIENT: dict[str, str] = {
     "M5": "an id that came is lost if its first commit fails",
     "M10": "a job whose answers can't be read for an hour is booked as failed",
     "M16": "a job that is called lost stays lost",
-    "M18": "orders of a kind go together before the first quote is known",
 }
 """Invariants that still excuse a loss, because vgen does not keep them yet. Each goes as vgen learns it."""
 STRICT = frozenset({"M5", "M10", "M16", "M18"}) - LENIENT.keys()
@@ -46,18 +45,14 @@ def at_every_moment(stage: "Stage", now: "Books") -> None:
     _edits(stage)
 
 
-def surprises(stage: "Stage", now: "Books") -> int:
-    """M1: by how much quotes may pass a cap: once for each kind of order, by what its first quote was above the list.
-
-    A job that was told in full before it was bought again at that price surprises nobody.
-    """
-    most: dict[tuple[str, float], int] = defaultdict(int)
-    if stage.world.factor > 1:
-        for job in now.jobs:
-            if job.provider == "runway":
-                listed = job.limit - job.limit // stage.world.factor
-                most[job.provider, job.seconds] = max(most[job.provider, job.seconds], listed)
-    return sum(most.values())
+def surprises(now: "Books") -> int:
+    """M1: by how much quotes may pass a cap: once for each kind of order, and once for each quote that never came."""
+    most: dict[tuple[float, bool], int] = defaultdict(int)
+    for job in now.jobs:
+        kind = job.seconds, job.image is not None
+        if job.quoted:
+            most[kind] = max(most[kind], job.surprise)
+    return sum(most.values()) + sum(job.surprise for job in now.jobs if not job.quoted)
 
 
 def _quotes(now: "Books") -> None:
@@ -82,7 +77,7 @@ def _alone(now: "Books") -> None:
     sending: dict[int, tuple[Any, ...]] = {}
     for move in now.moves:
         row = rows[move["purchase_id"]]
-        kind = (row["model"], row["bought_s"], row["account"])
+        kind = (row["model"], row["path"], row["bought_s"], row["account"])
         if row["provider"] != "runway":
             continue
         if move["state"] != "submitting":

@@ -39,6 +39,8 @@ ODD_REGRESSIONS: Mapping[tuple[str, int], tuple[str, str]] = {
     ("picture", 30): ("M19", "the picture of a shot that waited had changed: another one was sent than was hashed"),
     ("hand_edit", 41): ("M20", "a clip was edited while its next take was made: overwritten"),
     ("hand_edit", 251): ("M16", "killed before the fetch, and the clip edited: the paid job was never collected"),
+    ("hand_edit", 300): ("M16", "the same after a power loss"),
+    ("preview", 138): ("M9", "a preview file came once, the second look at it failed: rejected, and bought again"),
     ("preview", 7): ("M9", "a preview file came once: rejected, and bought again"),
     ("other_clip", 35): ("M9", "another shot's clip came once: accepted"),
     ("other_clip", 22): ("M9", "another shot's clip came once, of another length: rejected"),

@@ -28,6 +28,7 @@ IDLE_S = 20.0
 """Real seconds that a run may have nothing to do and nothing to wait for: threads are never that long."""
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 LONGEST_ANSWER_S = 120.0
+MOST_ERRORS = 4000
 PATIENCE_S = 2 * 3600.0
 """A disk that stays bad for so long: the user ends the run; after twice that, kills it."""
 
@@ -86,7 +87,7 @@ class Trouble:
             self.ended = True
             stage.note("the user presses Ctrl-C")
             signal.raise_signal(signal.SIGINT)
-        if now - self.bad_since > 2 * PATIENCE_S:
+        if now - self.bad_since > 2 * PATIENCE_S or self.errors > MOST_ERRORS:
             self._die(f"before {name}, by the user")
         raise error
 
@@ -151,6 +152,8 @@ class Stage(Studio):
         self.world = World()
         self.unwritable: list[tuple[float, float]] = []
         """From when to when a process that was killed had been unable to write anything."""
+        self.unread: list[tuple[float, float]] = []
+        """From when to when one that was killed could not commit: what it wrote beside is for the next run to read."""
         self.safe = Disk(root)
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
@@ -204,10 +207,14 @@ class Stage(Studio):
         """All jobs that the provider accepted, oldest first."""
         now = self.cloud._advance()
         told = self.answered
-        return [
-            Bought.of(job, now, answered=job.id in told, factor=self._untold_factor(job))
-            for job in self.cloud._jobs.values()
-        ]
+        found = []
+        for job in self.cloud._jobs.values():
+            one = Bought.of(job, now, answered=job.id in told, factor=self._untold_factor(job))
+            if one.provider == "runway" and self.world.factor > 1:
+                estimate = job.order.estimate_micro
+                one = replace(one, surprise=estimate - estimate // self.world.factor)
+            found.append(one)
+        return found
 
     def _untold_factor(self, job: Job) -> int:
         """By how much the job costs more than anybody could know: its quote never came."""
@@ -219,7 +226,7 @@ class Stage(Studio):
         return (
             not job.answered
             or job.created_at in self.deaths
-            or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in self.unwritable)
+            or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in (*self.unwritable, *self.unread))
         )
 
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
@@ -247,6 +254,10 @@ class Bought:
     answered: bool
     wasted_s: float
     """How long it had been running, or done, when it was cancelled or deleted; 0 if it was not."""
+    surprise: int = 0
+    """By how much its quote was above the list."""
+    quoted: bool = True
+    """Whether its quote came when it was ordered."""
     image: str | None = None
     """The picture that it was ordered with, as a recipe names it."""
 
@@ -268,6 +279,7 @@ class Bought:
             created_at=job.created_at,
             answered=answered,
             wasted_s=wasted_s,
+            quoted=factor == 1,
             image=image_sent(job.order),
         )
 
