@@ -29,7 +29,7 @@ IDLE_S = 20.0
 DISK_ERRORS = ("database or disk is full", "database is locked", "disk I/O error")
 LONGEST_ANSWER_S = 120.0
 MOST_ERRORS = 4000
-PATIENCE_S = 2 * 3600.0
+PATIENCE_S = 45 * 60.0
 """A disk that stays bad for so long: the user ends the run; after twice that, kills it."""
 
 
