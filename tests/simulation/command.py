@@ -131,9 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", type=int, default=0, help="first seed (0)")
     parser.add_argument("--count", type=int, default=200, help="how many seeds (200)")
     parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
-    parser.add_argument(
-        "--draws", default="", help="draw these odd days only (a,b,c; none)"
-    )
+    parser.add_argument("--draws", default="", help="draw these odd days only (a,b,c; none)")
     parser.add_argument("--trace", action="store_true", help="print the story of every schedule")
     parser.add_argument("--faults", action="store_true", help="print how often each fault came")
     parser.add_argument("--regressions", action="store_true", help="play the seeds that once failed")

@@ -16,7 +16,7 @@ from vgen.production.run import Run
 from vgen.providers.base import Accepted, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import TaggedList
 from vgen.store.purchase import State, Why
-from vgen.store.records import NewPurchase
+from vgen.store.records import Facts, NewPurchase
 
 CREATE_S = 120.0
 """A create's whole time. Longer than any provider needs to answer; what is later than that is uncertain."""
@@ -129,7 +129,7 @@ async def submit(
     batch.sent_at[purchase_id] = trio.current_time()
     with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
         try:
-            reply = await client.send(batch, call, provider.timeout_s or CREATE_S)
+            reply = await client.send(batch, call, provider.timeout_s or CREATE_S, provider.name)
         except NotSent as exc:
             batch.ledger.move(purchase_id, State.NOT_SENT, error=str(exc))
             batch.ledger.move(purchase_id, State.RELEASED)
@@ -155,7 +155,8 @@ def _accepted(clip: Clip, purchase_id: int, provider: Provider, order: Order, an
     batch = clip.batch
     quoted = max(order.price, answer.quoted or 0)
     try:
-        batch.ledger.move(purchase_id, State.RENDERING, job_id=answer.job.id, urls=answer.job.urls, price=quoted)
+        facts: Facts = {"job_id": answer.job.id, "urls": answer.job.urls, "price": quoted}
+        batch.ledger.move(purchase_id, State.RENDERING, **(facts | batch.dated(provider.name)))
     except AlreadyBought:
         close = f"it answered with job {answer.job.id}, which belongs to another order"
         _uncertain(clip, purchase_id, provider, close)

@@ -1,4 +1,4 @@
-"""`doit recover`: look for lost orders at the providers, and adopt them. Buys nothing."""
+"""`doit recover`: look for lost orders and lost jobs at the providers, and adopt them. Buys nothing."""
 
 from typing import TYPE_CHECKING
 
@@ -16,11 +16,14 @@ def _begin(session: "Session") -> Action:
 
         async with session.open(online=True) as run:
             rows = run.ledger.uncertain(simulated=run.settings.simulated)
+            lost = run.ledger.lost(simulated=run.settings.simulated)
             if not rows:
                 terminal.out("nothing is uncertain")
             for row in rows:
                 finding = await reconcile.look(run, row, may_release=True)
                 terminal.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+            for row in lost:
+                terminal.out(f"shot {row.shot_number}, {row.provider}: {await reconcile.look_again(run, row)}")
 
     return look
 
