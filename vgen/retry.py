@@ -54,6 +54,11 @@ def retry_after_s(value: str | None, *, now: float, server_date: str | None = No
     return min(seconds, MAX_RETRY_AFTER_S) if seconds > 0 else None
 
 
+def http_date(text: str | None) -> float | None:
+    """Unix time of an HTTP date (RFC 9110 5.6.7), or None if it is none."""
+    return _unix(text or "")
+
+
 def _unix(text: str) -> float | None:
     try:
         return float(calendar.timegm(parsedate_to_datetime(text).utctimetuple()))  # without a zone it is UTC

@@ -6,6 +6,7 @@ import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 
 import httpcore
@@ -235,6 +236,9 @@ class ScriptedStudio(Studio):
                 if rule.times > 0:
                     rule.times -= 1
                     found = await rule.act(request, forward)
+                    if isinstance(found, Response) and "date" not in dict(found.headers):
+                        date = ("date", formatdate(super().now(), usegmt=True))  # as every server sends it
+                        return replace(found, headers=(*found.headers, date))
                     if found is not None:
                         return found
         return await forward()

@@ -297,7 +297,7 @@ def test_fault_081_bytes_that_were_damaged_on_the_way_are_fetched_again_though_t
 
 
 @pytest.mark.parametrize("suffix", [".webm", ".mkv", ".mov"])
-def test_fault_042_a_whole_file_in_another_container_is_downloaded_once_and_kept_as_what_it_is(
+def test_fault_042_a_whole_file_in_another_container_is_downloaded_twice_and_kept_as_what_it_is(
     one: ScriptedStudio, tools: Tools, good: bytes, tmp_path: Path, suffix: str
 ) -> None:
     (tmp_path / "good.mp4").write_bytes(good)
@@ -307,7 +307,7 @@ def test_fault_042_a_whole_file_in_another_container_is_downloaded_once_and_kept
     one.judge = judge_with(tools)
     one.clock.autojump_threshold = 3.0  # ffmpeg works in real time
     assert one.doit(*ONLY_RUNWAY, "max_retries=1") == 1
-    assert (one.creates(), one.states(), one.booked(), len(one.asked("media"))) == (1, ["rejected"], PAID, 1)
+    assert (one.creates(), one.states(), one.booked(), len(one.asked("media"))) == (1, ["rejected"], PAID, 2)
     (take,) = one.takes(f"take_001_rejected{suffix}")
     assert take.read_bytes() == data
     assert "not MP4" in one.errors()[0]

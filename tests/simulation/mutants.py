@@ -16,8 +16,8 @@ from simulation.promises import LENIENT
 from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
-from vgen.plan import told
-from vgen.production import client, deliver, download, make, poll, reconcile, submit, world
+from vgen.plan import decision, told
+from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, world
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
 from vgen.production.run import Run
@@ -202,7 +202,7 @@ def missing_is_free() -> Patches:
         self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
         return True
 
-    yield instead(poll._Poller, "_missing", free)
+    yield instead(poll._Poller, "_forgotten", free)
 
 
 @mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
@@ -442,3 +442,83 @@ def mix_the_worlds() -> Patches:
 def believe_the_port() -> Patches:
     """Who answers at an address of this machine is not asked again before the first order."""
     yield instead(world, "has_changed", lambda *_: "")
+
+
+# ── odd days: ends ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@_undrawn
+def absent_at_first_sight() -> Patches:
+    """One `not found` is enough for a job to be lost."""
+    yield instead(over.Absence, "lasting", property(lambda self: self.begun))
+
+
+@_undrawn
+def absences_add_up() -> Patches:
+    """What was not found before something else was heard still counts."""
+    yield instead(over.Absence, "broken", lambda self: None)
+
+
+@_undrawn
+def lost_for_good() -> Patches:
+    """A lost job is never asked about again."""
+
+    async def never(*_: Any, **__: Any) -> bool:
+        return False
+
+    yield instead(reconcile, "ask_again", never)
+
+
+@_undrawn
+def bad_at_first_sight() -> Patches:
+    """A whole file that is not what was bought is believed at once."""
+    doubt = deliver._doubt
+
+    def trusting(batch: Run, row: Any, judgement: Any, *rest: Any) -> str:
+        return "" if judgement.verdict is Verdict.BAD else doubt(batch, row, judgement, *rest)
+
+    yield instead(deliver, "_doubt", trusting)
+
+
+@_undrawn
+def any_account_forgets() -> Patches:
+    """An account that did not buy a job may say that it is gone."""
+    ask, provider_of = client.ask, Run.provider_of
+
+    async def indifferent(batch: Run, row: Any) -> Any:
+        provider = provider_of(batch, row)
+        return await ask(batch, dataclasses.replace(row, account=provider.account) if provider else row)
+
+    yield instead(client, "ask", indifferent)
+    yield instead(download, "ask", indifferent)
+
+
+@_undrawn
+def our_clock_tells() -> Patches:
+    """Ages are told by this machine's clock."""
+    yield instead(Run, "provider_now", lambda self, provider: self.now())
+
+
+@_undrawn
+def no_earlier_order_needed() -> Patches:
+    """A list that shows no earlier order proves that one never arrived."""
+    jobs_around = Ledger.jobs_around
+
+    def either(self: Ledger, purchase_id: int) -> tuple[set[str], set[str]]:
+        before, after = jobs_around(self, purchase_id)
+        return before | after, before | after
+
+    yield instead(Ledger, "jobs_around", either)
+
+
+@_undrawn
+def settle_uncertain_only() -> Patches:
+    """Only uncertain purchases can be settled."""
+    yield instead(Ledger, "unfinished", Ledger.uncertain)
+
+
+@_undrawn
+def no_way_out() -> Patches:
+    """Messages name no command that ends a purchase."""
+    for home in (decision, poll, download, deliver):
+        yield instead(home, "how_to_end", lambda row: "wait")

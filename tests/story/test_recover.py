@@ -39,8 +39,10 @@ def test_the_next_build_asks_the_provider_before_it_holds_the_shot(one: Studio) 
 def test_a_create_that_never_arrived_is_released_only_after_the_settling_time_and_with_a_positive_control(
     studio: Studio,
 ) -> None:
+    studio.write_shots(shots(2)[1:])
+    assert studio.doit(*PIKA) == 0
     studio.write_shots(shots(2))
-    studio.faults("fal.create_502=~shot-1")
+    studio.worsen("fal.create_502=~shot-1")
     assert studio.doit(*PIKA) == 1
     studio.pass_time(600)
     assert studio.doit("recover", *PIKA) == 0

@@ -46,9 +46,7 @@ def test_polls_that_often_fail_never_buy(one: Studio, provider: str, fault: str)
     one.doit(*only(provider))
     one.calm()
     one.doit(*only(provider))
-    assert one.creates() == 1
-    if fault != "poll_404":  # long enough unknown to its provider counts as lost: paid, and told as such
-        assert_bought_once(one, provider)
+    assert_bought_once(one, provider)
 
 
 @PROVIDERS
@@ -74,7 +72,18 @@ def test_a_job_that_its_provider_forgets_is_lost_paid_and_never_bought_again(one
     assert "-a clip:1" in one.errors()[0]
     one.calm()
     assert one.doit("-a", "clip:1", *only(provider)) == 0
-    assert one.creates() == 2
+    assert one.doit(*only(provider)) == 0
+    assert_bought_once(one, provider)
+
+
+@PROVIDERS
+def test_a_job_that_is_forgotten_for_good_is_bought_again_by_the_users_word(one: Studio, provider: str) -> None:
+    one.faults("poll_404=1.0")
+    assert one.doit(*only(provider)) == 1
+    one.faults()  # an account without that job
+    assert one.doit("-a", "clip:1", *only(provider)) == 0
+    assert one.states() == ["lost", "accepted"]
+    assert one.creates() == 1
 
 
 @PROVIDERS

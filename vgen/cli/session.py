@@ -222,7 +222,8 @@ class Session:
         plan, chosen = self.plan, self.selection
         steps = [step for step in plan.steps if step.number in chosen.numbers]
         due = [step for step in steps if not step.done or step.number in chosen.again]
-        needed = bool(chosen.again or plan.orphans) or any(step.action in NEEDS_NETWORK for step in plan.steps)
+        asks = any(step.action in NEEDS_NETWORK or step.may_come_back for step in plan.steps)
+        needed = bool(chosen.again or plan.orphans or asks)
         every = frozenset(request.number for request in self.workspace.requests)
         return Intent(
             requests=self.workspace.requests,

@@ -13,11 +13,13 @@ from types import MappingProxyType
 
 from vgen.money import show
 from vgen.plan.request import Offer, ShotRequest
-from vgen.store.purchase import COLLECTABLE, FREE, State, Why
+from vgen.store.purchase import COLLECTABLE, FREE, UNFINISHED, State, Why
 from vgen.store.records import Choice, Placed, Purchase
 
 QUEUE = "queue"
 """error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
+UNREADABLE = "unreadable"
+"""error_code of a job that is over, and whose result could not be read for so long that it was given up."""
 NONE: Mapping[int, Why] = MappingProxyType({})
 """No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
@@ -79,7 +81,7 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
     mine = [row for row in rows if request.matches(row)]
     fresh = [row for row in mine if policy.fresh_after is None or row.id > policy.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
-    unfinished = _unfinished(mine, policy) or _stranger(request, rows, policy)
+    unfinished = _unfinished(request, mine, policy) or _stranger(request, rows, policy)
     if unfinished and unfinished.action is Action.COLLECT:  # also beside a good take: -a that was interrupted
         return unfinished
     if chosen := _chosen(request, rows, policy):
@@ -122,7 +124,7 @@ def _preferred(good: Sequence[Purchase], request: ShotRequest, placed: Placed | 
     return (wanted or current or good)[-1]
 
 
-def _unfinished(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
+def _unfinished(request: ShotRequest, mine: Sequence[Purchase], policy: Policy) -> Decision | None:
     """A purchase that must come to its end before another may begin."""
     for row in mine:
         if row.superseded is not None:
@@ -131,25 +133,38 @@ def _unfinished(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
             return Decision(
                 action=Action.STOP,
                 row=row,
-                why=f"still running at {row.provider} ({row.job_id}); run again to collect it",
+                why=f"still running at {row.provider} ({row.job_id}); run again to collect it, or {how_to_end(row)}",
             )
         if row.state in COLLECTABLE:
             return Decision(
                 action=Action.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected"
             )
         if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
-            return Decision(action=Action.HELD, row=row, why=_held(row))
+            return Decision(action=Action.HELD, row=row, why=_held(request, row, mine))
         if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
             return Decision(action=Action.HELD, row=row, why=f"is being bought at {row.provider} by another run")
     return None
 
 
-def _held(row: Purchase) -> str:
+def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
     reason = (row.error or "its answer never came").rstrip(".")
+    alone = sum(one.state in UNFINISHED for one in mine) == 1
     return (
-        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; "
-        f"look there, or buy again with on_uncertain=rebuy"
+        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; look there, then "
+        f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
+        f"or buy again with on_uncertain=rebuy"
     )
+
+
+def settle_command(row: Purchase, *, number: int | None = None, alone: bool = False) -> str:
+    """The command that ends a purchase as charged, as it must be typed. `alone`: the shot has no other unfinished."""
+    which = "" if alone else f" job={row.job_id or row.id}"
+    return f"`doit settle shot={row.shot_number if number is None else number} as=charged{which}`"
+
+
+def how_to_end(row: Purchase) -> str:
+    """For whoever can't or won't wait for a purchase any longer."""
+    return f"end it with {settle_command(row)} (or as=not-charged)"
 
 
 def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Purchase], policy: Policy) -> Decision:

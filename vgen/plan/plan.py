@@ -8,7 +8,7 @@ from vgen import recipe
 from vgen.money import show, usd
 from vgen.plan.decision import Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
-from vgen.store.purchase import COLLECTABLE
+from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Budget, Placed, Purchase, Snapshot, Take
 
 PLAN_VERSION = 1
@@ -38,10 +38,16 @@ class Step:
         """The clip in place is the shot's own."""
         return self.action is Action.KEEP
 
+    @property
+    def may_come_back(self) -> bool:
+        """A lost job is in its way, which its provider may have after all."""
+        row = self.decision.row
+        return self.action is Action.STOP and row is not None and row.state is State.LOST and row.job_id is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Steps in shot order; `orphans`: paid jobs that no shot wants any more; `departed`: clips without a shot."""
+    """Steps in shot order; `orphans`: paid jobs that no shot waits for any more; `departed`: clips without a shot."""
 
     steps: Sequence[Step]
     orphans: Sequence[Purchase]
@@ -143,7 +149,11 @@ def _orphans(requests: Sequence[ShotRequest], snapshot: Snapshot) -> list[Purcha
     for request in requests:
         for digest in request.digests():
             wishes_of.setdefault(digest, []).append(request)
-    return [row for row in unfinished if not any(request.matches(row) for request in wishes_of.get(row.recipe, ()))]
+    return [
+        row
+        for row in unfinished
+        if row.superseded is not None or not any(request.matches(row) for request in wishes_of.get(row.recipe, ()))
+    ]
 
 
 def _step(

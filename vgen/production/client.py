@@ -2,11 +2,13 @@
 
 import dataclasses
 
+from vgen import retry
 from vgen.errors import WireError
+from vgen.inputs.settings import Provider
 from vgen.production.run import Run
-from vgen.providers.base import Call, Inconclusive, Job, Reply, Status
+from vgen.providers.base import Call, Inconclusive, Job, Missing, Reply, Status
 from vgen.redact import exactly
-from vgen.store.records import Purchase
+from vgen.store.records import Facts, Purchase
 
 ASK_S = 30.0
 REAL_KEY_LENGTH = 12
@@ -14,28 +16,67 @@ REAL_KEY_LENGTH = 12
 
 
 async def ask(batch: Run, row: Purchase) -> Status:
-    """How the job is, in one question or two. Never raises: what is no answer comes as Inconclusive."""
-    provider = batch.provider_of(row)
-    if provider is None or provider.key is None:
-        return Inconclusive(message=f"no key for {row.provider}", key_rejected=True)
-    protocol = provider.codec
+    """How the job is, in one question or two. Never raises: what is no answer comes as Inconclusive.
+
+    Missing is only what the account says that bought the job, where it was bought. Who knows the job has it: a key that
+    was changed within the account, and a base_url that moved, are written down with the purchase.
+    """
+    here = batch.provider_of(row)
+    if here is None:
+        status: Status = Inconclusive(message=f"no key for {row.provider}", key_rejected=True)
+    else:
+        status = await _ask(batch, row, here)
+        if not isinstance(status, Missing | Inconclusive):
+            _remember(batch, row, here, {})
+            return status
+        if isinstance(status, Missing) and here.account != row.account:
+            word = f"{row.provider} does not know it by this key; it was bought with another key, set that one"
+            status = Inconclusive(message=word)
+    if (there := batch.moved_to(row)) is not None:
+        base_url = there.terms.base_url
+        urls = there.codec.job_from_id(job_of(row).id, row.model, base_url).urls
+        moved = dataclasses.replace(row, base_url=base_url, urls={**row.urls, **urls})
+        found = await _ask(batch, moved, there, stranger=True)
+        if not isinstance(found, Missing | Inconclusive):
+            _remember(batch, row, there, {"base_url": base_url, "urls": moved.urls})
+            return found
+    return status
+
+
+def _remember(batch: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
+    """Who knows the job, and that it had been ordered by now, if the ledger does not know that yet."""
+    if row.account != asked.account:
+        facts["account"] = asked.account
+    if row.sent_before is None:
+        facts |= batch.dated(row.provider)
+    if facts:
+        batch.ledger.note(row.id, **facts)
+
+
+async def _ask(batch: Run, row: Purchase, provider: Provider, *, stranger: bool = False) -> Status:
+    """Ask one provider. Of a `stranger`, who did not sell the job, only what names it counts."""
+    protocol, key = provider.codec, provider.key or ""
     job = job_of(row)
-    call = protocol.poll(job, row.base_url, provider.key)
-    for _ in range(3):
+    call = protocol.poll(job, row.base_url, key)
+    for step in range(3):
         try:
-            reply = await send(batch, call, provider.timeout_s or ASK_S)
+            reply = await send(batch, call, provider.timeout_s or ASK_S, row.provider)
         except WireError as exc:
             return Inconclusive(message=str(exc))
-        meant = protocol.status(call, reply, job, provider.key)
+        if stranger and not step and job.id.encode() not in reply.body:
+            return Inconclusive(message="an answer that does not name the job")
+        meant = protocol.status(call, reply, job, key)
         if not isinstance(meant, Call):
             return meant
         call = meant
     return Inconclusive(message="the provider sends from one address to another")
 
 
-async def send(batch: Run, call: Call, timeout_s: float) -> Reply:
-    """One call of the run's http. A key that the answer repeats goes no further than here."""
+async def send(batch: Run, call: Call, timeout_s: float, provider: str) -> Reply:
+    """One call of the run's http, to a provider whose clock is read. A key that the answer repeats goes no further."""
     reply = await batch.http.send(call, timeout_s=timeout_s)
+    if (date := retry.http_date(reply.headers.get("date"))) is not None:
+        batch.heard(provider, date)
     text = reply.body.decode("utf-8", "surrogateescape")
     clean = exactly(text, batch.settings.secrets(), min_length=REAL_KEY_LENGTH)
     if clean == text:

@@ -8,7 +8,9 @@ from vgen import retry
 from vgen.errors import ClipFailed
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
-from vgen.production.download import Gone, _Bytes, _download
+from vgen.plan.decision import how_to_end
+from vgen.production import poll
+from vgen.production.download import Ended, Gone, _Bytes, _download, fresh_url
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.store import atomic, receipts
@@ -23,52 +25,88 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
     """
     part = batch.outputs.part(row.id)
-    last, fetched_again = "", False
-    for _ in range(retry.DAMAGED_TRIES + 1):
+    last = ""
+    for tries_left in range(retry.DAMAGED_TRIES, -1, -1):
+        got = await _fetched(batch, batch.ledger.get(row.id), part, number)
         row = batch.ledger.get(row.id)
         if row.state is State.RENDERED:
-            try:
-                got = await _download(batch, row, part, number)
-            except Gone as exc:
-                batch.ledger.move(row.id, State.LOST, error=str(exc))
-                batch.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
-                return
-            batch.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
-        elif not part.exists() or await off_loop(row.size_bytes or 0, atomic.sha256, part) != row.sha256:
-            batch.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
             continue
-        else:
-            got = _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+        if got is None:
+            return
         batch.events.doing(number, "checking")
         judgement = await _judge(batch, row, part)
-        # The same bytes twice: it came whole. Of damaged bytes that is believed only if they came in one piece, with a
-        # length and a container.
-        believable = judgement.verdict is Verdict.BAD or (got.told and got.one_piece and judgement.container)
-        again = judgement.verdict is Verdict.DAMAGED or (judgement.verdict is Verdict.BAD and not got.told)
-        whole = got.sha256 == last and believable
-        if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and whole):
-            raise ClipFailed(f"could not be checked ({judgement.reason}); it is paid and kept, run again")
-        if again and not whole:
+        if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and _came_whole(judgement, got, last)):
+            raise ClipFailed(
+                f"could not be checked ({judgement.reason}); it is paid and kept, run again, or {how_to_end(row)}"
+            )
+        doubt = _doubt(batch, row, judgement, got, last, tries_left)
+        if doubt and await _can_be_fetched_again(batch, row, part, number, doubt):
             last = got.sha256
-            _fetch_again(batch, row, part, number, f"came damaged ({judgement.reason})", event="damaged")
-            continue
-        if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None and not fetched_again:
-            fetched_again = True  # the wrong file may have come by mistake, and a download is free
-            text = f"{row.provider} delivers the very video of shot {twin.shot_number}"
-            _fetch_again(batch, row, part, number, text, event="same_bytes")
             continue
         _publish(batch, row, part, judgement, got, number)
         return
     raise ClipFailed(
-        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again"
+        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again, "
+        f"or {how_to_end(row)}"
     )
 
 
-def _fetch_again(batch: Run, row: Purchase, part: Path, number: int, why: str, *, event: str) -> None:
-    """These bytes are not believed: make room for others."""
-    batch.say(number, f"{why}; downloading again", event=event, job=row.job_id)
+async def _fetched(batch: Run, row: Purchase, part: Path, number: int) -> _Bytes | None:
+    """All bytes, downloaded or left by an earlier run; None if the purchase is rendered still, or over."""
+    if row.state is State.FETCHED:
+        if part.exists() and await off_loop(row.size_bytes or 0, atomic.sha256, part) == row.sha256:
+            return _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+        batch.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
+        return None
+    try:
+        got = await _download(batch, row, part, number)
+    except Ended as exc:
+        poll.book(batch, row, number, exc.status, row.rendered_at or batch.now())
+    except Gone as exc:
+        batch.ledger.move(row.id, State.LOST, error=str(exc))
+        batch.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
+    else:
+        batch.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
+        return got
+    return None
+
+
+def _doubt(batch: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: str, tries_left: int) -> str:
+    """Why the bytes may not be what was bought, and must be fetched again; "" if they are believed.
+
+    The same bytes twice: that is what the provider has. Of damaged bytes that is believed only if they came in one
+    piece, with a length and a container.
+    """
+    twice = got.sha256 == last
+    match judgement.verdict:
+        case Verdict.DAMAGED:
+            return "" if _came_whole(judgement, got, last) else f"came damaged ({judgement.reason})"
+        case Verdict.BAD:
+            return "" if twice or (got.told and not tries_left) else f"is not what was bought ({judgement.reason})"
+        case _:
+            twin = batch.ledger.same_bytes(got.sha256, row.recipe)
+            return "" if twice or twin is None or not tries_left else _the_same(row, twin)
+
+
+def _the_same(row: Purchase, twin: Purchase) -> str:
+    return f"{row.provider} delivers the very video of shot {twin.shot_number}"
+
+
+def _came_whole(judgement: Judgement, got: _Bytes, last: str) -> bool:
+    believable = judgement.verdict is not Verdict.DAMAGED or (got.told and got.one_piece and judgement.container)
+    return got.sha256 == last and believable
+
+
+async def _can_be_fetched_again(batch: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
+    """Ask where the file is now, and make room for it; False if the provider has it no more. Raises ClipFailed."""
+    try:
+        await fresh_url(batch, row)
+    except (Gone, Ended):
+        return False
+    batch.say(number, f"{doubt}; downloading again", event="damaged", job=row.job_id)
     batch.ledger.move(row.id, State.RENDERED)
     discard(part)
+    return True
 
 
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────

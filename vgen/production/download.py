@@ -15,19 +15,19 @@ import trio
 from vgen import retry
 from vgen.errors import BlockedAddress, ClipFailed, WireError
 from vgen.media.container import HEAD_BYTES, is_page
+from vgen.plan.decision import how_to_end
+from vgen.production import over
 from vgen.production.client import ask
 from vgen.production.http import Download, HttpClient, Piece
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
-from vgen.providers.base import Done, Inconclusive, Missing, Status
+from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Status
 from vgen.store import atomic, failpoints
 from vgen.store.records import Purchase
 
 MAX_BYTES = 1 << 30
 """Cap of one download: clips have 5 to 50 MB."""
 WHOLE_DOWNLOAD_S = 1800.0
-KEPT_S = 48 * 3600.0
-"""Runway keeps outputs for 24 to 48 h, fal for a week: until then a file that is not there may come back."""
 UNPACKED_BYTES = 64 << 20
 """What came packed may be so long, or four times as long as it came: video hardly packs, and a bomb is none."""
 _GZIP = b"\x1f\x8b\x08"
@@ -35,6 +35,14 @@ _GZIP = b"\x1f\x8b\x08"
 
 class Gone(Exception):
     """The provider has the file no more: paid, and not fetchable."""
+
+
+class Ended(Exception):
+    """The provider says now that the job ended without a file: `status`."""
+
+    def __init__(self, status: Failed | Cancelled) -> None:
+        super().__init__("ended otherwise than it first said")
+        self.status = status
 
 
 class TooLong(Exception):
@@ -59,8 +67,8 @@ class _Bytes:
 
 
 async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Bytes:
-    """All bytes of the output, synced. Raises Gone, ClipFailed."""
-    fresh = 0
+    """All bytes of the output, synced. Raises Gone, Ended, ClipFailed."""
+    expired = _Expiry(batch, row)
     etag: str | None = None
     url = row.urls.get("output", "")
     reason = "the provider named no address"
@@ -71,20 +79,14 @@ async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Byte
             with trio.fail_after(WHOLE_DOWNLOAD_S):
                 return await loader.run()
         except _Expired:
-            fresh += 1
-            if fresh > retry.FRESH_URL_TRIES:
-                if batch.now() - (row.rendered_at or batch.now()) > KEPT_S:
-                    raise Gone(f"its address at {row.provider} has expired for good") from None
-                raise ClipFailed(
-                    f"its address at {row.provider} does not answer with a file; it is paid and kept there, run again"
-                ) from None
-            if fresh > 1:
-                await trio.sleep(retry.backoff_s(retry.DOWNLOAD, fresh, batch.rng))
-            url = await _fresh_url(batch, row)
+            await expired.once_more()
+            url = await fresh_url(batch, row)
             part.unlink(missing_ok=True)
             continue
         except (BlockedAddress, TooLong) as exc:
-            raise ClipFailed(f"{exc}; the clip is paid, ask {row.provider} about job {row.job_id}") from exc
+            raise ClipFailed(
+                f"{exc}; the clip is paid, ask {row.provider} about job {row.job_id}, or {how_to_end(row)}"
+            ) from exc
         except trio.TooSlowError:
             reason = f"took longer than {WHOLE_DOWNLOAD_S:g} s"
         except WireError as exc:
@@ -92,35 +94,86 @@ async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Byte
             etag = loader.etag
         except OSError as exc:
             part.unlink(missing_ok=True)
-            if exc.errno in (errno.ENOSPC, errno.EDQUOT):
-                batch.stop_buying("the disk is full")
-                raise ClipFailed(
-                    "the disk is full; the clip is paid and waits at the provider, make room and run again"
-                ) from exc
-            reason = f"writing failed: {exc.strerror}"
+            reason = _not_written(batch, exc)
+        expired.absence.broken()
         batch.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
         await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
-    raise ClipFailed(f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again")
+    raise ClipFailed(
+        f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again, or {how_to_end(row)}"
+    )
 
 
-async def _fresh_url(batch: Run, row: Purchase) -> str:
-    """The job's present address, written down. Raises Gone, ClipFailed."""
+def _not_written(batch: Run, exc: OSError) -> str:
+    """Why the part can't be written. Raises ClipFailed if there is no use in trying again."""
+    if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"writing failed: {exc.strerror}"
+    batch.stop_buying("the disk is full")
+    raise ClipFailed("the disk is full; the clip is paid and waits at the provider, make room and run again") from exc
+
+
+class _Expiry:
+    """An address that leads to no file, however often a fresh one was asked for."""
+
+    def __init__(self, batch: Run, row: Purchase) -> None:
+        self._batch, self._row = batch, row
+        self._times = 0
+        self.absence = over.Absence(clock=trio.current_time)
+
+    async def once_more(self) -> None:
+        """Wait until a fresh address is worth asking for. Raises Gone, ClipFailed."""
+        batch, row = self._batch, self._row
+        self._times += 1
+        self.absence.seen()
+        age_s = batch.age_s(row)
+        if over.file_gone(self.absence, age_s):
+            raise Gone(f"its address at {row.provider} has expired for good")
+        if self._times > retry.FRESH_URL_TRIES:
+            if not over.file_overdue(age_s) or self._times > retry.FRESH_URL_TRIES + 1:
+                raise ClipFailed(
+                    f"its address at {row.provider} does not answer with a file; it is paid and kept there, run again, "
+                    f"or {how_to_end(row)}"
+                )
+            await trio.sleep(self.absence.left_s)
+        elif self._times > 1:
+            await trio.sleep(retry.backoff_s(retry.DOWNLOAD, self._times, batch.rng))
+
+
+async def fresh_url(batch: Run, row: Purchase) -> str:
+    """The job's present address, written down. Raises Gone, Ended, ClipFailed."""
     status: Status = Inconclusive(message="not asked")
+    missing = over.Absence(clock=trio.current_time)
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
         status = await ask(batch, row)
-        if isinstance(status, Done) and status.url:
-            batch.ledger.note(row.id, urls={**row.urls, "output": status.url})
-            return status.url
-        if isinstance(status, Done) and attempt >= retry.FRESH_URL_TRIES:
-            raise ClipFailed(
-                f"is finished and paid, but {row.provider} names no file; run again, or ask it about job {row.job_id}"
-            )
-        if isinstance(status, Missing):
-            raise Gone(f"{row.provider} does not know the job any more")
+        pause_s = retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng)
+        match status:
+            case Done() if status.url:
+                batch.ledger.note(row.id, urls={**row.urls, "output": status.url})
+                return status.url
+            case Done() if attempt >= retry.FRESH_URL_TRIES:
+                raise ClipFailed(
+                    f"is finished and paid, but {row.provider} names no file; run again, or ask it about job "
+                    f"{row.job_id}, or {how_to_end(row)}"
+                )
+            case Cancelled():
+                raise Ended(status)
+            case Failed() if not status.unconfirmed:
+                raise Ended(status)
+            case Missing():
+                missing.seen()
+                if over.forgotten(missing):
+                    raise Gone(f"{row.provider} does not know the job any more")
+                if attempt == retry.DOWNLOAD_TRIES - 1:
+                    pause_s = max(pause_s, missing.left_s)
+            case _:
+                missing.broken()
         if isinstance(status, Inconclusive) and status.key_rejected:
             break
-        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
-    raise ClipFailed(f"{row.provider} gives no fresh address for job {row.job_id}; the clip is paid, run again")
+        await trio.sleep(pause_s)
+    word = f" ({status.message})" if isinstance(status, Inconclusive) else ""
+    raise ClipFailed(
+        f"{row.provider} gives no fresh address for job {row.job_id}{word}; the clip is paid, run again, "
+        f"or {how_to_end(row)}"
+    )
 
 
 class _Loader:

@@ -25,9 +25,12 @@ from vgen.production.submit import Clip
 from vgen.providers.base import Order
 from vgen.store import atomic
 from vgen.store.outputs import clip_name
-from vgen.store.purchase import COLLECTABLE, State, Why
+from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Placed, Purchase, Take
 from vgen.store.takes import make_read_only, place_clip
+
+STALE_S = 1.0
+"""What was asked so long ago, before something is bought in its place, is asked again."""
 
 
 async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -130,15 +133,21 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
                 await _buy(clip, now)
         case Action.HELD if now.row is not None and await reconcile.adopt(batch, now.row, request.number):
             pass
+        case Action.STOP if now.row is not None and await reconcile.ask_again(batch, now.row, request.number):
+            pass
         case _:
             raise ClipFailed(now.why)
     return False
 
 
 async def _found_after_all(clip: Clip, now: Decision) -> bool:
-    """Before an uncertain purchase is bought again at the user's word, its provider is asked, where it can be."""
-    for old, why in now.supersede.items():
-        if why is Why.REBUY and await reconcile.adopt(clip.batch, clip.batch.ledger.get(old), clip.number):
+    """Before something is bought in place of what may exist, its provider is asked once more. True: it exists."""
+    for old in now.supersede:
+        row = clip.batch.ledger.get(old)
+        if await reconcile.adopt(clip.batch, row, clip.number) or await reconcile.ask_again(
+            clip.batch, row, clip.number, anew=True
+        ):
+            clip.fresh_after = None  # collected instead of bought, as a live job is
             return True
     return False
 
@@ -223,11 +232,14 @@ async def _buy(clip: Clip, now: Decision) -> None:
     order = told.at_told_price(offer.provider, offer.order, batch.quotes.told)
     if (approved := batch.intent.approved) is not None and clip.number not in approved:
         raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
+    decided_at = trio.current_time()
     await submit.back_off(clip, offer.provider)
     await batch.wait_until_it_fits(clip.number, order.price)
     provider = batch.settings.providers[offer.provider]
     try:
         async with batch.limits.acquire(provider.name, clip.number, batch.quotes.turn(provider, order)):
+            if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
+                return
             row = await _order(clip, now, order, provider)
     except OverBudget as exc:
         await batch.wait_for_money(clip.number, exc.needed)

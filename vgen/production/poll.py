@@ -8,35 +8,28 @@ from vgen import retry
 from vgen.errors import ClipFailed, VgenError
 from vgen.inputs.settings import Provider
 from vgen.money import show
-from vgen.plan.decision import QUEUE
-from vgen.production import client
+from vgen.plan.decision import QUEUE, UNREADABLE, how_to_end
+from vgen.production import client, over
 from vgen.production.limits import PATIENCE
 from vgen.production.run import Run
 from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
-from vgen.store.purchase import State
+from vgen.store.purchase import SETTLED, State
 from vgen.store.records import ChargedBy, Purchase
 
-MISSING_GRACE_S = 60.0
-"""A job that the provider does not list yet is not lost (reliability: list lag)."""
-CONFIRM_S = 60.0
-"""A failure that was read off a failed question counts if the same is said so much later, by the monotonic clock."""
 UNCONFIRMED = "unconfirmed"
-"""error_code of a job of which that was said, until it is said again or the job brings its file."""
+"""error_code of a job whose failure was read off a failed question, until it is said again or it brings its file."""
 CANCEL_LOOKS = 4
-UNREADABLE_S = 3600.0
-"""A job that is over, and whose outcome can't be read for so long, is given up; an outage of a provider is shorter."""
-UNREADABLE = "unreadable"
-"""error_code of such a job."""
 
 
 async def wait_for(batch: Run, purchase_id: int, number: int) -> None:
     """Poll until the job is over and its money settled, or until the clip's time is up: then detach."""
     row = batch.ledger.get(purchase_id)
-    provider = batch.provider_of(row)
+    provider = batch.provider_of(row) or batch.moved_to(row)
     if provider is None:
         batch.detached.add(row.id)
         raise ClipFailed(
-            f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it"
+            f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it, "
+            f"or {how_to_end(row)}"
         )
     deadline = trio.current_time() + batch.settings.run.clip_timeout_s
     poller = _Poller(batch, row, provider, number)
@@ -70,11 +63,11 @@ class _Poller:
         self._errors = 0
         self._said = ""
         self._last_word = ""
-        self._over_since = row.rendered_at
-        self._born = trio.current_time()
+        self._missing = over.Absence(clock=trio.current_time)
+        self._unreadable = over.Absence(clock=trio.current_time)
         self._why_cancelled = f"it waited too long in the queue of {row.provider}"
         self._at_work = -math.inf
-        self._doubted_at = -math.inf if row.error_code == UNCONFIRMED else None  # an earlier run was told the same
+        self._failing = over.Absence(clock=trio.current_time)
 
     async def run(self, deadline: float) -> None:
         resumed = self._row.run_id != self._batch.id
@@ -83,6 +76,7 @@ class _Poller:
         while True:
             asked_at = trio.current_time()
             status = self._believed(await client.ask(self._batch, self._row))
+            self._row = self._batch.ledger.get(self._row.id)
             if self._settled(status):
                 sent = self._batch.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
@@ -91,9 +85,12 @@ class _Poller:
                 return
             if isinstance(status, Queued | Running):
                 self._at_work = asked_at
-            if trio.current_time() >= deadline:
+            if trio.current_time() < deadline:
+                await self._sleep(deadline, status)
+            elif (more_s := self._more_s()) is not None:
+                await trio.sleep(more_s)
+            else:
                 break
-            await self._sleep(deadline, status)
         if isinstance(status, Queued) and await self.cancelled():  # by its word of right now
             return
         if isinstance(status, Inconclusive) and status.ended and self._given_up():
@@ -129,22 +126,21 @@ class _Poller:
     def _believed(self, status: Status) -> Status:
         """What an answer is worth: a question that failed is not the job's failure unless that is said again."""
         if isinstance(status, Queued | Running):
-            self._last_word, self._doubted_at = "", None
+            self._last_word = ""
         if not isinstance(status, Failed) or not status.unconfirmed:
+            self._failing.broken()
             return status
-        now = trio.current_time()
-        if self._doubted_at is None:
-            self._doubted_at = now
-            if self._row.error_code is None:
-                self._batch.ledger.note(self._row.id, error=status.message, error_code=UNCONFIRMED)
-        if now - self._doubted_at >= CONFIRM_S:
+        self._failing.seen()
+        if self._row.error_code is None:
+            self._batch.ledger.note(self._row.id, error=status.message, error_code=UNCONFIRMED)
+        if over.confirmed(self._failing):
             return status
         return Inconclusive(message=status.message, ended=True)
 
     def _settled(self, status: Status) -> bool:
         """Book a status; True if the job is over."""
         batch, row = self._batch, self._row
-        self._errors = self._errors + 1 if isinstance(status, Inconclusive) else 0
+        self._watch(status)
         match status:
             case Queued():
                 place = "" if status.position is None else f", {status.position} before it"
@@ -157,57 +153,48 @@ class _Poller:
                 self._last_word = status.message
                 if status.key_rejected:
                     batch.close_provider(row.provider, status.message)
-                if status.ended and self._over_since is None:
-                    self._over_since = self._ended_at()
-                    batch.ledger.note(row.id, rendered_at=self._over_since)
-            case Done():
-                self._book_done(status)
-                return True
-            case Failed():
-                charged, by = _told(status.charged, row)
-                error = f"{status.message} ({status.code})" if status.code else status.message
-                batch.ledger.move(
-                    row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
-                    final=not status.again, rendered_at=self._ended_at(),
-                )  # fmt: skip
-                batch.say(
-                    self._number,
-                    f"failed at {row.provider}: {error} (charged {show(charged)})",
-                    event="job_failed",
-                )
-                return True
-            case Cancelled():
-                charged, by = _told(status.charged, row)
-                batch.ledger.move(
-                    row.id, State.CANCELLED, charged=charged, charged_by=by, error="cancelled at the provider"
-                )
-                batch.say(self._number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
+            case Done() | Failed() | Cancelled():
+                book(batch, row, self._number, status, self._ended_at())
                 return True
             case Missing():
-                return self._missing()
+                self._last_word = f"{row.provider} does not find the job"
+                return self._forgotten()
         return False
 
-    def _book_done(self, status: Done) -> None:
+    def _more_s(self) -> float | None:
+        """When to look once more although the time is up: an absence that was just seen is neither believed nor left.
+
+        None: not again in this run.
+        """
+        if self._missing.begun:
+            return self._missing.left_s
+        old = over.old_enough(self._unreadable_s)
+        return self._unreadable.left_s if self._unreadable.begun and not self._unreadable.lasting and old else None
+
+    @property
+    def _unreadable_s(self) -> float | None:
+        """How long the result can't be read, by the provider's clock."""
+        now, since = self._batch.provider_now(self._row.provider), self._row.unreadable_since
+        return None if now is None or since is None else now - since
+
+    def _watch(self, status: Status) -> None:
+        """Whether what was not there is still not there, and nothing else was heard."""
         batch, row = self._batch, self._row
-        charged, by = _told(status.charged, row)
-        urls = {**row.urls, "output": status.url}
-        batch.ledger.move(
-            row.id,
-            State.RENDERED,
-            charged=charged,
-            charged_by=by,
-            urls=urls,
-            rendered_at=self._ended_at(),
-            error=None,
-            error_code=None,
-        )
-        batch.say(
-            self._number,
-            f"rendered at {row.provider}, charged {show(charged)}; downloading",
-            event="rendered",
-        )
-        if charged > row.price:
-            batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
+        self._errors = self._errors + 1 if isinstance(status, Inconclusive) else 0
+        if isinstance(status, Missing):
+            self._missing.seen()
+        else:
+            self._missing.broken()
+        if isinstance(status, Inconclusive) and status.ended:
+            self._unreadable.seen()
+            since = batch.provider_now(row.provider)
+            if row.unreadable_since is None and since is not None:
+                ended_at = self._ended_at() if row.rendered_at is None else row.rendered_at
+                batch.ledger.note(row.id, rendered_at=ended_at, unreadable_since=since)
+        else:
+            self._unreadable.broken()
+            if row.unreadable_since is not None and isinstance(status, Queued | Running):
+                batch.ledger.note(row.id, unreadable_since=None)
 
     def _ended_at(self) -> float:
         """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
@@ -216,12 +203,9 @@ class _Poller:
             return self._batch.now()
         return self._row.submitted_at + trio.current_time() - sent
 
-    def _missing(self) -> bool:
+    def _forgotten(self) -> bool:
         batch, row = self._batch, self._row
-        if trio.current_time() - self._born < MISSING_GRACE_S:
-            return False
-        if row.account != self._provider.account:
-            self._last_word = f"the job was bought with another key of {row.provider}; set that one to collect it"
+        if not over.forgotten(self._missing):
             return False
         if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
             self._book_cancelled(None)
@@ -239,13 +223,13 @@ class _Poller:
         call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
         agreed = False
         try:
-            reply = await client.send(batch, call, provider.timeout_s or client.ASK_S)
+            reply = await client.send(batch, call, provider.timeout_s or client.ASK_S, row.provider)
             agreed = reply.status // 100 == 2
         except VgenError as exc:
             self._last_word = str(exc)
         for _ in range(CANCEL_LOOKS):
-            status = self._believed(await client.ask(batch, row))
-            if isinstance(status, (Missing, Cancelled)):
+            status = await client.ask(batch, row)
+            if isinstance(status, Cancelled) or (isinstance(status, Missing) and agreed):
                 self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
                 return True
             if isinstance(status, Running) or self._settled(status):
@@ -266,7 +250,7 @@ class _Poller:
     def _given_up(self) -> bool:
         """Book a job whose outcome nobody can read as failed and charged; True if it was time to."""
         batch, row = self._batch, self._row
-        if self._over_since is None or batch.now() - self._over_since < UNREADABLE_S:
+        if not over.unreadable(self._unreadable, self._unreadable_s):
             return False
         error = f"over at {row.provider}, but its result can't be read ({self._last_word})"
         batch.ledger.move(
@@ -282,7 +266,7 @@ class _Poller:
         what = f"not collected from {row.provider}" if self._last_word else f"still running at {row.provider}"
         raise ClipFailed(
             f"{what} after {batch.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
-            f"it is paid for, run again to collect it"
+            f"it is paid for, run again to collect it, or {how_to_end(row)}"
         )
 
     def _tell(self, text: str) -> None:
@@ -291,6 +275,43 @@ class _Poller:
             self._batch.say(self._number, text, event="status", job=self._row.job_id)
 
 
+def book(batch: Run, row: Purchase, number: int, status: Done | Failed | Cancelled, at: float) -> None:
+    """Book the end of a job by its provider's own word. `at`: when it ended, for the time that it took."""
+    match status:
+        case Done():
+            _book_done(batch, row, number, status, at)
+        case Failed():
+            charged, by = _told(status.charged, row)
+            error = f"{status.message} ({status.code})" if status.code else status.message
+            batch.ledger.move(
+                row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
+                final=not status.again, rendered_at=at,
+            )  # fmt: skip
+            text = f"failed at {row.provider}: {error} (charged {show(charged)})"
+            batch.say(number, text, event="job_failed")
+        case Cancelled():
+            charged, by = _told(status.charged, row)
+            error = "cancelled at the provider"
+            batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
+            batch.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
+
+
+def _book_done(batch: Run, row: Purchase, number: int, status: Done, at: float) -> None:
+    charged, by = _told(status.charged, row)
+    urls = {**row.urls, "output": status.url}
+    batch.ledger.move(
+        row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
+    )  # fmt: skip
+    text = f"rendered at {row.provider}, charged {show(charged)}; downloading"
+    batch.say(number, text, event="rendered")
+    if charged > row.price:
+        batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
+
+
 def _told(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:
-    """What the job cost: as the provider says, else all that was reserved."""
-    return (row.price, "assumed") if charged is None else (charged, "provider")
+    """What the job cost: as the provider says, else as it was booked already, else all that was reserved."""
+    if charged is not None:
+        return charged, "provider"
+    if row.state in SETTLED and row.charged_by is not None:
+        return row.charged, row.charged_by
+    return row.price, "assumed"

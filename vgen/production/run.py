@@ -30,7 +30,7 @@ from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs, Stat
-from vgen.store.records import Choice, Purchase
+from vgen.store.records import Choice, Facts, Purchase
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
@@ -101,6 +101,8 @@ class Run:
         """Provider → why nothing more is bought there in this run."""
         self.detached: set[int] = set()
         """Purchases that are left at their provider until the next run."""
+        self.asked_again: set[int] = set()
+        """Lost purchases that were asked about once more in this run."""
         self.messages: dict[int, str] = {}
         """Shot → why it has no clip of this run."""
         self.in_place: set[int] = set()
@@ -179,6 +181,25 @@ class Run:
     def sent_at(self) -> dict[int, float]:
         """Purchase → when its order was sent, by trio's clock."""
         return self._opened.sent_at
+
+    def heard(self, provider: str, date: float) -> None:
+        """A provider's own `Date` of right now."""
+        self._opened.dates[provider] = date - trio.current_time()
+
+    def provider_now(self, provider: str) -> float | None:
+        """The time by the provider's clock; None before it was heard in this run."""
+        date = self._opened.dates.get(provider)
+        return None if date is None else date + trio.current_time()
+
+    def age_s(self, row: Purchase) -> float | None:
+        """How long ago an order was sent, by its provider's clock; None if that is not known."""
+        now = self.provider_now(row.provider)
+        return None if now is None or row.sent_before is None else now - row.sent_before
+
+    def dated(self, provider: str) -> Facts:
+        """What is to be remembered of the provider's clock beside an order that has been sent."""
+        now = self.provider_now(provider)
+        return {} if now is None else {"sent_before": now, "clock_ahead_s": round(self.now() - now, 3)}
 
     @property
     def quotes(self) -> Quotes:
@@ -305,6 +326,13 @@ class Run:
         provider = self.settings.seller(row.provider, row.base_url, row.model)
         return provider if provider.key else None
 
+    def moved_to(self, row: Purchase) -> Provider | None:
+        """Where the provider of a purchase is now, if that is elsewhere, speaks the same protocol, and has a key."""
+        settings, known = self.settings, self.settings.providers.get(row.provider)
+        if known is None or not known.key or settings.simulated or known.terms.base_url == row.base_url:
+            return None
+        return known if known.protocol == settings.protocol_of(row.provider, row.base_url) else None
+
 
 class _Open:
     """What an open run has: its ledger, and all that waits by trio's clock."""
@@ -318,6 +346,7 @@ class _Open:
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
         self.fits = None if intent.fits is None else set(intent.fits)
         self.sent_at: dict[int, float] = {}
+        self.dates: dict[str, float] = {}  # provider → its clock, when trio's began
         simulated = settings.simulated
         self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
         self.slips = OrderSlips(run.outputs.slips)

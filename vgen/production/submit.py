@@ -182,7 +182,8 @@ class Sent:
         self.say(f"not sent: {reason}", event="not_sent")
 
     async def uncertain(self, reason: str) -> None:
-        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason)
+        dated = self.clip.batch.dated(self.provider.name)
+        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason, **dated)
         self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
 
 
@@ -190,7 +191,7 @@ async def _send(sent: Sent, call: Call, order: Order) -> bool:
     provider, accepted = sent.provider, False
     with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
         try:
-            reply = await client.send(sent.clip.batch, call, provider.timeout_s or CREATE_S)
+            reply = await client.send(sent.clip.batch, call, provider.timeout_s or CREATE_S, provider.name)
         except NotSent as exc:
             await sent.not_sent(str(exc))
         except NoAnswer as exc:
@@ -219,7 +220,7 @@ async def _accepted(sent: Sent, order: Order, answer: Accepted) -> bool:
     batch, provider, job = sent.clip.batch, sent.provider, answer.job
     quoted = max(order.price, answer.quoted or 0)
     try:
-        facts = Facts(job_id=job.id, urls=job.urls, price=quoted)
+        facts = Facts(job_id=job.id, urls=job.urls, price=quoted, **batch.dated(provider.name))
         await sent.book(State.RENDERING, what=f"BOUGHT as job {job.id}", **facts)
     except AlreadyBought:
         close = f"it answered with job {job.id}, which belongs to another order"

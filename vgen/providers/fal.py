@@ -174,7 +174,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     if call.step == "result":
         return _result(reply)
     said = reply.object()
-    if reply.status == 404 and said:
+    if reply.status == 404 and "detail" in said:
         return Missing()  # in fal's own words; a gateway's page says nothing about a request
     if reply.status not in (200, 202) or said.get("request_id") not in (None, job.id):
         return Inconclusive(
@@ -186,15 +186,21 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Queued(position=position if isinstance(position, int) and position >= 0 else None)
         case "IN_PROGRESS":
             return Running()
-        case "CANCELLED" | "CANCELED":
+        case "CANCELLED" | "CANCELED" if _names(said, reply, job):
             return Cancelled()
-        case "COMPLETED" if said.get("error") and _type(said) in _THEIR_FAULT:
+        case "COMPLETED" if said.get("error") and _type(said) in _THEIR_FAULT and _names(said, reply, job):
             # Its result is a 5xx (never charged, fal's FAQ), which from outside looks like a gateway's hiccup.
             return Failed(message=_detail(said), code=_type(said), again=True, charged=0)
         case "COMPLETED":
             return Call(method="GET", url=job.urls["response"], auth=f"Key {key}", step="result")
         case other:
             return Inconclusive(message=f"unknown status {brief(other, 40)!r}")
+
+
+def _names(said: Mapping[str, Any], reply: Reply, job: Job) -> bool:
+    """Whether an answer says which request it is about, and it is this one."""
+    told = (said.get("request_id"), reply.headers.get("x-fal-request-id"), str(said.get("response_url")).split("/")[-1])
+    return job.id in told
 
 
 def with_correlation_seed(order: Order, seed: str) -> Order:

@@ -170,11 +170,11 @@ def poll(job: Job, base_url: str, key: str) -> Call:
 def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     """What the reply to a poll means."""
     said = reply.object()
-    if reply.status == 404 and said:
+    if reply.status == 404 and isinstance(said.get("error"), str):
         return Missing()  # in Runway's own words; a gateway's page says nothing about a task
     if reply.status in (401, 403):
         return Inconclusive(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
-    if reply.status != 200 or said.get("id") not in (None, job.id):
+    if reply.status != 200 or said.get("id") != job.id:
         wait_s = retry_after_s(reply.headers.get("retry-after"), now=reply.at)
         return Inconclusive(message=f"HTTP {reply.status}", retry_after_s=wait_s)
     charged = _credits(said.get("cost"))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from email.utils import formatdate
 from typing import Protocol
 
 from vgen.providers import protocol_at
@@ -52,9 +53,10 @@ class App:
         )
 
     async def __call__(self, request: Request) -> Response:
-        """Answer any request."""
+        """Answer any request, with the provider's own date."""
         response = await self._answer(request)
-        return replace(response, headers=(*response.headers, *self._name))
+        date = ("date", formatdate(self.cloud.now(), usegmt=True))
+        return replace(response, headers=(*response.headers, date, *self._name))
 
     async def _answer(self, request: Request) -> Response:
         path = request.path

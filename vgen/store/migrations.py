@@ -18,7 +18,22 @@ def _remark_on_takes(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE takes ADD COLUMN remarks TEXT")
 
 
-STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_name_the_seed, _remark_on_takes)
+def _tell_time_by_the_provider(db: sqlite3.Connection) -> None:
+    """3 → 4: moments by the provider's clock; what was lost or given up can come back, what succeeded can fail."""
+    for column in ("sent_before", "clock_ahead_s", "unreadable_since"):
+        db.execute(f"ALTER TABLE purchases ADD COLUMN {column} REAL")
+    moves = (
+        ("lost", "rendering"), ("lost", "rendered"), ("failed", "rendered"),
+        ("rendered", "failed"), ("rendered", "cancelled"),
+    )  # fmt: skip
+    db.executemany("INSERT OR IGNORE INTO legal_move VALUES (?, ?)", moves)
+
+
+STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    _name_the_seed,
+    _remark_on_takes,
+    _tell_time_by_the_provider,
+)
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1
 """What schema.sql makes."""

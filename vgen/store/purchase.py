@@ -22,7 +22,7 @@ class State(StrEnum):
     RELEASED = "released"  # given up before anything was sent; not charged
     FAILED = "failed"  # the job failed at the provider; charged says what it cost
     CANCELLED = "cancelled"  # stopped at our or the user's word; charged says what it cost
-    LOST = "lost"  # paid, and can't be fetched any more
+    LOST = "lost"  # paid, and can't be fetched; asked for again as long as its provider may have it
     UNCERTAIN = "uncertain"  # perhaps bought: the answer never came
 
 
@@ -33,16 +33,16 @@ MOVES: Mapping[State, frozenset[State]] = {
     S.SUBMITTING: frozenset({S.RENDERING, S.REFUSED, S.NOT_SENT, S.UNCERTAIN}),
     S.NOT_SENT: frozenset({S.RESERVED, S.RELEASED}),
     S.RENDERING: frozenset({S.RENDERED, S.FAILED, S.CANCELLED, S.LOST}),  # lost: the provider forgot it
-    S.RENDERED: frozenset({S.FETCHED, S.LOST}),
+    S.RENDERED: frozenset({S.FETCHED, S.LOST, S.FAILED, S.CANCELLED}),  # it may end otherwise than it first said
     S.FETCHED: frozenset({S.ACCEPTED, S.REJECTED, S.RENDERED}),  # back: the bytes were damaged or are gone
     S.UNCERTAIN: frozenset({S.RENDERING, S.NOT_SENT, S.LOST}),  # found; provably absent; the user says charged
     S.ACCEPTED: frozenset(),
     S.REJECTED: frozenset(),
     S.REFUSED: frozenset(),
     S.RELEASED: frozenset(),
-    S.FAILED: frozenset(),
+    S.FAILED: frozenset({S.RENDERED}),  # given up as unreadable, and readable after all
     S.CANCELLED: frozenset(),
-    S.LOST: frozenset(),
+    S.LOST: frozenset({S.RENDERING, S.RENDERED}),  # the provider has it after all
 }
 
 LIVE = frozenset({S.RESERVED, S.SUBMITTING, S.NOT_SENT, S.RENDERING, S.RENDERED, S.FETCHED})
@@ -50,6 +50,9 @@ LIVE = frozenset({S.RESERVED, S.SUBMITTING, S.NOT_SENT, S.RENDERING, S.RENDERED,
 
 COLLECTABLE = frozenset({S.RENDERING, S.RENDERED, S.FETCHED})
 """The next run brings these home, free."""
+
+UNFINISHED = COLLECTABLE | {S.UNCERTAIN}
+"""Waits for its provider or for the user, after whatever odd day; `doit settle` ends it by the user's word."""
 
 IN_FLIGHT = frozenset({S.SUBMITTING, S.RENDERING})
 """Holds a slot at the provider."""

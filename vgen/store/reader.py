@@ -10,6 +10,7 @@ from vgen.store.records import Budget, Choice, Placed, Purchase, Snapshot, Take
 from vgen.store.row_mapping import Once
 
 _Value = str | float | None
+_UNFINISHED = ", ".join(f"'{state}'" for state in sorted(purchase.UNFINISHED))
 
 
 class LedgerReader:
@@ -71,8 +72,21 @@ class LedgerReader:
         return {row["recipe"]: Choice(purchase_id=row["purchase_id"], newest=row["newest"]) for row in rows}
 
     def uncertain(self, *, simulated: bool) -> list[Purchase]:
-        """Purchases that nobody knows the fate of, and that nothing supersedes."""
-        return self._purchases("state = 'uncertain' AND superseded IS NULL AND simulated = ?", simulated)
+        """Purchases that nobody knows the fate of."""
+        return self._purchases("state = 'uncertain' AND simulated = ?", simulated)
+
+    def unfinished(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases that wait for their provider or for the user."""
+        return self._purchases(f"state IN ({_UNFINISHED}) AND simulated = ?", simulated)
+
+    def lost(self, *, simulated: bool) -> list[Purchase]:
+        """Purchases whose jobs their providers did not find any more."""
+        return self._purchases("state = 'lost' AND job_id NOT NULL AND simulated = ?", simulated)
+
+    def is_alone(self, row: Purchase) -> bool:
+        """Whether no other purchase of the same recipe or shot is unfinished."""
+        where = f"id <> ? AND (recipe = ? OR shot_number = ?) AND state IN ({_UNFINISHED}) AND simulated = ?"
+        return not self._purchases(where, row.id, row.recipe, row.shot_number, row.simulated)
 
     def with_jobs(self, *, simulated: bool) -> list[Purchase]:
         """Purchases that became a job at a provider."""
@@ -83,12 +97,17 @@ class LedgerReader:
         query = "SELECT job_id FROM purchases WHERE provider = ? AND job_id IS NOT NULL"
         return {row["job_id"] for row in self._db.execute(query, (provider,))}
 
-    def jobs_sent_after(self, provider: str, account: str, at: float) -> set[str]:
-        """Jobs of ours that were ordered after a moment: a list that shows one of them reaches that far."""
+    def jobs_around(self, purchase_id: int) -> tuple[set[str], set[str]]:
+        """Jobs of the same account and model that were ordered before a purchase, and after it; no clock is asked."""
+        sent = "SELECT min(id) FROM moves WHERE state = 'submitting' AND purchase_id ="
         query = (
-            "SELECT job_id FROM purchases WHERE provider = ? AND account = ? AND submitted_at > ? AND job_id NOT NULL"
+            f"SELECT other.job_id, ({sent} other.id) < ({sent} mine.id) AS earlier FROM purchases AS other, "  # noqa: S608
+            "purchases AS mine WHERE mine.id = ? AND other.id <> mine.id AND other.job_id NOT NULL "
+            "AND (other.provider, other.account, other.model) = (mine.provider, mine.account, mine.model)"
         )
-        return {row["job_id"] for row in self._db.execute(query, (provider, account, at))}
+        found = self._db.execute(query, (purchase_id,)).fetchall()
+        earlier = {row["job_id"] for row in found if row["earlier"]}
+        return earlier, {row["job_id"] for row in found} - earlier
 
     def accepted_since(self, provider: str, account: str, model: str, at: float) -> int:
         """How many of our orders a provider has accepted since a moment."""

@@ -46,11 +46,19 @@ class Facts(TypedDict, total=False):
     rendered_at: float
     sha256: str
     size_bytes: int
+    account: str
+    base_url: str
+    sent_before: float
+    clock_ahead_s: float
+    unreadable_since: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """One row of `purchases`; money in micro-dollars, times in unix seconds."""
+    """One row of `purchases`; money in micro-dollars, times in unix seconds.
+
+    `sent_before` and `unreadable_since` are moments of the provider's clock, `clock_ahead_s` how wrong ours was then.
+    """
 
     id: int
     run_id: str
@@ -81,6 +89,9 @@ class Purchase:
     rendered_at: float | None
     sha256: str | None
     size_bytes: int | None
+    sent_before: float | None = None
+    clock_ahead_s: float | None = None
+    unreadable_since: float | None = None
 
     @property
     def blocks(self) -> bool:

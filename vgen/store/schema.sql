@@ -47,7 +47,10 @@ CREATE TABLE purchases (
   submitted_at REAL,
   rendered_at REAL,
   sha256 TEXT,
-  size_bytes INTEGER
+  size_bytes INTEGER,
+  sent_before REAL,                                  -- by the provider's Date: the order had been sent by then
+  clock_ahead_s REAL,                                -- by how much this machine's clock was ahead of it
+  unreadable_since REAL                              -- by the provider's Date: the result can't be read since then
 ) STRICT;
 
 -- Promise 1: at most one live, uncertain, accepted or billed purchase of a recipe that nothing supersedes.

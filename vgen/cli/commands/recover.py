@@ -19,11 +19,14 @@ def _begin(session: "Session") -> Action:
 
         async with session.open(online=True) as run:
             rows = run.ledger.uncertain(simulated=run.settings.simulated)
-            if not rows and not session.workspace.notes:
+            lost = run.ledger.lost(simulated=run.settings.simulated)
+            if not rows and not lost and not session.workspace.notes:
                 terminal.out("nothing is uncertain")
             for row in rows:
                 finding = await reconcile.look(run, row, may_release=True)
                 terminal.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
+            for row in lost:
+                terminal.out(f"shot {row.shot_number}, {row.provider}: {await reconcile.look_again(run, row)}")
 
     return look
 

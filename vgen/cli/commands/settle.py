@@ -1,4 +1,4 @@
-"""`doit settle`: write down what the user found out about an uncertain purchase."""
+"""`doit settle`: end an unfinished purchase by the user's word."""
 
 import re
 from collections.abc import Mapping
@@ -27,29 +27,35 @@ def _check(variables: Mapping[str, str]) -> list[str]:
 
 def _begin(session: "Session") -> Action:
     shot, word = shot_number(session.variables), session.variables["as"]
+    which = session.variables.get("job")
 
     async def settle() -> None:
-        """Raises ClipFailed if the shot has no uncertain purchase."""
-        from vgen.production import reconcile
+        """Raises ClipFailed if the shot has no unfinished purchase, or several that may be meant."""
+        from vgen.production import settling
 
         async with session.open(online=False) as run:
-            rows = run.ledger.uncertain(simulated=run.settings.simulated)
+            rows = run.ledger.unfinished(simulated=run.settings.simulated)
             request = next((one for one in session.workspace.requests if one.number == shot), None)
-            mine = [row for row in rows if (request.matches(row) if request else row.shot_number == shot)]
+            mine = settling.candidates(rows, shot, request, which)
             if not mine:
-                terminal.line(shot, "has no uncertain purchase")
+                terminal.line(shot, f"has no unfinished purchase {which or ''}".rstrip())
                 raise ClipFailed("nothing to settle")
+            if len(mine) > 1:
+                terminal.line(shot, f"has {len(mine)} unfinished purchases; say which")
+                for text in settling.ambiguous(mine, shot):
+                    terminal.line(shot, session.advice(text))
+                raise ClipFailed("not settled")
             codec = CODECS[run.settings.protocol_of(mine[0].provider, mine[0].base_url)]
-            terminal.line(shot, reconcile.settle(run.ledger, mine[0], word, codec))
+            terminal.line(shot, settling.settle(run.ledger, mine[0], word, codec))
 
     return settle
 
 
 COMMAND = Command(
     name="settle",
-    doc="write down what you found out about an uncertain purchase: shot=2 as=charged (not-charged, or a job id)",
+    doc="end an unfinished purchase by your word: shot=2 as=charged (not-charged, or a job id)",
     usage=((EXAMPLE, "write down what you found out: charged, not-charged, a job id"),),
-    variables=("shot", "as"),
+    variables=("shot", "as", "job"),
     example=EXAMPLE,
     check=_check,
     begin=_begin,

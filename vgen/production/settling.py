@@ -1,0 +1,86 @@
+"""Ends a purchase by the user's word: charged, not charged, or this job. Asks no provider, and buys nothing."""
+
+from collections.abc import Sequence
+
+from vgen.errors import AlreadyBought, InputError
+from vgen.money import show
+from vgen.plan.decision import settle_command
+from vgen.plan.request import ShotRequest
+from vgen.providers.codec import Codec
+from vgen.store.ledger import Ledger
+from vgen.store.purchase import State
+from vgen.store.records import Purchase
+
+
+def candidates(rows: Sequence[Purchase], shot: int, request: ShotRequest | None, which: str | None) -> list[Purchase]:
+    """The unfinished purchases that the user may mean: those of the shot as it is now, else as it was.
+
+    `which`: a job's id, or the number of a purchase without one; it is found whatever shot it was bought for.
+    """
+    if which is not None:
+        return [row for row in rows if which == (row.job_id or str(row.id))]
+    now = [row for row in rows if request and request.matches(row)]
+    return now or [row for row in rows if row.shot_number == shot]
+
+
+def ambiguous(rows: Sequence[Purchase], shot: int) -> list[str]:
+    """Several may be meant: what each is, and how to name it."""
+    return [f"{show(row.price)} at {row.provider}, {_job(row)}: {settle_command(row, number=shot)}" for row in rows]
+
+
+def _job(row: Purchase) -> str:
+    return f"job {row.job_id}" if row.job_id else f"purchase {row.id} without a job, {row.error or 'no answer came'}"
+
+
+def settle(ledger: Ledger, row: Purchase, word: str, codec: Codec) -> str:
+    """Write down what the user found out about a purchase: `charged`, `not-charged`, or the job's id.
+
+    `codec`: of the protocol that it was bought by. Raises InputError if that can't be so.
+    """
+    match word:
+        case "charged":
+            return _charged(ledger, row)
+        case "not-charged":
+            return _not_charged(ledger, row)
+        case _:
+            return _adopted(ledger, row, word, codec)
+
+
+def _charged(ledger: Ledger, row: Purchase) -> str:
+    told = row.charged if row.state in (State.RENDERED, State.FETCHED) else row.price
+    _back_to_rendered(ledger, row)
+    error = "settled by the user: charged, and no file"
+    ledger.move(row.id, State.LOST, charged=told, charged_by="user", error=error)
+    return f"booked {show(told)} as spent; `doit -a clip:{row.shot_number}` buys the shot again"
+
+
+def _not_charged(ledger: Ledger, row: Purchase) -> str:
+    error = "settled by the user: not charged"
+    if row.state is State.UNCERTAIN:
+        ledger.move(row.id, State.NOT_SENT, error=error)
+        ledger.move(row.id, State.RELEASED)
+    else:
+        _back_to_rendered(ledger, row)
+        ledger.move(row.id, State.FAILED, charged=0, charged_by="user", error=error, error_code=None)
+    held = row.charged if row.state in (State.RENDERED, State.FETCHED) else row.price
+    return f"released {show(held)}; the next run buys the shot"
+
+
+def _back_to_rendered(ledger: Ledger, row: Purchase) -> None:
+    """Bytes that nobody could judge are no clip."""
+    if row.state is State.FETCHED:
+        ledger.move(row.id, State.RENDERED)
+
+
+def _adopted(ledger: Ledger, row: Purchase, word: str, codec: Codec) -> str:
+    if row.state not in (State.UNCERTAIN, State.RENDERING):
+        raise InputError([f"as={word}: it is {_job(row)}, which has ended; say charged or not-charged"])
+    job = codec.job_from_id(word, row.model, row.base_url)
+    try:
+        if row.state is State.RENDERING:
+            ledger.note(row.id, job_id=job.id, urls=job.urls, error=None, error_code=None)
+        else:
+            ledger.move(row.id, State.RENDERING, job_id=job.id, urls=job.urls, error=None)
+    except AlreadyBought as exc:
+        raise InputError([f"as={word}: that job belongs to another purchase"]) from exc
+    return f"adopted job {job.id}; the next run collects it, free"
