@@ -28,11 +28,7 @@ KINDS: Mapping[str, str] = {
 """What a schedule may draw besides the faults, and what it is."""
 
 OFF: Mapping[str, str] = {
-    "moved": "jobs are collected from the host where they were bought, and from no other",
-    "old_ledger": "nothing tells how new the ledger must be",
-    "no_ledger": "nothing tells that there was a ledger",
     "hand_edit": "the paid job of a shot whose clip was edited is not collected (seed 251)",
-    "preview": "a file that is not what was bought is not fetched once more",
 }
 """Kinds that vgen does not survive yet, and what is missing. Each goes as vgen learns it."""
 

@@ -182,8 +182,7 @@ class Sent:
         self.say(f"not sent: {reason}", event="not_sent")
 
     async def uncertain(self, reason: str) -> None:
-        dated = self.clip.batch.dated(self.provider.name)
-        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason, **dated)
+        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason)
         self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
 
 
