@@ -14,7 +14,8 @@ from vgen import retry
 from vgen.cli.services import real_services
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 from vgen.production.services import Services
 
 

@@ -32,7 +32,8 @@ from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.media.probe import Facts
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 from vgen.simulator.app import App
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Clip

@@ -33,7 +33,8 @@ from vgen.media.judge import Wanted
 from vgen.media.probe import Facts
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud

@@ -18,7 +18,8 @@ from studio import TLS, Studio
 from vgen.media.judge import Judge
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 from vgen.production.ssrf_guard import GuardedBackend
 from vgen.providers import DEFAULT, protocol_at
 from vgen.simulator.app import App

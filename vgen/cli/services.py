@@ -10,7 +10,8 @@ from vgen.cli.live import watching
 from vgen.errors import ToolMissing
 from vgen.inputs.settings import Settings
 from vgen.plan.request import ShotRequest
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.views import terminal
 

@@ -16,7 +16,8 @@ from vgen.errors import ClipFailed, InputError
 from vgen.inputs.variables import is_default
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
-from vgen.production.run import Intent, Run
+from vgen.production.intent import Intent
+from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
 from vgen.views import notify, terminal

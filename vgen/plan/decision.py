@@ -88,7 +88,7 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
         return Decision(action=Action.KEEP, row=chosen)
     if good:
         return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
-    return unfinished or _purchase(request, mine, fresh, policy)
+    return unfinished or _found_again(mine, policy) or _purchase(request, mine, fresh, policy)
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:
@@ -124,21 +124,33 @@ def _preferred(good: Sequence[Purchase], request: ShotRequest, placed: Placed | 
     return (wanted or current or good)[-1]
 
 
+def _coming(row: Purchase, policy: Policy) -> Decision | None:
+    """What to do about a job that is paid for and not here yet; None if this is none."""
+    if row.id in policy.detached:
+        return Decision(
+            action=Action.STOP,
+            row=row,
+            why=f"still running at {row.provider} ({row.job_id}); run again to collect it, or {how_to_end(row)}",
+        )
+    if row.state in COLLECTABLE:
+        why = f"bought at {row.provider}, job {row.job_id} is to be collected"
+        return Decision(action=Action.COLLECT, row=row, why=why)
+    return None
+
+
+def _found_again(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
+    """An uncertain order that was bought again at the user's word, and then turned up: collected before another."""
+    coming = (_coming(row, policy) for row in mine if row.superseded is not None)
+    return next((found for found in coming if found is not None), None)
+
+
 def _unfinished(request: ShotRequest, mine: Sequence[Purchase], policy: Policy) -> Decision | None:
     """A purchase that must come to its end before another may begin."""
     for row in mine:
         if row.superseded is not None:
             continue
-        if row.id in policy.detached:
-            return Decision(
-                action=Action.STOP,
-                row=row,
-                why=f"still running at {row.provider} ({row.job_id}); run again to collect it, or {how_to_end(row)}",
-            )
-        if row.state in COLLECTABLE:
-            return Decision(
-                action=Action.COLLECT, row=row, why=f"bought at {row.provider}, job {row.job_id} is to be collected"
-            )
+        if (found := _coming(row, policy)) is not None:
+            return found
         if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
             return Decision(action=Action.HELD, row=row, why=_held(request, row, mine))
         if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):

@@ -134,15 +134,17 @@ def plan(
     wanted = set(names.values())
     return Plan(
         steps=steps,
-        orphans=_orphans(requests, snapshot),
+        orphans=_orphans(requests, steps, snapshot),
         departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
         budget=snapshot.budget,
         simulated=simulated,
     )
 
 
-def _orphans(requests: Sequence[ShotRequest], snapshot: Snapshot) -> list[Purchase]:
-    unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE]
+def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: Snapshot) -> list[Purchase]:
+    """Jobs that no shot collects itself: of an earlier list, or bought again meanwhile."""
+    collected = {step.decision.row.id for step in steps if step.action is Action.COLLECT and step.decision.row}
+    unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE and row.id not in collected]
     if not unfinished:
         return []
     wishes_of: dict[str, list[ShotRequest]] = {}

@@ -49,7 +49,7 @@ def _remember(batch: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
         facts["account"] = asked.account
     if row.sent_before is None:
         facts |= batch.dated(row.provider)
-    if facts:
+    if facts and not batch.intent.read_only:
         batch.ledger.note(row.id, **facts)
 
 

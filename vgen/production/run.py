@@ -5,10 +5,8 @@ Occupancy and money are derived from the ledger's rows; a run keeps only what en
 """
 
 import contextlib
-import random
 import uuid
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import trio
@@ -21,6 +19,7 @@ from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import world
 from vgen.production.events import Events
+from vgen.production.intent import Counters, Intent, Online
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
 from vgen.production.quotes import Quotes
@@ -29,7 +28,7 @@ from vgen.store import database
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
-from vgen.store.outputs import Outputs, Stat
+from vgen.store.outputs import Outputs
 from vgen.store.records import Choice, Facts, Purchase
 from vgen.store.takes import discard
 
@@ -39,49 +38,12 @@ if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
     from vgen.production.services import Services
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intent:
-    """What a run means to do, decided before its first order.
-
-    `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
-    shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
-    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
-    the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
-    """
-
-    requests: Sequence[ShotRequest] = ()
-    wanted: frozenset[int] = frozenset()
-    done: frozenset[int] = frozenset()
-    seen: Mapping[str, Stat] = field(default_factory=dict)
-    not_started: Mapping[int, str] = field(default_factory=dict)
-    fits: frozenset[int] | None = None
-    approved: frozenset[int] | None = None
-    online: bool = True
-    read_only: bool = False
-
-
-@dataclass(slots=True)
-class Counters:
-    """How the clips that are in place came there."""
-
-    generated: int = 0
-    reused: int = 0
-    resumed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Online:
-    """What `Services.online` opens: the way to the providers, and who judges what comes from there."""
-
-    http: "HttpClient"
-    judge: "Judge"
-
-
 class Run:
     """One run of one command. Between two `open` it keeps what it learnt: closed providers, messages, counts."""
 
     def __init__(self, settings: Settings, outputs: Outputs, services: "Services") -> None:
         self.settings, self.outputs, self.services = settings, outputs, services
+        self.now, self.rng = services.now, services.rng
         self.id = uuid.uuid4().hex[:12]
         self.started_at = services.now()
         self.events = Events(
@@ -220,14 +182,6 @@ class Run:
     def intent(self) -> Intent:
         """What this run means to do."""
         return self._opened.intent
-
-    @property
-    def now(self) -> Callable[[], float]:
-        return self.services.now
-
-    @property
-    def rng(self) -> random.Random:
-        return self.services.rng
 
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""

@@ -13,7 +13,8 @@ from vgen.inputs.settings import Settings
 from vgen.plan.request import ShotRequest
 from vgen.production import world
 from vgen.production.events import Tell
-from vgen.production.run import Online, Run
+from vgen.production.intent import Online
+from vgen.production.run import Run
 
 if TYPE_CHECKING:
     from vgen.media.probe import Facts

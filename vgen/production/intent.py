@@ -1,0 +1,50 @@
+"""What a run means to do, what it counts, and what it opens: the values around `run.Run`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vgen.plan.request import ShotRequest
+from vgen.store.outputs import Stat
+
+if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
+    from vgen.media.judge import Judge
+    from vgen.production.http import HttpClient
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """What a run means to do, decided before its first order.
+
+    `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
+    shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
+    `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
+    the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
+    """
+
+    requests: Sequence[ShotRequest] = ()
+    wanted: frozenset[int] = frozenset()
+    done: frozenset[int] = frozenset()
+    seen: Mapping[str, Stat] = field(default_factory=dict)
+    not_started: Mapping[int, str] = field(default_factory=dict)
+    fits: frozenset[int] | None = None
+    approved: frozenset[int] | None = None
+    online: bool = True
+    read_only: bool = False
+
+
+@dataclass(slots=True)
+class Counters:
+    """How the clips that are in place came there."""
+
+    generated: int = 0
+    reused: int = 0
+    resumed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Online:
+    """What `Services.online` opens: the way to the providers, and who judges what comes from there."""
+
+    http: "HttpClient"
+    judge: "Judge"
