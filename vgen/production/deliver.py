@@ -43,6 +43,9 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
         if doubt and await _can_be_fetched_again(batch, row, part, number, doubt):
             last = got.sha256
             continue
+        if doubt and judgement.verdict is not Verdict.GOOD and not last:
+            _lose(batch, row, part, number, f"what came {doubt}, and {row.provider} has it no more")
+            return
         _publish(batch, row, part, judgement, got, number)
         return
     raise ClipFailed(
@@ -95,6 +98,14 @@ def _the_same(row: Purchase, twin: Purchase) -> str:
 def _came_whole(judgement: Judgement, got: _Bytes, last: str) -> bool:
     believable = judgement.verdict is not Verdict.DAMAGED or (got.told and got.one_piece and judgement.container)
     return got.sha256 == last and believable
+
+
+def _lose(batch: Run, row: Purchase, part: Path, number: int, why: str) -> None:
+    """Bytes that came once, are not what was bought, and can't be asked for again: they prove nothing of the job."""
+    batch.ledger.move(row.id, State.RENDERED)
+    batch.ledger.move(row.id, State.LOST, error=why)
+    batch.say(number, f"paid {show(row.charged)}, but {why}", event="lost", job=row.job_id)
+    discard(part)
 
 
 async def _can_be_fetched_again(batch: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
