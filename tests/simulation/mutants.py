@@ -18,6 +18,7 @@ from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
 from vgen.plan import decision, told
 from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, world
+from vgen.production.clocks import ProviderClocks
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
 from vgen.production.run import Run
@@ -496,7 +497,7 @@ def any_account_forgets() -> Patches:
 @_undrawn
 def our_clock_tells() -> Patches:
     """Ages are told by this machine's clock."""
-    yield instead(Run, "provider_now", lambda self, provider: self.now())
+    yield instead(ProviderClocks, "now", lambda self, provider: self._now())
 
 
 @_undrawn

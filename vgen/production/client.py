@@ -48,7 +48,7 @@ def _remember(batch: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
     if row.account != asked.account:
         facts["account"] = asked.account
     if row.sent_before is None:
-        facts |= batch.dated(row.provider)
+        facts |= batch.clocks.dated(row.provider)
     if facts and not batch.intent.read_only:
         batch.ledger.note(row.id, **facts)
 
@@ -76,7 +76,7 @@ async def send(batch: Run, call: Call, timeout_s: float, provider: str) -> Reply
     """One call of the run's http, to a provider whose clock is read. A key that the answer repeats goes no further."""
     reply = await batch.http.send(call, timeout_s=timeout_s)
     if (date := retry.http_date(reply.headers.get("date"))) is not None:
-        batch.heard(provider, date)
+        batch.clocks.heard(provider, date)
     text = reply.body.decode("utf-8", "surrogateescape")
     clean = exactly(text, batch.settings.secrets(), min_length=REAL_KEY_LENGTH)
     if clean == text:

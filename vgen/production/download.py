@@ -124,7 +124,7 @@ class _Expiry:
         batch, row = self._batch, self._row
         self._times += 1
         self.absence.seen()
-        age_s = batch.age_s(row)
+        age_s = batch.clocks.age_s(row)
         if over.file_gone(self.absence, age_s):
             raise Gone(f"its address at {row.provider} has expired for good")
         if self._times > retry.FRESH_URL_TRIES:

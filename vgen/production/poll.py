@@ -174,7 +174,7 @@ class _Poller:
     @property
     def _unreadable_s(self) -> float | None:
         """How long the result can't be read, by the provider's clock."""
-        now, since = self._batch.provider_now(self._row.provider), self._row.unreadable_since
+        now, since = self._batch.clocks.now(self._row.provider), self._row.unreadable_since
         return None if now is None or since is None else now - since
 
     def _watch(self, status: Status) -> None:
@@ -187,7 +187,7 @@ class _Poller:
             self._missing.broken()
         if isinstance(status, Inconclusive) and status.ended:
             self._unreadable.seen()
-            since = batch.provider_now(row.provider)
+            since = batch.clocks.now(row.provider)
             if row.unreadable_since is None and since is not None:
                 ended_at = self._ended_at() if row.rendered_at is None else row.rendered_at
                 batch.ledger.note(row.id, rendered_at=ended_at, unreadable_since=since)

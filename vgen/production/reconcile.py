@@ -81,7 +81,7 @@ async def ask_again(batch: Run, row: Purchase, number: int, *, anew: bool = Fals
     given_up = row.state is State.FAILED and row.error_code == UNREADABLE
     if not (row.state is State.LOST or given_up) or row.job_id is None or not batch.is_online:
         return False
-    if not anew and (row.id in batch.asked_again or not over.worth_asking(batch.age_s(row))):
+    if not anew and (row.id in batch.asked_again or not over.worth_asking(batch.clocks.age_s(row))):
         return False
     batch.asked_again.add(row.id)
     status = await client.ask(batch, row)
@@ -187,7 +187,7 @@ async def _search(batch: Run, row: Purchase, find: TaggedList, base_url: str, ke
     if listed is None or listed.date is None:
         return listed
     if row.sent_before is None:
-        batch.ledger.note(row.id, **batch.dated(row.provider))
+        batch.ledger.note(row.id, **batch.clocks.dated(row.provider))
     if _alike(batch, row, listed):
         return listed
     week = _Window(since=listed.date - over.JOBS_KEPT_S, base_url=base_url, key=key)

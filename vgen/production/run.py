@@ -18,6 +18,7 @@ from vgen.plan import told
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import world
+from vgen.production.clocks import ProviderClocks
 from vgen.production.events import Events
 from vgen.production.intent import Counters, Intent, Online
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
@@ -29,7 +30,7 @@ from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs
-from vgen.store.records import Choice, Facts, Purchase
+from vgen.store.records import Choice, Purchase
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
@@ -144,24 +145,10 @@ class Run:
         """Purchase → when its order was sent, by trio's clock."""
         return self._opened.sent_at
 
-    def heard(self, provider: str, date: float) -> None:
-        """A provider's own `Date` of right now."""
-        self._opened.dates[provider] = date - trio.current_time()
-
-    def provider_now(self, provider: str) -> float | None:
-        """The time by the provider's clock; None before it was heard in this run."""
-        date = self._opened.dates.get(provider)
-        return None if date is None else date + trio.current_time()
-
-    def age_s(self, row: Purchase) -> float | None:
-        """How long ago an order was sent, by its provider's clock; None if that is not known."""
-        now = self.provider_now(row.provider)
-        return None if now is None or row.sent_before is None else now - row.sent_before
-
-    def dated(self, provider: str) -> Facts:
-        """What is to be remembered of the provider's clock beside an order that has been sent."""
-        now = self.provider_now(provider)
-        return {} if now is None else {"sent_before": now, "clock_ahead_s": round(self.now() - now, 3)}
+    @property
+    def clocks(self) -> ProviderClocks:
+        """What the providers' clocks say."""
+        return self._opened.clocks
 
     @property
     def quotes(self) -> Quotes:
@@ -300,7 +287,7 @@ class _Open:
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
         self.fits = None if intent.fits is None else set(intent.fits)
         self.sent_at: dict[int, float] = {}
-        self.dates: dict[str, float] = {}  # provider → its clock, when trio's began
+        self.clocks = ProviderClocks(run.services.now)
         simulated = settings.simulated
         self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
         self.slips = OrderSlips(run.outputs.slips)

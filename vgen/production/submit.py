@@ -182,7 +182,9 @@ class Sent:
         self.say(f"not sent: {reason}", event="not_sent")
 
     async def uncertain(self, reason: str) -> None:
-        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", error=reason)
+        facts = Facts(error=reason)
+        facts |= self.clip.batch.clocks.dated(self.provider.name)
+        await self.book(State.UNCERTAIN, what="an order may or may not have arrived", **facts)
         self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
 
 
@@ -219,7 +221,8 @@ async def _accepted(sent: Sent, order: Order, answer: Accepted) -> bool:
     batch, provider, job = sent.clip.batch, sent.provider, answer.job
     quoted = max(order.price, answer.quoted or 0)
     try:
-        facts = Facts(job_id=job.id, urls=job.urls, price=quoted, **batch.dated(provider.name))
+        facts = Facts(job_id=job.id, urls=job.urls, price=quoted)
+        facts |= batch.clocks.dated(provider.name)
         await sent.book(State.RENDERING, what=f"BOUGHT as job {job.id}", **facts)
     except AlreadyBought:
         close = f"it answered with job {job.id}, which belongs to another order"
