@@ -239,15 +239,21 @@ def test_fault_084_a_provider_that_can_not_be_asked_for_it_again_sells_no_second
     assert_bought_once(one)
 
 
-def test_fault_084_a_bad_clip_whose_provider_has_it_no_more_is_kept_as_rejected(one: ScriptedStudio) -> None:
-    one.on("media", preview(one))
+def test_fault_084_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_more_is_lost_and_comes_home(
+    one: ScriptedStudio,
+) -> None:
+    """What came once proves nothing of the job; nothing is bought in its place, and later it can be asked for again."""
+    one.on("media", preview(one), times=1)
 
     async def forgets(request: Request, forward: Forward) -> Response | Raw | None:
         return await FORGOTTEN(request, forward) if one.asked("media") else None
 
     one.on("poll", forgets)
-    one.doit("max_retries=1", *ONLY_RUNWAY)
-    assert (one.states(), len(one.takes("*_rejected.mp4"))) == (["rejected"], 1)
+    one.doit("max_retries=3", *ONLY_RUNWAY)
+    assert (one.states(), one.takes("*_rejected.mp4")) == (["lost"], [])
+    one.off()
+    assert one.doit("max_retries=3", *ONLY_RUNWAY) == 0
+    assert (one.creates(), one.successes()) == (1, [True])
 
 
 def test_fault_084_another_shots_video_served_once_is_fetched_again(studio: ScriptedStudio) -> None:

@@ -117,7 +117,7 @@ def gateway_is_refusal() -> Patches:
         yield instead(protocol, "answer", hasty)
 
 
-@mutant("the job's id is written down only after the first wait for a poll", "M5", 10)
+@mutant("the job's id is written down only after the first wait for a poll", "M5", 60)
 def late_id() -> Patches:
     accepted, wait_for = submit._accepted, poll.wait_for
     kept: dict[int, Callable[[], Any]] = {}
