@@ -31,7 +31,7 @@ ODD_REGRESSIONS: Mapping[tuple[str, int], tuple[str, str]] = {
     ("old_ledger", 291): ("M17", "a ledger of yesterday was put back: nothing to do, exit 0"),
     ("no_ledger", 12): ("M17", "the ledger was deleted: it started anew in silence"),
     ("no_ledger", 85): ("M17", "the ledger was deleted: `recover` did not read the receipts"),
-    ("no_ledger", 876): ("M17", "the mark was not synced: a power loss, then the ledger was deleted, and it started anew"),
+    ("no_ledger", 876): ("M17", "the mark was not synced: after a power loss a ledger that was deleted was not missed"),
     ("reader", 6): ("M5", "somebody read the ledger when an id was to be committed: the id was lost"),
     ("reader", 128): ("M5", "the same at fal"),
     ("full_disk", 164): ("M5", "the disk was full when an id was to be committed: the id was lost"),
