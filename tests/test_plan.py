@@ -270,7 +270,8 @@ HERE = {"clip_001.mp4": 1}
         ([row(1, prompt="a ship")], HERE, File.INTACT, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.MISSING, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand, and its prompt has changed since"),
-        ([row(1, prompt="a ship"), row(2, S.RENDERING)], HERE, File.EDITED, Action.STOP, "edited by hand"),
+        ([row(1, prompt="a ship"), row(2, S.RENDERING)], HERE, File.EDITED, Action.COLLECT,
+         "bought at runway, job job-2 is to be collected; its clip was edited by hand and is kept"),
         ([row(1, S.RENDERING)], {}, File.MISSING, Action.COLLECT, "bought at runway, job job-1 is to be collected"),
         ([row(1, S.UNCERTAIN, error="no answer.")], {}, File.MISSING, Action.HELD,
          ("perhaps bought at runway for $0.60: no answer; look there, then `doit settle shot=1 as=charged` "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes import FAKE_MAGIC
-from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Act, Forward, ScriptedStudio, When
+from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Act, Forward, ScriptedStudio, When, says
 from studio import shots
 
 from vgen.simulator.web import Request, Response
@@ -113,6 +113,24 @@ def test_fault_104_a_clip_that_is_edited_during_the_run_is_kept_and_told(studio:
     clip.rename(studio.root / "mine.mp4")
     assert studio.doit(*ONLY_RUNWAY, "budget_usd=9") == 0
     assert (studio.shown_clip(2), studio.bought()) == ("shot-2 a paper ship", 4), "the new take is here, free"
+
+
+def test_fault_104_a_paid_job_of_an_edited_clip_is_collected_beside_the_edit(studio: ScriptedStudio) -> None:
+    assert studio.doit(*ONLY_RUNWAY, "budget_usd=9") == 0
+    studio.change_shot(2, runway_prompt="shot-2 a paper ship")
+    studio.on("media", says(500, {"error": "Internal error"}))
+    studio.doit(*ONLY_RUNWAY, "budget_usd=9")
+    studio.off()
+    assert studio.states()[-1] == "rendered"
+    clip = studio.clip(2)
+    clip.write_bytes(EDIT)
+    assert studio.doit(*ONLY_RUNWAY, "budget_usd=9") == 1
+    assert (clip.read_bytes(), studio.bought(), studio.states()[-1]) == (EDIT, 4, "accepted")
+    assert "edited by hand" in (studio.errors()[1] or "")
+    assert "Move the file elsewhere and run again" in (studio.errors()[1] or "")
+    clip.rename(studio.root / "mine.mp4")
+    assert studio.doit(*ONLY_RUNWAY, "budget_usd=9") == 0
+    assert (studio.shown_clip(2), studio.bought()) == ("shot-2 a paper ship", 4), "the take was here, free"
 
 
 def test_fault_104_the_command_that_is_named_replaces_the_edit(studio: ScriptedStudio) -> None:

@@ -5,6 +5,7 @@ import json
 import pytest
 import trio
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio, changes, says
+from simulation.world import picture
 from studio import shots
 
 from vgen.simulator.web import Request, Response
@@ -37,6 +38,17 @@ def test_fault_100_a_quote_is_reserved_by_the_next_run_and_shown_by_the_plan(
     first_price = one.rows("SELECT price FROM moves WHERE purchase_id = 2 ORDER BY id LIMIT 1")[0]["price"]
     assert first_price == round(DEAR_USD * 1e6), CHEAP_AGAIN
     assert not one.lines[-1].startswith("- runway is closed"), "a price that was expected closes nobody"
+
+
+def test_fault_100_a_quote_binds_the_models_shots_with_a_picture_too(one: ScriptedStudio) -> None:
+    one.on("create", QUOTE, text="promptText")
+    one.doit(*ONLY_RUNWAY)
+    (one.root / "2.png").write_bytes(picture(2))
+    first, second = shots(2)
+    one.write_shots([first, second | {"image": "2.png"}])
+    assert plan(one, *ONLY_RUNWAY)[1]["price_usd"] == DEAR_USD, CHEAP_AGAIN
+    assert one.doit(*ONLY_RUNWAY, "budget_usd=5") == 3
+    assert one.bought() == 1
 
 
 def test_fault_100_four_at_once_are_not_ordered_at_a_price_that_nobody_knows(studio: ScriptedStudio) -> None:

@@ -27,9 +27,7 @@ KINDS: Mapping[str, str] = {
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
-OFF: Mapping[str, str] = {
-    "hand_edit": "the paid job of a shot whose clip was edited is not collected (seed 251)",
-}
+OFF: Mapping[str, str] = {}
 """Kinds that vgen does not survive yet, and what is missing. Each goes as vgen learns it."""
 
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 LEDGER = "ledger.db"
 """Its file and its journal: what SQLite has committed (synchronous=EXTRA) is taken to be there."""
+SECTOR_BYTES = 512
+"""What was overwritten in place within one sector is there as it was or as it is: a disk writes a sector whole."""
 
 
 class Disk:
@@ -84,6 +86,13 @@ class Disk:
         least = len(safe) if safe is not None and data.startswith(safe) else 0
         length = rng.randint(least, len(data))
         path.chmod(0o644)
+        if safe is not None and len(safe) == len(data) <= SECTOR_BYTES:
+            if length < len(data) // 2:
+                path.write_bytes(safe)
+                self._keep(path)
+                return "is as it was when it was synced"
+            self._keep(path)
+            return ""
         os.truncate(path, length)
         self._keep(path)
         return f"has {length} of {len(data)} bytes"

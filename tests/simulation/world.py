@@ -153,12 +153,12 @@ class OddApp(App):
         job = _JOB.search(request.path)
         if response.status not in (200, 206) or job is None:
             return response
-        if world.wrong and response.wire is None and "range" not in request.headers:
-            if job[0] not in world.wrongly_given and (data := self._wrong_bytes(job[0])):
-                world.wrongly_given.add(job[0])
-                injected[world.wrong] += 1
-                return ranged(request, data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
-        elif injected["media_damaged"] and response.body not in self._stage.true_bytes(job[0])[0]:
+        wrong = world.wrong and response.wire is None and "range" not in request.headers
+        if wrong and job[0] not in world.wrongly_given and (data := self._wrong_bytes(job[0])):
+            world.wrongly_given.add(job[0])
+            injected[world.wrong] += 1
+            return ranged(request, data, f'"{hashlib.sha256(data).hexdigest()[:32]}"')
+        if injected["media_damaged"] and response.body not in self._stage.true_bytes(job[0])[0]:
             world.damaged[job[0]] += 1
         return response
 

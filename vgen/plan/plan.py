@@ -212,7 +212,9 @@ def _against_file(
             File.MISSING: "the clip is missing",
             File.DAMAGED: "the clip's file is damaged",
         }.get(file, "the clip in place is from a different prompt") + "; its take is on disk"
-    if file is File.EDITED and not forced and now.action in (Action.BUY, Action.COLLECT):
+    if file is File.EDITED and now.action is Action.COLLECT and not forced:
+        return Action.COLLECT, f"{now.why}; its clip was edited by hand and is kept"
+    if file is File.EDITED and not forced and now.action is Action.BUY:
         return Action.STOP, (
             f"its clip was edited by hand, and its prompt has changed since then; "
             f"`doit -a clip:{request.number}` buys a new take and replaces the edit"

@@ -15,11 +15,10 @@ Prices = Mapping[tuple[str, Kind], int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """Orders that one look into the ledger is for: alike but for shape, resolution and sound."""
+    """Orders that one look into the ledger is for: alike but for endpoint, shape, resolution and sound."""
 
     provider: str
     model: str
-    path: str
     bought_s: Decimal
 
 
@@ -27,11 +26,11 @@ def prices(requests: Iterable[ShotRequest], ledger: LedgerReader, *, simulated: 
     """What was told for the kinds of order that today's shots are, where it is more than their list price."""
     cheapest: dict[_Batch, int] = {}
     for offer, order in _orders(requests):
-        batch = _Batch(provider=offer.provider, model=order.model, path=order.path, bought_s=order.bought_s)
+        batch = _Batch(provider=offer.provider, model=order.model, bought_s=order.bought_s)
         cheapest[batch] = min(order.price, cheapest.get(batch, order.price))
     found: dict[tuple[str, Kind], int] = {}
     for batch, price in cheapest.items():
-        where = (batch.provider, batch.model, batch.path, str(batch.bought_s))
+        where = (batch.provider, batch.model, str(batch.bought_s))
         for request, told in ledger.told_prices(*where, above=price, simulated=simulated):
             key = batch.provider, kind_of(*where[1:], json.loads(request))
             found[key] = max(told, found.get(key, 0))
@@ -39,11 +38,10 @@ def prices(requests: Iterable[ShotRequest], ledger: LedgerReader, *, simulated: 
 
 
 def was_answered(provider: str, order: Order, ledger: LedgerReader, *, simulated: bool) -> bool:
-    """Whether the provider has taken on an order of this kind before: what it costs is known."""
+    """Whether the provider has taken on an order of this kind before, at this endpoint: what it costs is known."""
     kind = order.kind
-    where = (kind.model, kind.path, kind.bought_s)
-    earlier = ledger.answered_requests(provider, *where, simulated=simulated)
-    return any(kind_of(*where, json.loads(request)) == kind for request in earlier)
+    earlier = ledger.answered_requests(provider, kind.model, order.path, kind.bought_s, simulated=simulated)
+    return any(kind_of(kind.model, kind.bought_s, json.loads(request)) == kind for request in earlier)
 
 
 def raised(requests: Sequence[ShotRequest], told: Prices) -> Sequence[ShotRequest]:

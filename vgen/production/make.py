@@ -98,21 +98,35 @@ def _fresh_after(batch: Run, request: ShotRequest) -> int | None:
 async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
     batch, request = clip.batch, clip.request
     name = clip_name(request.number)
-    if file is File.EDITED and not forced:
-        placed = batch.ledger.placed(name)
-        now = decide(request, batch.rows(request), batch.policy(), placed)
-        if not (now.action is Action.KEEP and now.row and placed and now.row.id == placed.purchase_id):
-            raise ClipFailed(
-                f"{name} was edited by hand or is not vgen's; "
-                f"`doit -a clip:{request.number}` replaces it with a new take"
-            )
-        return
     while True:
         try:
+            if file is File.EDITED and not forced and _is_settled(clip, name):
+                return
             if await _step(clip, file, name):
                 return
         except LedgerBusy as exc:  # what was learnt is in the ledger: wait, and ask again
             await booking.pause(batch, exc)
+
+
+def _is_settled(clip: Clip, name: str) -> bool:
+    """Of a shot whose clip was edited: whether the edit is of its own take; False if a paid job is to be collected.
+
+    Raises ClipFailed if there is no more to do for the shot: the edit is kept.
+    """
+    batch, request = clip.batch, clip.request
+    placed = batch.ledger.placed(name)
+    now = decide(request, batch.rows(request), batch.policy(), placed)
+    if now.action is Action.COLLECT:
+        return False
+    take = batch.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
+    if take and placed and take.purchase_id == placed.purchase_id:
+        return True
+    more = f"`doit -a clip:{request.number}` replaces it with a new take"
+    if take:
+        more = f"its take is {take.path}. Move the file elsewhere and run again to put it in place, free; {more}"
+    elif now.row is not None:  # it is held, or can't be collected now
+        more = now.why
+    raise ClipFailed(f"{name} was edited by hand or is not vgen's, and is kept; {more}")
 
 
 async def _step(clip: Clip, file: File, name: str) -> bool:

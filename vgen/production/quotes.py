@@ -10,6 +10,8 @@ from vgen.inputs.settings import Provider
 from vgen.providers.base import Kind, Order
 
 _Key = tuple[str, Kind]
+_Asked = tuple[str, str, Kind]
+"""The endpoint counts too: nobody knows yet whether it costs the same there."""
 
 
 @dataclass(slots=True)
@@ -19,14 +21,14 @@ class Quotes:
     was_answered: Callable[[str, Order], bool]
     told: dict[_Key, int] = field(default_factory=dict)
     """The highest prices that were told in this run."""
-    _known: set[_Key] = field(default_factory=set)
-    _asking: dict[_Key, trio.Event] = field(default_factory=dict)
+    _known: set[_Asked] = field(default_factory=set)
+    _asking: dict[_Asked, trio.Event] = field(default_factory=dict)
     """Kind → set when the first order of it has its answer, or came to nothing."""
 
     @contextlib.asynccontextmanager
     async def turn(self, provider: Provider, order: Order) -> AsyncIterator[None]:
         """Wait for the answer to the first order ever of this kind, not for its job; or be that first order."""
-        key = (provider.name, order.kind)
+        key = (provider.name, order.path, order.kind)
         while not self._is_known(provider, order, key):
             if (asked := self._asking.get(key)) is not None:
                 await asked.wait()
@@ -41,7 +43,7 @@ class Quotes:
 
     def answered(self, provider: Provider, order: Order) -> None:
         """The order was accepted: what its kind may cost is known, and the others of it may go."""
-        key = (provider.name, order.kind)
+        key = (provider.name, order.path, order.kind)
         self._known.add(key)
         if key in self._asking:
             self._end(key, self._asking[key])
@@ -52,14 +54,14 @@ class Quotes:
             key = (provider, order.kind)
             self.told[key] = max(price, self.told.get(key, 0))
 
-    def _is_known(self, provider: Provider, order: Order, key: _Key) -> bool:
+    def _is_known(self, provider: Provider, order: Order, key: _Asked) -> bool:
         if not provider.codec.VENDOR.quotes:
             return True
         if key not in self._known and key not in self._asking and self.was_answered(provider.name, order):
             self._known.add(key)
         return key in self._known
 
-    def _end(self, key: _Key, mine: trio.Event) -> None:
+    def _end(self, key: _Asked, mine: trio.Event) -> None:
         if self._asking.get(key) is mine:
             del self._asking[key]
         mine.set()

@@ -45,18 +45,20 @@ DECIDE_PRICE = ("duration", "resolution", "ratio", "aspect_ratio", "audio")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What orders have in common that must cost the same: model, endpoint, seconds billed, and what else decides."""
+    """What orders have in common that must cost the same: model, seconds billed, and what else decides.
+
+    Not the endpoint: what was told of a shot with a picture binds the same model's shots without one.
+    """
 
     model: str
-    path: str
     bought_s: str
     fields: tuple[tuple[str, str], ...]
 
 
-def kind_of(model: str, path: str, bought_s: str, body: Mapping[str, Any]) -> Kind:
+def kind_of(model: str, bought_s: str, body: Mapping[str, Any]) -> Kind:
     """The kind of an order, today's or one of the ledger."""
     fields = tuple((name, str(body[name])) for name in DECIDE_PRICE if name in body)
-    return Kind(model=model, path=path, bought_s=bought_s, fields=fields)
+    return Kind(model=model, bought_s=bought_s, fields=fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Order:
     @property
     def kind(self) -> Kind:
         """What it has in common with all orders that must cost the same."""
-        return kind_of(self.model, self.path, str(self.bought_s), self.body)
+        return kind_of(self.model, str(self.bought_s), self.body)
 
     @property
     def text(self) -> str:

@@ -135,6 +135,8 @@ class Ledger(LedgerReader):
     def move(self, purchase_id: int, to: State, **facts: Unpack[Facts]) -> None:
         """Commit one arrow of the state table, with the facts that it brings. Raises IllegalMove."""
         self._update(f"move.{to}", purchase_id, {"state": to.value, **facts})
+        if to is State.SUBMITTING and self._mark is not None:
+            self._mark.sync()
 
     def note(self, purchase_id: int, **facts: Unpack[Facts]) -> None:
         """Commit facts that come without a move (a fresh URL, a higher quote)."""

@@ -123,15 +123,15 @@ class LedgerReader:
         return {row["base_url"] for row in self._db.execute(query, (simulated,))}
 
     def told_prices(
-        self, provider: str, model: str, path: str, bought_s: str, *, above: int, simulated: bool
+        self, provider: str, model: str, bought_s: str, *, above: int, simulated: bool
     ) -> list[tuple[str, int]]:
         """(request, price) of orders for which their provider told more than `above`, by a quote or by a charge."""
         query = (
             "SELECT id, request, price, iif(charged_by = 'provider', charged, 0) AS charged FROM purchases "
-            "WHERE simulated = ? AND provider = ? AND model = ? AND path = ? AND bought_s = ? "
+            "WHERE simulated = ? AND provider = ? AND model = ? AND bought_s = ? "
             "AND (price > ? OR (charged_by = 'provider' AND charged > ?))"
         )
-        rows = self._db.execute(query, (simulated, provider, model, path, bought_s, above, above)).fetchall()
+        rows = self._db.execute(query, (simulated, provider, model, bought_s, above, above)).fetchall()
         reserved: dict[int, int] = {}
         if any(row["price"] > above for row in rows):  # a price that rose since it was reserved was quoted
             births = "SELECT purchase_id, min(price) FROM moves GROUP BY purchase_id"
