@@ -228,8 +228,9 @@ def test_when_nobody_listens_the_long_way_is_taken(place: Path, monkeypatch: pyt
 
 RUN = """
 import sys
-from vgen import __main__, quick
-quick.TICK_NS = 0
+from vgen import __main__
+from vgen.cli import noop
+noop.TICK_NS = 0
 code = __main__.main()
 heavy = {"doit", "trio", "pydantic", "httpx", "json", "argparse", "sqlite3", "pathlib"} & sys.modules.keys()
 print("long way" if "doit" in heavy else "short way")

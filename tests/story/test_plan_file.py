@@ -149,7 +149,7 @@ def test_what_the_plan_did_not_hold_is_not_bought_later(studio: Studio) -> None:
     assert studio.doit(FILE, "fallback_api=none") == 1
     assert studio.states() == ["failed"]
     assert studio.bought() == 1
-    assert "the plan that was agreed on does not hold it" in str(studio.errors()[0])
+    assert "the approved plan does not include it" in str(studio.errors()[0])
 
 
 @pytest.mark.parametrize("value", ["1e999", "NaN", "-1e999"])

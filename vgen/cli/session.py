@@ -49,7 +49,7 @@ class Selection:
 
 
 class Session:
-    """The tasks of one directory, and what happens around them. `doit.runner.Session` is the protocol it follows."""
+    """The tasks of one directory, and what happens around them, as `vgen.cli.doit.runner.Session` asks."""
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None, services: Services | None = None) -> None:
         self.began_ns = time.time_ns()

@@ -92,7 +92,7 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:
-    """A purchase of the very recipe that stands in the way, made where this shot asks for something else by now."""
+    """Stop if this recipe was bought at a provider for which the shot now has a different recipe."""
     wanted = {recipe_.digest for recipe_ in request.recipes.values()}
     for row in rows:
         counts = policy.fresh_after is None or row.id > policy.fresh_after

@@ -54,7 +54,7 @@ def _remember(batch: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
 
 
 async def _ask(batch: Run, row: Purchase, provider: Provider, *, stranger: bool = False) -> Status:
-    """Ask one provider. Of a `stranger`, who did not sell the job, only what names it counts."""
+    """Ask one provider. If `stranger` (it did not sell the job), only a reply that contains the job's id counts."""
     protocol, key = provider.codec, provider.key or ""
     job = job_of(row)
     call = protocol.poll(job, row.base_url, key)
@@ -69,7 +69,7 @@ async def _ask(batch: Run, row: Purchase, provider: Provider, *, stranger: bool 
         if not isinstance(meant, Call):
             return meant
         call = meant
-    return Inconclusive(message="the provider sends from one address to another")
+    return Inconclusive(message="the provider keeps redirecting to another address")
 
 
 async def send(batch: Run, call: Call, timeout_s: float, provider: str) -> Reply:

@@ -30,7 +30,7 @@ from vgen.store.records import Placed, Purchase, Take
 from vgen.store.takes import make_read_only, place_clip
 
 STALE_S = 1.0
-"""What was asked so long ago, before something is bought in its place, is asked again."""
+"""A provider's answer older than this is asked for again before a replacement is bought."""
 
 
 async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -245,7 +245,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
     assert offer.order is not None, "BUG: a purchase without an order"
     order = told.at_told_price(offer.provider, offer.order, batch.quotes.told)
     if (approved := batch.intent.approved) is not None and clip.number not in approved:
-        raise ClipFailed("not bought: the plan that was agreed on does not hold it; `doit plan` makes a new one")
+        raise ClipFailed("not bought: the approved plan does not include it; `doit plan` makes a new one")
     decided_at = trio.current_time()
     await submit.back_off(clip, offer.provider)
     await batch.wait_until_it_fits(clip.number, order.price)

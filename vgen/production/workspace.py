@@ -59,7 +59,7 @@ class Workspace:
         self._holds_lock = False
         self._examined = False
         self.trusts_ledger = False
-        """Whether it is looked at without asking how new it is: by who says that himself."""
+        """Whether the freshness check is skipped, because the command reports on the ledger's state itself."""
         self.notes: list[str] = []
         """What was put right when the lock was taken."""
         self._clip_files: ClipFiles | None = None

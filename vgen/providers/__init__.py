@@ -10,7 +10,7 @@ CODECS: Mapping[str, Codec] = {
     runway.VENDOR.protocol: runway,
     fal.VENDOR.protocol: fal,
 }
-"""Name of a protocol → its codec. Its simulated vendor is the second line, in vgen/simulator/app.py."""
+"""Name of a protocol → its codec. A new protocol also needs a line in PARTS, vgen/simulator/app.py."""
 
 DEFAULT = fal.VENDOR.protocol
 """What a section speaks that names no protocol and is not called like one: its `model` is an endpoint of fal's."""

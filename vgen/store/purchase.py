@@ -52,7 +52,7 @@ COLLECTABLE = frozenset({S.RENDERING, S.RENDERED, S.FETCHED})
 """The next run brings these home, free."""
 
 UNFINISHED = COLLECTABLE | {S.UNCERTAIN}
-"""Waits for its provider or for the user, after whatever odd day; `doit settle` ends it by the user's word."""
+"""Waits for its provider or for the user, whatever went wrong; `doit settle` ends it by the user's word."""
 
 IN_FLIGHT = frozenset({S.SUBMITTING, S.RENDERING})
 """Holds a slot at the provider."""
@@ -74,7 +74,7 @@ class Why(StrEnum):
     FAILED = "failed"  # policy: a billed failure, within max_retries
     AGAIN = "again"  # the user's word: -a
     REBUY = "rebuy"  # the user's word: on_uncertain=rebuy
-    FALLBACK = "fallback"  # policy: the primary is through, with a known outcome; the fallback's turn
+    FALLBACK = "fallback"  # policy: the primary has used up its attempts, each with a known outcome
 
 
 def blocks(state: State, charged: int) -> bool:
