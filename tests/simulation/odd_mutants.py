@@ -8,11 +8,12 @@ from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import sections, settings
 from vgen.production import reconcile
 from vgen.production.clocks import ProviderClocks
+from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Accepted, Failed, Missing
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import Facts
+from vgen.store.records import Facts, Purchase
 
 
 @mutant("a 404 about a job is the provider's word that it failed, and cost nothing", "M1 M2 M8 M10 M16", 10, "gateway")
@@ -30,8 +31,10 @@ def absence_is_failure() -> Patches:
 
 @mutant("what was called lost stays lost", "M7 M14 M16", 40, "gateway")
 def lost_for_ever() -> Patches:
-    async def for_ever(*_: Any, **__: Any) -> bool:
-        return False
+    ask_again = reconcile.ask_again
+
+    async def for_ever(batch: Run, row: Purchase, number: int, **how: Any) -> bool:
+        return row.state is not State.LOST and await ask_again(batch, row, number, **how)
 
     yield instead(reconcile, "ask_again", for_ever)
 
