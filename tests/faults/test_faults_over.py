@@ -358,6 +358,22 @@ def test_fault_086_a_clock_that_is_wrong_all_the_time_loses_no_order(studio: Scr
     assert (studio.bought(), studio.booked()) == (2, (2 * PIKA_USD, 0, 0))
 
 
+def test_fault_086_a_clock_that_is_hours_behind_frees_no_money_of_a_job_that_still_runs(studio: ScriptedStudio) -> None:
+    """fal lists what has ended; by our clock the order would be so old that it must have."""
+    studio.skew_s = -5 * 3600
+    studio.write_shots(shots(1))
+    assert studio.doit(*ONLY_PIKA) == 0
+    studio.worsen("job_stuck=~shot-2")
+    studio.on("create", accepts_then_sends(lambda _: Raw()), text="shot-2 ", times=1)
+    studio.write_shots(shots(2))
+    studio.doit(*ONLY_PIKA)
+    studio.write_shots(shots(3))
+    studio.doit(*ONLY_PIKA)
+    assert studio.doit("recover", *ONLY_PIKA) == 0
+    assert studio.states() == ["accepted", "uncertain", "accepted"]
+    assert (studio.bought(), studio.booked()) == (3, (2 * PIKA_USD, 0, PIKA_USD))
+
+
 def test_fault_086_a_clock_that_is_set_right_in_between_loses_no_order(studio: ScriptedStudio) -> None:
     studio.skew_s = 5 * 3600
     studio.write_shots(shots(2))

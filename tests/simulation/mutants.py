@@ -27,7 +27,7 @@ from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Un
 from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import NewPurchase
+from vgen.store.records import Facts, NewPurchase
 from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
@@ -498,6 +498,22 @@ def any_account_forgets() -> Patches:
 def our_clock_tells() -> Patches:
     """Ages are told by this machine's clock."""
     yield instead(ProviderClocks, "now", lambda self, provider: self._now())
+
+
+@_undrawn
+def our_clock() -> Patches:
+    """When an order was sent is told by this machine's clock.
+
+    The schedules' clocks are wrong (300 that draw one do not catch it), but what is sold there ends within minutes: to
+    free the money of a job that still runs, it must run longer than the look for it takes.
+    """
+    dated = ProviderClocks.dated
+
+    def by_ours(self: ProviderClocks, provider: str) -> Facts:
+        facts = dated(self, provider)
+        return {**facts, "sent_before": self._now()} if facts else facts
+
+    yield instead(ProviderClocks, "dated", by_ours)
 
 
 @_undrawn
