@@ -206,7 +206,7 @@ def missing_is_free() -> Patches:
     yield instead(poll._Poller, "_forgotten", free)
 
 
-@mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
+@mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13 M16", 40)
 def collect_elsewhere() -> Patches:
     ask = client.ask
 
@@ -219,6 +219,7 @@ def collect_elsewhere() -> Patches:
         return await ask(batch, moved)
 
     yield instead(client, "ask", confused)
+    yield instead(download, "ask", confused)
 
 
 @mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
@@ -365,7 +366,7 @@ def place_in_pieces() -> Patches:
     yield instead(make, "place_clip", piecemeal)
 
 
-@mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
+@mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14 M16", 80)
 def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return
