@@ -27,6 +27,7 @@ LATE_S = 60.0
 """A job may begin to run between vgen's last look and its cancellation; not longer than this."""
 BAD_CLIPS = frozenset({"clip_480p", "clip_landscape", "clip_small", "clip_short", "clip_damaged"})
 CANARY = b"vgencanary"
+ROWS = "(SELECT purchases.*, cap FROM purchases LEFT JOIN runs ON runs.id = run_id)"
 END = {*FREE, "accepted", "rejected", "failed", "cancelled", "lost", "uncertain"}
 
 
@@ -72,7 +73,7 @@ def books(stage: Stage) -> Books:
             return Books([], [], [], {}, stage.truth())
         rows, moves, takes = (
             [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY {key}")]
-            for table, key in (("purchases", "id"), ("moves", "id"), ("takes", "purchase_id"))
+            for table, key in ((ROWS, "id"), ("moves", "id"), ("takes", "purchase_id"))
         )
         view = db.execute("SELECT * FROM budget").fetchone()
     return Books(rows, moves, takes, dict(view) if view else {}, stage.truth())

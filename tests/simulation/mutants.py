@@ -27,7 +27,7 @@ from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Un
 from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import Facts, NewPurchase
+from vgen.store.records import Budget, Facts, NewPurchase
 from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
@@ -206,7 +206,7 @@ def missing_is_free() -> Patches:
     yield instead(poll._Poller, "_forgotten", free)
 
 
-@mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13", 40)
+@mutant("jobs are collected at today's primary API, not where they were bought", "M2 M10 M13 M16", 40)
 def collect_elsewhere() -> Patches:
     ask = client.ask
 
@@ -219,6 +219,7 @@ def collect_elsewhere() -> Patches:
         return await ask(batch, moved)
 
     yield instead(client, "ask", confused)
+    yield instead(download, "ask", confused)
 
 
 @mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
@@ -269,6 +270,8 @@ def uncertain_is_spendable() -> Patches:
         "FROM budget WHERE simulated = NEW.simulated), 0) > (SELECT cap FROM runs WHERE id = NEW.run_id) "
         "BEGIN SELECT RAISE(ABORT, 'over budget'); END",
     )
+    # The plan asks first, by the same sum: it would hide that the ledger lets everything through.
+    yield instead(Budget, "exposure", property(lambda self: self.spent + self.reserved))
 
 
 @mutant("-a and paid retries write down nothing of what they supersede", "M4", 10)
@@ -365,7 +368,7 @@ def place_in_pieces() -> Patches:
     yield instead(make, "place_clip", piecemeal)
 
 
-@mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14", 80)
+@mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14 M16", 80)
 def forget_orphans() -> Patches:
     async def nothing(*_: Any) -> None:
         return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.world import THEIRS
 from vgen.simulator.jobs import State as JobState
+from vgen.store.purchase import FREE, SETTLED, State
 
 if TYPE_CHECKING:
     from simulation.invariants import Books
@@ -34,11 +35,25 @@ def require(holds: object, invariant: str, *facts: object) -> None:
 
 def at_every_moment(stage: "Stage", now: "Books") -> None:
     """After a run or a crash."""
+    _reservations(now)
     if "M18" in STRICT:
         _quotes(now)
         _alone(now)
     _pictures(now)
     _edits(stage)
+
+
+def _reservations(now: "Books") -> None:
+    """M1: nothing was reserved beyond the cap of its run, by all that was or might be gone at that moment. No slack."""
+    caps = {row["id"]: row["cap"] for row in now.rows}
+    gone: dict[int, int] = {}
+    for move in now.moves:
+        one, state = move["purchase_id"], State(move["state"])
+        is_new = one not in gone
+        gone[one] = move["charged"] if state in SETTLED else 0 if state in FREE else move["price"]
+        if is_new and state is State.RESERVED and caps[one] is not None:
+            sum_ = sum(gone.values())
+            require(sum_ <= caps[one], "M1", "booked when", one, "was reserved:", sum_, "> its run's cap", caps[one])
 
 
 def surprises(now: "Books") -> int:
