@@ -262,7 +262,7 @@ def stale_budget() -> Patches:
     yield instead(Ledger, "reserve", checked_before)
 
 
-@mutant("uncertain money does not count against the cap", "M1", 300)
+@mutant("uncertain money does not count against the cap", "M1", 150, "quote")
 def uncertain_is_spendable() -> Patches:
     yield altered(
         "DROP TRIGGER IF EXISTS cap_guard",
