@@ -350,7 +350,7 @@ def book_before_name() -> Patches:
     yield instead(atomic, "sync_directory", careless)
 
 
-@mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 80)
+@mutant("`outputs` is made without syncing the directory that it stands in", "M2 M5", 250)
 def outputs_without_name() -> Patches:
     yield instead(atomic, "make_directory", lambda path: path.mkdir(parents=True, exist_ok=True))
 
