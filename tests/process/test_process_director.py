@@ -36,7 +36,7 @@ def test_a_build_makes_the_gallery_and_a_second_one_leaves_it(project: Project) 
         assert f"shot-{k} a paper boat" in page
         assert f"clips/clip_00{k}.mp4" in page
     assert page.count("data:image/jpeg;base64,") >= 2
-    assert "play money" in page
+    assert "no real money spent" in page
     before = everything(project.outputs)
     assert project.doit()[0] == 0
     assert everything(project.outputs) == before

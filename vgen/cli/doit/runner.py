@@ -13,6 +13,7 @@ import gc
 import inspect
 import os
 import signal
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ from vgen.cli.doit import slim_tasks
 from vgen.cli.doit.compat import DoitRunner, arguments
 from vgen.errors import ClipFailed, VgenError
 
+_ONE_AT_A_TIME = threading.Lock()
+"""Under doit's own runners, which may use threads, an async action has the session to itself."""
 IN_A_ROW = 200
 """So many tasks are begun before those that have begun are heard."""
 REFUSED = 3
@@ -85,7 +88,7 @@ class AsyncAction:
 
         session = self._session
         try:
-            with session.alone() if session else contextlib.nullcontext():
+            with _ONE_AT_A_TIME, session.alone() if session else contextlib.nullcontext():
                 return trio.run(alone, clock=session.clock if session else None)
         except VgenError as exc:
             return TaskFailed(str(exc))
