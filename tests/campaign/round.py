@@ -236,7 +236,7 @@ class Round:
         stand.look()
         self.now = invariants.books(stand)  # type: ignore[arg-type]
         invariants.at_every_moment(stand, self.now, self.caps)  # type: ignore[arg-type]
-        invariants.bought_within(self.now, self.caps[0])
+        invariants.bought_within(stand, self.now, self.caps[0])  # type: ignore[arg-type]
         if full and codes[0] in (0, 1):
             invariants.told_truth(stand, self.now, codes[0])  # type: ignore[arg-type]
 

@@ -11,11 +11,23 @@ from pathlib import Path
 from typing import Any
 
 from simulation.stage import Bought, _at_once
+from simulation.world import World
 from workshop import Project
 
 from campaign.provider import Served, tagged, told_by
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.renderers import damaged
+
+
+class _Damaged(Counter[str]):
+    """The server does not count what it damages on the way: where it damages at all, any job may have come so twice."""
+
+    def __init__(self, stand: "Stand") -> None:
+        super().__init__()
+        self._stand = stand
+
+    def __missing__(self, job: str) -> int:
+        return 2 if self._stand.injected["media_damaged"] else 0
 
 
 class Stand(Project):
@@ -29,10 +41,15 @@ class Stand(Project):
         super().__init__(root)
         self.served = served
         self.meddled: set[str] = set()
+        self.world = World(damaged=_Damaged(self))
         self.deaths: frozenset[float] = frozenset()
         self._killed: list[tuple[float, float]] = []
         self._view = root.parent / "view"
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
+
+    def id_may_be_lost(self, job: Bought) -> bool:
+        """Whether the answer that told it did not come whole, or came to a process that was killed."""
+        return not job.answered
 
     # ── what happened ─────────────────────────────────────────────────────────────────────────────────────────────────
 
