@@ -19,6 +19,8 @@ LENIENT: dict[str, str] = {}
 STRICT = frozenset({"M5", "M10", "M16", "M18"}) - LENIENT.keys()
 
 HOME = ("accepted", "rejected")
+ANSWERED = ("rendering", "rendered", "fetched", "accepted", "rejected", "failed", "cancelled", "lost")
+"""States of a purchase whose order has its answer."""
 
 
 class Violation(Exception):
@@ -93,7 +95,7 @@ def _alone(now: "Books") -> None:
             continue
         if move["state"] != "submitting":
             sending.pop(row["id"], None)
-            if move["state"] == "rendering":
+            if move["state"] in ANSWERED:  # a purchase that was rebuilt from its receipt begins with its take
                 known.add(kind)
         elif kind not in known:
             alike = [other for other, one in sending.items() if one == kind and other != row["id"]]
