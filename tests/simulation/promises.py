@@ -90,7 +90,7 @@ def _alone(now: "Books") -> None:
     sending: dict[int, tuple[Any, ...]] = {}
     for move in now.moves:
         row = rows[move["purchase_id"]]
-        kind = (row["model"], row["path"], row["bought_s"], row["account"])
+        kind = (row["model"], row["path"], row["bought_s"])
         if row["provider"] != "runway":
             continue
         if move["state"] != "submitting":

@@ -85,7 +85,7 @@ def _doubt(batch: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: s
         case Verdict.DAMAGED:
             return "" if _came_whole(judgement, got, last) else f"came damaged ({judgement.reason})"
         case Verdict.BAD:
-            return "" if twice or (got.told and not tries_left) else f"is not what was bought ({judgement.reason})"
+            return "" if twice else f"is not what was bought ({judgement.reason})"
         case _:
             twin = batch.ledger.same_bytes(got.sha256, row.recipe)
             return "" if twice or twin is None or not tries_left else _the_same(row, twin)
