@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from workshop import Project, Server, shots
+from workshop import Project, Server, shots, wait_until
 
 
 @pytest.mark.slow
@@ -13,10 +13,11 @@ def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
     server = serve("--queue-s", "0", "--render-s", "0.1", "--fault", "create_hang=first:1~shot-2")
     project.buys_at(server)
     project.write_shots(shots(3))
+    assert project.doit("clip:1")[0] == 0, "the first order of a kind goes alone"
     started = project.start()
-    started.says("ready:", times=2)
+    started.says("ready:")
+    wait_until(lambda: server.accepted().total() == 3, what="all orders at the provider")
     started.kill()
-    assert server.accepted().total() == 3
 
     code, said = project.doit()
     assert code == 1, said  # 2 of 3 are below the gate
