@@ -144,6 +144,9 @@ class LedgerMachine(RuleBasedStateMachine):
         asked = order.state is State.UNCERTAIN and to in (State.NOT_SENT, State.RENDERING)
         if asked and (to is State.RENDERING) != bool(order.truth):
             return  # a look-up tells the truth
+        back = order.state in (State.LOST, State.FAILED)
+        if back and not (order.truth and order.job):
+            return  # only a job that its provider has comes back
         if to is State.RENDERING:
             order.job = True
             columns["job_id"] = f"job-{key}"
@@ -151,6 +154,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assumed = to is State.LOST
             columns |= {"charged": order.price if assumed else order.truth}
             columns |= {"charged_by": "assumed" if assumed else "provider"}
+        if back and to is State.RENDERED:
+            columns |= {"charged": order.truth, "charged_by": "provider"}
         self.ledger.move(key, to, **columns)
         order.state = to
         order.charged = int(str(columns.get("charged", order.charged)))
