@@ -126,12 +126,12 @@ def late_id() -> Patches:
         kept[sent.row.id] = lambda: accepted(sent, *args)
         return True
 
-    async def wait_first(batch: Run, purchase_id: int, number: int) -> None:
+    async def wait_first(run: Run, purchase_id: int, number: int) -> None:
         if purchase_id in kept:
             write_down = kept.pop(purchase_id)
             await trio.sleep(5)
             await write_down()
-        await wait_for(batch, purchase_id, number)
+        await wait_for(run, purchase_id, number)
 
     yield instead(submit, "_accepted", later)
     yield instead(poll, "wait_for", wait_first)
@@ -158,9 +158,9 @@ def buy_again_after_crash() -> Patches:
 
 @mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
 def absent_at_once() -> Patches:
-    def trusting(batch: Run, row: Any, listed: Any, *, may_release: bool) -> Any:
-        batch.ledger.move(row.id, State.NOT_SENT, error="not listed")
-        batch.ledger.move(row.id, State.RELEASED)
+    def trusting(run: Run, row: Any, listed: Any, *, may_release: bool) -> Any:
+        run.ledger.move(row.id, State.NOT_SENT, error="not listed")
+        run.ledger.move(row.id, State.RELEASED)
         return reconcile.Finding(verdict=reconcile.Verdict.ABSENT, text="never arrived")
 
     yield instead(reconcile, "_not_listed", trusting)
@@ -191,7 +191,7 @@ def refusal_after_ambiguity() -> Patches:
 def buy_again_when_polls_fail() -> Patches:
     def give_up(self: Any) -> None:
         error = "no word for too long"
-        self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
+        self._run.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
 
     yield instead(poll._Poller, "_detach", give_up)
 
@@ -200,7 +200,7 @@ def buy_again_when_polls_fail() -> Patches:
 def missing_is_free() -> Patches:
     def free(self: Any) -> bool:
         error = "the provider does not know it"
-        self._batch.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
+        self._run.ledger.move(self._row.id, State.FAILED, charged=0, charged_by="assumed", error=error)
         return True
 
     yield instead(poll._Poller, "_forgotten", free)
@@ -210,13 +210,13 @@ def missing_is_free() -> Patches:
 def collect_elsewhere() -> Patches:
     ask = client.ask
 
-    async def confused(batch: Run, row: Any) -> Any:
-        primary = batch.settings.offers[0]
+    async def confused(run: Run, row: Any) -> Any:
+        primary = run.settings.offers[0]
         if primary.name == row.provider:
-            return await ask(batch, row)
+            return await ask(run, row)
         job = primary.codec.job_from_id(row.job_id, primary.terms.model, primary.terms.base_url)
         moved = dataclasses.replace(row, provider=primary.name, urls=job.urls, base_url=primary.terms.base_url)
-        return await ask(batch, moved)
+        return await ask(run, moved)
 
     yield instead(client, "ask", confused)
     yield instead(download, "ask", confused)
@@ -227,8 +227,8 @@ def stale_queue() -> Patches:
     ask = client.ask
     queued: set[str | None] = set()
 
-    async def remembering(batch: Run, row: Any) -> Any:
-        status = await ask(batch, row)
+    async def remembering(run: Run, row: Any) -> Any:
+        status = await ask(run, row)
         if isinstance(status, Inconclusive) and row.job_id in queued:
             return Queued()
         (queued.add if isinstance(status, Queued) else queued.discard)(row.job_id)
@@ -308,10 +308,10 @@ def trust_any_length() -> Patches:
         (untold.discard if got.told else untold.add)(str(self._part))
         return got
 
-    async def lenient(batch: Run, row: Any, part: Any) -> Any:
+    async def lenient(run: Run, row: Any, part: Any) -> Any:
         if str(part) in untold:
             return Judgement(verdict=Verdict.GOOD)
-        return await judge(batch, row, part)
+        return await judge(run, row, part)
 
     yield instead(download._Loader, "run", noting)
     yield instead(deliver, "_judge", lenient)
@@ -321,8 +321,8 @@ def trust_any_length() -> Patches:
 def publish_unjudged() -> Patches:
     judge = deliver._judge
 
-    async def blind(batch: Run, row: Any, part: Any) -> Any:
-        found = await judge(batch, row, part)
+    async def blind(run: Run, row: Any, part: Any) -> Any:
+        found = await judge(run, row, part)
         return dataclasses.replace(found, verdict=Verdict.GOOD)
 
     yield instead(deliver, "_judge", blind)
@@ -478,8 +478,8 @@ def bad_at_first_sight() -> Patches:
     """A whole file that is not what was bought is believed at once."""
     doubt = deliver._doubt
 
-    def trusting(batch: Run, row: Any, judgement: Any, *rest: Any) -> str:
-        return "" if judgement.verdict is Verdict.BAD else doubt(batch, row, judgement, *rest)
+    def trusting(run: Run, row: Any, judgement: Any, *rest: Any) -> str:
+        return "" if judgement.verdict is Verdict.BAD else doubt(run, row, judgement, *rest)
 
     yield instead(deliver, "_doubt", trusting)
 
@@ -489,9 +489,9 @@ def any_account_forgets() -> Patches:
     """An account that did not buy a job may say that it is gone."""
     ask, provider_of = client.ask, Run.provider_of
 
-    async def indifferent(batch: Run, row: Any) -> Any:
-        provider = provider_of(batch, row)
-        return await ask(batch, dataclasses.replace(row, account=provider.account) if provider else row)
+    async def indifferent(run: Run, row: Any) -> Any:
+        provider = provider_of(run, row)
+        return await ask(run, dataclasses.replace(row, account=provider.account) if provider else row)
 
     yield instead(client, "ask", indifferent)
     yield instead(download, "ask", indifferent)

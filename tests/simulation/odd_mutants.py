@@ -32,8 +32,8 @@ def absence_is_failure() -> Patches:
 def lost_for_ever() -> Patches:
     ask_again = reconcile.ask_again
 
-    async def for_ever(batch: Run, row: Purchase, number: int, **how: Any) -> bool:
-        return row.state is not State.LOST and await ask_again(batch, row, number, **how)
+    async def for_ever(run: Run, row: Purchase, number: int, **how: Any) -> bool:
+        return row.state is not State.LOST and await ask_again(run, row, number, **how)
 
     yield instead(reconcile, "ask_again", for_ever)
 

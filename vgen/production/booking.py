@@ -21,33 +21,33 @@ LONGEST_PAUSE_S = 5.0
 T = TypeVar("T")
 
 
-async def when_free(batch: Run, act: Callable[[], T]) -> T:
+async def when_free(run: Run, act: Callable[[], T]) -> T:
     """Commit as soon as no other program is in the way. Raises what else `act` raises."""
     try:
         return act()
     except LedgerBusy:
-        return await _until(batch, act, LedgerBusy, lambda exc: wait_told(batch, exc))
+        return await _until(run, act, LedgerBusy, lambda exc: wait_told(run, exc))
 
 
-async def pause(batch: Run, exc: LedgerBusy) -> None:
+async def pause(run: Run, exc: LedgerBusy) -> None:
     """Wait until the ledger can be written again: a step that found it busy is then begun anew."""
-    await _until(batch, batch.ledger.probe, LedgerBusy, lambda _: wait_told(batch, exc))
+    await _until(run, run.ledger.probe, LedgerBusy, lambda _: wait_told(run, exc))
 
 
-def wait_told(batch: Run, exc: LedgerError) -> None:
+def wait_told(run: Run, exc: LedgerError) -> None:
     """Say it once while it lasts."""
-    batch.say(None, f"waiting: {exc}; nothing is lost, the run goes on when it is free", event="ledger_busy")
+    run.say(None, f"waiting: {exc}; nothing is lost, the run goes on when it is free", event="ledger_busy")
 
 
 async def answered(
-    batch: Run, slip: Slip, row: Purchase, moves: Sequence[State], facts: Mapping[str, Any], what: str
+    run: Run, slip: Slip, row: Purchase, moves: Sequence[State], facts: Mapping[str, Any], what: str
 ) -> None:
     """Commit what a provider answered, until it works; before, it is written where the next run will find it.
 
     Call it shielded. Raises AlreadyBought. `what`: the answer in words.
     """
     slip.write({
-        "ledger": batch.ledger.identity, "purchase": row.id, "recipe": row.recipe, "provider": row.provider,
+        "ledger": run.ledger.identity, "purchase": row.id, "recipe": row.recipe, "provider": row.provider,
         "moves": [state.value for state in moves], "facts": dict(facts),
     })  # fmt: skip
     done = 0
@@ -55,7 +55,7 @@ async def answered(
     def act() -> None:
         nonlocal done
         for state in moves[done:]:
-            batch.ledger.move(row.id, state, **(facts if state is moves[0] else {}))
+            run.ledger.move(row.id, state, **(facts if state is moves[0] else {}))
             done += 1
 
     try:
@@ -64,25 +64,25 @@ async def answered(
         slip.booked()
         raise
     except LedgerError as exc:
-        _unwritten(batch, slip, row, exc, what, facts.get("job_id"))
-        await _until(batch, act, LedgerError, lambda _: None)
-        batch.say(row.shot_number, f"{what}: written down now", event="written")
+        _unwritten(run, slip, row, exc, what, facts.get("job_id"))
+        await _until(run, act, LedgerError, lambda _: None)
+        run.say(row.shot_number, f"{what}: written down now", event="written")
     slip.booked()
 
 
-def _unwritten(batch: Run, slip: Slip, row: Purchase, exc: LedgerError, what: str, job: str | None) -> None:
+def _unwritten(run: Run, slip: Slip, row: Purchase, exc: LedgerError, what: str, job: str | None) -> None:
     slip.slips.lend()
     safe = slip.sync()
-    where = f"it is kept in {batch.outputs.slips}" if safe else "keep this line"
+    where = f"it is kept in {run.outputs.slips}" if safe else "keep this line"
     text = f"{what}, but not written down yet ({exc}); {where}, and vgen tries until it works: leave it running"
-    batch.say(row.shot_number, text, event="unwritten", job=job)
+    run.say(row.shot_number, text, event="unwritten", job=job)
     if not isinstance(exc, LedgerBusy):
-        batch.stop_buying("the ledger can't be written")
+        run.stop_buying("the ledger can't be written")
 
 
-async def _until(batch: Run, act: Callable[[], T], mend: type[LedgerError], tell: Callable[[LedgerError], None]) -> T:
+async def _until(run: Run, act: Callable[[], T], mend: type[LedgerError], tell: Callable[[LedgerError], None]) -> T:
     """Try again and again, one commit of the run at a time. What is not `mend`, or a rule of the table, is raised."""
-    async with batch.ledger_turn:
+    async with run.ledger_turn:
         seconds, told = FIRST_PAUSE_S, False
         while True:
             try:

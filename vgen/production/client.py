@@ -15,52 +15,52 @@ REAL_KEY_LENGTH = 12
 """Shorter "keys" are test words, which may stand in any answer."""
 
 
-async def ask(batch: Run, row: Purchase) -> Status:
+async def ask(run: Run, row: Purchase) -> Status:
     """How the job is, in one question or two. Never raises: what is no answer comes as Inconclusive.
 
     Missing is only what the account says that bought the job, where it was bought. Who knows the job has it: a key that
     was changed within the account, and a base_url that moved, are written down with the purchase.
     """
-    here = batch.provider_of(row)
+    here = run.provider_of(row)
     if here is None:
         status: Status = Inconclusive(message=f"no key for {row.provider}", key_rejected=True)
     else:
-        status = await _ask(batch, row, here)
+        status = await _ask(run, row, here)
         if not isinstance(status, Missing | Inconclusive):
-            _remember(batch, row, here, {})
+            _remember(run, row, here, {})
             return status
         if isinstance(status, Missing) and here.account != row.account:
             word = f"{row.provider} does not know it by this key; it was bought with another key, set that one"
             status = Inconclusive(message=word)
-    if (there := batch.moved_to(row)) is not None:
+    if (there := run.moved_to(row)) is not None:
         base_url = there.terms.base_url
         urls = there.codec.job_from_id(job_of(row).id, row.model, base_url).urls
         moved = dataclasses.replace(row, base_url=base_url, urls={**row.urls, **urls})
-        found = await _ask(batch, moved, there, stranger=True)
+        found = await _ask(run, moved, there, stranger=True)
         if not isinstance(found, Missing | Inconclusive):
-            _remember(batch, row, there, {"base_url": base_url, "urls": moved.urls})
+            _remember(run, row, there, {"base_url": base_url, "urls": moved.urls})
             return found
     return status
 
 
-def _remember(batch: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
+def _remember(run: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
     """Who knows the job, and that it had been ordered by now, if the ledger does not know that yet."""
     if row.account != asked.account:
         facts["account"] = asked.account
     if row.sent_before is None:
-        facts |= batch.clocks.dated(row.provider)
-    if facts and not batch.intent.read_only:
-        batch.ledger.note(row.id, **facts)
+        facts |= run.clocks.dated(row.provider)
+    if facts and not run.intent.read_only:
+        run.ledger.note(row.id, **facts)
 
 
-async def _ask(batch: Run, row: Purchase, provider: Provider, *, stranger: bool = False) -> Status:
+async def _ask(run: Run, row: Purchase, provider: Provider, *, stranger: bool = False) -> Status:
     """Ask one provider. If `stranger` (it did not sell the job), only a reply that contains the job's id counts."""
     protocol, key = provider.codec, provider.key or ""
     job = job_of(row)
     call = protocol.poll(job, row.base_url, key)
     for step in range(3):
         try:
-            reply = await send(batch, call, provider.timeout_s or ASK_S, row.provider)
+            reply = await send(run, call, provider.timeout_s or ASK_S, row.provider)
         except WireError as exc:
             return Inconclusive(message=str(exc))
         if stranger and not step and job.id.encode() not in reply.body:
@@ -72,13 +72,13 @@ async def _ask(batch: Run, row: Purchase, provider: Provider, *, stranger: bool 
     return Inconclusive(message="the provider keeps redirecting to another address")
 
 
-async def send(batch: Run, call: Call, timeout_s: float, provider: str) -> Reply:
+async def send(run: Run, call: Call, timeout_s: float, provider: str) -> Reply:
     """One call of the run's http, to a provider whose clock is read. A key that the answer repeats goes no further."""
-    reply = await batch.http.send(call, timeout_s=timeout_s)
+    reply = await run.http.send(call, timeout_s=timeout_s)
     if (date := retry.http_date(reply.headers.get("date"))) is not None:
-        batch.clocks.heard(provider, date)
+        run.clocks.heard(provider, date)
     text = reply.body.decode("utf-8", "surrogateescape")
-    clean = exactly(text, batch.settings.secrets(), min_length=REAL_KEY_LENGTH)
+    clean = exactly(text, run.settings.secrets(), min_length=REAL_KEY_LENGTH)
     if clean == text:
         return reply
     return dataclasses.replace(reply, body=clean.encode("utf-8", "surrogateescape"))

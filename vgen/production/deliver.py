@@ -19,34 +19,34 @@ from vgen.store.records import Purchase, Take
 from vgen.store.takes import discard, publish_take
 
 
-async def collect_output(batch: Run, row: Purchase, number: int) -> None:
+async def collect_output(run: Run, row: Purchase, number: int) -> None:
     """Take a purchase that is rendered or fetched to its end: accepted, rejected or lost.
 
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
     """
-    part = batch.outputs.part(row.id)
+    part = run.outputs.part(row.id)
     last = ""
     for tries_left in range(retry.DAMAGED_TRIES, -1, -1):
-        got = await _fetched(batch, batch.ledger.get(row.id), part, number)
-        row = batch.ledger.get(row.id)
+        got = await _fetched(run, run.ledger.get(row.id), part, number)
+        row = run.ledger.get(row.id)
         if row.state is State.RENDERED:
             continue
         if got is None:
             return
-        batch.events.doing(number, "checking")
-        judgement = await _judge(batch, row, part)
+        run.events.doing(number, "checking")
+        judgement = await _judge(run, row, part)
         if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and _came_whole(judgement, got, last)):
             raise ClipFailed(
                 f"could not be checked ({judgement.reason}); it is paid and kept, run again, or {how_to_end(row)}"
             )
-        doubt = _doubt(batch, row, judgement, got, last, tries_left)
-        if doubt and await _can_be_fetched_again(batch, row, part, number, doubt):
+        doubt = _doubt(run, row, judgement, got, last, tries_left)
+        if doubt and await _can_be_fetched_again(run, row, part, number, doubt):
             last = got.sha256
             continue
         if doubt and judgement.verdict is not Verdict.GOOD and not last:
-            _lose(batch, row, part, number, f"what came {doubt}, and {row.provider} has it no more")
+            _lose(run, row, part, number, f"what came {doubt}, and {row.provider} has it no more")
             return
-        _publish(batch, row, part, judgement, got, number)
+        _publish(run, row, part, judgement, got, number)
         return
     raise ClipFailed(
         f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again, "
@@ -54,27 +54,27 @@ async def collect_output(batch: Run, row: Purchase, number: int) -> None:
     )
 
 
-async def _fetched(batch: Run, row: Purchase, part: Path, number: int) -> _Bytes | None:
+async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> _Bytes | None:
     """All bytes, downloaded or left by an earlier run; None if the purchase is rendered still, or over."""
     if row.state is State.FETCHED:
         if part.exists() and await off_loop(row.size_bytes or 0, atomic.sha256, part) == row.sha256:
             return _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
-        batch.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
+        run.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
         return None
     try:
-        got = await _download(batch, row, part, number)
+        got = await _download(run, row, part, number)
     except Ended as exc:
-        poll.book(batch, row, number, exc.status, row.rendered_at or batch.now())
+        poll.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
-        batch.ledger.move(row.id, State.LOST, error=str(exc))
-        batch.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
+        run.ledger.move(row.id, State.LOST, error=str(exc))
+        run.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
     else:
-        batch.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
+        run.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
         return got
     return None
 
 
-def _doubt(batch: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: str, tries_left: int) -> str:
+def _doubt(run: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: str, tries_left: int) -> str:
     """Why the bytes may not be what was bought, and must be fetched again; "" if they are believed.
 
     The same bytes twice: that is what the provider has. Of damaged bytes that is believed only if they came in one
@@ -87,7 +87,7 @@ def _doubt(batch: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: s
         case Verdict.BAD:
             return "" if twice else f"is not what was bought ({judgement.reason})"
         case _:
-            twin = batch.ledger.same_bytes(got.sha256, row.recipe)
+            twin = run.ledger.same_bytes(got.sha256, row.recipe)
             return "" if twice or twin is None or not tries_left else _the_same(row, twin)
 
 
@@ -100,22 +100,22 @@ def _came_whole(judgement: Judgement, got: _Bytes, last: str) -> bool:
     return got.sha256 == last and believable
 
 
-def _lose(batch: Run, row: Purchase, part: Path, number: int, why: str) -> None:
+def _lose(run: Run, row: Purchase, part: Path, number: int, why: str) -> None:
     """Bytes that came once, are not what was bought, and can't be asked for again: they prove nothing of the job."""
-    batch.ledger.move(row.id, State.RENDERED)
-    batch.ledger.move(row.id, State.LOST, error=why)
-    batch.say(number, f"paid {show(row.charged)}, but {why}", event="lost", job=row.job_id)
+    run.ledger.move(row.id, State.RENDERED)
+    run.ledger.move(row.id, State.LOST, error=why)
+    run.say(number, f"paid {show(row.charged)}, but {why}", event="lost", job=row.job_id)
     discard(part)
 
 
-async def _can_be_fetched_again(batch: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
+async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
     """Ask where the file is now, and make room for it; False if the provider has it no more. Raises ClipFailed."""
     try:
-        await fresh_url(batch, row)
+        await fresh_url(run, row)
     except (Gone, Ended):
         return False
-    batch.say(number, f"{doubt}; downloading again", event="damaged", job=row.job_id)
-    batch.ledger.move(row.id, State.RENDERED)
+    run.say(number, f"{doubt}; downloading again", event="damaged", job=row.job_id)
+    run.ledger.move(row.id, State.RENDERED)
     discard(part)
     return True
 
@@ -123,31 +123,31 @@ async def _can_be_fetched_again(batch: Run, row: Purchase, part: Path, number: i
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _judge(batch: Run, row: Purchase, part: Path) -> Judgement:
+async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
     recipe = dict(row.manifest)
     wanted = Wanted(
         duration_s=float(recipe["duration"]),
         aspect_ratio=recipe["aspect_ratio"],
-        min_bytes=batch.settings.run.min_clip_bytes,
+        min_bytes=run.settings.run.min_clip_bytes,
     )
-    return await batch.judge(part, wanted)
+    return await run.judge(part, wanted)
 
 
-def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
+def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
-    take, path = _place_for(batch, row, judgement, got.sha256)
-    if (twin := batch.ledger.same_bytes(got.sha256, row.recipe)) is not None:
+    take, path = _place_for(run, row, judgement, got.sha256)
+    if (twin := run.ledger.same_bytes(got.sha256, row.recipe)) is not None:
         text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
-        batch.say(number, text, event="same_bytes", job=row.job_id)
+        run.say(number, text, event="same_bytes", job=row.job_id)
         remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
         judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
-    booked = _as_take(row, judgement, got, take, path.relative_to(batch.outputs.root))
+    booked = _as_take(row, judgement, got, take, path.relative_to(run.outputs.root))
     code = None if good else judgement.code
     with contextlib.suppress(OSError):  # before the commit: a take that the ledger knows has its receipt
-        receipts.write(row, booked, path, ledger=batch.ledger.identity, error_code=code)
-    batch.ledger.book_take(
+        receipts.write(row, booked, path, ledger=run.ledger.identity, error_code=code)
+    run.ledger.book_take(
         booked,
         State.ACCEPTED if good else State.REJECTED,
         error=None if good else judgement.reason,
@@ -156,17 +156,17 @@ def _publish(batch: Run, row: Purchase, part: Path, judgement: Judgement, got: _
     discard(part)
     if not good:
         text = f"rejected: {judgement.reason} (paid {show(row.charged)}, kept as {path.name})"
-        batch.say(number, text, event="rejected", take=take, job=row.job_id)
+        run.say(number, text, event="rejected", take=take, job=row.job_id)
     elif judgement.remarks:
-        batch.say(number, f"look at it: {'; '.join(judgement.remarks)}", event="remark", take=take, job=row.job_id)
+        run.say(number, f"look at it: {'; '.join(judgement.remarks)}", event="remark", take=take, job=row.job_id)
 
 
-def _place_for(batch: Run, row: Purchase, judgement: Judgement, sha256: str) -> tuple[int, Path]:
+def _place_for(run: Run, row: Purchase, judgement: Judgement, sha256: str) -> tuple[int, Path]:
     """The next take's number and file; one that a run left when it was killed before its commit is passed over."""
     good, suffix = judgement.verdict is Verdict.GOOD, judgement.suffix
-    take = batch.ledger.next_take(row.recipe, simulated=row.simulated)
+    take = run.ledger.next_take(row.recipe, simulated=row.simulated)
     while True:
-        path = batch.outputs.take(row.recipe, take, simulated=row.simulated, good=good, suffix=suffix)
+        path = run.outputs.take(row.recipe, take, simulated=row.simulated, good=good, suffix=suffix)
         if not path.exists() or atomic.sha256(path) == sha256:
             return take, path
         take += 1

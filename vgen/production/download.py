@@ -66,21 +66,21 @@ class _Bytes:
 # ── download ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Bytes:
+async def _download(run: Run, row: Purchase, part: Path, number: int) -> _Bytes:
     """All bytes of the output, synced. Raises Gone, Ended, ClipFailed."""
-    expired = _Expiry(batch, row)
+    expired = _Expiry(run, row)
     etag: str | None = None
     url = row.urls.get("output", "")
     reason = "the provider named no address"
     part.unlink(missing_ok=True)
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        loader = _Loader(batch.http, url, row.base_url, part, etag)
+        loader = _Loader(run.http, url, row.base_url, part, etag)
         try:
             with trio.fail_after(WHOLE_DOWNLOAD_S):
                 return await loader.run()
         except _Expired:
             await expired.once_more()
-            url = await fresh_url(batch, row)
+            url = await fresh_url(run, row)
             part.unlink(missing_ok=True)
             continue
         except (BlockedAddress, TooLong) as exc:
@@ -94,37 +94,37 @@ async def _download(batch: Run, row: Purchase, part: Path, number: int) -> _Byte
             etag = loader.etag
         except OSError as exc:
             part.unlink(missing_ok=True)
-            reason = _not_written(batch, exc)
+            reason = _not_written(run, exc)
         expired.absence.broken()
-        batch.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
-        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng))
+        run.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
+        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, run.rng))
     raise ClipFailed(
         f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again, or {how_to_end(row)}"
     )
 
 
-def _not_written(batch: Run, exc: OSError) -> str:
+def _not_written(run: Run, exc: OSError) -> str:
     """Why the part can't be written. Raises ClipFailed if there is no use in trying again."""
     if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"writing failed: {exc.strerror}"
-    batch.stop_buying("the disk is full")
+    run.stop_buying("the disk is full")
     raise ClipFailed("the disk is full; the clip is paid and waits at the provider, make room and run again") from exc
 
 
 class _Expiry:
     """An address that leads to no file, however often a fresh one was asked for."""
 
-    def __init__(self, batch: Run, row: Purchase) -> None:
-        self._batch, self._row = batch, row
+    def __init__(self, run: Run, row: Purchase) -> None:
+        self._run, self._row = run, row
         self._times = 0
         self.absence = over.Absence(clock=trio.current_time)
 
     async def once_more(self) -> None:
         """Wait until a fresh address is worth asking for. Raises Gone, ClipFailed."""
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         self._times += 1
         self.absence.seen()
-        age_s = batch.clocks.age_s(row)
+        age_s = run.clocks.age_s(row)
         if over.file_gone(self.absence, age_s):
             raise Gone(f"its address at {row.provider} has expired for good")
         if self._times > retry.FRESH_URL_TRIES:
@@ -135,19 +135,19 @@ class _Expiry:
                 )
             await trio.sleep(self.absence.left_s)
         elif self._times > 1:
-            await trio.sleep(retry.backoff_s(retry.DOWNLOAD, self._times, batch.rng))
+            await trio.sleep(retry.backoff_s(retry.DOWNLOAD, self._times, run.rng))
 
 
-async def fresh_url(batch: Run, row: Purchase) -> str:
+async def fresh_url(run: Run, row: Purchase) -> str:
     """The job's present address, written down. Raises Gone, Ended, ClipFailed."""
     status: Status = Inconclusive(message="not asked")
     missing = over.Absence(clock=trio.current_time)
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        status = await ask(batch, row)
-        pause_s = retry.backoff_s(retry.DOWNLOAD, attempt, batch.rng)
+        status = await ask(run, row)
+        pause_s = retry.backoff_s(retry.DOWNLOAD, attempt, run.rng)
         match status:
             case Done() if status.url:
-                batch.ledger.note(row.id, urls={**row.urls, "output": status.url})
+                run.ledger.note(row.id, urls={**row.urls, "output": status.url})
                 return status.url
             case Done() if attempt >= retry.FRESH_URL_TRIES:
                 raise ClipFailed(

@@ -33,70 +33,70 @@ STALE_S = 1.0
 """A provider's answer older than this is asked for again before a replacement is bought."""
 
 
-async def make(batch: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
+async def make(run: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
     """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
     try:
-        await booking.when_free(batch, batch.start)
-        async with batch.turns.exclusive(request.number, request.digests()):
-            with batch.events.working(request.number):
-                clip = Clip(batch, request, _fresh_after(batch, request) if again else None)
+        await booking.when_free(run, run.start)
+        async with run.turns.exclusive(request.number, request.digests()):
+            with run.events.working(request.number):
+                clip = Clip(run, request, _fresh_after(run, request) if again else None)
                 await _until_done(clip, file, forced=again)
     except ClipFailed as exc:
-        batch.messages[request.number] = str(exc)
-        batch.say(request.number, str(exc), event="failed")
+        run.messages[request.number] = str(exc)
+        run.say(request.number, str(exc), event="failed")
         raise
     except (LedgerError, Refusal, OSError) as exc:
-        batch.stop_buying(str(exc))
-        batch.messages[request.number] = str(exc)
-        batch.say(request.number, str(exc), event="failed")
+        run.stop_buying(str(exc))
+        run.messages[request.number] = str(exc)
+        run.say(request.number, str(exc), event="failed")
         raise ClipFailed(str(exc)) from exc
 
 
-async def free_work(batch: Run, steps: Sequence[Step], orphans: Sequence[Purchase]) -> None:
+async def free_work(run: Run, steps: Sequence[Step], orphans: Sequence[Purchase]) -> None:
     """What costs nothing: takes put back, running jobs collected. What can't be now, can be next time."""
     async with trio.open_nursery() as nursery:
         for step in steps:
-            nursery.start_soon(_if_it_can, batch, step)
+            nursery.start_soon(_if_it_can, run, step)
         if orphans:
-            nursery.start_soon(collect_all, batch, orphans)
+            nursery.start_soon(collect_all, run, orphans)
 
 
-async def _if_it_can(batch: Run, step: Step) -> None:
+async def _if_it_can(run: Run, step: Step) -> None:
     with contextlib.suppress(ClipFailed):
-        await make(batch, step.request, step.file)
+        await make(run, step.request, step.file)
 
 
-async def collect_all(batch: Run, rows: Sequence[Purchase]) -> None:
+async def collect_all(run: Run, rows: Sequence[Purchase]) -> None:
     """Bring home jobs that no shot wants any more; their takes are kept. What can't be now, can be next time."""
     with contextlib.ExitStack() as stack:
         for row in rows:
-            stack.enter_context(batch.turns.active(row.job_id))
+            stack.enter_context(run.turns.active(row.job_id))
         async with trio.open_nursery() as nursery:
             for row in rows:
-                nursery.start_soon(_collect_orphan, batch, row)
+                nursery.start_soon(_collect_orphan, run, row)
 
 
-async def _collect_orphan(batch: Run, row: Purchase) -> None:
+async def _collect_orphan(run: Run, row: Purchase) -> None:
     what = f"job {row.job_id} at {row.provider}, of an earlier list"
     try:
-        await booking.when_free(batch, batch.start)
-        batch.say(None, f"collecting {what}", event="collect", job=row.job_id)
-        await _collect(batch, row, row.shot_number)
+        await booking.when_free(run, run.start)
+        run.say(None, f"collecting {what}", event="collect", job=row.job_id)
+        await _collect(run, row, row.shot_number)
     except (ClipFailed, LedgerError, OSError) as exc:
-        batch.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
+        run.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 
-def _fresh_after(batch: Run, request: ShotRequest) -> int | None:
+def _fresh_after(run: Run, request: ShotRequest) -> int | None:
     """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
-    rows = batch.rows(request)
+    rows = run.rows(request)
     if any(row.state in COLLECTABLE and request.matches(row) for row in rows):
         return None
-    chosen = [batch.chosen[digest].newest for digest in request.digests() & batch.chosen.keys()]
+    chosen = [run.chosen[digest].newest for digest in request.digests() & run.chosen.keys()]
     return max([*(row.id for row in rows), *chosen], default=0)
 
 
 async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
-    batch, request = clip.batch, clip.request
+    run, request = clip.run, clip.request
     name = clip_name(request.number)
     while True:
         try:
@@ -105,7 +105,7 @@ async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
             if await _step(clip, file, name):
                 return
         except LedgerBusy as exc:  # what was learnt is in the ledger: wait, and ask again
-            await booking.pause(batch, exc)
+            await booking.pause(run, exc)
 
 
 def _is_settled(clip: Clip, name: str) -> bool:
@@ -113,12 +113,12 @@ def _is_settled(clip: Clip, name: str) -> bool:
 
     Raises ClipFailed if there is no more to do for the shot: the edit is kept.
     """
-    batch, request = clip.batch, clip.request
-    placed = batch.ledger.placed(name)
-    now = decide(request, batch.rows(request), batch.policy(), placed)
+    run, request = clip.run, clip.request
+    placed = run.ledger.placed(name)
+    now = decide(request, run.rows(request), run.policy(), placed)
     if now.action is Action.COLLECT:
         return False
-    take = batch.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
+    take = run.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
     if take and placed and take.purchase_id == placed.purchase_id:
         return True
     more = f"`doit -a clip:{request.number}` replaces it with a new take"
@@ -131,23 +131,23 @@ def _is_settled(clip: Clip, name: str) -> bool:
 
 async def _step(clip: Clip, file: File, name: str) -> bool:
     """One act for the shot; True when its clip is in place. Raises ClipFailed if there will be none."""
-    batch, request = clip.batch, clip.request
-    now = decide(request, batch.rows(request), batch.policy(clip.fresh_after), batch.ledger.placed(name))
+    run, request = clip.run, clip.request
+    now = decide(request, run.rows(request), run.policy(clip.fresh_after), run.ledger.placed(name))
     match now.action:
         case Action.KEEP:
             await _keep(clip, now, name, file)
             return True
         case Action.COLLECT if now.row is not None:
             text = f"collecting the running job at {now.row.provider}"
-            batch.say(request.number, text, event="resume", job=now.row.job_id)
-            batch.events.begin(request.number, f"collecting from {now.row.provider}")
-            await _collect(batch, now.row, request.number)
+            run.say(request.number, text, event="resume", job=now.row.job_id)
+            run.events.begin(request.number, f"collecting from {now.row.provider}")
+            await _collect(run, now.row, request.number)
         case Action.BUY:
             if not await _found_after_all(clip, now):
                 await _buy(clip, now)
-        case Action.HELD if now.row is not None and await reconcile.adopt(batch, now.row, request.number):
+        case Action.HELD if now.row is not None and await reconcile.adopt(run, now.row, request.number):
             pass
-        case Action.STOP if now.row is not None and await reconcile.ask_again(batch, now.row, request.number):
+        case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
             pass
         case _:
             raise ClipFailed(now.why)
@@ -157,9 +157,9 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
 async def _found_after_all(clip: Clip, now: Decision) -> bool:
     """Before something is bought in place of what may exist, its provider is asked once more. True: it exists."""
     for old in now.supersede:
-        row = clip.batch.ledger.get(old)
-        if await reconcile.adopt(clip.batch, row, clip.number) or await reconcile.ask_again(
-            clip.batch, row, clip.number, anew=True
+        row = clip.run.ledger.get(old)
+        if await reconcile.adopt(clip.run, row, clip.number) or await reconcile.ask_again(
+            clip.run, row, clip.number, anew=True
         ):
             clip.fresh_after = None  # collected instead of bought, as a live job is
             return True
@@ -168,41 +168,41 @@ async def _found_after_all(clip: Clip, now: Decision) -> bool:
 
 async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     """The shot has a good take: put it under the clip's name unless it lies there."""
-    batch = clip.batch
+    run = clip.run
     assert now.row is not None, "BUG: nothing to keep"
-    placed = batch.ledger.placed(name)
+    placed = run.ledger.placed(name)
     if placed and placed.purchase_id == now.row.id and file is File.INTACT:
-        batch.counters.reused += 1
+        run.counters.reused += 1
         return
-    take = batch.ledger.take_of(now.row.id)
+    take = run.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
-    await place_take(batch, take, clip.number)
+    await place_take(run, take, clip.number)
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
     facts: dict[str, Any] = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
-    if now.row.run_id == batch.id:
-        batch.say(clip.number, f"ready: {what}", event="ready", **facts)
-    elif now.row.id in batch.collected:
-        batch.counters.resumed += 1
-        batch.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
+    if now.row.run_id == run.id:
+        run.say(clip.number, f"ready: {what}", event="ready", **facts)
+    elif now.row.id in run.collected:
+        run.counters.resumed += 1
+        run.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
     else:
-        batch.counters.reused += 1
-        batch.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
+        run.counters.reused += 1
+        run.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
 
 
-async def place_take(batch: Run, take: Take, number: int) -> None:
+async def place_take(run: Run, take: Take, number: int) -> None:
     """Copy a take under the clip's name and remember it.
 
     Raises ClipFailed if the take is gone, or if somebody has touched the clip's file since the plan.
     """
-    master = batch.outputs.root / take.path
+    master = run.outputs.root / take.path
     if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
-        await _bring_back(batch, take, number)
-    clip = batch.outputs.clip(number)
-    seen, placed = batch.intent.seen.get(clip.name), batch.ledger.placed(clip.name)
+        await _bring_back(run, take, number)
+    clip = run.outputs.clip(number)
+    seen, placed = run.intent.seen.get(clip.name), run.ledger.placed(clip.name)
 
     def is_untouched() -> bool:
-        return is_as_seen(batch.outputs, clip.name, seen, placed, take)
+        return is_as_seen(run.outputs, clip.name, seen, placed, take)
 
     stat = await off_loop(take.size_bytes, place_clip, master, clip, is_untouched)
     if stat is None:
@@ -210,8 +210,8 @@ async def place_take(batch: Run, take: Take, number: int) -> None:
             f"{clip.name} was edited by hand while vgen worked, and is kept; the new take is {take.path}. Move the "
             f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` replaces the edit"
         )
-    batch.in_place.add(number)
-    batch.ledger.place(
+    run.in_place.add(number)
+    run.ledger.place(
         Placed(
             name=clip.name,
             shot_number=number,
@@ -223,11 +223,11 @@ async def place_take(batch: Run, take: Take, number: int) -> None:
     )
 
 
-async def _bring_back(batch: Run, take: Take, number: int) -> None:
+async def _bring_back(run: Run, take: Take, number: int) -> None:
     """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
-    master = batch.outputs.root / take.path
+    master = run.outputs.root / take.path
     what = "damaged" if master.exists() else "deleted"
-    for clip in batch.outputs.clips.glob("*.mp4"):
+    for clip in run.outputs.clips.glob("*.mp4"):
         if clip.stat().st_size == take.size_bytes and atomic.sha256(clip) == take.sha256:
             place_clip(clip, master)
             make_read_only(master)
@@ -240,74 +240,74 @@ async def _bring_back(batch: Run, take: Take, number: int) -> None:
 
 async def _buy(clip: Clip, now: Decision) -> None:
     """One attempt at one provider, from the slot to the end of the job. What came of it is in the ledger."""
-    batch, offer = clip.batch, now.offer
+    run, offer = clip.run, now.offer
     assert offer is not None, "BUG: a purchase without an offer"
     assert offer.order is not None, "BUG: a purchase without an order"
-    order = told.at_told_price(offer.provider, offer.order, batch.quotes.told)
-    if (approved := batch.intent.approved) is not None and clip.number not in approved:
+    order = told.at_told_price(offer.provider, offer.order, run.quotes.told)
+    if (approved := run.intent.approved) is not None and clip.number not in approved:
         raise ClipFailed("not bought: the approved plan does not include it; `doit plan` makes a new one")
     decided_at = trio.current_time()
     await submit.back_off(clip, offer.provider)
-    await batch.wait_until_it_fits(clip.number, order.price)
-    provider = batch.settings.providers[offer.provider]
+    await run.wait_until_it_fits(clip.number, order.price)
+    provider = run.settings.providers[offer.provider]
     try:
-        async with batch.limits.acquire(provider.name, clip.number, batch.quotes.turn(provider, order)):
+        async with run.limits.acquire(provider.name, clip.number, run.quotes.turn(provider, order)):
             if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
                 return
             row = await _order(clip, now, order, provider)
     except OverBudget as exc:
-        await batch.wait_for_money(clip.number, exc.needed)
+        await run.wait_for_money(clip.number, exc.needed)
         return
     if row is None:
         return
     if row.state is State.RENDERED:
-        await deliver.collect_output(batch, row, clip.number)
-        row = batch.ledger.get(row.id)
+        await deliver.collect_output(run, row, clip.number)
+        row = run.ledger.get(row.id)
     if row.state is State.ACCEPTED:
-        batch.counters.generated += 1
+        run.counters.generated += 1
     elif row.state in (*OVER, State.UNCERTAIN):
         clip.pause(offer.provider).failures += 1
 
 
 async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
     """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
-    batch = clip.batch
-    batch.events.begin(clip.number, f"ordering at {provider.name}")
-    if provider.name in batch.closed:
+    run = clip.run
+    run.events.begin(clip.number, f"ordering at {provider.name}")
+    if provider.name in run.closed:
         return None
-    if batch.stop_reason:
-        raise ClipFailed(f"not bought: {batch.stop_reason}")
-    if problem := batch.somebody_else_answers(provider):
-        batch.stop_buying(problem)
+    if run.stop_reason:
+        raise ClipFailed(f"not bought: {run.stop_reason}")
+    if problem := run.somebody_else_answers(provider):
+        run.stop_buying(problem)
         raise ClipFailed(f"not bought: {problem}")
-    order = told.at_told_price(provider.name, order, batch.quotes.told)  # it may have been told while this one waited
+    order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
     image = submit.picture(clip, order, provider)
     purchase_id = submit.reserve(clip, now, order, provider)
-    with batch.turns.reservation():
+    with run.turns.reservation():
         if await submit.submit(clip, purchase_id, order, provider, now.attempt, image):
-            quoted = batch.ledger.get(purchase_id).price
-            batch.quotes.learn(provider.name, order, quoted)
-            batch.quotes.answered(provider, order)
-            if quoted <= order.price or not await poll.too_dear(batch, purchase_id, clip.number):
-                await poll.wait_for(batch, purchase_id, clip.number)
-        row = batch.ledger.get(purchase_id)
+            quoted = run.ledger.get(purchase_id).price
+            run.quotes.learn(provider.name, order, quoted)
+            run.quotes.answered(provider, order)
+            if quoted <= order.price or not await poll.too_dear(run, purchase_id, clip.number):
+                await poll.wait_for(run, purchase_id, clip.number)
+        row = run.ledger.get(purchase_id)
     if row.charged_by == "provider":
-        batch.quotes.learn(provider.name, order, row.charged)
+        run.quotes.learn(provider.name, order, row.charged)
     return row
 
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _collect(batch: Run, row: Purchase, number: int) -> None:
+async def _collect(run: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, wherever it stands. Raises ClipFailed if it can't be brought home now."""
     if row.state is State.RENDERING:
-        async with batch.limits.occupy(row.provider, number):
-            with batch.turns.reservation():
-                await poll.wait_for(batch, row.id, number)
-        row = batch.ledger.get(row.id)
+        async with run.limits.occupy(row.provider, number):
+            with run.turns.reservation():
+                await poll.wait_for(run, row.id, number)
+        row = run.ledger.get(row.id)
     if row.state in (State.RENDERED, State.FETCHED):
-        await deliver.collect_output(batch, row, number)
-    batch.collected.add(row.id)
-    if row.run_id == batch.id and batch.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
-        batch.counters.generated += 1
+        await deliver.collect_output(run, row, number)
+    run.collected.add(row.id)
+    if row.run_id == run.id and run.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
+        run.counters.generated += 1

@@ -21,45 +21,45 @@ UNCONFIRMED = "unconfirmed"
 CANCEL_LOOKS = 4
 
 
-async def wait_for(batch: Run, purchase_id: int, number: int) -> None:
+async def wait_for(run: Run, purchase_id: int, number: int) -> None:
     """Poll until the job is over and its money settled, or until the clip's time is up: then detach."""
-    row = batch.ledger.get(purchase_id)
-    provider = batch.provider_of(row) or batch.moved_to(row)
+    row = run.ledger.get(purchase_id)
+    provider = run.provider_of(row) or run.moved_to(row)
     if provider is None:
-        batch.detached.add(row.id)
+        run.detached.add(row.id)
         raise ClipFailed(
             f"its job {row.job_id} runs at {row.provider}, for which there is no key; set the key to collect it, "
             f"or {how_to_end(row)}"
         )
-    deadline = trio.current_time() + batch.settings.run.clip_timeout_s
-    poller = _Poller(batch, row, provider, number)
+    deadline = trio.current_time() + run.settings.run.clip_timeout_s
+    poller = _Poller(run, row, provider, number)
     await poller.run(deadline)
 
 
-async def too_dear(batch: Run, purchase_id: int, number: int) -> bool:
+async def too_dear(run: Run, purchase_id: int, number: int) -> bool:
     """Whether a job that was quoted above what is left is over: cancelled, as long as that is free. Told in any case.
 
     Free is a job that is queued by the provider's word of right now; what runs is paid for, and is waited for.
     """
-    row = batch.ledger.get(purchase_id)
-    budget = batch.ledger.budget(row.simulated, batch.settings.cap)
+    row = run.ledger.get(purchase_id)
+    budget = run.ledger.budget(row.simulated, run.settings.cap)
     if budget.cap is None or budget.exposure <= budget.cap:
         return False
     quote = f"{row.provider} quotes {show(row.price)}, which passes the budget of {show(budget.cap)}"
-    provider = batch.provider_of(row)
-    if provider is not None and isinstance(await client.ask(batch, row), Queued):
-        batch.say(number, f"{quote}; cancelling while it is queued", event="cap")
-        if await _Poller(batch, row, provider, number).cancelled(quote):
+    provider = run.provider_of(row)
+    if provider is not None and isinstance(await client.ask(run, row), Queued):
+        run.say(number, f"{quote}; cancelling while it is queued", event="cap")
+        if await _Poller(run, row, provider, number).cancelled(quote):
             return True
-    batch.say(number, f"{quote}; it can't be cancelled free any more, and nothing more is bought there", event="cap")
+    run.say(number, f"{quote}; it can't be cancelled free any more, and nothing more is bought there", event="cap")
     return False
 
 
 class _Poller:
     """Asks about one job, at the provider's pace."""
 
-    def __init__(self, batch: Run, row: Purchase, provider: Provider, number: int) -> None:
-        self._batch, self._row, self._provider, self._number = batch, row, provider, number
+    def __init__(self, run: Run, row: Purchase, provider: Provider, number: int) -> None:
+        self._run, self._row, self._provider, self._number = run, row, provider, number
         self._errors = 0
         self._said = ""
         self._last_word = ""
@@ -70,17 +70,17 @@ class _Poller:
         self._failing = over.Absence(clock=trio.current_time)
 
     async def run(self, deadline: float) -> None:
-        resumed = self._row.run_id != self._batch.id
+        resumed = self._row.run_id != self._run.id
         if not resumed:
             await self._sleep(deadline)
         while True:
             asked_at = trio.current_time()
-            status = self._believed(await client.ask(self._batch, self._row))
-            self._row = self._batch.ledger.get(self._row.id)
+            status = self._believed(await client.ask(self._run, self._row))
+            self._row = self._run.ledger.get(self._row.id)
             if self._settled(status):
-                sent = self._batch.sent_at.pop(self._row.id, None)
+                sent = self._run.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
-                    limiter = self._batch.limits.of(self._row.provider)
+                    limiter = self._run.limits.of(self._row.provider)
                     limiter.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
                 return
             if isinstance(status, Queued | Running):
@@ -103,15 +103,15 @@ class _Poller:
 
     async def _sleep(self, deadline: float, status: Status | None = None) -> None:
         interval_s = self._pause_s
-        limiter = self._batch.limits.of(self._provider.name)
+        limiter = self._run.limits.of(self._provider.name)
         if not self._provider.poll_exactly:
-            interval_s += self._batch.rng.uniform(0, interval_s / 2)
+            interval_s += self._run.rng.uniform(0, interval_s / 2)
             if self._errors:
                 interval_s = min(interval_s * 2.0 ** min(self._errors, 6), max(retry.POLL.max_s, interval_s))
         if isinstance(status, Inconclusive) and status.retry_after_s:
             interval_s = max(interval_s, min(status.retry_after_s, 60.0))
         due = trio.current_time() + interval_s
-        sent = self._batch.sent_at.get(self._row.id)
+        sent = self._run.sent_at.get(self._row.id)
         if isinstance(status, Queued | Running | None) and sent is not None and not self._provider.poll_exactly:
             due = max(due, sent + limiter.quiet_s)
             foreseen = sent + (limiter.foreseen_s or 0.0)
@@ -132,14 +132,14 @@ class _Poller:
             return status
         self._failing.seen()
         if self._row.error_code is None:
-            self._batch.ledger.note(self._row.id, error=status.message, error_code=UNCONFIRMED)
+            self._run.ledger.note(self._row.id, error=status.message, error_code=UNCONFIRMED)
         if over.confirmed(self._failing):
             return status
         return Inconclusive(message=status.message, ended=True)
 
     def _settled(self, status: Status) -> bool:
         """Book a status; True if the job is over."""
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         self._watch(status)
         match status:
             case Queued():
@@ -148,13 +148,13 @@ class _Poller:
             case Running():
                 self._tell(f"rendering at {row.provider}")
                 if status.progress is not None:
-                    batch.events.doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
+                    run.events.doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
             case Inconclusive():
                 self._last_word = status.message
                 if status.key_rejected:
-                    batch.close_provider(row.provider, status.message)
+                    run.close_provider(row.provider, status.message)
             case Done() | Failed() | Cancelled():
-                book(batch, row, self._number, status, self._ended_at())
+                book(run, row, self._number, status, self._ended_at())
                 return True
             case Missing():
                 self._last_word = f"{row.provider} does not find the job"
@@ -174,12 +174,12 @@ class _Poller:
     @property
     def _unreadable_s(self) -> float | None:
         """How long the result can't be read, by the provider's clock."""
-        now, since = self._batch.clocks.now(self._row.provider), self._row.unreadable_since
+        now, since = self._run.clocks.now(self._row.provider), self._row.unreadable_since
         return None if now is None or since is None else now - since
 
     def _watch(self, status: Status) -> None:
         """Whether what was not there is still not there, and nothing else was heard."""
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         self._errors = self._errors + 1 if isinstance(status, Inconclusive) else 0
         if isinstance(status, Missing):
             self._missing.seen()
@@ -187,48 +187,48 @@ class _Poller:
             self._missing.broken()
         if isinstance(status, Inconclusive) and status.ended:
             self._unreadable.seen()
-            since = batch.clocks.now(row.provider)
+            since = run.clocks.now(row.provider)
             if row.unreadable_since is None and since is not None:
                 ended_at = self._ended_at() if row.rendered_at is None else row.rendered_at
-                batch.ledger.note(row.id, rendered_at=ended_at, unreadable_since=since)
+                run.ledger.note(row.id, rendered_at=ended_at, unreadable_since=since)
         else:
             self._unreadable.broken()
             if row.unreadable_since is not None and isinstance(status, Queued | Running):
-                batch.ledger.note(row.id, unreadable_since=None)
+                run.ledger.note(row.id, unreadable_since=None)
 
     def _ended_at(self) -> float:
         """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
-        sent = self._batch.sent_at.get(self._row.id)
+        sent = self._run.sent_at.get(self._row.id)
         if sent is None or self._row.submitted_at is None:
-            return self._batch.now()
+            return self._run.now()
         return self._row.submitted_at + trio.current_time() - sent
 
     def _forgotten(self) -> bool:
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         if not over.forgotten(self._missing):
             return False
         if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
             self._book_cancelled(None)
             return True
         error = f"{row.provider} does not know job {row.job_id} any more"
-        batch.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
-        batch.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
+        run.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
+        run.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
         return True
 
     async def cancelled(self, why: str = "") -> bool:
         """Cancel a job that never left the queue; True if it is over, one way or the other. `why`: else its time."""
-        batch, row, provider = self._batch, self._row, self._provider
+        run, row, provider = self._run, self._row, self._provider
         self._why_cancelled = why or self._why_cancelled
-        batch.ledger.note(row.id, error=f"{self._why_cancelled}; cancelling", error_code=QUEUE)
+        run.ledger.note(row.id, error=f"{self._why_cancelled}; cancelling", error_code=QUEUE)
         call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
         agreed = False
         try:
-            reply = await client.send(batch, call, provider.timeout_s or client.ASK_S, row.provider)
+            reply = await client.send(run, call, provider.timeout_s or client.ASK_S, row.provider)
             agreed = reply.status // 100 == 2
         except VgenError as exc:
             self._last_word = str(exc)
         for _ in range(CANCEL_LOOKS):
-            status = await client.ask(batch, row)
+            status = await client.ask(run, row)
             if isinstance(status, Cancelled) or (isinstance(status, Missing) and agreed):
                 self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
                 return True
@@ -241,71 +241,71 @@ class _Poller:
 
     def _book_cancelled(self, told: int | None) -> None:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         charged, by = _told(told, row)
         error = f"cancelled, because {self._why_cancelled}"
-        batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
-        batch.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
+        run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
+        run.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 
     def _given_up(self) -> bool:
         """Book a job whose outcome nobody can read as failed and charged; True if it was time to."""
-        batch, row = self._batch, self._row
+        run, row = self._run, self._row
         if not over.unreadable(self._unreadable, self._unreadable_s):
             return False
         error = f"over at {row.provider}, but its result can't be read ({self._last_word})"
-        batch.ledger.move(
+        run.ledger.move(
             row.id, State.FAILED, charged=row.price, charged_by="assumed", error=error, error_code=UNREADABLE,
         )  # fmt: skip
-        batch.say(self._number, f"given up: {error} (booked {show(row.price)}, assumed)", event="job_failed")
+        run.say(self._number, f"given up: {error} (booked {show(row.price)}, assumed)", event="job_failed")
         return True
 
     def _detach(self) -> None:
-        batch, row = self._batch, self._row
-        batch.detached.add(row.id)
+        run, row = self._run, self._row
+        run.detached.add(row.id)
         word = f" (last word: {self._last_word})" if self._last_word else ""
         what = f"not collected from {row.provider}" if self._last_word else f"still running at {row.provider}"
         raise ClipFailed(
-            f"{what} after {batch.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
+            f"{what} after {run.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
             f"it is paid for, run again to collect it, or {how_to_end(row)}"
         )
 
     def _tell(self, text: str) -> None:
         if text != self._said:
             self._said = text
-            self._batch.say(self._number, text, event="status", job=self._row.job_id)
+            self._run.say(self._number, text, event="status", job=self._row.job_id)
 
 
-def book(batch: Run, row: Purchase, number: int, status: Done | Failed | Cancelled, at: float) -> None:
+def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled, at: float) -> None:
     """Book the end of a job by its provider's own word. `at`: when it ended, for the time that it took."""
     match status:
         case Done():
-            _book_done(batch, row, number, status, at)
+            _book_done(run, row, number, status, at)
         case Failed():
             charged, by = _told(status.charged, row)
             error = f"{status.message} ({status.code})" if status.code else status.message
-            batch.ledger.move(
+            run.ledger.move(
                 row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
                 final=not status.again, rendered_at=at,
             )  # fmt: skip
             text = f"failed at {row.provider}: {error} (charged {show(charged)})"
-            batch.say(number, text, event="job_failed")
+            run.say(number, text, event="job_failed")
         case Cancelled():
             charged, by = _told(status.charged, row)
             error = "cancelled at the provider"
-            batch.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
-            batch.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
+            run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
+            run.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
 
 
-def _book_done(batch: Run, row: Purchase, number: int, status: Done, at: float) -> None:
+def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:
     charged, by = _told(status.charged, row)
     urls = {**row.urls, "output": status.url}
-    batch.ledger.move(
+    run.ledger.move(
         row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
     )  # fmt: skip
     text = f"rendered at {row.provider}, charged {show(charged)}; downloading"
-    batch.say(number, text, event="rendered")
+    run.say(number, text, event="rendered")
     if charged > row.price:
-        batch.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
+        run.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
 
 
 def _told(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:

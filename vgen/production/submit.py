@@ -40,7 +40,7 @@ class _Pause:
 class Clip:
     """What one clip's run knows besides the ledger."""
 
-    batch: Run
+    run: Run
     request: ShotRequest
     fresh_after: int | None = None
     pauses: dict[str, _Pause] = field(default_factory=dict)
@@ -58,9 +58,9 @@ async def back_off(clip: Clip, provider: str) -> None:
     pause = clip.pause(provider)
     if not pause.failures:
         return
-    batch = clip.batch
-    seconds = retry.backoff_s(batch.settings.backoff, pause.failures, batch.rng, at_least_s=pause.at_least_s)
-    batch.say(
+    run = clip.run
+    seconds = retry.backoff_s(run.settings.backoff, pause.failures, run.rng, at_least_s=pause.at_least_s)
+    run.say(
         clip.number,
         f"{provider}: next attempt in {seconds:.1f} s",
         event="backoff",
@@ -72,21 +72,21 @@ async def back_off(clip: Clip, provider: str) -> None:
 
 def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
     """Reserve the price. Raises OverBudget."""
-    batch = clip.batch
+    run = clip.run
     recipe = clip.request.recipes[provider.name]
     row = NewPurchase(
-        run_id=batch.id,
+        run_id=run.id,
         shot_number=clip.number,
         recipe=recipe.digest,
         manifest=recipe.manifest,
-        simulated=batch.settings.simulated,
+        simulated=run.settings.simulated,
         provider=provider.name,
         account=provider.account,
         base_url=provider.terms.base_url,
         model=order.model,
         path=order.path,
         request=order.text,
-        correlation_seed=str(batch.rng.randrange(1, 1 << 31)),
+        correlation_seed=str(run.rng.randrange(1, 1 << 31)),
         bought_s=str(order.bought_s),
         price=order.price,
     )
@@ -94,12 +94,12 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
     if clip.fresh_after is not None:  # the user's word: nothing of before counts any more, refusals included
         supersede |= {
             old.id: Why.AGAIN
-            for old in batch.rows(clip.request)
+            for old in run.rows(clip.request)
             if old.superseded is None and old.id <= clip.fresh_after and old.id not in supersede
             if old.recipe in clip.request.digests()
         }
     try:
-        return batch.ledger.reserve(row, supersede=supersede)
+        return run.ledger.reserve(row, supersede=supersede)
     except AlreadyBought as exc:
         raise ClipFailed("not bought: another purchase of the same recipe stands in the way; see `doit audit`") from exc
 
@@ -109,7 +109,7 @@ def picture(clip: Clip, order: Order, provider: Provider) -> str | None:
     if not order.image_field:
         return None
     try:
-        return data_uri(clip.batch.settings.root, clip.request.shot.image, clip.request.recipes[provider.name].image)
+        return data_uri(clip.run.settings.root, clip.request.shot.image, clip.request.recipes[provider.name].image)
     except InputError as exc:
         raise ClipFailed(f"not bought: its picture changed after the plan; run again ({exc})") from exc
 
@@ -121,41 +121,39 @@ async def submit(
 
     Raises LedgerError, LedgerBusy if the order or its answer could not be written down: nothing was sent.
     """
-    batch = clip.batch
+    run = clip.run
     protocol = provider.codec
-    row = batch.ledger.get(purchase_id)
+    row = run.ledger.get(purchase_id)
     if isinstance(protocol.LOST_ORDERS, TaggedList):
         order = protocol.LOST_ORDERS.with_correlation_seed(order, row.correlation_seed)
     call = protocol.create(order, provider.terms, provider.key or "", image)
-    slip = await _written_down(batch, purchase_id)
+    slip = await _written_down(run, purchase_id)
     try:
         priced = f"{show(order.price)} for {order.bought_s} s of {order.model}"
-        batch.say(
+        run.say(
             clip.number,
             f"{provider.name}: ordering, attempt {attempt}, {priced}",
             event="submit",
             price=order.price,
-            logged={"order": receipts.logged_order(row, batch.ledger.identity)},
+            logged={"order": receipts.logged_order(row, run.ledger.identity)},
         )
-        batch.sent_at[purchase_id] = trio.current_time()
+        run.sent_at[purchase_id] = trio.current_time()
         return await _send(Sent(clip, row, provider, slip), call, order)
     finally:
         slip.release()
 
 
-async def _written_down(batch: Run, purchase_id: int) -> Slip:
+async def _written_down(run: Run, purchase_id: int) -> Slip:
     """Have a place for the answer, and the order in the ledger. Raises LedgerError: then nothing must be sent."""
     slip = None
     try:
-        slip = await booking.when_free(batch, batch.slips.hold)
-        await booking.when_free(
-            batch, lambda: batch.ledger.move(purchase_id, State.SUBMITTING, submitted_at=batch.now())
-        )
+        slip = await booking.when_free(run, run.slips.hold)
+        await booking.when_free(run, lambda: run.ledger.move(purchase_id, State.SUBMITTING, submitted_at=run.now()))
     except BaseException:
         if slip is not None:
             slip.release()
         with contextlib.suppress(LedgerError):  # else the next run releases it
-            batch.ledger.move(purchase_id, State.RELEASED, error="it could not be written down, so it was not sent")
+            run.ledger.move(purchase_id, State.RELEASED, error="it could not be written down, so it was not sent")
         raise
     return slip
 
@@ -170,12 +168,12 @@ class Sent:
     slip: Slip
 
     async def book(self, *moves: State, what: str, **facts: Unpack[Facts]) -> None:
-        await booking.answered(self.clip.batch, self.slip, self.row, moves, facts, f"{self.provider.name}: {what}")
+        await booking.answered(self.clip.run, self.slip, self.row, moves, facts, f"{self.provider.name}: {what}")
 
     def say(self, text: str, *, event: str, logged: Mapping[str, Any] | None = None, **facts: Any) -> None:
-        key = {"id": self.row.id, "ledger": self.clip.batch.ledger.identity}
+        key = {"id": self.row.id, "ledger": self.clip.run.ledger.identity}
         told = {"order": {**key, **(logged or {})}}
-        self.clip.batch.say(self.clip.number, f"{self.provider.name}: {text}", event=event, logged=told, **facts)
+        self.clip.run.say(self.clip.number, f"{self.provider.name}: {text}", event=event, logged=told, **facts)
 
     async def not_sent(self, reason: str) -> None:
         await self.book(State.NOT_SENT, State.RELEASED, what="the order was not sent", error=reason)
@@ -183,7 +181,7 @@ class Sent:
 
     async def uncertain(self, reason: str) -> None:
         facts = Facts(error=reason)
-        facts |= self.clip.batch.clocks.dated(self.provider.name)
+        facts |= self.clip.run.clocks.dated(self.provider.name)
         await self.book(State.UNCERTAIN, what="an order may or may not have arrived", **facts)
         self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
 
@@ -192,7 +190,7 @@ async def _send(sent: Sent, call: Call, order: Order) -> bool:
     provider, accepted = sent.provider, False
     with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall
         try:
-            reply = await client.send(sent.clip.batch, call, provider.timeout_s or CREATE_S, provider.name)
+            reply = await client.send(sent.clip.run, call, provider.timeout_s or CREATE_S, provider.name)
         except NotSent as exc:
             await sent.not_sent(str(exc))
         except NoAnswer as exc:
@@ -218,40 +216,40 @@ async def _answered(sent: Sent, answer: Accepted | Refused | Unclear, order: Ord
 
 
 async def _accepted(sent: Sent, order: Order, answer: Accepted) -> bool:
-    batch, provider, job = sent.clip.batch, sent.provider, answer.job
+    run, provider, job = sent.clip.run, sent.provider, answer.job
     quoted = max(order.price, answer.quoted or 0)
     try:
         facts = Facts(job_id=job.id, urls=job.urls, price=quoted)
-        facts |= batch.clocks.dated(provider.name)
+        facts |= run.clocks.dated(provider.name)
         await sent.book(State.RENDERING, what=f"BOUGHT as job {job.id}", **facts)
     except AlreadyBought:
         close = f"it answered with job {job.id}, which belongs to another order"
         await sent.uncertain(close)
-        batch.close_provider(provider.name, close)
+        run.close_provider(provider.name, close)
         return False
     kept = {"job_id": job.id, "urls": dict(job.urls), "price": quoted}
     sent.say(f"accepted as {job.id}", event="accepted", job=job.id, logged=kept)
     if quoted > order.price:
         reason = f"it quotes {show(quoted)} where the price table says {show(order.price)}; set cost_per_second_usd"
-        batch.close_provider(provider.name, reason)
+        run.close_provider(provider.name, reason)
     return True
 
 
 def _refused(clip: Clip, provider: Provider, answer: Refused) -> None:
-    batch = clip.batch
+    run = clip.run
     match answer.reason:
         case RefusalReason.RATE_LIMITED:
             wait_s = answer.retry_after_s or 0.0
-            batch.limits.of(provider.name).pause(wait_s)
+            run.limits.of(provider.name).pause(wait_s)
             clip.pause(provider.name).at_least_s = wait_s
-            if wait_s > max(LONG_PAUSE_S, batch.settings.run.clip_timeout_s):
-                batch.close_provider(provider.name, f"it asks to wait {wait_s:,.0f} s; run again later")
+            if wait_s > max(LONG_PAUSE_S, run.settings.run.clip_timeout_s):
+                run.close_provider(provider.name, f"it asks to wait {wait_s:,.0f} s; run again later")
         case RefusalReason.CREDIT:
-            batch.close_provider(provider.name, f"out of credit: {answer.message}")
+            run.close_provider(provider.name, f"out of credit: {answer.message}")
         case RefusalReason.KEY:
-            batch.close_provider(provider.name, f"the key was rejected: {answer.message}")
+            run.close_provider(provider.name, f"the key was rejected: {answer.message}")
         case RefusalReason.SETUP:
-            batch.close_provider(
+            run.close_provider(
                 provider.name, f"{provider.terms.base_url} or model {provider.terms.model}: {answer.message}"
             )
         case RefusalReason.SERVER_ERROR | RefusalReason.INPUT:
