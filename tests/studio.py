@@ -4,8 +4,10 @@ import contextlib
 import copy
 import errno
 import functools
+import gc
 import importlib.metadata
 import inspect
+import itertools
 import json
 import math
 import os
@@ -112,6 +114,11 @@ class Kept:
     runs: int
 
 
+RUNS_A_COLLECTION = 25
+"""A run freezes what the collector has seen (it is to end with its process), so thousands in one process would pile up."""
+_RUNS_HERE = itertools.count(1)
+
+
 class Studio:
     """One project and its providers. `doit(...)` runs a command and gives its exit code."""
 
@@ -187,7 +194,10 @@ class Studio:
         """`doit ARGS` in this project."""
         self._runs += 1
         with _quick(random.Random(f"order {self.seed}/{self._runs}")), failpoints.hooked(fsync=self.fsync):
-            return int(DoitMain(_Loader(self)).run(list(args)) or 0)
+            code = int(DoitMain(_Loader(self)).run(list(args)) or 0)
+        if next(_RUNS_HERE) % RUNS_A_COLLECTION == 0:
+            gc.collect()
+        return code
 
     def crash(self, k: float, *args: str) -> CrashAt:
         """`doit ARGS`, killed at the k-th durable point."""

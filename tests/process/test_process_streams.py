@@ -93,7 +93,11 @@ def test_a_terminal_that_goes_away(project: Project, serve: Callable[..., Server
     server.hold()
     project.buys_at(server)
     project.write_shots(shots(2))
-    started = project.start()
+    inherited = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup the tests would hand down that it is ignored
+    try:
+        started = project.start()
+    finally:
+        signal.signal(signal.SIGHUP, inherited)
     started.says("rendering at", times=2)
     started.process.send_signal(signal.SIGHUP)
     started.ends()
