@@ -115,7 +115,7 @@ class Kept:
 
 
 RUNS_A_COLLECTION = 25
-"""A run freezes what the collector has seen (it is to end with its process), so thousands in one process would pile up."""
+"""A run freezes what the collector has seen, to end with its process: thousands in one would pile up."""
 _RUNS_HERE = itertools.count(1)
 
 
