@@ -39,6 +39,7 @@ NOW = 1_795_000_000.0
 ROOT = f"https://queue.fal.run/fal-ai/pika/requests/{ID}"
 URLS = {"status": f"{ROOT}/status", "response": ROOT, "cancel": f"{ROOT}/cancel"}
 JOB = Job(id=ID, urls=URLS)
+TAG = "0066e72ce7e8-910499383"
 VIDEO = "https://v3b.fal.media/files/b/tiger/AbC123_output.mp4"
 HTML = b"<html><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></html>"
 OWN = {"x-fal-request-id": ID}
@@ -147,14 +148,14 @@ def test_what_the_model_cannot_make_is_told_with_the_limit(
 
 
 def test_the_create_call_is_a_post_with_key_and_picture() -> None:
-    call = fal.create(order(image="sha256:0"), terms(), KEY, "https://x/boat.png")
+    call = fal.create(order(image="sha256:0"), terms(), KEY, "https://x/boat.png", TAG)
     assert ("POST", f"https://queue.fal.run/{IMAGE_MODEL}", "create") == (call.method, call.url, call.step)
     assert json.loads(call.body or b"")["image_url"] == "https://x/boat.png"
     assert f"Key {KEY}" == call.auth
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [fal.create(order(), terms(), KEY, None), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
+    calls = [fal.create(order(), terms(), KEY, None, TAG), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
              status(reply(200, {"status": "COMPLETED"}))]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 4
 
@@ -462,9 +463,7 @@ def test_a_list_says_whose_each_job_is() -> None:
         "has_more": True,
         "next_cursor": "c2",
     }
-    assert fal.parse_job_list(reply(200, page)) == Listing(
-        jobs=(Listed(id=ID, prompt="a boat", correlation_seed="7"),), more="c2"
-    )
+    assert fal.parse_job_list(reply(200, page)) == Listing(jobs=(Listed(id=ID, prompt="a boat", tag="7"),), more="c2")
 
 
 @pytest.mark.parametrize(

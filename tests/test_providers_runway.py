@@ -37,6 +37,7 @@ NOW = 1_795_000_000.0
 URL = "https://dnznrvs05pmza.cloudfront.net/9c1e.mp4?_jwt=eyJ"
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 JOB = Job(id=ID)
+TAG = "0066e72ce7e8-910499383"
 
 
 def terms(model: str = "gen4.5", **changes: Any) -> Terms:
@@ -199,7 +200,7 @@ def test_the_stored_request_is_canonical_and_holds_no_picture() -> None:
 
 def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
     made = order("gen4_turbo", image="sha256:0")
-    call = runway.create(made, terms("gen4_turbo"), KEY, "data:image/png;base64,AAAA")
+    call = runway.create(made, terms("gen4_turbo"), KEY, "data:image/png;base64,AAAA", TAG)
     assert ("POST", f"{runway.BASE_URL}/v1/image_to_video", "create") == (call.method, call.url, call.step)
     assert dict(call.headers) == {"Content-Type": "application/json", "X-Runway-Version": "2024-11-06"}
     assert {**made.body, "promptImage": "data:image/png;base64,AAAA"} == json.loads(call.body or b"")
@@ -207,7 +208,7 @@ def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [runway.create(order(), terms(), KEY, None), runway.poll(JOB, runway.BASE_URL, KEY),
+    calls = [runway.create(order(), terms(), KEY, None, TAG), runway.poll(JOB, runway.BASE_URL, KEY),
              runway.cancel(JOB, runway.BASE_URL, KEY)]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 3
 

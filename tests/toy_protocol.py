@@ -30,7 +30,7 @@ from vgen.providers.base import (
     Terms,
     Unclear,
 )
-from vgen.providers.codec import AccountCall, Codec, LostOrders, Vendor
+from vgen.providers.codec import AccountCall, Codec, LostOrders, QuoteCall, Vendor
 from vgen.recipe import Recipe
 from vgen.simulator import app
 from vgen.simulator import jobs as simulated
@@ -49,6 +49,7 @@ VENDOR = Vendor(
     poll_interval_s=2.0,
 )
 LOST_ORDERS: LostOrders = None
+QUOTE: QuoteCall | None = None
 ACCOUNT: AccountCall | None = None
 PRICE = 10_000
 """Micro-dollars a second of the only model, `toy-1`."""
@@ -78,7 +79,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
+def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
     return Call(
         method="POST", url=terms.base_url + order.path, body=order.text.encode(), auth=f"Toy {key}", step="create"
     )
@@ -115,7 +116,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Inconclusive(message=f"HTTP {reply.status}")
 
 
-def cancel(job: Job, base_url: str, key: str) -> Call:
+def cancel(job: Job, base_url: str, key: str) -> Call | None:
     return Call(method="DELETE", url=job.urls["self"], auth=f"Toy {key}", step="cancel")
 
 

@@ -133,7 +133,8 @@ class HttpClient:
             )
         except httpx.InvalidURL as exc:
             raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
-        request.headers["Authorization"] = call.auth
+        if call.auth:
+            request.headers[call.auth_header] = call.auth
         try:
             with trio.fail_after(timeout_s):  # httpx has no total time-out: one byte a second would last for ever
                 response = await transport.handle_async_request(request)

@@ -145,7 +145,7 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
         case Action.BUY:
             if not await _found_after_all(clip, now):
                 await _buy(clip, now)
-        case Action.HELD if now.row is not None and await reconcile.adopt(run, now.row, request.number):
+        case Action.HELD if now.row is not None and await reconcile.adopt(run, now.row, request):
             pass
         case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
             pass
@@ -158,7 +158,7 @@ async def _found_after_all(clip: Clip, now: Decision) -> bool:
     """Before something is bought in place of what may exist, its provider is asked once more. True: it exists."""
     for old in now.supersede:
         row = clip.run.ledger.get(old)
-        if await reconcile.adopt(clip.run, row, clip.number) or await reconcile.ask_again(
+        if await reconcile.adopt(clip.run, row, clip.request) or await reconcile.ask_again(
             clip.run, row, clip.number, anew=True
         ):
             clip.fresh_after = None  # collected instead of bought, as a live job is
@@ -281,6 +281,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
         run.stop_buying(problem)
         raise ClipFailed(f"not bought: {problem}")
     order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
+    order = await submit.quoted(run, order, provider)
     image = submit.picture(clip, order, provider)
     purchase_id = submit.reserve(clip, now, order, provider)
     with run.turns.reservation():

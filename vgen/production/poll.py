@@ -221,6 +221,8 @@ class _Poller:
         self._why_cancelled = why or self._why_cancelled
         run.ledger.note(row.id, error=f"{self._why_cancelled}; cancelling", error_code=QUEUE)
         call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
+        if call is None:
+            return False
         agreed = False
         try:
             reply = await client.send(run, call, provider.timeout_s or client.ASK_S, row.provider)

@@ -1,7 +1,7 @@
 """What a run learns of prices: the first order ever of a kind goes alone, and what was told binds the next one."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 import trio
@@ -22,6 +22,8 @@ class Quotes:
     told: dict[_Key, int] = field(default_factory=dict)
     """The highest prices that were told in this run."""
     _known: set[_Asked] = field(default_factory=set)
+    _quoted: dict[_Asked, trio.Event] = field(default_factory=dict)
+    """Kind → set when its free quote was asked for, whatever came of it."""
     _asking: dict[_Asked, trio.Event] = field(default_factory=dict)
     """Kind → set when the first order of it has its answer, or came to nothing."""
 
@@ -40,6 +42,18 @@ class Quotes:
                 self._end(key, mine)
             return
         yield
+
+    async def once(self, provider: str, order: Order, ask: Callable[[], Awaitable[int | None]]) -> None:
+        """Learn the free quote of the order's kind: the first of a kind asks, the others wait for its answer."""
+        key = (provider, order.path, order.kind)
+        if (asked := self._quoted.get(key)) is not None:
+            await asked.wait()
+            return
+        mine = self._quoted[key] = trio.Event()
+        try:
+            self.learn(provider, order, await ask() or 0)
+        finally:
+            mine.set()
 
     def answered(self, provider: Provider, order: Order) -> None:
         """The order was accepted: what its kind may cost is known, and the others of it may go."""

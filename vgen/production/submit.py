@@ -8,16 +8,17 @@ from typing import Any, Unpack
 import trio
 
 from vgen import retry
-from vgen.errors import AlreadyBought, ClipFailed, InputError, LedgerError, NoAnswer, NotSent
+from vgen.errors import AlreadyBought, ClipFailed, InputError, LedgerError, NoAnswer, NotSent, WireError
 from vgen.inputs.images import data_uri
 from vgen.inputs.settings import Provider
 from vgen.money import show
+from vgen.plan import told
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
 from vgen.production import booking, client
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
-from vgen.providers.codec import TaggedList
+from vgen.providers.codec import Replay
 from vgen.store import receipts
 from vgen.store.order_slips import Slip
 from vgen.store.purchase import State, Why
@@ -104,6 +105,23 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
         raise ClipFailed("not bought: another purchase of the same recipe stands in the way; see `doit audit`") from exc
 
 
+async def quoted(run: Run, order: Order, provider: Provider) -> Order:
+    """The order at the price that its provider quotes without selling, if that is more; asked once a kind and run."""
+    quote = provider.codec.QUOTE
+    if quote is None:
+        return order
+
+    async def ask() -> int | None:
+        try:
+            call = quote.ask(order, provider.terms.base_url)
+            return quote.quoted(await client.send(run, call, client.ASK_S, provider.name))
+        except WireError:
+            return None
+
+    await run.quotes.once(provider.name, order, ask)
+    return told.at_told_price(provider.name, order, run.quotes.told)
+
+
 def picture(clip: Clip, order: Order, provider: Provider) -> str | None:
     """The picture that will be sent, read once: the one that the recipe names, or ClipFailed before any reservation."""
     if not order.image_field:
@@ -124,10 +142,8 @@ async def submit(
     run = clip.run
     protocol = provider.codec
     row = run.ledger.get(purchase_id)
-    if isinstance(protocol.LOST_ORDERS, TaggedList):
-        order = protocol.LOST_ORDERS.with_correlation_seed(order, row.correlation_seed)
-    call = protocol.create(order, provider.terms, provider.key or "", image)
-    slip = await _written_down(run, purchase_id)
+    call = protocol.create(order, provider.terms, provider.key or "", image, row.tag)
+    slip = await _written_down(run, purchase_id, provider)
     try:
         priced = f"{show(order.price)} for {order.bought_s} s of {order.model}"
         run.say(
@@ -143,12 +159,15 @@ async def submit(
         slip.release()
 
 
-async def _written_down(run: Run, purchase_id: int) -> Slip:
+async def _written_down(run: Run, purchase_id: int, provider: Provider) -> Slip:
     """Have a place for the answer, and the order in the ledger. Raises LedgerError: then nothing must be sent."""
     slip = None
+    facts = Facts(submitted_at=run.now())
+    if isinstance(provider.codec.LOST_ORDERS, Replay):  # if it is killed now: how old a repeat may be at most
+        facts |= run.clocks.dated(provider.name)
     try:
         slip = await booking.when_free(run, run.slips.hold)
-        await booking.when_free(run, lambda: run.ledger.move(purchase_id, State.SUBMITTING, submitted_at=run.now()))
+        await booking.when_free(run, lambda: run.ledger.move(purchase_id, State.SUBMITTING, **facts))
     except BaseException:
         if slip is not None:
             slip.release()
@@ -204,6 +223,8 @@ async def _answered(sent: Sent, answer: Accepted | Refused | Unclear, order: Ord
     match answer:
         case Accepted():
             return await _accepted(sent, order, answer)
+        case Refused() if answer.reason is RefusalReason.DUPLICATE:
+            await sent.uncertain(answer.message)
         case Refused():
             final = answer.reason is RefusalReason.INPUT
             facts = Facts(error=answer.message, error_code=answer.reason.value, final=final)
@@ -252,5 +273,5 @@ def _refused(clip: Clip, provider: Provider, answer: Refused) -> None:
             run.close_provider(
                 provider.name, f"{provider.terms.base_url} or model {provider.terms.model}: {answer.message}"
             )
-        case RefusalReason.SERVER_ERROR | RefusalReason.INPUT:
+        case RefusalReason.SERVER_ERROR | RefusalReason.INPUT | RefusalReason.DUPLICATE:
             pass

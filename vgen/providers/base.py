@@ -89,13 +89,17 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One HTTP request to a provider's API. `auth` goes into the Authorization header, and nowhere else."""
+    """One HTTP request to a provider's API. `auth` goes into the header `auth_header`, and nowhere else.
+
+    Without `auth` the header is left out. `step`: what it is for; "create" is the paid one.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     auth: str = field(default="", repr=False)
+    auth_header: str = "Authorization"
     step: str = ""
 
 
@@ -149,6 +153,7 @@ class RefusalReason(StrEnum):
     CREDIT = "credit"  # out of credit: close the provider
     KEY = "key"  # key rejected: close the provider
     SETUP = "setup"  # no such endpoint or model: close the provider
+    DUPLICATE = "duplicate"  # it has an order with this tag already: look it up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +238,17 @@ class Inconclusive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """A job in a provider's own list, with what tells whose it is; `correlation_seed` "" if it was sent none."""
+    """A job in a provider's own list, with what tells whose it is.
+
+    `tag`: as it was sent, "" if it was sent none. `prompt`: None if the list does not show it. `created_at`: unix time
+    by the provider's clock. `fields`: what else the list shows of the request, by the names of the request's body.
+    """
 
     id: str
-    prompt: str
-    correlation_seed: str
+    tag: str = ""
+    prompt: str | None = None
+    created_at: float | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,21 +33,69 @@ class Vendor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaggedList:
-    """The provider lists jobs with their input, in which each order can carry a seed that no other order has.
+class Replay:
+    """The same create again, with the same tag, brings the first job: nothing is bought twice.
 
-    `with_correlation_seed(order, seed)`: the order with that seed, or as it was if its model takes none.
-    `list_jobs(model, since, base_url, key, cursor)`: ask for a page of the jobs that ended since (unix time).
-    `parse_job_list(reply)`: that page, or None if the reply says nothing; then it proves nothing either.
+    `remembers_s`: how long after the first one that holds at least.
     """
 
-    with_correlation_seed: Callable[[Order, str], Order]
+    remembers_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """The provider takes each tag once, refuses it the second time (DUPLICATE), and finds the job by it.
+
+    `find(tag, base_url, key)`: ask for the job. `found(reply, tag)`: its id; "" if the provider says, in its own shape,
+    that it has none; None if the reply says nothing.
+    """
+
+    find: Callable[[str, str, str], Call]
+    found: Callable[[Reply, str], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggedList:
+    """The provider lists jobs, each with the tag that its order carried.
+
+    `list_jobs(model, since, base_url, key, cursor)`: ask for a page of the jobs since (unix time, by its clock).
+    `parse_job_list(reply)`: that page, or None if the reply says nothing; then it proves nothing either.
+    `sent_as(tag)`: how the order's tag reads in the list. `lag_s`: so long after it was sent an order may be missing
+    from the list though it arrived. `shows_running`: whether it lists jobs that have not ended.
+    """
+
     list_jobs: Callable[[str, float, str, str, str | None], Call]
     parse_job_list: Callable[[Reply], Listing | None]
+    sent_as: Callable[[str], str]
+    lag_s: float
+    shows_running: bool
 
 
-LostOrders = TaggedList | None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Likeness:
+    """The provider lists jobs without a tag: those of the same `fields` and about the same time look like an order.
+
+    Which of them it is, if any, is the user's to say. `list_jobs`, `parse_job_list`: as of TaggedList.
+    """
+
+    list_jobs: Callable[[str, float, str, str, str | None], Call]
+    parse_job_list: Callable[[Reply], Listing | None]
+    fields: tuple[str, ...]
+
+
+LostOrders = Replay | LookUp | TaggedList | Likeness | None
 """How an order whose answer was lost is found again; None: not at all. Each further way is a type in this union."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuoteCall:
+    """A call that costs nothing and says what an order would cost.
+
+    `ask(order, base_url)`, without a key; `quoted(reply)`: micro-dollars, or None if it does not say.
+    """
+
+    ask: Callable[[Order, str], Call]
+    quoted: Callable[[Reply], int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +112,15 @@ class AccountCall:
 
 
 class Codec(Protocol):
-    """One wire protocol; a module can be one. `key` is the secret itself, `image` a URL or a data URI."""
+    """One wire protocol; a module can be one. `key` is the secret itself, `image` a URL or a data URI.
+
+    `tag`: RUN-NUMBER (hexadecimal, decimal), which no other order has; the codec spells it as the vendor wants it.
+    """
 
     VENDOR: Vendor
     LOST_ORDERS: LostOrders
     ACCOUNT: AccountCall | None
+    QUOTE: QuoteCall | None
 
     def list_price(self, model: str, resolution: str | None) -> int | None:
         """Micro-dollars a second by the dated table, or None."""
@@ -78,8 +130,8 @@ class Codec(Protocol):
         """What to buy. Raises CannotMake."""
         ...
 
-    def create(self, order: Order, terms: Terms, key: str, image: str | None) -> Call:
-        """The paid request."""
+    def create(self, order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+        """The paid request; for the same arguments the same, byte for byte."""
         ...
 
     def answer(self, reply: Reply, terms: Terms) -> Answer:
@@ -94,8 +146,8 @@ class Codec(Protocol):
         """What the reply to a poll means, or the next question."""
         ...
 
-    def cancel(self, job: Job, base_url: str, key: str) -> Call:
-        """Ask to stop the job."""
+    def cancel(self, job: Job, base_url: str, key: str) -> Call | None:
+        """Ask to stop a job that is queued by the vendor's word of right now; None if that can't be asked."""
         ...
 
     def job_from_id(self, job_id: str, model: str, base_url: str) -> Job:

@@ -4,7 +4,6 @@ Facts: `fal_client` 1.0.3, fal-js 2026-08-02, fal's docs. A failed job reads COM
 or in the HTTP status of the result. Status, result and cancel URLs are used as given, if they are the API's own.
 """
 
-import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -44,7 +43,7 @@ from vgen.providers.base import (
     is_url,
     next_longer,
 )
-from vgen.providers.codec import AccountCall, LostOrders, TaggedList, Vendor
+from vgen.providers.codec import AccountCall, LostOrders, QuoteCall, TaggedList, Vendor
 from vgen.recipe import Recipe
 from vgen.retry import retry_after_s
 
@@ -65,6 +64,7 @@ VENDOR = Vendor(
 )
 ACCOUNT: AccountCall | None = None
 """No free call is known."""
+QUOTE: QuoteCall | None = None
 
 # fal's `type` and `error_type` values of its own faults (docs "errors"); all others are the request's.
 _THEIR_FAULT = frozenset(
@@ -118,9 +118,14 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
-    """The paid request. fal's own retries are left on: they do not bill twice."""
+def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+    """The paid request. fal's own retries are left on: they do not bill twice.
+
+    The tag is sent as the seed, if the shot has none and the model takes one: fal's list shows it.
+    """
     body = dict(order.body)
+    if fal_models.of(order.model).has_seed:
+        body.setdefault("seed", int(_sent_as(tag)))
     if order.image_field:
         body[order.image_field] = image
     data = json.dumps(body, ensure_ascii=False).encode()
@@ -203,11 +208,9 @@ def _names(said: Mapping[str, Any], reply: Reply, job: Job) -> bool:
     return job.id in told
 
 
-def with_correlation_seed(order: Order, seed: str) -> Order:
-    """The order with a seed of its own, by which the job can be found again in fal's list."""
-    if not fal_models.of(order.model).has_seed or "seed" in order.body:
-        return order
-    return dataclasses.replace(order, body={**order.body, "seed": int(seed)})
+def _sent_as(tag: str) -> str:
+    """The tag's number: a seed from 1 to 2**31 - 1, which all models take that take any."""
+    return tag.rpartition("-")[2]
 
 
 def list_jobs(model: str, since: float, base_url: str, key: str, cursor: str | None) -> Call:
@@ -234,14 +237,16 @@ def parse_job_list(reply: Reply) -> Listing | None:
         if not isinstance(sent, dict) or not isinstance(job_id, str) or not re.fullmatch(JOB_ID, job_id):
             return None
         seed = str(sent.get("seed", ""))
-        jobs.append(Listed(id=job_id, prompt=str(sent.get("prompt", "")), correlation_seed=seed))
+        jobs.append(Listed(id=job_id, prompt=str(sent.get("prompt", "")), tag=seed))
     more = said.get("next_cursor") if said.get("has_more") else None
     return Listing(jobs=tuple(jobs), more=str(more) if more else None)
 
 
 LOST_ORDERS: LostOrders = TaggedList(
-    with_correlation_seed=with_correlation_seed, list_jobs=list_jobs, parse_job_list=parse_job_list
-)
+    list_jobs=list_jobs, parse_job_list=parse_job_list, sent_as=_sent_as,
+    lag_s=3600.0,  # only requests that have ended are listed: one that waits or runs must have had time to
+    shows_running=False,
+)  # fmt: skip
 
 
 def job_from_id(job_id: str, model: str, base_url: str) -> Job:
@@ -249,7 +254,7 @@ def job_from_id(job_id: str, model: str, base_url: str) -> Job:
     return Job(id=job_id, urls=_usual_urls(job_id, model, base_url))
 
 
-def cancel(job: Job, base_url: str, key: str) -> Call:
+def cancel(job: Job, base_url: str, key: str) -> Call | None:
     """Ask fal to stop; for a running job that is only a wish."""
     return Call(method="PUT", url=job.urls["cancel"], auth=f"Key {key}", step="cancel")
 

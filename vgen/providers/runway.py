@@ -40,7 +40,7 @@ from vgen.providers.base import (
     next_longer,
     number,
 )
-from vgen.providers.codec import AccountCall, LostOrders, Vendor
+from vgen.providers.codec import AccountCall, LostOrders, QuoteCall, Vendor
 from vgen.recipe import Recipe
 from vgen.retry import retry_after_s
 
@@ -60,6 +60,7 @@ VENDOR = Vendor(
     poll_interval_s=5.0,  # "Do not expect updates more often than once every five seconds" (GET /v1/tasks/{id})
 )
 LOST_ORDERS: LostOrders = None
+QUOTE: QuoteCall | None = None
 
 MAX_CREDITS = 10**9
 """Ten million dollars for one clip: not a price."""
@@ -118,8 +119,8 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None) -> Call:
-    """The paid request."""
+def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+    """The paid request. Runway takes no tag."""
     body = dict(order.body)
     if order.image_field:
         body[order.image_field] = image
@@ -197,7 +198,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
             return Inconclusive(message=f"unknown status {brief(other, 40)!r}")
 
 
-def cancel(job: Job, base_url: str, key: str) -> Call:
+def cancel(job: Job, base_url: str, key: str) -> Call | None:
     """Cancel the task; 404 to a repeat is as good as 204."""
     return _call("DELETE", _task_url(job, base_url), key, step="cancel", headers=(("X-Runway-Version", VERSION),))
 

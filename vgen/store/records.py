@@ -94,6 +94,11 @@ class Purchase:
     unreadable_since: float | None = None
 
     @property
+    def tag(self) -> str:
+        """RUN-NUMBER, which no other order has: what a codec sends along so that the job can be found again."""
+        return f"{self.run_id}-{self.correlation_seed}"
+
+    @property
     def blocks(self) -> bool:
         """Whether it forbids another purchase of its recipe."""
         return self.superseded is None and purchase.blocks(self.state, self.charged)
