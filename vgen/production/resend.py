@@ -4,6 +4,7 @@ The repeat is the same request, byte for byte, with the same tag. A provider of 
 job; one of class LookUp takes each tag once and refuses it the second time.
 """
 
+import contextlib
 from enum import Enum, auto
 
 import trio
@@ -55,8 +56,10 @@ async def settle(run: Run, row: Purchase, provider: Provider, request: ShotReque
             text = (
                 f"{provider.name} has no such order yet; the run that makes the shot sends it again, under its old tag"
             )
-        elif isinstance(lost, Replay) and (problem := _too_old(run, row, lost)):
+        elif isinstance(lost, Replay) and (problem := await _too_old(run, row, provider, lost)):
             return Finding(verdict=Verdict.UNKNOWN, text=f"{problem}; {how_to_end(row)}")
+        if request is None:
+            text = "not there yet; the run that makes the shot asks again, and orders it under its old tag"
         if order is None or request is None:
             break
         if refusal := _may_not_send(run, provider):
@@ -81,15 +84,32 @@ def _may_not_send(run: Run, provider: Provider) -> str:
     return run.stop_reason or run.closed.get(provider.name, "") or run.somebody_else_answers(provider)
 
 
-def _too_old(run: Run, row: Purchase, lost: Replay) -> str:
+async def _too_old(run: Run, row: Purchase, provider: Provider, lost: Replay) -> str:
     """Why a repeat might be taken for a new order; "" if it can't be."""
-    sent = run.sent_at.get(row.id)
-    age_s = run.clocks.age_s(row) if sent is None else trio.current_time() - sent
+    age_s: float | None
+    if (sent := run.sent_at.get(row.id)) is not None:
+        age_s = trio.current_time() - sent
+    else:
+        await _hear_the_clock(run, row, provider)
+        age_s = run.clocks.age_s(row)
     if age_s is None:
         return f"nobody knows by {row.provider}'s clock how old it is, so it is not sent again"
     if age_s > lost.remembers_s:
         return f"{row.provider} may have forgotten it after {age_s / 3600:.0f} h, so it is not sent again"
     return ""
+
+
+async def _hear_the_clock(run: Run, row: Purchase, provider: Provider) -> None:
+    """A free question, for the date of its answer."""
+    codec, base_url = provider.codec, provider.terms.base_url
+    if run.clocks.now(provider.name) is not None:
+        return
+    if codec.ACCOUNT is not None:
+        call = codec.ACCOUNT.ask(base_url, provider.key or "")
+    else:
+        call = codec.poll(codec.job_from_id(row.tag, row.model, base_url), base_url, provider.key or "")
+    with contextlib.suppress(WireError):
+        await client.send(run, call, client.ASK_S, provider.name)
 
 
 async def _look_up(run: Run, row: Purchase, provider: Provider, lost: LookUp) -> Finding | _Said:
