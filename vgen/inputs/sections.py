@@ -17,6 +17,7 @@ from vgen.inputs.shots import MAX_DURATION_S
 from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
 from vgen.inputs.wording import lowered, nearest, shown
 from vgen.providers.base import Terms
+from vgen.providers.plugins import BrokenPlugin
 
 MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 """A further section with one of these is a provider's; others belong to other tools."""
@@ -86,8 +87,12 @@ class Sections:
         said = section.get("protocol")
         if said is None:
             return providers.protocol_of(name)
-        if isinstance(said, str) and said in providers.CODECS:
-            return said
+        try:
+            if isinstance(said, str) and providers.has_protocol(said):
+                return said
+        except BrokenPlugin as exc:
+            self._problem(f"{name}.protocol: {shown(said)}: {exc}")
+            return providers.protocol_of(name)
         known = ", ".join(providers.CODECS)
         close = nearest(said, providers.CODECS) if isinstance(said, str) else ""
         self._problem(f"{name}.protocol: {shown(said)}: no such protocol{close}; there are {known}")

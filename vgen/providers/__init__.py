@@ -1,16 +1,19 @@
 """The protocols by name, and which of them a section or a host speaks. A new one is a module here and a line below."""
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from urllib.parse import urlsplit
 
-from vgen.providers import fal, runway
+from vgen.providers import fal, plugins, runway
 from vgen.providers.codec import Codec
 
-CODECS: Mapping[str, Codec] = {
+CODECS: MutableMapping[str, Codec] = {
     runway.VENDOR.protocol: runway,
     fal.VENDOR.protocol: fal,
 }
-"""Name of a protocol → its codec. A new protocol also needs a line in PARTS, vgen/simulator/app.py."""
+"""Name of a protocol → its codec, with those of plug-ins that were asked for.
+
+A new protocol of vgen's own also needs a line in PARTS, vgen/simulator/app.py.
+"""
 
 DEFAULT = fal.VENDOR.protocol
 """What a section speaks that names no protocol and is not called like one: its `model` is an endpoint of fal's."""
@@ -25,6 +28,11 @@ def protocol_of(section: str) -> str:
         if section == codec.VENDOR.section:
             return name
     return section if section in CODECS else DEFAULT
+
+
+def has_protocol(name: str) -> bool:
+    """Whether there is such a protocol, of vgen's own or of a plug-in. Raises plugins.BrokenPlugin."""
+    return name in CODECS or plugins.find(name, CODECS)
 
 
 def protocol_at(url: str) -> str | None:

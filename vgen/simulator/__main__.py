@@ -14,6 +14,8 @@ import trio
 
 from vgen.errors import InputError, ToolMissing
 from vgen.media.tools import find_tools
+from vgen.providers import has_protocol
+from vgen.providers.plugins import BrokenPlugin
 from vgen.simulator.app import App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults
@@ -54,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--journal", type=Path, metavar="FILE", help="remember jobs in this file")
     made.add_argument("--fast", action="store_true", help="serve placeholder bytes instead of rendered video")
     made.add_argument("--anonymous", action="store_true", help="pass for a real provider (for vgen's own tests only)")
+    made.add_argument("--plugin", action="append", default=[], metavar="NAME", help="a protocol of a plug-in, too")
     made.add_argument("--list-faults", action="store_true", help="print the faults and leave")
     made.add_argument("--allow-remote", action="store_true", help="allow a host that others can reach")
     return made
@@ -67,6 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if not options.allow_remote and not is_loopback(options.host):
         return _refuse(f"--host {options.host}: others could reach it; add --allow-remote if they may")
+    for name in options.plugin:
+        try:
+            if not has_protocol(name):
+                return _refuse(f"--plugin {name}: no installed package brings it (entry point group vgen.providers)")
+        except BrokenPlugin as exc:
+            return _refuse(f"--plugin {name}: {exc}")
     if any(text.partition("=")[0].endswith("connect_refused") for text in options.fault):
         return _refuse("fault connect_refused: only the in-process network can refuse; stop the server instead")
     try:

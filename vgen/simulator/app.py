@@ -1,11 +1,12 @@
 """The simulated cloud as one web application: which request is whose. Knows no sockets."""
 
+import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from typing import Protocol
 
-from vgen.providers import protocol_at
+from vgen.providers import CODECS, protocol_at
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal import Fal
 from vgen.simulator.renderers import Renderer
@@ -34,6 +35,12 @@ PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
 """Name of a protocol → who speaks it here. Each has a codec of that name in vgen/providers/__init__.py."""
 
 
+def of_plugins() -> dict[str, Callable[[Cloud, Shelf], Part]]:
+    """The simulated vendors of the plug-ins that are in use: what their SIMULATOR names, as MODULE:CLASS."""
+    places = {name: getattr(codec, "SIMULATOR", None) for name, codec in CODECS.items() if name not in PARTS}
+    return {name: pkgutil.resolve_name(place) for name, place in places.items() if place}
+
+
 class App:
     """Media below /media/, the truth below /_simulator/, all else by its vendor's host or by how its path begins.
 
@@ -45,7 +52,7 @@ class App:
         self.cloud = cloud
         self._name = () if anonymous else (NAME,)
         self._shelf = Shelf(cloud, renderer)
-        self._parts = {protocol: part(cloud, self._shelf) for protocol, part in PARTS.items()}
+        self._parts = {name: part(cloud, self._shelf) for name, part in {**of_plugins(), **PARTS}.items()}
         self._by_path = sorted(
             ((path, part) for part in self._parts.values() for path in part.paths),
             key=lambda pair: len(pair[0]),

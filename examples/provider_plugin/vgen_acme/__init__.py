@@ -1,0 +1,1 @@
+"""The protocol of Acme, a made-up vendor, for vgen."""
