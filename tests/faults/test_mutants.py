@@ -49,7 +49,6 @@ STORIES: dict[str, Callable[[ScriptedStudio], None]] = {
     "our_clock_tells": lambda studio: _with_one(
         studio, over.test_fault_086_a_clock_that_is_days_ahead_ends_no_waiting_for_a_file
     ),
-    "our_clock": over.test_fault_086_a_clock_that_is_hours_behind_frees_no_money_of_a_job_that_still_runs,
     "no_earlier_order_needed": over.test_fault_087_an_order_is_not_there_only_if_an_earlier_one_is_listed,
     "settle_uncertain_only": lambda studio: _with_one(
         studio, over.test_fault_090_a_job_of_a_shot_that_left_the_list_ends_by_its_id

@@ -27,7 +27,7 @@ from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Un
 from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import Budget, Facts, NewPurchase
+from vgen.store.records import Budget, NewPurchase
 from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
@@ -295,6 +295,19 @@ def failed_is_free() -> Patches:
     yield instead(poll, "_told", generous)
 
 
+@mutant("a failure that was read off a question that failed is believed at once", "M1 M2 M10 M13 M16", 10)
+def believe_a_failed_question() -> Patches:
+    yield instead(over, "confirmed", lambda absence: True)
+
+
+@mutant("two rejections end the attempts at a provider, whatever their reasons", "M14", 60, "bad_twice")
+def any_two_rejections() -> Patches:
+    def twice(here: Any, request: str) -> Any:
+        return next(iter([row for row in here if row.state is State.REJECTED and row.request == request][1:]), None)
+
+    yield instead(decision, "_rejected_alike", twice)
+
+
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -501,22 +514,6 @@ def any_account_forgets() -> Patches:
 def our_clock_tells() -> Patches:
     """Ages are told by this machine's clock."""
     yield instead(ProviderClocks, "now", lambda self, provider: self._now())
-
-
-@_undrawn
-def our_clock() -> Patches:
-    """When an order was sent is told by this machine's clock.
-
-    300 schedules that draw a wrong clock do not catch it: in all of them `doit recover` misses an order that is younger
-    than an hour in fal's list 6 times, and in 2 of these the list shows an earlier and a later one.
-    """
-    dated = ProviderClocks.dated
-
-    def by_ours(self: ProviderClocks, provider: str) -> Facts:
-        facts = dated(self, provider)
-        return {**facts, "sent_before": self._now()} if facts else facts
-
-    yield instead(ProviderClocks, "dated", by_ours)
 
 
 @_undrawn
