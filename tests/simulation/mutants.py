@@ -16,8 +16,8 @@ from simulation.promises import LENIENT
 from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
-from vgen.plan import decision, told
-from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, world
+from vgen.plan import decision
+from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, workspace, world
 from vgen.production.clocks import ProviderClocks
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
@@ -313,7 +313,7 @@ def any_two_rejections() -> Patches:
 
 @mutant("a download without a length is believed as it came", "M9", 20)
 def trust_any_length() -> Patches:
-    judge, run = deliver._judge, download._Loader.run
+    judge, run = deliver._judge, download.Loader.run
     untold: set[str] = set()
 
     async def noting(self: Any) -> Any:
@@ -326,7 +326,7 @@ def trust_any_length() -> Patches:
             return Judgement(verdict=Verdict.GOOD)
         return await judge(run, row, part)
 
-    yield instead(download._Loader, "run", noting)
+    yield instead(download.Loader, "run", noting)
     yield instead(deliver, "_judge", lenient)
 
 
@@ -395,7 +395,7 @@ def forget_orphans() -> Patches:
 @_undrawn
 def forget_told_prices() -> Patches:
     """The next run reserves the table's price again, whatever a provider has told."""
-    yield instead(told, "prices", lambda *_, **__: {})
+    yield instead(workspace, "told_prices", lambda *_, **__: {})
 
 
 @_undrawn
