@@ -119,7 +119,7 @@ def test_json_lines_are_as_their_schema_says(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
-    shot = progress.InFlight(number=3, text="rendering at runway", state_s=4, work_s=9)
+    shot = progress.InFlight(number=3, text="rendering at runway", work_s=9)
     now = progress.Progress(
         total=4,
         done=1,

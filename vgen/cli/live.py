@@ -21,7 +21,7 @@ def progress(run: Run) -> Progress:
         done=len(done),
         failed=len(run.messages.keys() - done),
         in_flight=[
-            InFlight(number=number, text=doing.text, state_s=now - doing.since, work_s=now - doing.began)
+            InFlight(number=number, text=doing.text, work_s=now - doing.began)
             for number, doing in sorted(run.events.in_flight.items())
             if number not in done
         ],

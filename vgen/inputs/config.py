@@ -199,7 +199,6 @@ class _Loader:
             fallback=ready[fallback.name] if fallback else None,
             simulated=not live,
             cap=cap,
-            cap_is_explicit=explicit,
             keys={name: text.strip() for name, text in self._environ.items() if names_a_key(name) and text.strip()},
             ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,

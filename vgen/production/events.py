@@ -17,10 +17,9 @@ Tell = Callable[[Mapping[str, Any]], None]
 
 @dataclass(slots=True)
 class Doing:
-    """The state of a shot in flight: since when, and since when the shot is in flight, by trio's clock."""
+    """What a shot in flight is doing, and since when it is in flight, by trio's clock."""
 
     text: str
-    since: float
     began: float
 
 
@@ -59,12 +58,10 @@ class Events:
 
     def begin(self, number: int, text: str) -> None:
         """The shot is in flight from now on."""
-        now = trio.current_time()
-        self.in_flight.setdefault(number, Doing(text, now, now))
+        self.in_flight.setdefault(number, Doing(text, trio.current_time()))
         self.doing(number, text)
 
     def doing(self, number: int, text: str) -> None:
         """Change the state that is shown for a shot in flight, without saying a line."""
-        found = self.in_flight.get(number)
-        if found is not None and found.text != text:
-            found.text, found.since = text, trio.current_time()
+        if (found := self.in_flight.get(number)) is not None:
+            found.text = text

@@ -147,6 +147,7 @@ class Accepted:
 class RefusalReason(StrEnum):
     """Why a provider refused."""
 
+    # The values are error codes in ledgers that exist, so they stay, whatever the names are.
     RATE_LIMITED = "later"  # 429: try again, not before Retry-After
     SERVER_ERROR = "broken"  # a 5xx in the provider's own words: an explicit no; try again
     INPUT = "input"  # moderation or validation: never again at this API

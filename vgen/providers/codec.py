@@ -143,7 +143,7 @@ class Codec(Protocol):
         ...
 
     def status(self, call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
-        """What the reply to a poll means, or the next question."""
+        """What the reply to a poll means, or the next question; of the reply to a cancel, only Cancelled counts."""
         ...
 
     def cancel(self, job: Job, base_url: str, key: str) -> Call | None:

@@ -9,11 +9,10 @@ from vgen.store.records import Budget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:
-    """A shot that somebody works on. Seconds since its state began, and since its work began."""
+    """A shot that somebody works on. `work_s`: seconds since its work began."""
 
     number: int
     text: str
-    state_s: float
     work_s: float
 
 
