@@ -215,7 +215,7 @@ class _Loader:
             return dataclasses.replace(provider, poll_interval_s=interval_s, closed=closed)
         return dataclasses.replace(
             provider,
-            terms=dataclasses.replace(terms, base_url=f"http://{provider.protocol}{providers.SIMULATED}"),
+            terms=dataclasses.replace(terms, base_url=providers.simulated_url(provider.protocol)),
             key=f"key_simulated_{terms.provider}",
             account="simulated",
             poll_interval_s=provider.poll_interval_s or SIMULATED_POLL_S,

@@ -21,6 +21,8 @@ UNCONFIRMED = "unconfirmed"
 CANCEL_LOOKS = 4
 CANCELLING = "; cancelling"
 """Ends the reason in the row of a job that is being cancelled; a later run that finds it cancelled tells it."""
+SETTLES_S = 60.0
+"""So long a job that is over is asked what it cost, if its provider has yet to say; then its price is booked."""
 
 
 async def wait_for(run: Run, purchase_id: int, number: int) -> None:
@@ -69,6 +71,7 @@ class _Poller:
         self._unreadable = over.Absence(clock=trio.current_time)
         self._why_cancelled = f"it waited too long in the queue of {row.provider}"
         self._at_work = -math.inf
+        self._over_at: float | None = None
         self._failing = over.Absence(clock=trio.current_time)
 
     async def run(self, deadline: float) -> None:
@@ -79,11 +82,14 @@ class _Poller:
             asked_at = trio.current_time()
             status = self._believed(await client.ask(self._run, self._row))
             self._row = self._run.ledger.get(self._row.id)
+            if self._awaits_its_charge(status, deadline):
+                await trio.sleep(self._pause_s)
+                continue
             if self._settled(status):
                 sent = self._run.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
                     limiter = self._run.limits.of(self._row.provider)
-                    limiter.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
+                    limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
                 return
             if isinstance(status, Queued | Running):
                 self._at_work = asked_at
@@ -98,6 +104,18 @@ class _Poller:
         if isinstance(status, Inconclusive) and status.ended and self._given_up():
             return
         self._detach()
+
+    def _awaits_its_charge(self, status: Status, deadline: float) -> bool:
+        """Whether the job is over, and what it cost is worth asking once more."""
+        if not isinstance(status, Done | Failed):
+            return False
+        self._over_at = self._seen_over_at
+        return status.unsettled and trio.current_time() < min(deadline, self._over_at + SETTLES_S)
+
+    @property
+    def _seen_over_at(self) -> float:
+        """When the job was first seen to be over: now, if it was not before."""
+        return trio.current_time() if self._over_at is None else self._over_at
 
     @property
     def _pause_s(self) -> float:
@@ -203,7 +221,7 @@ class _Poller:
         sent = self._run.sent_at.get(self._row.id)
         if sent is None or self._row.submitted_at is None:
             return self._run.now()
-        return self._row.submitted_at + trio.current_time() - sent
+        return self._row.submitted_at + self._seen_over_at - sent
 
     def _forgotten(self) -> bool:
         run, row = self._run, self._row

@@ -227,7 +227,7 @@ def list_jobs(model: str, since: float, base_url: str, key: str, cursor: str | N
     return Call(method="GET", url=url, auth=f"Key {key}", step="list_jobs")
 
 
-def parse_job_list(reply: Reply) -> Listing | None:
+def parse_job_list(reply: Reply, cursor: str | None = None) -> Listing | None:
     """What the list says, or None if it says nothing: an error or a page of another form is never "not there"."""
     said = reply.object()
     items = said.get("items", said.get("requests"))
