@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import wire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -383,6 +384,67 @@ def test_a_rejected_key_says_nothing_about_the_task() -> None:
     found = status(reply(401, said(1002, "AK/SK")))
     assert isinstance(found, Inconclusive)
     assert found.key_rejected
+
+
+# ── recorded replies ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATES = {
+    "create_text": ID, "create_image": "893700000000000002",
+    "create_500": None, "create_503": None, "create_504": None,
+    "create_account": RefusalReason.CREDIT, "create_arrears": RefusalReason.CREDIT,
+    "create_no_credits": RefusalReason.CREDIT, "create_address": RefusalReason.KEY,
+    "create_bad_key": RefusalReason.KEY, "create_no_key": RefusalReason.KEY,
+    "create_bad_value": RefusalReason.INPUT, "create_moderated": RefusalReason.INPUT,
+    "create_platform_policy": RefusalReason.INPUT, "create_duplicate": RefusalReason.DUPLICATE,
+    "create_busy": RefusalReason.RATE_LIMITED, "create_too_fast": RefusalReason.RATE_LIMITED,
+    "create_model_closed": RefusalReason.SETUP, "create_unknown_model": RefusalReason.SETUP,
+    "old_host": RefusalReason.SETUP,
+}  # fmt: skip
+RECORDED_URL = "https://v15-kling-fdl.klingai.com/bs2/x/5f.mp4?Expires=1798416093&Signature=s"
+POLLS = {
+    "poll_submitted": Queued(),
+    "poll_processing": Running(),
+    "poll_succeeded": Done(url=RECORDED_URL, charged=420_000),
+    "poll_succeeded_cash": Done(url=RECORDED_URL, charged=420_000),
+    "poll_succeeded_test_balance": Done(url=RECORDED_URL, charged=0),
+    "poll_failed": Failed(message="The first frame could not be downloaded.", charged=0),
+    "poll_two": Queued(),
+    "poll_by_external": Queued(),
+    "poll_unknown": Missing(),
+}
+OTHERS = {"legacy_succeed", "list", "poll_both_kinds", "poll_too_many"}
+
+
+@pytest.mark.parametrize("name", CREATES)
+def test_a_recorded_create_is_understood(name: str) -> None:
+    found, expected = kling.answer(wire.reply("kling", name), terms()), CREATES[name]
+    if isinstance(expected, RefusalReason):
+        assert isinstance(found, Refused)
+        assert found.reason is expected
+    else:
+        assert found == Accepted(job=Job(id=expected)) if expected else isinstance(found, Unclear)
+
+
+@pytest.mark.parametrize("name", POLLS)
+def test_a_recorded_poll_is_understood(name: str) -> None:
+    assert status(wire.reply("kling", name)) == POLLS[name]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_recorded_answer_to_another_question_says_nothing_about_the_task(name: str) -> None:
+    assert isinstance(status(wire.reply("kling", name)), Inconclusive)
+
+
+def test_every_recorded_reply_is_one_of_these() -> None:
+    assert wire.names("kling") == {*CREATES, *POLLS, *OTHERS}
+
+
+def test_our_request_is_the_recorded_one() -> None:
+    sent = wire.recorded("kling", "create_text")["request"]
+    call = kling.create(order(prompt="a tin robot waters a fern"), terms(), "api-key-kling-test", None, TAG)
+    sent["body"]["options"]["external_task_id"] = OWN_ID
+    assert (sent["body"], kling.BASE_URL + sent["path"]) == (json.loads(call.body or b""), call.url)
+    assert call.auth == sent["headers"]["authorization"]
 
 
 # ── an order that was lost ────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import wire
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -390,6 +391,71 @@ def test_a_rejected_key_says_nothing_about_the_job(status_: int) -> None:
     found = status(reply(status_, {"message": "no"}))
     assert isinstance(found, Inconclusive)
     assert found.key_rejected
+
+
+# ── recorded replies ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+CREATES = {
+    "create": ID, "create_replayed": ID, "create_500": None, "create_503": None, "create_conflict": None,
+    "create_failed": RefusalReason.CREDIT, "create_forbidden_failed": RefusalReason.CREDIT,
+    "create_usage_limit": RefusalReason.CREDIT, "create_inactive_key": RefusalReason.KEY,
+    "create_no_key": RefusalReason.KEY, "create_rate_limited": RefusalReason.RATE_LIMITED,
+    "create_unknown_field": RefusalReason.INPUT,
+}  # fmt: skip
+POLLS = {
+    "poll_queued": Queued(),
+    "poll_running": Running(),
+    "poll_settled": Done(url=URL, charged=340_000),
+    "poll_videos": Done(url=URL, charged=340_000),
+    "poll_pending_charge": Done(url=URL, unsettled=True),
+    "poll_unavailable_charge": Done(url=URL),
+    "poll_failed": Failed(message="The provider failed", code="provider_error", again=True, charged=0),
+    "poll_moderated": Failed(
+        message="The content was refused by moderation", code="content_moderation", unsettled=True
+    ),
+    "poll_unknown": Missing(),
+}
+OTHERS = {"balance", "catalog_item", "content", "content_early", "delete_accepted", "quote", "spend_daily"}
+
+
+@pytest.mark.parametrize("name", CREATES)
+def test_a_recorded_create_is_understood(name: str) -> None:
+    found, expected = pika.answer(wire.reply("pika", name), terms()), CREATES[name]
+    if isinstance(expected, RefusalReason):
+        assert isinstance(found, Refused)
+        assert (found.reason, found.kept) == (expected, "failed" in name)
+    else:
+        assert found == Accepted(job=Job(id=expected)) if expected else isinstance(found, Unclear)
+
+
+@pytest.mark.parametrize("name", POLLS)
+def test_a_recorded_poll_is_understood(name: str) -> None:
+    assert status(wire.reply("pika", name)) == POLLS[name]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_recorded_answer_to_another_question_says_nothing_about_the_job(name: str) -> None:
+    assert isinstance(status(wire.reply("pika", name)), Inconclusive)
+
+
+def test_every_recorded_reply_is_one_of_these() -> None:
+    assert wire.names("pika") == {*CREATES, *POLLS, *OTHERS}
+
+
+def test_a_recorded_quote_is_the_tables_price() -> None:
+    sent = wire.recorded("pika", "quote")["request"]
+    made = order(PIKA, prompt="a tin robot waters a fern", aspect_ratio="16:9")
+    assert isinstance(pika.QUOTE, QuoteCall)
+    call = pika.QUOTE.ask(made, pika.BASE_URL)
+    assert (sent["body"], pika.BASE_URL + sent["path"]) == (json.loads(call.body or b""), call.url)
+    assert pika.QUOTE.quoted(wire.reply("pika", "quote")) == made.price
+
+
+def test_our_request_is_the_recorded_one_with_nothing_left_to_defaults() -> None:
+    sent = wire.recorded("pika", "create")["request"]
+    call = pika.create(order(prompt="a tin robot waters a fern"), terms(), "pk_test_1", None, TAG)
+    assert {**sent["body"], "multi_shot": False} == json.loads(call.body or b"")
+    assert (pika.BASE_URL + sent["path"], call.auth) == (call.url, sent["headers"]["x-api-key"])
 
 
 BODIES = st.recursive(
