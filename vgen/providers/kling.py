@@ -75,7 +75,9 @@ _BAD_PARAMETER = 1201
 _THEIRS = 5000
 """From here on a code is a fault of Kling's, after which the task may exist."""
 
-_RULES = re.compile(r"polic|risk|sensitiv|prohibit|violat|moderat|illegal|copyright|image|picture|frame|url", re.IGNORECASE)
+_RULES = re.compile(
+    r"polic|risk|sensitiv|prohibit|violat|moderat|illegal|copyright|image|picture|frame|url", re.IGNORECASE
+)
 """In a failed task's message, which has no code: the request's fault. All else is taken for Kling's."""
 
 
