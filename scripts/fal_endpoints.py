@@ -17,20 +17,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vgen.providers.fal_learn import (
+    FIRST,
+    FPS,
+    LAST,
+    REFERENCES,
+    SIZE,
+    SOUND,
+    images_of,
+    kind_of,
+    prompt_limit,
+    sibling_of,
+)
+
 SOURCE = "github.com/fal-ai/fal-js main, libs/client/src/types/endpoints.ts"
 PRICES = Path(__file__).with_name("fal_prices.json")
 FEWEST_ROWS = 200
 PIKA = "fal-ai/pika/v2.2/text-to-video"
 
-FIRST = ("image_url", "start_image_url", "first_image_url", "first_frame_url")
-LAST = ("end_image_url", "tail_image_url", "last_frame_url")
-REFERENCES = (
-    "image_urls", "reference_image_urls", "input_image_urls", "image_references", "subject_reference_image_url",
-    "elements",
-)  # fmt: skip
-SOUND = ("generate_audio", "audio", "generate_audio_switch", "bgm")
-SIZE = ("video_size", "image_size", "dimensions")
-FPS = ("frames_per_second", "fps", "frame_rate")
 OTHERS = r"heygen|template-to-video|multiconditioning|vace"
 """What can be ordered with a prompt alone by its types, but makes avatars, fills in templates or edits a video."""
 
@@ -115,8 +119,9 @@ def table(source: str, prices: Mapping[str, Any]) -> dict[str, Row]:
         if row:
             rows[name] = row
     _check(source, rows)
+    kinds = {name: row["kind"] for name, row in rows.items()}
     for name, row in rows.items():
-        sibling = _sibling(name, rows) if row["kind"] == "text" else None
+        sibling = sibling_of(name, kinds) if row["kind"] == "text" else None
         if sibling:
             row["image_endpoint"] = sibling
     for price in prices["prices"]:
@@ -144,13 +149,13 @@ def _row(name: str, taken: Mapping[str, Field], made: Mapping[str, Field]) -> Ro
     required = [field.name for field in taken.values() if field.required]
     if not set(required) <= {"prompt", *pictures} or not ("prompt" in taken or pictures):
         return None
-    kind = _kind(name, taken)
+    kind = kind_of(name, taken, required)
     if "prompt" not in taken and kind in ("text", "first-last"):  # the latter: frames between two pictures, no film
         return None
     row: Row = {"kind": kind, "required": required}
     prompt = taken.get("prompt")
     if prompt:
-        row["prompt"] = _prompt(prompt)
+        row["prompt"] = prompt_limit(prompt.comment)
     row |= _length(taken) | _shape(taken)
     row["seed"] = "seed" in taken
     row["negative_prompt"] = "negative_prompt" in taken
@@ -158,36 +163,8 @@ def _row(name: str, taken: Mapping[str, Field], made: Mapping[str, Field]) -> Ro
     if sound and sound.type == "boolean":
         row["sound"] = {"field": sound.name, "default": sound.default is True}
     if pictures:
-        row["images"] = _images(taken)
+        row["images"] = images_of(taken)
     return row
-
-
-def _prompt(prompt: Field) -> Row:
-    characters = re.search(r"(\d+) characters", prompt.comment)
-    octets = re.search(r"(\d+) UTF-8 encoded bytes", prompt.comment)
-    if characters:
-        return {"max_characters": int(characters[1])}
-    return {"max_bytes": int(octets[1])} if octets else {}
-
-
-def _kind(name: str, taken: Mapping[str, Field]) -> str:
-    first = next((taken[field] for field in FIRST if field in taken), None)
-    last = next((taken[field] for field in LAST if field in taken), None)
-    if first and last and first.required and last.required:
-        return "first-last"
-    if re.search(r"reference|elements|ingredient|pikascenes|pikaframes", name):
-        return "reference"
-    if first:
-        return "image"
-    return "reference" if any(field in taken for field in REFERENCES if field != "elements") else "text"
-
-
-def _images(taken: Mapping[str, Field]) -> Row:
-    first = next((field for field in FIRST if field in taken), None)
-    last = next((field for field in LAST if field in taken), None)
-    references = [field for field in REFERENCES if field in taken]
-    found = {"first": first, "last": last, "references": references}
-    return {key: value for key, value in found.items() if value}
 
 
 def _length(taken: Mapping[str, Field]) -> Row:
@@ -220,18 +197,6 @@ def _spec(field: Field) -> Row:
         whole = any(isinstance(value, int) for value in field.values)
         spec["default"] = int(field.default) if whole else field.default
     return spec
-
-
-def _sibling(name: str, rows: Mapping[str, Row]) -> str | None:
-    """The endpoint that makes the same of a picture."""
-    candidates = (
-        name.replace("text-to-video", "image-to-video"),
-        f"{name}/image-to-video",
-        name.replace("t2v", "i2v"),
-        f"{name}-image-to-video",
-        name.removesuffix("/text-to-video"),
-    )
-    return next((other for other in candidates if rows.get(other, {}).get("kind") == "image"), None)
 
 
 def _types(source: str) -> Iterator[tuple[str, str]]:

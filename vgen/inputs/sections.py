@@ -16,7 +16,7 @@ from vgen.inputs.settings import Provider
 from vgen.inputs.shots import MAX_DURATION_S
 from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
 from vgen.inputs.wording import lowered, nearest, shown
-from vgen.providers.base import Terms
+from vgen.providers.base import Tariff, Terms
 from vgen.providers.plugins import BrokenPlugin
 
 MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
@@ -27,13 +27,15 @@ MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 class Sections:
     """Reads one section after the other, and collects what is wrong with them.
 
-    `given`: the variables named on the command line or in the environment; they override a section's own.
+    `given`: the variables named on the command line or in the environment; they override a section's own. `own_models`:
+    protocol → the project's own rows for its table of models.
     """
 
     where: str
     environ: Mapping[str, str]
     run: Run
     given: frozenset[str]
+    own_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -51,6 +53,7 @@ class Sections:
         if not model:
             self._problem(f"{name}.model: missing; name the model or endpoint to buy from")
         durations = self._durations(config.durations, name)
+        tariff = self._tariff(config, name)
         if len(self.problems) > before:
             return None
         terms = Terms(
@@ -58,8 +61,11 @@ class Sections:
             base_url=base_url,
             model=model.strip("/"),
             resolution=config.resolution,
-            price=None if config.cost_per_second_usd is None else money.micros(config.cost_per_second_usd),
+            price=None if tariff is None else tariff.flat,
+            tariff=None if tariff is None or tariff.flat is not None else tariff,
             durations=durations,
+            ratios=tuple(config.ratios or ()),
+            own_models=self.own_models.get(protocol, {}),
         )
         self._cheap(terms, protocol)
         names = key_names(name, protocol, base_url)
@@ -156,6 +162,16 @@ class Sections:
             self._problem(f'{name}.durations: give a list of seconds, {{"min", "max"}}, or "any"')
             return None
         return tuple(sorted(Decimal(item) for item in value))
+
+    def _tariff(self, config: ProviderConfig, name: str) -> Tariff | None:
+        by_second, by_clip = config.cost_per_second_usd, config.cost_per_clip_usd
+        if by_second is not None and by_clip is not None:
+            self._problem(f"{name}: cost_per_second_usd and cost_per_clip_usd: give one of the two")
+        ladder = by_second if by_clip is None else by_clip
+        if ladder is None:
+            return None
+        steps = tuple((length, money.micros(price)) for length, price in ladder)
+        return Tariff(steps=steps, per_clip=by_clip is not None)
 
     def _cheap(self, terms: Terms, protocol: str) -> None:
         listed = providers.CODECS[protocol].list_price(terms.model, terms.resolution)
