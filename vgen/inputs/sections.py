@@ -1,5 +1,6 @@
 """Reads one provider's section of the config file: which protocol it speaks, where, at what price, with which key."""
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping
@@ -52,21 +53,9 @@ class Sections:
         model = config.model or (vendor.model if name == vendor.section else "")
         if not model:
             self._problem(f"{name}.model: missing; name the model or endpoint to buy from")
-        durations = self._durations(config.durations, name)
-        tariff = self._tariff(config, name)
+        terms = self._terms(name, protocol, config, Terms(provider=name, base_url=base_url, model=model.strip("/")))
         if len(self.problems) > before:
             return None
-        terms = Terms(
-            provider=name,
-            base_url=base_url,
-            model=model.strip("/"),
-            resolution=config.resolution,
-            price=None if tariff is None else tariff.flat,
-            tariff=None if tariff is None or tariff.flat is not None else tariff,
-            durations=durations,
-            ratios=tuple(config.ratios or ()),
-            own_models=self.own_models.get(protocol, {}),
-        )
         self._cheap(terms, protocol)
         names = key_names(name, protocol, base_url)
         key = self._key(names)
@@ -84,6 +73,20 @@ class Sections:
             requests_per_minute=config.requests_per_minute,
             max_retries=run.max_retries if "max_retries" in self.given else config.max_retries or run.max_retries,
             closed=None if config.enabled else f"{name} is switched off in {self.where} (enabled)",
+        )
+
+    def _terms(self, name: str, protocol: str, config: ProviderConfig, terms: Terms) -> Terms:
+        """With all that the section says of the model and its price."""
+        tariff = self._tariff(config, name)
+        flat = None if tariff is None else tariff.flat
+        return dataclasses.replace(
+            terms,
+            resolution=config.resolution,
+            price=flat,
+            tariff=tariff if flat is None else None,
+            durations=self._durations(config.durations, name),
+            ratios=tuple(config.ratios or ()),
+            own_models=self.own_models.get(protocol, {}),
         )
 
     def _problem(self, text: str) -> None:

@@ -79,6 +79,11 @@ _THEIR_FAULT = frozenset(
     }
 )  # fmt: skip
 
+_FORM = r"missing|literal_error|\w+_type|value_error.*"
+"""The types of pydantic's errors that are about the form of a request: a field that lacks, or a value not on offer."""
+_SHOTS_OWN = frozenset({"prompt", "negative_prompt", "seed"})
+"""Fields that another shot has otherwise: a bad value there says nothing of the next order."""
+
 
 def list_price(model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second by the shipped table, where it does not depend on the length."""
@@ -262,6 +267,10 @@ def _result(reply: Reply) -> Status:
         return Running()
     if reply.status == 404:
         return Missing()
+    if reply.status == 422 and (wrong := _wrong_fields(said)):
+        return Failed(
+            message="; ".join(wrong), code=_type(said), charged=charged, unconfirmed=not own, wrong_order=True
+        )
     theirs = _type(said) in _THEIR_FAULT
     return Failed(message=_detail(said), code=_type(said), again=theirs, charged=charged, unconfirmed=not own)
 
@@ -269,6 +278,23 @@ def _result(reply: Reply) -> Status:
 def _nothing_billed(reply: Reply) -> int | None:
     """0 if fal says that it bills no units; None if it does not say. Other figures need a unit's price."""
     return 0 if reply.headers.get("x-fal-billable-units", "").strip() in ("0", "0.0") else None
+
+
+def _wrong_fields(said: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the form of the order, and would be with that of every other one to this model.
+
+    fal's queue takes any body, and its runner says only at the result that a field is missing or not on offer.
+    """
+    detail = said.get("detail")
+    found = []
+    for item in detail if isinstance(detail, list) else ():
+        place, kind = (item.get("loc"), str(item.get("type", ""))) if isinstance(item, dict) else (None, "")
+        if not isinstance(place, list) or not place or place[0] != "body" or not re.fullmatch(_FORM, kind):
+            continue
+        field = str(place[1]) if len(place) > 1 else "body"
+        if not (kind.startswith("value_error") and (field in _SHOTS_OWN or field.endswith(("image_url", "frame_url")))):
+            found.append(brief(f"{field}: {item.get('msg', kind)}"))
+    return found
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:

@@ -202,16 +202,17 @@ def resolution(taken: Endpoint, wanted: str | None) -> str | None:
             raise CannotMake(f"{taken.id} takes no resolution; take {wanted} out of the config")
         return None
     field = taken.resolution
-    offered = {value: lines for value in field.known if (lines := _lines(value)) is not None}
+    known = sorted((lines, str(value)) for value in field.known if (lines := _lines(value)) is not None)
+    offered = {value: lines for lines, value in known}
     if wanted:
         for value, lines in offered.items():
-            if wanted.lower() == str(value).lower() or lines == _lines(wanted):
-                return str(value)
+            if wanted.lower() == value.lower() or lines == _lines(wanted):
+                return value
         raise CannotMake(f"{taken.id} offers {_list(offered)}, not {wanted}")
-    enough = [(lines, value) for value, lines in offered.items() if lines >= MIN_SIDE]
+    enough = [value for value, lines in offered.items() if lines >= MIN_SIDE]
     if not enough:
         raise CannotMake(f"{taken.id} offers {_list(offered)}, and a good clip has {MIN_SIDE} lines")
-    return str(min(enough)[1])
+    return enough[0]
 
 
 def _sized(taken: Endpoint) -> Field | None:
