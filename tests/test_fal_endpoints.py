@@ -65,7 +65,7 @@ def mistakes(order: Order) -> list[str]:
 
 
 def test_the_table_and_the_schemas_know_the_same_endpoints() -> None:
-    assert fal_table.shipped()["endpoints"].keys() == SCHEMAS.keys()
+    assert fal_table.shipped().keys() == SCHEMAS.keys()
 
 
 def test_every_order_is_what_the_endpoint_takes_and_most_endpoints_can_be_ordered() -> None:
@@ -178,7 +178,7 @@ def test_hailuo_costs_by_the_length_of_the_clip() -> None:
 
 
 def test_every_price_of_the_table_is_reserved_by_an_order_or_marked_as_unclear() -> None:
-    for model, row in fal_table.shipped()["endpoints"].items():
+    for model, row in fal_table.shipped().items():
         if "price" not in row:
             continue
         offers = (

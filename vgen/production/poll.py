@@ -21,6 +21,8 @@ UNCONFIRMED = "unconfirmed"
 CANCEL_LOOKS = 4
 CANCELLING = "; cancelling"
 """Ends the reason in the row of a job that is being cancelled; a later run that finds it cancelled tells it."""
+DOUBT = "probably not charged"
+"""Said of a price that is booked because nobody tells it, where it most likely is zero."""
 
 
 async def wait_for(run: Run, purchase_id: int, number: int) -> None:
@@ -297,7 +299,7 @@ def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled
                 error = f"{error}; {probably_free(row)}"
             run.ledger.move(
                 row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
-                final=not status.again and not status.wrong_order, rendered_at=at,
+                final=not status.again, rendered_at=at,
             )  # fmt: skip
             booked = f"booked {show(charged)}, assumed" if doubt else f"charged {show(charged)}"
             run.say(number, f"failed at {row.provider}: {error} ({booked})", event="job_failed")
@@ -312,7 +314,7 @@ def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled
 
 def probably_free(row: Purchase) -> str:
     """For a job that its provider refused before it began: most likely it cost nothing, but nobody says so."""
-    return f"probably not charged; `doit settle shot={row.shot_number} as=not-charged job={row.job_id}`"
+    return f"{DOUBT}; `doit settle shot={row.shot_number} as=not-charged job={row.job_id}`"
 
 
 def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:

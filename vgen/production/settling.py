@@ -6,6 +6,7 @@ from vgen.errors import AlreadyBought, InputError
 from vgen.money import show
 from vgen.plan.decision import settle_command
 from vgen.plan.request import ShotRequest
+from vgen.production.poll import DOUBT
 from vgen.providers.codec import Codec
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
@@ -63,7 +64,8 @@ def _charged(ledger: Ledger, row: Purchase) -> str:
 def _not_charged(ledger: Ledger, row: Purchase) -> str:
     error = "settled by the user: not charged"
     if row.state in ASSUMED:
-        ledger.note(row.id, charged=0, charged_by="user", error=error)
+        cause = (row.error or "").partition(f"; {DOUBT}")[0]
+        ledger.note(row.id, charged=0, charged_by="user", error=f"{cause}; {error}")
         return f"released {show(row.charged)}, which had been booked as spent"
     if row.state is State.UNCERTAIN:
         ledger.move(row.id, State.NOT_SENT, error=error)

@@ -15,13 +15,14 @@ from vgen.recipe import Recipe
 class ModelTable:
     """A protocol's table of models, and the project's own file beside it, whose rows go before the shipped ones.
 
-    `as_of()`: the shipped table's size, source, date. `listed(own)`: model and what it takes, for people. `own_file`:
-    relative to the directory of dodo.py. `read(document)`: that file's rows by model, for Terms.own_models, and what is
-    wrong with it, a line each. `ask(model, base_url)`: ask the vendor what a model takes, without a key, at
+    `as_of()`: the shipped table's size, source, date. `shipped()`: its rows. `listed(own)`: what each model takes, for
+    people. `own_file`: relative to the directory of dodo.py. `read(document)`: its rows, for Terms.own_models, and what
+    is wrong with it, a line each. `ask(model, base_url)`: ask the vendor what a model takes, without a key, at
     `learn_from` or at a loopback address. `row(reply, model)`: what the answer says; raises CannotMake.
     """
 
     as_of: Callable[[], str]
+    shipped: Callable[[], Mapping[str, Mapping[str, Any]]]
     listed: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]
     own_file: str
     read: Callable[[object], tuple[dict[str, Mapping[str, Any]], list[str]]]

@@ -57,6 +57,7 @@ VENDOR = Vendor(
     poll_interval_s=3.0,  # no rule is documented; the official client polls every 0.1 s, which is not worth copying
     models=ModelTable(
         as_of=fal_table.as_of,
+        shipped=fal_table.shipped,
         listed=fal_models.listed,
         own_file=fal_table.OWN_FILE,
         read=fal_rows.read,

@@ -77,7 +77,7 @@ def _row(document: "_Document", taken: Schema, model: str) -> dict[str, Any]:
         found["sound"] = {"field": sound, "default": fields[sound].get("default") is True}
     if pictures:
         found["images"] = images_of(fields)
-    sibling = sibling_of(model, {name: row["kind"] for name, row in shipped()["endpoints"].items()})
+    sibling = sibling_of(model, {name: row["kind"] for name, row in shipped().items()})
     if found["kind"] == "text" and sibling:
         found["image_endpoint"] = sibling
     return found

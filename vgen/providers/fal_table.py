@@ -68,8 +68,14 @@ class Endpoint:
         return f"https://fal.ai/models/{self.id}"
 
 
+def shipped() -> Mapping[str, Row]:
+    """The shipped rows by endpoint."""
+    rows: Mapping[str, Row] = _document()["endpoints"]
+    return rows
+
+
 @functools.cache
-def shipped() -> Mapping[str, Any]:
+def _document() -> Mapping[str, Any]:
     """The table as it is shipped: `about` (source, commit, date) and `endpoints`."""
     text = resources.files("vgen.providers").joinpath("fal_endpoints.json").read_text("utf-8")
     loaded: Mapping[str, Any] = json.loads(text, parse_float=Decimal)
@@ -78,8 +84,8 @@ def shipped() -> Mapping[str, Any]:
 
 def as_of() -> str:
     """The table's date and source, for people."""
-    about = shipped()["about"]
-    return f"{len(shipped()['endpoints'])} endpoints of fal as of {about['date']} (fal-js {about['commit'][:7]})"
+    about = _document()["about"]
+    return f"{len(shipped())} endpoints of fal as of {about['date']} (fal-js {about['commit'][:7]})"
 
 
 def endpoint(name: str, own: Mapping[str, Row]) -> Endpoint:
@@ -95,18 +101,18 @@ def endpoint(name: str, own: Mapping[str, Row]) -> Endpoint:
 
 def every(own: Mapping[str, Row]) -> Iterator[Endpoint]:
     """All endpoints by name: the shipped ones, with the project's own in their place or beside them."""
-    for name in sorted({*shipped()["endpoints"], *own}):
+    for name in sorted({*shipped(), *own}):
         yield endpoint(name, own)
 
 
 @functools.cache
 def _shipped(name: str) -> Endpoint | None:
-    row = shipped()["endpoints"].get(name)
+    row = shipped().get(name)
     return None if row is None else _read(name, row)
 
 
 def _meant(name: str) -> str:
-    close = difflib.get_close_matches(name, shipped()["endpoints"], n=1, cutoff=0.8)
+    close = difflib.get_close_matches(name, shipped(), n=1, cutoff=0.8)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
