@@ -47,14 +47,15 @@ def row(reply: Reply, model: str) -> dict[str, Any]:
     made = document.output(model)
     if taken is None or made is None:
         raise CannotMake(f"fal's OpenAPI document does not describe {model}")
-    if "video" not in made.get("properties", {}):
+    if "video" not in made["properties"]:
         raise CannotMake(f"{model} makes no video: its answer has no field video")
     return _row(document, taken, model)
 
 
 def _row(document: "_Document", taken: Schema, model: str) -> dict[str, Any]:
-    fields = {name: document.plain(schema) for name, schema in taken.get("properties", {}).items()}
-    required = sorted(name for name in taken.get("required", ()) if name in fields)
+    fields = {name: document.plain(schema) for name, schema in taken["properties"].items()}
+    wanted = taken.get("required", ())
+    required = sorted(name for name in wanted if name in fields) if isinstance(wanted, list) else []
     pictures = [name for name in (*FIRST, *LAST, *REFERENCES) if name in fields]
     if others := [name for name in required if name not in ("prompt", *pictures)]:
         raise CannotMake(f"{model} needs more than a prompt and a picture: {', '.join(others)}")
@@ -160,10 +161,9 @@ class _Document:
         return self._schema(f"/{model}/requests/{{request_id}}", "get", "responses", "200")
 
     def _schema(self, path: str, method: str, *way: str) -> Schema | None:
-        found: Any = self._said["paths"].get(path, {}).get(method)
-        for key in (*way, "content", "application/json", "schema"):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return self.plain(found) if isinstance(found, Mapping) else None
+        found = _inside(self._said, "paths", path, method, *way, "content", "application/json", "schema")
+        schema = self.plain(found) if isinstance(found, Mapping) else {}
+        return schema if isinstance(schema.get("properties"), Mapping) else None
 
     def plain(self, schema: Any, depth: int = 0) -> Schema:
         """A schema without references; of alternatives, the values of all, and what the others say of them."""
@@ -182,10 +182,14 @@ class _Document:
         return {**merged, **({"enum": values} if values else {}), **own}
 
     def _followed(self, reference: str) -> Any:
-        found: Any = self._said
-        for key in reference.removeprefix("#/").split("/"):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found
+        return _inside(self._said, *reference.removeprefix("#/").split("/"))
+
+
+def _inside(value: Any, *way: str) -> Any:
+    """What is at the end of a way through objects; None if there is none."""
+    for key in way:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _alternatives(schema: Schema) -> Iterator[Any]:

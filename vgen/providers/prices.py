@@ -42,8 +42,12 @@ def per_second(table: Mapping[str, Prices], model: str, resolution: str | None) 
 
 def agreed(listed: int | None, terms: Terms, bought_s: Decimal) -> int | None:
     """What a clip is reserved at: its configured price, but never below its list price. Micro-dollars, of the clip."""
-    known = [price for price in (listed, configured(terms, bought_s)) if price is not None]
-    return max(known, default=None)
+    return settled(listed, configured(terms, bought_s))
+
+
+def settled(listed: int | None, configured: int | None) -> int | None:
+    """The higher of two prices of the same thing; None if neither is known."""
+    return max((price for price in (listed, configured) if price is not None), default=None)
 
 
 def configured(terms: Terms, bought_s: Decimal) -> int | None:
