@@ -1,4 +1,4 @@
-"""scripts/fal_endpoints.py: from the types of fal's client to the shipped table; it stops where a list can't be right."""
+"""scripts/fal_endpoints.py: from the types of fal's client to the shipped table, and where the script must stop."""
 
 import json
 from typing import Any

@@ -52,6 +52,14 @@ def test_a_clips_price_by_its_length_comes_from_the_config_too(film: Studio) -> 
     assert planned(film, "primary_api=fast")["total_usd"] == pytest.approx(1.4)
 
 
+def test_a_configured_price_below_the_list_price_is_told_and_not_used(
+    film: Studio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film.configure(hailuo={"cost_per_clip_usd": {"6": 0.2, "10": 0.6}})
+    assert planned(film, "primary_api=hailuo")["total_usd"] == pytest.approx(0.28 + 0.6)
+    assert "hailuo: its price in the config, $0.20, is below the list price" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("section", "problem"),
     [

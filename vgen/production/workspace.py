@@ -71,7 +71,7 @@ class Workspace:
             found = _read_shots(self.settings)
             self.warnings += found.warnings
             self.requests = _requests(found.shots, self.settings)
-            self.warnings += tuple(wishes.told(self.requests))
+            self.warnings += tuple(wishes.told(self.requests, (one.terms for one in self.settings.offers)))
         except InputError as exc:
             self.problems = list(exc.problems)
 
