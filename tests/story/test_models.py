@@ -92,10 +92,10 @@ def test_what_a_model_does_not_take_is_told_once(film: Studio, capsys: pytest.Ca
         [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "seed": n, "negative_prompt": "fog"} for n in (1, 2)]
     )
     assert film.doit("plan", "primary_api=kling", "fallback_api=none") == 0
-    text = "kling: fal-ai/kling-video/v3/pro/text-to-video takes no seed, so shots 1-2 go without"
+    text = "kling: fal-ai/kling-video/v3/pro/text-to-video takes no seed; left out of shots 1-2"
     assert capsys.readouterr().out.count(text) == 1
     assert film.doit("plan", "primary_api=veo", "fallback_api=none") == 0
-    assert "go without" not in capsys.readouterr().out
+    assert "left out" not in capsys.readouterr().out
 
 
 def test_an_endpoint_that_is_not_listed_is_refused_before_it_costs(

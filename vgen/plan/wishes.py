@@ -23,7 +23,9 @@ def _left_out(requests: Sequence[ShotRequest]) -> Iterator[str]:
         if offer.order is not None and offer.order.left_out:
             shots[offer.provider, offer.order.model, offer.order.left_out].append(request.number)
     for (provider, model, names), numbers in shots.items():
-        yield f"{provider}: {model} takes no {' and no '.join(names)}, so shots {ranges(numbers)} go without"
+        words = " and no ".join(name.replace("_", " ") for name in names)
+        of = "shot" if len(numbers) == 1 else "shots"
+        yield f"{provider}: {model} takes no {words}; left out of {of} {ranges(numbers)}"
 
 
 def _unable(requests: Sequence[ShotRequest]) -> Iterator[str]:

@@ -7,15 +7,16 @@ endpoint does not have, so a wish for one would be lost without a word: seed and
 shape, length and resolution are refused.
 """
 
+import functools
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
-from sys import intern
 from typing import Any
 
 from vgen.providers import fal_prices, fal_table, prices
-from vgen.providers.base import MIN_SIDE, CannotMake, Order, Terms, next_longer, number
+from vgen.providers.base import MIN_SIDE, CannotMake, Order, Tariff, Terms, next_longer, number
 from vgen.providers.fal_table import Endpoint, Field
 from vgen.recipe import Recipe
 
@@ -34,30 +35,67 @@ _PRESETS = {
 _NAMED_LINES = {"2k": 1440, "4k": 2160}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """What all orders of one length and shape have in common. `body`: without what is the shot's own."""
+
+    path: str
+    bought_s: Decimal
+    body: Mapping[str, Any]
+    price: int
+
+
 def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks, NoPrice if nobody told one."""
-    taken = _endpoint(recipe, terms)
-    bought_s, length = _length(recipe.duration_s, taken, terms)
-    body: dict[str, Any] = {"prompt": _prompt(recipe.prompt, taken), **length, **_shape(recipe, taken, terms)}
-    wishes = {"negative_prompt": recipe.negative_prompt or None, "seed": recipe.seed}
-    takes = {"negative_prompt": taken.negative_prompt, "seed": taken.seed}
-    body |= {name: wish for name, wish in wishes.items() if wish is not None and takes[name]}
+    taken, pictured = _endpoint(recipe, terms), recipe.image is not None
+    prompt = _prompt(recipe.prompt, taken)
+    form = _form(
+        taken, recipe.duration_s, recipe.aspect_ratio, pictured,
+        terms.resolution, terms.durations, terms.ratios, terms.price, terms.tariff,
+    )  # fmt: skip
+    body: dict[str, Any] = {"prompt": prompt, **form.body}
+    left_out = []
+    if recipe.negative_prompt:
+        if taken.negative_prompt:
+            body["negative_prompt"] = recipe.negative_prompt
+        else:
+            left_out.append("negative_prompt")
+    if recipe.seed is not None:
+        if taken.seed:
+            body["seed"] = recipe.seed
+        else:
+            left_out.append("seed")
+    return Order(
+        model=taken.id,
+        path=form.path,
+        body=body,
+        image_field=taken.first_image if pictured else None,
+        bought_s=form.bought_s,
+        price=form.price,
+        left_out=tuple(left_out),
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _form(
+    taken: Endpoint, asked_s: Decimal, aspect_ratio: str, pictured: bool,
+    resolution: str | None, durations: tuple[Decimal, ...] | None, ratios: tuple[str, ...],
+    price: int | None, tariff: Tariff | None,
+) -> _Form:  # fmt: skip
+    """The parts of an order that many shots have alike: of a long list, most. Raises CannotMake."""
+    terms = Terms(
+        provider="", base_url="", model=taken.id,
+        resolution=resolution, durations=durations, ratios=ratios, price=price, tariff=tariff,
+    )  # fmt: skip
+    bought_s, length = _length(asked_s, taken, terms)
+    body = {**length, **_shape(aspect_ratio, pictured, taken, terms)}
     if taken.sound:
         body[taken.sound] = False
     lines = body.get("resolution")
-    listed = fal_prices.listed(taken.price, lines, bought_s)
-    price = prices.agreed(listed, terms, bought_s)
-    if price is None:
+    agreed = prices.agreed(fal_prices.listed(taken.price, lines, bought_s), terms, bought_s)
+    if agreed is None:
         raise _no_price(taken, lines, bought_s)
-    return Order(
-        model=intern(taken.id),
-        path=intern(f"/{taken.id}"),
-        body=body,
-        image_field=taken.first_image if recipe.image else None,
-        bought_s=bought_s,
-        price=price,
-        left_out=tuple(name for name, wish in wishes.items() if wish is not None and not takes[name]),
-    )
+    return _Form(path=f"/{taken.id}", bought_s=bought_s, body=body, price=agreed)
 
 
 def _no_price(taken: Endpoint, lines: object, bought_s: Decimal) -> CannotMake:
@@ -160,26 +198,26 @@ def _seconds(value: int | str) -> Decimal | None:
 # ── shape and resolution ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shape(recipe: Recipe, taken: Endpoint, terms: Terms) -> Mapping[str, Any]:
+def _shape(aspect_ratio: str, pictured: bool, taken: Endpoint, terms: Terms) -> Mapping[str, Any]:
     sized = _sized(taken)
     body: dict[str, Any] = {}
     if taken.ratio is not None:
-        body[taken.ratio.name] = _ratio(recipe, taken, taken.ratio)
+        body[taken.ratio.name] = _ratio(aspect_ratio, pictured, taken, taken.ratio)
     elif sized is not None:
-        return _size(recipe, taken, sized, terms)
-    elif not recipe.image:
-        _refuse_unknown_shape(recipe.aspect_ratio, taken, terms)
+        return _size(aspect_ratio, pictured, taken, sized, terms)
+    elif not pictured:
+        _refuse_unknown_shape(aspect_ratio, taken, terms)
     lines = resolution(taken, terms.resolution)
     return body if lines is None else {**body, "resolution": lines}
 
 
-def _ratio(recipe: Recipe, taken: Endpoint, field: Field) -> int | str:
-    if recipe.aspect_ratio in field.known:
-        return recipe.aspect_ratio
+def _ratio(aspect_ratio: str, pictured: bool, taken: Endpoint, field: Field) -> int | str:
+    if aspect_ratio in field.known:
+        return aspect_ratio
     follows = next((value for value in field.known if value in FOLLOWS), None)
-    if recipe.image and follows is not None:
+    if pictured and follows is not None:
         return follows
-    raise CannotMake(f"{taken.id} makes {_list(v for v in field.known if v not in FOLLOWS)}, not {recipe.aspect_ratio}")
+    raise CannotMake(f"{taken.id} makes {_list(v for v in field.known if v not in FOLLOWS)}, not {aspect_ratio}")
 
 
 def _refuse_unknown_shape(aspect_ratio: str, taken: Endpoint, terms: Terms) -> None:
@@ -223,9 +261,9 @@ def _sized(taken: Endpoint) -> Field | None:
     return None
 
 
-def _size(recipe: Recipe, taken: Endpoint, field: Field, terms: Terms) -> Mapping[str, Any]:
+def _size(aspect_ratio: str, pictured: bool, taken: Endpoint, field: Field, terms: Terms) -> Mapping[str, Any]:
     """The smallest size of the shot's shape with 720 lines; else the picture's own, where that can be asked for."""
-    across, _, down = recipe.aspect_ratio.partition(":")
+    across, _, down = aspect_ratio.partition(":")
     shape = Decimal(across) / Decimal(down)
     fitting = [
         (size[0] * size[1], str(value))
@@ -237,11 +275,11 @@ def _size(recipe: Recipe, taken: Endpoint, field: Field, terms: Terms) -> Mappin
     if fitting:
         return {field.name: min(fitting)[1]}
     follows = next((value for value in field.known if value in FOLLOWS), None)
-    if recipe.image and follows is not None and terms.resolution is None:
+    if pictured and follows is not None and terms.resolution is None:
         return {field.name: follows}
     sizes = _list(value for value in field.known if value not in FOLLOWS)
     wish = f" in {terms.resolution}" if terms.resolution else ""
-    raise CannotMake(f"{taken.id} offers {sizes}, none of which is {recipe.aspect_ratio} with {MIN_SIDE} lines{wish}")
+    raise CannotMake(f"{taken.id} offers {sizes}, none of which is {aspect_ratio} with {MIN_SIDE} lines{wish}")
 
 
 def _pixels(value: int | str) -> tuple[int, int] | None:

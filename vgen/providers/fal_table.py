@@ -40,9 +40,12 @@ class Field:
         return self.values or (() if self.default is None else (self.default,))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Endpoint:
-    """One row. `prompt_most`: characters, or bytes of UTF-8 if `prompt_in_bytes`. `sound`: the name of its switch."""
+    """One row; equal to itself only.
+
+    `prompt_most`: characters, or bytes of UTF-8 if `prompt_in_bytes`. `sound`: the name of its switch.
+    """
 
     id: str
     kind: str
