@@ -25,3 +25,14 @@ def lowered(message: str) -> str:
     """pydantic's sentence, to go on behind a colon."""
     message = message.removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """`1-6, 9`."""
+    found: list[list[int]] = []
+    for number in sorted(numbers):
+        if found and number == found[-1][1] + 1:
+            found[-1][1] = number
+        else:
+            found.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"

@@ -239,14 +239,14 @@ def _why(row: Purchase) -> Why:
 
 def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int]:
     """Why a provider has had its turn with this recipe ("" if not), and the attempts that count."""
+    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
+    final = [row for row in here if row.final and offer.order is not None and row.request == offer.order.text]
+    if final:
+        return f"{offer.provider} said no: {final[-1].error}", len(here)
     if closed := policy.closed.get(offer.provider):
         return closed, 0
     if offer.order is None:
         return f"{offer.provider}: {offer.problem}", 0
-    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
-    final = [row for row in here if row.final and row.request == offer.order.text]
-    if final:
-        return f"{offer.provider} said no: {final[-1].error}", len(here)
     cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:

@@ -1,13 +1,15 @@
-"""What a second of video costs, by provider and model: the one price table. Dated; edit it here and nowhere else."""
+"""What Runway's models cost a second, dated; and what a clip is reserved at, whoever sells it. (fal's: fal_prices.)"""
 
 from collections.abc import Mapping
+from decimal import Decimal
 
-from vgen.money import CREDIT, micros
+from vgen.money import CREDIT, up
+from vgen.providers.base import NoPrice, Terms
 
 AS_OF = "2026-11-22"
 """Sources: Runway's own rw-api-reference (gen4.5, gen4_turbo, veo3.1*), third-party figures that agree with create
-replies (seedance2*, hailuo3, gemini_omni_flash, grok_imagine_1_5), fal's model pages (pika, kling). A price that is too
-low is noticed at the first create (`estimatedCost`) and stops further buying of that model."""
+replies (seedance2*, hailuo3, gemini_omni_flash, grok_imagine_1_5). A price that is too low is noticed at the first
+create (`estimatedCost`) and stops further buying of that model."""
 
 Prices = Mapping[str, int]
 """Micro-dollars a second by resolution; "" stands for any other."""
@@ -31,16 +33,6 @@ RUNWAY: Mapping[str, Prices] = {
     "grok_imagine_1_5": _credits({"480p": 11, "720p": 16.25}),
 }
 
-_PIKA: Prices = {"720p": micros("0.04"), "1080p": micros("0.09")}  # $0.20 and $0.45 for 5 s
-
-FAL: Mapping[str, Prices] = {
-    "fal-ai/pika/v2.2/text-to-video": _PIKA,
-    "fal-ai/pika/v2.2/image-to-video": _PIKA,
-    "fal-ai/kling-video/v3/standard/text-to-video": {"": micros("0.084")},
-    "fal-ai/kling-video/v3/pro/text-to-video": {"": micros("0.112")},
-    "fal-ai/kling-video/v2.5-turbo/pro/text-to-video": {"": micros("0.07")},
-}
-
 
 def per_second(table: Mapping[str, Prices], model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second, or None for a model or resolution whose price nobody told."""
@@ -48,8 +40,24 @@ def per_second(table: Mapping[str, Prices], model: str, resolution: str | None) 
     return prices.get(resolution or "", prices.get(""))
 
 
-def settled(table_price: int | None, configured: int | None) -> int | None:
-    """The price to reserve: the configured one, but never below the table's."""
-    if table_price is None or configured is None:
-        return table_price if configured is None else configured
-    return max(table_price, configured)
+def agreed(listed: int | None, terms: Terms, bought_s: Decimal) -> int | None:
+    """What a clip is reserved at: its configured price, but never below its list price. Micro-dollars, of the clip."""
+    return settled(listed, configured(terms, bought_s))
+
+
+def settled(listed: int | None, configured: int | None) -> int | None:
+    """The higher of two prices of the same thing; None if neither is known."""
+    return max((price for price in (listed, configured) if price is not None), default=None)
+
+
+def configured(terms: Terms, bought_s: Decimal) -> int | None:
+    """What a clip costs by the config, in micro-dollars; None if that does not say."""
+    if terms.tariff is not None:
+        return terms.tariff.of(bought_s)
+    return None if terms.price is None else up(terms.price * bought_s)
+
+
+def missing(what: str, page: str = "") -> NoPrice:
+    """Nobody told the price of `what`. `page`: where the vendor tells it."""
+    look = f"look at {page} and " if page else ""
+    return NoPrice(f"no price known for {what}; {look}set its cost_per_second_usd or cost_per_clip_usd in the config")

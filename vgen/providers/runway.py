@@ -25,7 +25,6 @@ from vgen.providers.base import (
     Inconclusive,
     Job,
     Missing,
-    NoPrice,
     Order,
     Queued,
     RefusalReason,
@@ -106,17 +105,25 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body["seed"] = recipe.seed
     if recipe.negative_prompt and "negativePrompt" in fields:
         body["negativePrompt"] = recipe.negative_prompt
-    price = prices.settled(list_price(terms.model, resolution or runway_models.side(body.get("ratio"))), terms.price)
+    listed = list_price(terms.model, resolution or runway_models.side(body.get("ratio")))
+    price = prices.agreed(None if listed is None else up(listed * bought_s), terms, bought_s)
     if price is None:
-        raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
+        raise prices.missing(terms.model)
     return Order(
         model=terms.model,
         path=intern(f"/v1/{endpoint}"),
         body=body,
         image_field="promptImage" if recipe.image else None,
         bought_s=bought_s,
-        price=up(price * bought_s),
+        price=price,
+        left_out=_left_out(recipe, fields),
     )
+
+
+def _left_out(recipe: Recipe, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = {"seed": recipe.seed is not None, "negative_prompt": bool(recipe.negative_prompt)}
+    spelled = {"seed": "seed", "negative_prompt": "negativePrompt"}
+    return tuple(name for name, wanted in asked.items() if wanted and spelled[name] not in fields)
 
 
 def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:

@@ -9,9 +9,7 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from vgen.providers.base import CannotMake, Terms
-
-MIN_SIDE = 720
+from vgen.providers.base import MIN_SIDE, CannotMake, Terms
 
 _ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
 _PLAIN_RATIO = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "960:960"}

@@ -79,6 +79,11 @@ class LedgerReader:
         """Purchases that wait for their provider or for the user."""
         return self._purchases(f"state IN ({_UNFINISHED}) AND simulated = ?", simulated)
 
+    def assumed(self, *, simulated: bool) -> list[Purchase]:
+        """Jobs that ended without a clip, and whose price is booked because nobody said otherwise."""
+        where = "state IN ('failed', 'cancelled') AND charged_by = 'assumed' AND charged > 0 AND simulated = ?"
+        return self._purchases(where, simulated)
+
     def lost(self, *, simulated: bool) -> list[Purchase]:
         """Purchases whose jobs their providers did not find any more."""
         return self._purchases("state = 'lost' AND job_id NOT NULL AND simulated = ?", simulated)

@@ -31,6 +31,8 @@ async def examine(session: "Session") -> AsyncIterator[str]:
         return
     settings = workspace.ready
     yield f"ok    config and prompts: {len(workspace.requests)} shots, {', '.join(settings.providers)} configured"
+    for text in _tables(settings):
+        yield text
     for warning in workspace.warnings:
         yield f"note  {warning}"
     async for text in _keys(settings, session.services):
@@ -49,6 +51,16 @@ async def _tools(settings: Settings | None) -> str:
     except VgenError as exc:
         return f"FIX   {exc}"
     return f"ok    ffmpeg {versions[0]} and ffprobe {versions[1]} ({tools.source})"
+
+
+def _tables(settings: Settings) -> Iterator[str]:
+    """How old the tables of models are that the configured providers go by."""
+    used = {provider.protocol: provider for provider in settings.providers.values()}
+    for protocol, provider in used.items():
+        if (table := provider.codec.VENDOR.models) is not None:
+            own = len(provider.terms.own_models)
+            beside = f", and {own} of {table.own_file}" if own else ""
+            yield f"ok    models of {protocol}: {table.as_of()}{beside}"
 
 
 async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
