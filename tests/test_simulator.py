@@ -1,5 +1,7 @@
 """The simulator in process: real httpx over its network, virtual time, every fault as a client sees it."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -14,6 +16,7 @@ import pytest
 import trio
 import trio.testing
 from fakes import transport
+from PIL import Image
 
 from vgen.simulator import runway_rules
 from vgen.simulator.app import App
@@ -31,6 +34,19 @@ HEADERS = {"authorization": "Bearer key_test", "x-runway-version": "2024-11-06"}
 FAL_HEADERS = {"authorization": "Key any:key"}
 BOAT = {"model": "gen4.5", "promptText": "a paper boat", "ratio": "1280:720", "duration": 5}
 UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def tall_picture() -> str:
+    """A data URI of a portrait."""
+    data = io.BytesIO()
+    Image.new("RGB", (90, 160)).save(data, "PNG")
+    return "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+
+
+def fake_facts(media: bytes) -> dict[str, Any]:
+    """What a clip of the plain renderer says of itself."""
+    told: dict[str, Any] = json.loads(media.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+    return told
 
 
 def now() -> float:
@@ -112,7 +128,7 @@ def test_runway_sells_a_clip_from_create_to_download() -> None:
             media = await w.http.get(url)
             assert media.headers["content-type"] == "video/mp4"
             assert len(media.content) == int(media.headers["content-length"]) == 150_000
-            facts = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            facts = fake_facts(media.content)
             assert (facts["width"], facts["height"], facts["duration_s"]) == (1280, 720, 5)
             assert facts["prompt"] == "a paper boat"
             assert w.charged_usd() == 0.6
@@ -293,12 +309,60 @@ def test_auto_duration_is_estimated_at_the_most_and_charged_as_delivered() -> No
 def test_fractions_of_a_credit_are_estimated_and_not_charged() -> None:
     async def story() -> None:
         async with world() as w:
-            changes = {"model": "grok_imagine_1_5", "ratio": "9:16", "resolution": "720p"}
-            created = await w.create(**changes)
-            assert created.json()["estimatedCost"] == {"credits": 81.25}
+            created = await w.create(model="wan3_prime", ratio="832:480", duration=7)
+            assert created.json()["estimatedCost"] == {"credits": 47.6}
             await trio.sleep(2)
-            assert (await w.task(created.json()["id"])).json()["cost"] == {"credits": 81}
-            assert w.charged_usd() == 0.81
+            assert (await w.task(created.json()["id"])).json()["cost"] == {"credits": 47}
+            assert w.charged_usd() == 0.47
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("changes", "charged"),
+    [
+        ({"model": "veo3.1", "duration": 4}, 160),
+        ({"model": "veo3.1", "duration": 4, "audio": False}, 80),
+        ({"model": "kling3.0_pro", "ratio": "1920:1080"}, 85),
+        ({"model": "kling3.0_pro", "ratio": "1920:1080", "audio": False}, 60),
+        ({"model": "seedance2_5", "audio": False}, 150),
+        ({"model": "seedance2_5", "ratio": "1920:1080"}, 340),
+        ({"model": "grok_imagine_1_5", "ratio": "9:16", "resolution": "1080p"}, 145),
+        ({"model": "gen4.5", "outputFormat": "prores"}, 85),
+    ],
+    ids=str,
+)
+def test_runway_charges_for_what_was_left_out(changes: dict[str, Any], charged: int) -> None:
+    """Sound is on by default and may cost more; the size and the format decide too."""
+
+    async def story() -> None:
+        async with world() as w:
+            assert (await w.bought(**changes))["cost"] == {"credits": charged}
+
+    run(story)
+
+
+def test_runway_charges_for_a_picture_and_follows_its_shape() -> None:
+    async def story() -> None:
+        async with world() as w:
+            for model, ratio, charged in (("grok_imagine_1_5", None, 81), ("wan3", "auto_720p", 50)):
+                body = {
+                    **BOAT,
+                    "model": model,
+                    "ratio": ratio,
+                    "promptImage": [{"uri": tall_picture(), "position": "first"}],
+                }
+                body = {name: value for name, value in body.items() if value is not None}
+                created = await w.http.post(f"{RUNWAY}/v1/image_to_video", headers=HEADERS, json=body)
+                await trio.sleep(2)
+                task = (await w.task(created.json()["id"])).json()
+                assert task["cost"] == {"credits": charged}
+                facts = fake_facts((await w.http.get(task["output"][0])).content)
+                assert (facts["width"], facts["height"]) == (720, 1280)
+            refused = await w.http.post(
+                f"{RUNWAY}/v1/image_to_video", headers=HEADERS, json={**body, "ratio": "720:1280"}
+            )
+            assert refused.json()["issues"][0]["path"] == ["ratio"]
 
     run(story)
 
@@ -337,7 +401,7 @@ def test_fal_sells_a_clip_from_submit_to_download() -> None:
             assert result.headers["x-fal-request-id"] == job["request_id"]
             assert result.headers["x-fal-billable-units"] == "10"
             media = await w.http.get(result.json()["video"]["url"])
-            facts = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            facts = fake_facts(media.content)
             assert (facts["width"], facts["height"], facts["duration_s"]) == (1080, 1920, 10)
             assert facts["provider"] == "pika"
             assert w.charged_usd() == pytest.approx(0.2 + 0.9)
@@ -628,7 +692,7 @@ def test_clip_faults_change_what_is_delivered(fault: str, ratio: str, facts: tup
     async def story() -> None:
         async with world([f"{fault}=1"]) as w:
             media = await w.http.get((await w.bought(ratio=ratio))["output"][0])
-            told = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            told = fake_facts(media.content)
             assert (told["width"], told["height"], told["duration_s"]) == facts
             assert w.charged_usd() == 0.6
 
