@@ -9,7 +9,7 @@ from vgen.providers.base import NoPrice, Terms
 
 AS_OF = "2026-11-28"
 """Source: Runway's price page (docs.dev.runwayml.com/guides/pricing) as others copied it between 2026-09-27 and
-2026-10-08; two copies or more agree unless a line says otherwise. A price that is too low is noticed at the first create
+2026-10-08; two copies or more agree unless a line says otherwise. A price too low is noticed at the first create
 (`estimatedCost`) and stops further buying of that model."""
 
 Prices = Mapping[str, int]
