@@ -1,6 +1,10 @@
 """The simulated fal takes what each endpoint's row says, refuses late, and delivers and charges what was ordered."""
 
-from collections.abc import Mapping
+import contextlib
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 import jsonschema
@@ -8,6 +12,9 @@ import pytest
 import trio
 from simulator_world import FAL_HEADERS, PIKA, World, fake_facts, run, tall_picture, world
 
+from vgen.providers import fal, fal_learn
+from vgen.providers.base import CannotMake, Order, Reply, Terms
+from vgen.recipe import Recipe, has_shape
 from vgen.simulator import fal_openapi, fal_rules, fal_table
 
 ROWS = fal_table.shipped()
@@ -221,6 +228,55 @@ def test_a_project_s_own_row_goes_before_the_shipped_one() -> None:
     run(story)
 
 
+# --- what the codec orders
+
+
+SHOTS = list(itertools.product(("4", "7"), ("9:16", "16:9"), (None, "sha256:0"), (None, 7), (None, "fog")))
+
+
+def orders(price: int | None) -> Iterator[tuple[tuple[Any, ...], Order, dict[str, Any]]]:
+    """All that can be ordered of these shots, with the body as it is sent."""
+    for endpoint, (seconds, shape, image, seed, negative) in itertools.product(ROWS, SHOTS):
+        terms = Terms(provider="fal", base_url=PIKA, model=endpoint, price=price)
+        recipe = Recipe(
+            prompt="a paper boat",
+            duration_s=Decimal(seconds),
+            aspect_ratio=shape,
+            image=image,
+            seed=seed,
+            negative_prompt=negative,
+        )
+        with contextlib.suppress(CannotMake):
+            order = fal.order(recipe, terms)
+            call = fal.create(order, terms, "key", tall_picture() if image else None, "1")
+            yield (seconds, shape, image), order, json.loads(call.body or b"")
+
+
+def test_what_the_codec_orders_is_taken_and_delivered_as_it_was_asked_for() -> None:
+    """The codec's reading of the table against the runner's, which is another hand's."""
+    seen = set()
+    for (seconds, shape, image), order, body in orders(price=100_000):
+        row = ROWS[order.model]
+        assert fal_rules.problems(row, body) == [], (order.model, body)
+        got = fal_table.bought(order.model, row, body, None)
+        assert float(seconds) <= got.seconds <= float(order.bought_s) + 0.001, (order.model, body)
+        assert got.sound is False, (order.model, body)
+        assert image or has_shape(got.width, got.height, shape), (order.model, body)
+        if "resolution" in body:
+            assert min(got.width, got.height) >= 720, (order.model, body)
+        seen.add(order.model)
+    assert len(seen) >= 140
+
+
+def test_what_the_codec_reserves_is_what_is_charged() -> None:
+    seen = set()
+    for _, order, body in orders(price=None):
+        charged = fal_table.bought(order.model, ROWS[order.model], body, None).price_micro
+        assert 0 <= order.price - charged < 1_000, (order.model, body, order.price, charged)
+        seen.add(order.model)
+    assert len(seen) >= 40
+
+
 # --- what is published of an endpoint
 
 
@@ -271,3 +327,17 @@ def tries(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         values = [*spec.get("values", ()), spec.get("min", 1), spec.get("max", 2), 0, 7, []]
         found += [{field: value} for value in values]
     return found
+
+
+def test_what_is_learnt_from_a_document_is_the_row_that_it_was_made_from() -> None:
+    for endpoint, row in ROWS.items():
+        document = json.dumps(fal_openapi.document(endpoint, row)).encode()
+        learnt = fal_learn.row(Reply(status=200, headers={}, body=document, at=0.0), endpoint)
+        for field in ("kind", "prompt", "seed", "negative_prompt", "sound", "images", "size"):
+            assert learnt.get(field) == row.get(field), (endpoint, field)
+        for field in ("duration", "num_frames", "aspect_ratio", "resolution"):
+            was, now = row.get(field, {}), learnt.get(field, {})
+            only = [was["default"]] if was.get("type") == "string" and field != "aspect_ratio" else None
+            assert now.get("values") == was.get("values", only), (endpoint, field)
+            told = ("min", "max", "default", "fps")
+            assert [now.get(key) for key in told] == [was.get(key) for key in told], (endpoint, field)

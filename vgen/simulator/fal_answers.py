@@ -43,7 +43,7 @@ def failure(job: Job) -> Response:
     no, yes = ("x-fal-retryable", "false"), ("x-fal-retryable", "true")
     if job.order.invalid:
         detail: Any = [dict(problem) for problem in job.order.invalid]
-        return answer(422, {"detail": detail}, mark(job), no)  # nobody has told that units come with this one
+        return answer(422, {"detail": detail}, mark(job), no, billed(0))
     if "job_failed" in job.faults:
         kind = ("x-fal-error-type", "internal_error")
         body = {"detail": "Internal server error", "error_type": "internal_error"}

@@ -167,7 +167,7 @@ def _listed(price: Mapping[str, Any], resolution: str, seconds: float, *, sound:
 def _amount(amount: Any, resolution: str, seconds: float) -> float | None:
     """Of a number, of a price for each resolution, or of a ladder of lengths; the dearest where none fits."""
     if not isinstance(amount, dict):
-        return amount if isinstance(amount, (int, float)) else None
+        return float(amount) if isinstance(amount, (int, float, Decimal)) else None
     steps: list[tuple[float, float]] = sorted(
         (float(key), value) for key, value in amount.items() if key.replace(".", "", 1).isdecimal()
     )
