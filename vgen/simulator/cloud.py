@@ -27,7 +27,8 @@ class Cloud:
 
     `now` gives Unix seconds (virtual ones will do). `journal` makes it outlive its process. `credits_usd` is
     what each account holds (None: no end). `extra_models`: a protocol or its usual section, then the
-    model, then micro-dollars a second, sold besides the tables. `label` gives the words for a prompt on its clip.
+    model, then micro-dollars a second, sold besides the tables. `extra_rows`: further rows for the table of fal's
+    endpoints. `label` gives the words for a prompt on its clip.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Cloud:
         concurrency: int = 5,
         seed: int = 0,
         extra_models: Mapping[str, Mapping[str, int]] | None = None,
+        extra_rows: Mapping[str, Mapping[str, Any]] | None = None,
         credits_usd: Decimal | None = None,
         label: Callable[[str], str] | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class Cloud:
         self.extra_models: dict[str, dict[str, int]] = {protocol: {} for protocol in CODECS}
         for name, models in (extra_models or {}).items():
             self.extra_models[prefixes()[name]].update(models)
+        self.extra_rows = dict(extra_rows or {})
         self._jobs: dict[str, Job] = {}
         self._lanes = {protocol: Lane(concurrency) for protocol in CODECS}
         self._unended: dict[str, set[str]] = {protocol: set() for protocol in CODECS}

@@ -7,12 +7,12 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-_PARTS = 60
+_PARTS = 64
 """The longer side of the ratio that is told; what is shorter counts in these parts."""
 
 
 def shape_of(uri: Any) -> str | None:
-    """`34:60` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
+    """`36:64` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
     head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
     if not head.startswith("data:image/"):
         return None
