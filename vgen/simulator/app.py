@@ -6,7 +6,7 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Protocol
 
-from vgen.providers import CODECS, protocol_at
+from vgen.providers import CODECS, SIMULATED, host_of, protocol_at
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal import Fal
 from vgen.simulator.renderers import Renderer
@@ -75,6 +75,9 @@ class App:
 
     def _part(self, request: Request) -> Part:
         found = self._parts.get(protocol_at(request.origin) or "")
+        namesake = self._parts.get(host_of(request.origin).removesuffix(SIMULATED))
+        if namesake and request.path.startswith(namesake.paths):
+            return namesake  # pika.simulated: by its section's name fal's, by its protocol's name Pika's own
         return found or next(part for path, part in self._by_path if request.path.startswith(path))
 
     def _about(self, request: Request) -> Response:
