@@ -390,6 +390,8 @@ def test_results_are_kept_for_thirty_days() -> None:
         ("create_arrears", "create_arrears=1", 1101),
         ("create_too_fast", "create_429=1", 1302),
         ("create_busy", "create_busy=1", 1303),
+        ("create_account", "account_closed=1", 1100),
+        ("create_address", "address_refused=1", 1304),
         ("create_bad_key", "bad_key=1", 1002),
         ("create_model_closed", "model_closed=1", 1103),
         ("create_moderated", "create_moderation=1", 1301),

@@ -60,7 +60,7 @@ def test_the_documents_own_order_from_create_to_download() -> None:
             assert task["created_at"] == vendors.EPOCH
             assert w.charged() == 400_000
             facts = await w.clip(task["content"]["url"])
-            assert (facts["width"], facts["height"]) == (768, 1366)
+            assert (facts["width"], facts["height"], facts["audio"]) == (768, 1366, True)
 
     run(story)
 

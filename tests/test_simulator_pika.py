@@ -88,7 +88,7 @@ def test_the_documents_own_order_from_quote_to_settled_charge() -> None:
             (1080, 1920),
             False,
         ),
-        ("minimax/h3/text-to-video", {"prompt": "x"}, 650_000, (2560, 1440), False),
+        ("minimax/h3/text-to-video", {"prompt": "x"}, 650_000, (2560, 1440), True),
         ("acme/one/text-to-video", {"prompt": "x", "aspect_ratio": "1:1"}, 50_000, (960, 960), False),
     ],
 )
@@ -388,6 +388,15 @@ def test_errors_come_in_two_forms_and_retry_after_as_a_date() -> None:
                 assert reply.headers["x-request-id"]
             assert down.json()["message"]
             assert "error" not in down.json()
+
+    run(story)
+
+
+def test_an_inactive_key_is_403_without_a_job() -> None:
+    async def story() -> None:
+        async with world("pika", ["account_closed=1"]) as w:
+            like(await create(w), recorded("pika", "create_inactive_key"))
+            assert w.creates == 0
 
     run(story)
 

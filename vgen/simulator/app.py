@@ -7,8 +7,12 @@ from email.utils import formatdate
 from typing import Protocol
 
 from vgen.providers import CODECS, SIMULATED, host_of, protocol_at
+from vgen.simulator.ark import Ark
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal import Fal
+from vgen.simulator.kling import Kling
+from vgen.simulator.minimax import MiniMax
+from vgen.simulator.pika import Pika
 from vgen.simulator.renderers import Renderer
 from vgen.simulator.runway import Runway
 from vgen.simulator.shelf import Shelf
@@ -28,10 +32,16 @@ class Part(Protocol):
         ...
 
 
-PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
+_ALL: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
     "runway": Runway,
     "fal": Fal,
+    "kling": Kling,
+    "pika": Pika,
+    "ark": Ark,
+    "minimax": MiniMax,
 }
+
+PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {name: part for name, part in _ALL.items() if name in CODECS}
 """Name of a protocol → who speaks it here. Each has a codec of that name in vgen/providers/__init__.py."""
 
 

@@ -21,7 +21,14 @@ BEFORE_ACCEPTING = (
 )
 """At a create, asked in this order until one comes: the job is not accepted."""
 
-VENDORS_BEFORE = ("create_504", "create_busy", "create_arrears", "model_closed")
+VENDORS_BEFORE = (
+    "create_504",
+    "create_busy",
+    "create_arrears",
+    "model_closed",
+    "account_closed",
+    "address_refused",
+)
 """Further ones of the kind, for vendors that have an answer of their own for them."""
 
 AFTER_ACCEPTING = (
@@ -66,6 +73,8 @@ KNOWN: dict[str, str] = {
     "create_busy": "create: too many jobs: Kling 429/1303 without data, Ark 429 QuotaExceeded; not accepted",
     "create_arrears": "create: money again: Kling 429/1101, Ark 403 ServiceOverdue, Pika 429 usage limit; not accepted",
     "model_closed": "create: not this model: Kling 403/1103, Ark 404 ModelNotOpen, Pika 403; not accepted",
+    "account_closed": "create: Kling 429/1100 (account abnormal), Pika 403 (inactive key); not accepted",
+    "address_refused": "Kling: create: 429/1304, not from this address; not accepted",
     "create_500_accepted": "Kling, Pika, Ark, MiniMax: create: as create_500, but the job was accepted",
     "create_503_accepted": "Kling, Pika, Ark, MiniMax: create: as create_503, but the job was accepted",
     "create_504_accepted": "Kling: create: as create_504, but the job was accepted",

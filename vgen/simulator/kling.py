@@ -53,6 +53,8 @@ REFUSALS = {
     "create_503": error(503, 5001, "Service temporarily unavailable"),
     "create_504": error(504, 5002, "Server internal timeout, backlog"),
     "model_closed": error(403, 1103, "Unauthorized to access the requested api or model"),
+    "account_closed": error(429, 1100, "Account exception"),
+    "address_refused": error(429, 1304, "Request ip is not in the whitelist"),
     "create_moderation": error(400, 1301, "Failure to pass the risk control system"),
 }
 

@@ -90,6 +90,7 @@ class MiniMax(Tasks):
             height=wanted.height,
             estimate_micro=wanted.micro,
             price_micro=wanted.micro,
+            audio=True,  # the model makes sound with the picture, and has no switch for it
             billing=_PLAIN,
         )
 

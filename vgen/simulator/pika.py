@@ -52,6 +52,7 @@ REFUSALS = {
     "create_busy": error(429, "rate_limited", "Too many jobs in flight"),
     "create_500": error(500, "internal", "Internal error"),
     "create_503": answer(503, {"message": "Provider unavailable", "retry_after": RETRY_AFTER_S}),
+    "account_closed": answer(403, {"message": "API key is inactive"}),
     "model_closed": error(403, "membership_required", "This model needs a membership"),
 }
 

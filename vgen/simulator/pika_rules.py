@@ -96,9 +96,14 @@ def made(operation: Mapping[str, Any], body: Mapping[str, Any], shape: str | Non
         billed_s=asked,
         width=width,
         height=height,
-        sound=any(fields.get(name) == value for name, value in clip.get("sound", {}).items()),
+        sound=clip.get("always_sound", False) or _sounds(clip.get("sound", {}), fields),
         micro=_micro(operation, fields, prices.tokens(width, height, asked), asked),
     )
+
+
+def _sounds(switch: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """Whether the one switch that an operation may have is on."""
+    return any(fields.get(name) == value for name, value in switch.items())
 
 
 def _micro(operation: Mapping[str, Any], fields: Mapping[str, Any], tokens: int, seconds: int) -> int:
