@@ -120,6 +120,19 @@ def test_what_is_left_out_or_misspelt_becomes_a_default_and_is_billed() -> None:
     run(story)
 
 
+def test_null_is_nothing_as_the_vendors_own_sdk_sends_it() -> None:
+    """byteplussdkarkruntime 3.0.63 names every parameter, those that were left out with null."""
+
+    async def story() -> None:
+        async with world("ark") as w:
+            nulls = dict.fromkeys(("callback_url", "watermark", "seed", "draft", "priority", "service_tier", "frames"))
+            task = await made(w, {**BODY, **nulls, "resolution": None})
+            assert (task["status"], task["resolution"]) == ("succeeded", "720p")
+            assert w.cloud.charges()["ignored"] == {}
+
+    run(story)
+
+
 def test_the_model_chooses_different_lengths_for_different_prompts() -> None:
     async def story() -> None:
         async with world("ark", queue_s=0, render_s=0) as w:

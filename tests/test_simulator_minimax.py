@@ -237,7 +237,10 @@ def test_delete_three_ways() -> None:
             await trio.sleep(5)
             deleted = await w.ask("DELETE", f"{CREATE}/{runs}")
             assert deleted.json() == {"task_id": runs, "action": "delete", "status": "deleted"}
-            like(await w.ask("GET", f"{QUERY}/{runs}"), recorded("minimax", "poll_unknown"))
+            gone = await w.ask("GET", f"{QUERY}/{runs}")
+            like(gone, recorded("minimax", "poll_not_found"))
+            assert "record not found" in gone.json()["error"]["message"]
+            assert (await w.ask("DELETE", f"{CREATE}/424900000000099")).json() == gone.json()
             assert w.charged() == 400_000
 
     run(story)

@@ -101,7 +101,11 @@ def again(model: str, body: Mapping[str, Any], extra: Mapping[str, int]) -> Want
 
 
 def read(rules: Mapping[str, Any], body: Mapping[str, Any]) -> Wanted:
-    """What `body` orders of a model. Raises BadParameter."""
+    """What `body` orders of a model. A null is nothing: the vendor's own SDK sends one for all that is left out.
+
+    Raises BadParameter.
+    """
+    body = {name: value for name, value in body.items() if value is not None}
     text, inputs = _content(body)
     settings = {**body, **_suffixes(rules, text)}
     resolution = _one_of(settings, "resolution", rules["usd_per_million"], "720p")
@@ -154,7 +158,7 @@ def _content(body: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
 
 
 def _input(kind: str, one: Mapping[str, Any]) -> tuple[str, str]:
-    role = one.get("role", ROLES[kind][0])
+    role = one.get("role") or ROLES[kind][0]
     if role not in ROLES[kind]:
         raise BadParameter("content", f"unknown role {role}")
     held = one.get(kind)

@@ -64,7 +64,7 @@ KNOWN: dict[str, str] = {
     "connect_refused": "no connection is made: nothing was sent (in-process network only)",
     "bad_key": "create: 401, the key is not known; not accepted",
     "no_credits": "create: out of money: Runway 400, fal, Ark 403, MiniMax 402, Kling 429, Pika 403 and a failed job",
-    "create_429": "create: 429 with Retry-After: 1; not accepted",
+    "create_429": "create: 429, too fast (Runway, fal: Retry-After: 1; Pika: as a date); not accepted",
     "create_500": "create: 500 with the provider's own JSON error body; not accepted",
     "create_503": "create: 503 (MiniMax: 529) with the provider's own JSON error body; not accepted",
     "create_504": "Kling: create: 504, internal timeout, with its own JSON error body; not accepted",

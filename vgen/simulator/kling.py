@@ -37,9 +37,9 @@ def new_id(bits: int, created_at: float) -> str:  # noqa: ARG001 - a NewId
     return f"8937{bits % 10**14:014}"
 
 
-def error(status: int, code: int, message: str, *headers: tuple[str, str]) -> Response:
+def error(status: int, code: int, message: str) -> Response:
     """Kling's own error: without data."""
-    return answer(status, {"code": code, "message": message, "request_id": "vgen-simulator"}, *headers)
+    return answer(status, {"code": code, "message": message, "request_id": "vgen-simulator"})
 
 
 BAD_KEY = error(401, 1002, "Authorization is invalid: access key not found")
@@ -47,7 +47,7 @@ REFUSALS = {
     "bad_key": BAD_KEY,
     "no_credits": error(429, 1102, "Resource pack depleted or expired"),
     "create_arrears": error(429, 1101, "Account in arrears"),
-    "create_429": error(429, 1302, "API request too fast, over rate limit", ("retry-after", "1")),
+    "create_429": error(429, 1302, "API request too fast, over rate limit"),
     "create_busy": error(429, 1303, "parallel task over resource pack limit"),
     "create_500": error(500, 5000, "Internal server error"),
     "create_503": error(503, 5001, "Service temporarily unavailable"),
@@ -107,12 +107,14 @@ class Kling:
         if rules is None:
             return error(404, 1203, f"The requested resource does not exist: model {name}")
         try:
-            wanted = kling_rules.read(function, rules, request.json())
-        except BadValue as exc:
-            return error(400, 1201, str(exc))
+            body = request.json()
         except ValueError:
             return error(400, 1200, "The request body is not valid JSON")
-        order = self._order(function, name, wanted, request.json())
+        try:
+            wanted = kling_rules.read(function, rules, body)
+        except BadValue as exc:
+            return error(400, 1201, str(exc))
+        order = self._order(function, name, wanted, body)
         refusal = self._checkout.troubled(order.prompt) or self._taken(wanted.tag) or self._checkout.refused(order)
         if refusal:
             return refusal
@@ -186,7 +188,7 @@ class Kling:
         self._cloud.requests["list"] += 1
         try:
             start, end, skip, limit, wanted = self._window(request.json())
-        except (ValueError, TypeError, AttributeError, KeyError) as exc:
+        except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as exc:
             return error(400, 1201, f"Bad list parameters: {exc}")
         jobs = [
             job

@@ -6,7 +6,7 @@ from typing import Any
 from vgen.simulator import minimax_rules, prices
 from vgen.simulator.jobs import Billing, Job, Order, State
 from vgen.simulator.minimax_rules import BadParams, Wanted
-from vgen.simulator.tasks import Profile, Refusal, Tasks
+from vgen.simulator.tasks import KEPT_S, Profile, Refusal, Tasks
 from vgen.simulator.web import Response, answer
 
 PROTOCOL = "minimax"
@@ -37,6 +37,9 @@ def error(status: int, message: str) -> Response:
     told = {"type": kind, "message": said, "http_code": str(status)}
     return answer(status, {"type": "error", "error": told, "request_id": "vgen-simulator"})
 
+
+NOT_FOUND = error(500, "record not found")
+"""litellm 1.110.2 (llms/minimax/videos): an unknown task id is answered with a 500 in these words."""
 
 REFUSALS = {
     "bad_key": error(401, "login fail: Please carry the API secret key in the 'Authorization' field"),
@@ -104,8 +107,11 @@ class MiniMax(Tasks):
     def queried(self, task: dict[str, Any]) -> Any:
         return {"task": task}
 
-    def missing(self, job_id: str) -> Response:  # noqa: ARG002 - the message does not name it
-        return self.error(400, "invalid task_id")
+    def missing(self, job_id: str) -> Response:
+        """Too old: 400 (its pages). Never heard of, or deleted: a 500 that only its words tell from trouble."""
+        job = self.cloud.find(PROTOCOL, job_id)
+        too_old = job is not None and self.cloud.now() >= job.created_at + KEPT_S
+        return self.error(400, "invalid task_id") if too_old else NOT_FOUND
 
     def undeletable(self, job: Job) -> Response:
         word = "running" if self.cloud.state(job) is State.RUNNING else "cancelled"

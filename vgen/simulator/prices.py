@@ -76,7 +76,7 @@ def h3_seconds(asked_s: int, *, nearest: bool) -> float:
 
 def chosen_s(prompt: str, least_s: int, most_s: int) -> int:
     """The length that a model chooses for a prompt when it may."""
-    return random.Random(prompt).randint(least_s, most_s)  # noqa: S311 - repeatable, not secret
+    return random.Random(ascii(prompt)).randint(least_s, most_s)  # noqa: S311 - repeatable, not secret
 
 
 def pixels(ratio: Any, resolution: Any) -> tuple[int, int]:
