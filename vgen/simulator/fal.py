@@ -77,7 +77,7 @@ class Fal:
         if fault:
             return spoil_create(fault, None, _words)
         moderated = cloud.faults.pick("create_moderation", PROTOCOL, order.prompt)
-        job = cloud.accept(order, moderated=moderated)
+        job = cloud.accept(order, fate="create_moderation" if moderated else "")
         place = {"queue_position": cloud.place(job)}
         good = answer(200, {"status": "IN_QUEUE", **urls(job, request.origin), **place}, mark(job))
         fault = cloud.faults.first_of(AFTER_ACCEPTING, PROTOCOL, order.prompt)

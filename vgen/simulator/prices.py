@@ -1,6 +1,7 @@
 """List prices and picture sizes of the simulated models. Knows no jobs and no protocol."""
 
 import math
+import random
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -47,6 +48,10 @@ _OTHER_FORMAT = (5, 20)
 
 _LINES = (360, 480, 720, 1080, 1440, 2160)
 
+FPS = 24
+GRID, GRID_OFFSET = 17, 5
+"""MiniMax H3 makes 17 n + 5 frames (h3check 0.1.0, from the open model's nodes)."""
+
 SHAPE_MOST = 64
 """16:9 is a shape, 1280:720 are pixels."""
 
@@ -78,6 +83,22 @@ def runway_micro(per_s: Decimal, seconds: float) -> int:
 def fal_micro_per_s(resolution: str) -> int:
     """fal's list price of one second of Pika 2.2; other models are given Pika's."""
     return 90_000 if resolution == "1080p" else 40_000
+
+
+def tokens(width: int, height: int, seconds: float) -> int:
+    """What Seedance is billed by: width * height * frames / 1024."""
+    return math.ceil(width * height * FPS * seconds / 1024)
+
+
+def h3_seconds(asked_s: int, *, nearest: bool) -> float:
+    """How long an H3 clip of `asked_s` is: the next point of the grid, or the nearest one (sources disagree)."""
+    points = (asked_s * FPS - GRID_OFFSET) / GRID
+    return (GRID * (round(points) if nearest else math.ceil(points)) + GRID_OFFSET) / FPS
+
+
+def chosen_s(prompt: str, least_s: int, most_s: int) -> int:
+    """The length that a model chooses for a prompt when it may."""
+    return random.Random(ascii(prompt)).randint(least_s, most_s)  # noqa: S311 - repeatable, not secret
 
 
 def pixels(ratio: Any, resolution: Any) -> tuple[int, int]:
