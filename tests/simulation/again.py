@@ -34,6 +34,9 @@ class Again:
 
     stage: "Stage"
     _wishes: list[_Wish] = field(default_factory=list)
+    _loose: set[int] = field(default_factory=set)
+    """Shots of an -a of which one was edited: vgen may remember it, or not."""
+    _before: list[_Wish] = field(default_factory=list)
     _named: frozenset[int] = frozenset()
     _barred: frozenset[int] = frozenset()
     _last: int = 0
@@ -47,9 +50,11 @@ class Again:
     def asked(self, words: tuple[str, ...], now: "Books") -> None:
         """Before a run."""
         shots = self._shots()
-        self._wishes = [
-            wish for wish in self._wishes if all(_text(shots.get(n)) == text for n, text in wish.texts.items())
-        ]
+        as_then = [all(_text(shots.get(n)) == text for n, text in wish.texts.items()) for wish in self._wishes]
+        for wish, same in zip(self._wishes, as_then, strict=True):
+            self._loose |= set() if same else wish.since.keys()
+        self._wishes = [wish for wish, same in zip(self._wishes, as_then, strict=True) if same]
+        self._before = list(self._wishes)
         self._last = max((row["id"] for row in now.rows), default=0)
         self._moves = len(now.moves)
         self._finished = _placed_and_finished(self.stage.outputs)[1]
@@ -81,11 +86,14 @@ class Again:
         if code == 0 and self._named:
             came = {move["purchase_id"] for move in now.moves[self._moves :] if move["state"] == "accepted"}
             wish = self._wishes[-1]
-            for n in self._named - self._barred:
+            for n in self._named - self._barred - self._loose:
                 row = rows.get(placed.get(n, 0))
                 new = row is not None and (row["id"] > wish.since[n] or row["id"] in came)
                 require(new, "M21", "-a ended well, and the clip is no new take: shot", n, row)
+        if len(now.moves) == self._moves:
+            self._wishes = self._before  # nothing was bought or brought: it may have been killed before it was kept
         if finished - self._finished:
+            self._loose.clear()
             self._wishes = [
                 wish
                 for wish in self._wishes

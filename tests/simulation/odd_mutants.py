@@ -99,7 +99,7 @@ def our_clock() -> Patches:
     yield instead(ProviderClocks, "dated", by_ours)
 
 
-@mutant("an interrupted -a is forgotten: the same words buy all of it again", "M21", 10, "again")
+@mutant("an interrupted -a is forgotten: the same words buy all of it again", "M21", 20, "again")
 def forget_retakes() -> Patches:
     yield instead(Ledger, "ask_retakes", lambda *_, **__: None)
 
