@@ -41,7 +41,7 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
             with run.events.working(request.number):
                 clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
                 if again and clip.fresh_after is None:
-                    text = "has its new take already, of an -a that is not finished; nothing is bought for it"
+                    text = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
                     run.say(request.number, text, event="note")
                 await _until_done(clip, file)
     except ClipFailed as exc:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from vgen import money
-from vgen.errors import ClipFailed, LedgerError
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.settings import Provider, Settings
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
@@ -96,7 +96,8 @@ class Run:
                     yield self
             finally:
                 if self.started:
-                    with contextlib.suppress(LedgerError):  # a full disk: only the run's end is not written down
+                    # a full disk, or a ledger that somebody has open: only the run's end is not written down
+                    with contextlib.suppress(LedgerError, Refusal), database.refusing(self.outputs.ledger):
                         ledger.finish_run(self.id, forget=retaking.over(self))
                 self._open.slips.close()
                 self._open = None
