@@ -106,10 +106,12 @@ def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) ->
 
 def _chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
     """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
+    if policy.fresh_after is not None:
+        return None
     for digest in sorted(request.digests() & policy.chosen.keys()):
         choice = policy.chosen[digest]
         newer = any(request.matches(r) and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
-        if not newer and (policy.fresh_after is None or choice.newest > policy.fresh_after):
+        if not newer:
             return next((row for row in rows if row.id == choice.purchase_id), None)
     return None
 
