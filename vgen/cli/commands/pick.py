@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vgen.cli import reporting
 from vgen.cli.command import Action, Command
-from vgen.cli.commands import gallery
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.errors import InputError
 from vgen.money import show
@@ -14,6 +12,7 @@ from vgen.plan import decision, takes
 from vgen.plan.decision import File
 from vgen.plan.plan import Step
 from vgen.store.records import Purchase
+from vgen.views.ending import ranges
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -36,7 +35,7 @@ def resolve(session: "Session", shot: int, take: str | None) -> Choice:
     view = session.view()
     numbers = [step.number for step in view.plan.steps]
     if shot not in numbers:
-        raise InputError([f"shot={shot}: there is no such shot; the list has {_ranges(numbers)}"])
+        raise InputError([f"shot={shot}: there is no such shot; the list has {ranges(numbers)}"])
     step = view.step(shot)
     alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:
@@ -77,14 +76,12 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
 
 
 def begin(session: "Session") -> Action:
-    """Resolve what was typed; the action carries it out, and makes report and gallery true again."""
+    """Resolve what was typed; the action carries it out."""
     choice = resolve(session, shot_number(session.variables), session.variables.get("take"))
 
     async def choose() -> None:
         async with session.open(online=False) as run:
             await carry_out(session, run, choice)
-        reporting.write_report(session)
-        await gallery.write(session)
 
     return choose
 
@@ -94,17 +91,6 @@ def _check(variables: Mapping[str, str]) -> list[str]:
     if "take" not in variables:
         problems.append(f"take=: say which, as in `{EXAMPLE}`; `doit takes` shows them")
     return problems
-
-
-def _ranges(numbers: list[int]) -> str:
-    """`1-6, 9`."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"
 
 
 COMMAND = Command(
