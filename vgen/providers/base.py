@@ -192,10 +192,14 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file."""
+    """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file.
+
+    `instead`: what the result holds where a file was expected, in words.
+    """
 
     url: str
     charged: int | None = None
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
