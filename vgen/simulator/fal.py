@@ -12,12 +12,14 @@ from vgen.simulator.fal_history import PATH as HISTORY
 from vgen.simulator.fal_history import PROTOCOL, History
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import Job, Order, State
-from vgen.simulator.picture import shape_of
+from vgen.simulator.picture import size_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
 
 LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance at fal.ai/dashboard/billing."
+SIZES = ("video_size", "image_size", "dimensions")
+"""Fields of endpoints that are told pixels, or a name for them, instead of a resolution."""
 _REQUEST = re.compile(r"/(?P<app>.+?)/requests/(?P<id>[^/]+)(?P<tail>/status|/cancel)?/?")
 
 
@@ -96,7 +98,8 @@ class Fal:
         if per_s is None:
             per_s = prices.fal_micro_per_s(resolution)
         price = math.ceil(per_s * seconds)
-        width, height = prices.pixels(fields.get("aspect_ratio") or shape_of(fields.get("image_url")), resolution)
+        size = next((fields[name] for name in SIZES if fields.get(name)), resolution)
+        width, height = prices.pixels(fields.get("aspect_ratio"), size, size_of(fields.get("image_url")))
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,

@@ -1,4 +1,4 @@
-"""The shape of a picture that came in a request: image-to-video models without a ratio of their own follow it."""
+"""The size of a picture that came in a request: image-to-video models without a ratio of their own follow it."""
 
 import base64
 import binascii
@@ -7,12 +7,9 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-_PARTS = 60
-"""The longer side of the ratio that is told; what is shorter counts in these parts."""
 
-
-def shape_of(uri: Any) -> str | None:
-    """`34:60` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
+def size_of(uri: Any) -> tuple[int, int] | None:
+    """Width and height of a data URI's picture; None for a URL, which nobody here may open, and for no picture."""
     head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
     if not head.startswith("data:image/"):
         return None
@@ -21,5 +18,4 @@ def shape_of(uri: Any) -> str | None:
             width, height = ImageOps.exif_transpose(picture).size
     except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
         return None
-    longer = max(width, height)
-    return f"{max(1, round(_PARTS * width / longer))}:{max(1, round(_PARTS * height / longer))}"
+    return width, height

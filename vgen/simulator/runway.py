@@ -10,6 +10,7 @@ from vgen.simulator import prices, runway_rules
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import ENDED, Billing, Job, Order, State
+from vgen.simulator.picture import size_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -109,7 +110,10 @@ class Runway:
         else:
             per_s = prices.runway_credits_per_s(model, body)
             estimate, price = prices.runway_micro(per_s, most_s), prices.runway_micro(per_s, duration_s)
-        width, height = prices.pixels(body.get("ratio"), body.get("resolution"))
+        ratio, resolution = (
+            body.get(name, runway_rules.default(endpoint, model, name)) for name in ("ratio", "resolution")
+        )
+        width, height = prices.pixels(ratio, resolution, size_of(_first_picture(body)))
         audio = body.get("audio", runway_rules.rule(endpoint, model, "audio").get("default"))
         return Order(
             provider=PROTOCOL,
@@ -199,6 +203,13 @@ class Runway:
 def _words(message: str) -> dict[str, Any]:
     """Runway's own error body."""
     return {"error": message}
+
+
+def _first_picture(body: Mapping[str, Any]) -> Any:
+    """The picture that a model without a ratio of its own follows."""
+    found = body.get("promptImage")
+    first = found[0] if isinstance(found, list) and found else found
+    return first.get("uri") if isinstance(first, Mapping) else first
 
 
 def _credits(micro: int) -> float | int:
