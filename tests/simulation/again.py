@@ -83,8 +83,12 @@ class Again:
             again = [row for row in bought if _matches(row, shots[n]) and not any(_matches(row, o) for o in others)]
             require(not again, "M21", "an unfinished -a brought it, and it was bought again: shot", n, again)
         rows = {row["id"]: row for row in now.rows}
+        here, later = (
+            {move["purchase_id"] for move in moves if move["state"] == "accepted"}
+            for moves in (now.moves[: self._moves], now.moves[self._moves :])
+        )
+        came = later - here  # that a take is superseded is a move, too
         if code == 0 and self._named:
-            came = {move["purchase_id"] for move in now.moves[self._moves :] if move["state"] == "accepted"}
             wish = self._wishes[-1]
             for n in self._named - self._barred - self._loose:
                 row = rows.get(placed.get(n, 0))
@@ -92,8 +96,8 @@ class Again:
                 require(new, "M21", "-a ended well, and the clip is no new take: shot", n, row)
         if len(now.moves) == self._moves:
             self._wishes = self._before  # nothing was bought or brought: it may have been killed before it was kept
+        self._let_go([rows[one] for one in sorted(came)], shots)
         if finished - self._finished:
-            self._loose.clear()
             self._wishes = [
                 wish
                 for wish in self._wishes
@@ -102,6 +106,13 @@ class Again:
                     for n, since in wish.since.items()
                 )
             ]
+
+    def _let_go(self, came: list[Row], shots: dict[int, Mapping[str, Any]]) -> None:
+        """An order from before a wish was found, and may count as its take: whether vgen waits on is not judged."""
+        for wish in list(self._wishes):
+            if any(row["id"] <= since and _matches(row, shots[n]) for n, since in wish.since.items() for row in came):
+                self._wishes.remove(wish)
+                self._loose |= wish.since.keys()
 
     def _shots(self) -> dict[int, Mapping[str, Any]]:
         return {shot["shot_number"]: shot for shot in self.stage.read_shots()}
