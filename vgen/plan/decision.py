@@ -45,7 +45,7 @@ class Action(StrEnum):
     COLLECT = "collect"  # bring a paid job home, free
     BUY = "buy"
     SHARE = "share"  # the same recipe as another shot: one purchase for both
-    HELD = "held"  # an uncertain purchase stands in the way
+    HELD = "held"  # an uncertain purchase blocks it
     STOP = "stop"  # nothing that vgen may do on its own
 
 
@@ -164,7 +164,7 @@ def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
     reason = (row.error or "its answer never came").rstrip(".")
     alone = sum(one.state in UNFINISHED for one in mine) == 1
     return (
-        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; look there, then "
+        f"{row.provider} may have charged {show(row.price)}: {reason}; look there, then "
         f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
         f"or buy again with on_uncertain=rebuy"
     )
@@ -244,7 +244,7 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple
     here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
     final = [row for row in here if row.final and offer.order is not None and row.request == offer.order.text]
     if final:
-        return f"{offer.provider} said no: {final[-1].error}", len(here)
+        return f"{offer.provider} refused the order: {final[-1].error}", len(here)
     if closed := policy.closed.get(offer.provider):
         return closed, 0
     if offer.order is None:

@@ -44,7 +44,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             last = got.sha256
             continue
         if doubt and judgement.verdict is not Verdict.GOOD and not last:
-            _lose(run, row, part, number, f"what came {doubt}, and {row.provider} has it no more")
+            _lose(run, row, part, number, f"what came {doubt}, and {row.provider} no longer has it")
             return
         _publish(run, row, part, judgement, got, number)
         return
@@ -92,7 +92,7 @@ def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Downloaded, last:
 
 
 def _the_same(row: Purchase, twin: Purchase) -> str:
-    return f"{row.provider} delivers the very video of shot {twin.shot_number}"
+    return f"{row.provider} delivers the same video as shot {twin.shot_number}"
 
 
 def _came_whole(judgement: Judgement, got: Downloaded, last: str) -> bool:
@@ -109,7 +109,7 @@ def _lose(run: Run, row: Purchase, part: Path, number: int, why: str) -> None:
 
 
 async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
-    """Ask where the file is now, and make room for it; False if the provider has it no more. Raises ClipFailed."""
+    """Ask where the file is now, and make room for it; False if the provider no longer has it. Raises ClipFailed."""
     try:
         await fresh_url(run, row)
     except (Gone, Ended):
@@ -138,9 +138,9 @@ def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Dow
     good = judgement.verdict is Verdict.GOOD
     take, path = _place_for(run, row, judgement, got.sha256)
     if (twin := run.ledger.same_bytes(got.sha256, row.recipe)) is not None:
-        text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
+        text = f"{row.provider} delivers the same video as shot {twin.shot_number}; look at both"
         run.say(number, text, event="same_bytes", job=row.job_id)
-        remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
+        remarks = (*judgement.remarks, f"the same video as shot {twin.shot_number}")
         judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
     booked = _as_take(row, judgement, got, take, path.relative_to(run.outputs.root))

@@ -219,7 +219,7 @@ class _Poller:
                 run.ledger.note(row.id, unreadable_since=None)
 
     def _ended_at(self) -> float:
-        """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
+        """Now, by the monotonic clock: a generation does not take a day because the wall clock jumped."""
         sent = self._run.sent_at.get(self._row.id)
         if sent is None or self._row.submitted_at is None:
             return self._run.now()
@@ -232,7 +232,7 @@ class _Poller:
         if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
             self._book_cancelled(None)
             return True
-        error = f"{row.provider} does not know job {row.job_id} any more"
+        error = f"{row.provider} no longer knows job {row.job_id}"
         run.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
         run.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
         return True
@@ -277,7 +277,7 @@ class _Poller:
         run.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 
     def _given_up(self) -> bool:
-        """Book a job whose outcome nobody can read as failed and charged; True if it was time to."""
+        """Book a job whose outcome can't be read as failed and charged; True if it was time to."""
         run, row = self._run, self._row
         if not over.unreadable(self._unreadable, self._unreadable_s):
             return False

@@ -98,7 +98,7 @@ async def _counters(run: Run, row: Purchase, account: AccountCall | None, key: s
         return nothing
     known = run.ledger.accepted_since(row.provider, row.account, row.model, run.now() - 86_400)
     return (
-        f"counts {made} generations of {row.model} in the last 24 h, vgen knows of {known}: evidence, no proof; {ways}"
+        f"counts {made} generations of {row.model} in the last 24 h, vgen knows of {known}: a hint, not a proof; {ways}"
     )
 
 
