@@ -125,10 +125,10 @@ def test_each_gate_says_its_value_and_its_limit(gate, words):
 
 @pytest.mark.parametrize("status", [ShotStatus.FAILED, ShotStatus.HELD, ShotStatus.MISSING, ShotStatus.RUNNING])
 def test_a_shot_without_a_clip_stands_in_its_place_with_its_reason(status):
-    page = one(status=status, film=None, take=None, takes=(), reason="runway said no: too dark")
+    page = one(status=status, film=None, take=None, takes=(), reason="runway refused the order: too dark")
     text = said(page)
     assert "no clip" in text
-    assert f"Shot 7 {status} $0.48 runway said no: too dark" in text
+    assert f"Shot 7 {status} $0.48 runway refused the order: too dark" in text
     assert read(page).tags.count("video") == 1  # the large view's
 
 

@@ -180,7 +180,7 @@ def test_a_failed_shot_says_what_its_attempts_cost_all_the_same(
         ([], "not made yet: no clip yet"),
         ([row(1, 1, S.REFUSED, error="moderated")], "runway: moderated"),
         ([row(1, 1, S.REJECTED, error="too short", provider="pika")], "pika: too short"),
-        ([row(1, 1, S.UNCERTAIN, error="no answer")], "perhaps bought at runway for $0.60: no answer"),
+        ([row(1, 1, S.UNCERTAIN, error="no answer")], "runway may have charged $0.60: no answer"),
         ([row(1, 1, S.LOST, charged=PRICE, error="gone")], "paid $0.60 at runway, but gone"),
         ([row(1, 1, S.RENDERING)], "job job-1 is to be collected"),
     ],

@@ -134,7 +134,7 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
             return _without(
                 good,
                 ShotStatus.FAILED,
-                "runway said no: the prompt was flagged by moderation (SAFETY.INPUT.TEXT); change the prompt",
+                "runway refused the order: the prompt was flagged by moderation (SAFETY.INPUT.TEXT); change the prompt",
                 price=0,
             )
         case 2:
@@ -148,7 +148,7 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
             return _without(
                 good,
                 ShotStatus.HELD,
-                f"perhaps bought at runway for $0.36: its answer never came; look there, "
+                f"runway may have charged $0.36: its answer never came; look there, "
                 f"or type `doit settle shot={number} as=charged`",
                 commands=("doit recover", f"doit settle shot={number} as=charged"),
             )

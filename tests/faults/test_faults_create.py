@@ -40,7 +40,7 @@ def assert_held(one: ScriptedStudio, *, accepted: int, usd: float = RUNWAY_USD) 
         assert one.states() == ["uncertain"]
         assert one.booked() == (0, 0, usd)
         assert one.bought() == accepted
-        assert "perhaps bought" in one.errors()[0]
+        assert "may have charged" in one.errors()[0]
         assert f"${usd:.2f}" in one.errors()[0]
     assert one.report()["budget"]["uncertain_usd"] == usd
 

@@ -244,4 +244,4 @@ def test_fault_055_the_same_video_for_two_shots_is_said(studio: ScriptedStudio) 
     studio.doit("max_concurrent=1", "budget_usd=9")
     assert studio.bought() == 3
     assert studio.booked() == (1.8, 0, 0)
-    assert studio.said("very video of shot 1")
+    assert studio.said("same video as shot 1")

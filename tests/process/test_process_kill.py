@@ -25,7 +25,7 @@ def test_a_kill_while_a_create_is_unanswered_is_told_and_never_bought_again(
     assert project.states() == {"accepted": 2, "uncertain": 1}
     held = project.clips()[1]
     assert held["success"] is False
-    assert "perhaps bought" in held["error"]
+    assert "may have charged" in held["error"]
     assert "$0.24" in held["error"]
     project.assert_money_is_true(server)
     project.assert_report_is_true()

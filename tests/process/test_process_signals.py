@@ -127,7 +127,7 @@ def test_a_signal_while_a_create_is_unanswered(
     assert report["budget"]["uncertain_usd"] == 0.24
     project.assert_money_is_true(server)
     project.assert_report_is_true()
-    assert "perhaps bought" in report["clips"][1]["error"]
+    assert "may have charged" in report["clips"][1]["error"]
 
     project.doit()
     assert server.accepted().total() == 2

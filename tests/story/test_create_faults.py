@@ -345,8 +345,8 @@ def test_moderation_at_both_ends_without_a_clip(one: Studio) -> None:
     assert one.doit() == 1
     assert one.creates() == 2
     assert one.booked() == (0, 0, 0)
-    assert "runway said no" in one.errors()[0]
-    assert "pika said no" in one.errors()[0]
+    assert "runway refused the order" in one.errors()[0]
+    assert "pika refused the order" in one.errors()[0]
 
 
 def test_a_refusal_is_final_for_this_prompt_only(one: Studio) -> None:

@@ -197,7 +197,7 @@ def test_a_slow_job_is_detached_then_collected_free(one: Studio, provider: str) 
     run = one.report()["run"]
     assert (run["generated"], run["reused"], run["resumed"]) == (0, 0, 1)
     assert one.said("ready: ")
-    assert not one.said("was here already"), "a job that is collected is no take that was here"
+    assert not one.said("restored take"), "a job that is collected is no take that was here"
 
 
 def test_a_long_clip_timeout_waits_for_a_slow_job(one: Studio) -> None:

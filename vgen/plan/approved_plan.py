@@ -93,7 +93,7 @@ def _word(value: object) -> str:
 
 
 def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _world(plan: Mapping[str, Any]) -> str:

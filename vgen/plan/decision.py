@@ -5,6 +5,7 @@ ledger's rows alone; so a crash needs no recovery of its own, and the plan canno
 """
 
 import functools
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from types import MappingProxyType
 
 from vgen.money import show
 from vgen.plan.request import Offer, ShotRequest
+from vgen.providers.base import Order
 from vgen.store.purchase import COLLECTABLE, FREE, UNFINISHED, State, Why
 from vgen.store.records import Choice, Placed, Purchase
 
@@ -45,7 +47,7 @@ class Action(StrEnum):
     COLLECT = "collect"  # bring a paid job home, free
     BUY = "buy"
     SHARE = "share"  # the same recipe as another shot: one purchase for both
-    HELD = "held"  # an uncertain purchase stands in the way
+    HELD = "held"  # an uncertain purchase blocks it
     STOP = "stop"  # nothing that vgen may do on its own
 
 
@@ -174,7 +176,7 @@ def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
     reason = (row.error or "its answer never came").rstrip(".")
     alone = sum(one.state in UNFINISHED for one in mine) == 1
     return (
-        f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; look there, then "
+        f"{row.provider} may have charged {show(row.price)}: {reason}; look there, then "
         f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
         f"or `doit on_uncertain=rebuy clip:{request.number}` buys it again"
     )
@@ -251,12 +253,26 @@ def _why(row: Purchase) -> Why:
             return Why.FAILED
 
 
+def _is_same(request: str, order: Order) -> bool:
+    """Whether an order of the ledger is today's; a later vgen may say besides what it leaves switched off."""
+    if request == order.text:
+        return True
+    try:
+        then = json.loads(request)
+    except ValueError:
+        return False
+    if not isinstance(then, dict) or any(order.body.get(name) != value for name, value in then.items()):
+        return False
+    added = {name: value for name, value in order.body.items() if name not in then}
+    return all(value is False or name == "outputFormat" for name, value in added.items())
+
+
 def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int, Remedy]:
     """Why a provider has had its turn with this recipe ("" if not), the attempts that count, and what would help."""
     here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
-    final = [row for row in here if row.final and offer.order is not None and row.request == offer.order.text]
+    final = [row for row in here if row.final and offer.order is not None and _is_same(row.request, offer.order)]
     if final:
-        return f"{offer.provider} said no: {final[-1].error}", len(here), Remedy.EDIT
+        return f"{offer.provider} refused the order: {final[-1].error}", len(here), Remedy.EDIT
     if closed := policy.closed.get(offer.provider):
         return closed if offer.provider in closed else f"{offer.provider}: {closed}", 0, Remedy.OPEN
     if offer.order is None:

@@ -117,7 +117,7 @@ def _refuse_foreseeable(
 
 
 def _lines(told: object) -> int | None:
-    """The shorter side that `480p`, `480`, `848:480` or `848x480` stands for; None if that can't be told."""
+    """The shorter side that `480p`, `480`, `848:480` or `848x480` means; None if that is not known."""
     text = str(told or "").lower()
     if (match := re.fullmatch(r"(\d{3,4})p?", text)) is not None:
         return int(match[1])

@@ -52,7 +52,7 @@ def _earlier(plan: Plan, snapshot: Snapshot) -> dict[int, list[Purchase]]:
 def _of_shot(
     request: ShotRequest, snapshot: Snapshot, others: list[Purchase], in_place: int | None
 ) -> list[Alternative]:
-    """`in_place`: the purchase whose take lies under the clip's name."""
+    """`in_place`: the purchase whose take has the clip's name."""
     same = [row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())]
     fitting = sorted((row for row in same if row.id in snapshot.takes and request.matches(row)), key=lambda row: row.id)
     here = snapshot.purchases.get(in_place or 0)

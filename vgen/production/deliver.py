@@ -9,7 +9,7 @@ from vgen.errors import ClipFailed
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
 from vgen.plan.decision import how_to_end
-from vgen.production import outcome
+from vgen.production import job_end
 from vgen.production.download import Downloaded, Ended, Gone, download_file, fresh_url
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
@@ -44,7 +44,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             last = got.sha256
             continue
         if doubt and judgement.verdict is not Verdict.GOOD and not last:
-            _lose(run, row, part, number, f"what came {doubt}, and {row.provider} has it no more")
+            _lose(run, row, part, number, f"what came {doubt}, and {row.provider} no longer has it")
             return
         _publish(run, row, part, judgement, got, number)
         return
@@ -64,7 +64,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Download
     try:
         got = await download_file(run, row, part, number)
     except Ended as exc:
-        outcome.book(run, row, number, exc.status, row.rendered_at or run.now())
+        job_end.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
         run.ledger.move(row.id, State.LOST, error=str(exc))
         run.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
@@ -92,7 +92,7 @@ def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Downloaded, last:
 
 
 def _the_same(row: Purchase, twin: Purchase) -> str:
-    return f"{row.provider} delivers the very video of shot {twin.shot_number}"
+    return f"{row.provider} delivers the same video as shot {twin.shot_number}"
 
 
 def _came_whole(judgement: Judgement, got: Downloaded, last: str) -> bool:
@@ -109,7 +109,7 @@ def _lose(run: Run, row: Purchase, part: Path, number: int, why: str) -> None:
 
 
 async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
-    """Ask where the file is now, and make room for it; False if the provider has it no more. Raises ClipFailed."""
+    """Ask where the file is now, and make room for it; False if the provider no longer has it. Raises ClipFailed."""
     try:
         await fresh_url(run, row)
     except (Gone, Ended):
@@ -138,9 +138,9 @@ def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Dow
     good = judgement.verdict is Verdict.GOOD
     take, path = _place_for(run, row, judgement, got.sha256)
     if (twin := run.ledger.same_bytes(got.sha256, row.recipe)) is not None:
-        text = f"{row.provider} delivers the very video of shot {twin.shot_number}; look at both"
+        text = f"{row.provider} delivers the same video as shot {twin.shot_number}; look at both"
         run.say(number, text, event="same_bytes", job=row.job_id)
-        remarks = (*judgement.remarks, f"the very video of shot {twin.shot_number}")
+        remarks = (*judgement.remarks, f"the same video as shot {twin.shot_number}")
         judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
     booked = _as_take(row, judgement, got, take, path.relative_to(run.outputs.root))

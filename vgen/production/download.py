@@ -34,7 +34,7 @@ _GZIP = b"\x1f\x8b\x08"
 
 
 class Gone(Exception):
-    """The provider has the file no more: paid, and not fetchable."""
+    """The provider no longer has the file: paid, and not fetchable."""
 
 
 class Ended(Exception):
@@ -161,7 +161,7 @@ async def fresh_url(run: Run, row: Purchase) -> str:
             case Missing():
                 missing.seen()
                 if over.forgotten(missing):
-                    raise Gone(f"{row.provider} does not know the job any more")
+                    raise Gone(f"{row.provider} no longer knows the job")
                 if attempt == retry.DOWNLOAD_TRIES - 1:
                     pause_s = max(pause_s, missing.left_s)
             case _:

@@ -14,7 +14,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A verdict, and one line for the person."""
+    """A verdict, and one line for the user."""
 
     verdict: Verdict
     text: str

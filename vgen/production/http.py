@@ -132,7 +132,7 @@ class HttpClient:
                 call.method, _url(call.url), headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
             )
         except httpx.InvalidURL as exc:
-            raise NotSent(f"not a URL that can be asked: {_reason(exc)}") from exc
+            raise NotSent(f"not a valid URL: {_reason(exc)}") from exc
         if call.auth:
             request.headers[call.auth_header] = call.auth
         try:

@@ -1,4 +1,4 @@
-"""One clip's life: decide → reserve → submit → wait → bring home → put in place. Knows nothing of doit.
+"""One clip's life: decide → reserve → submit → wait → collect → put in place. Knows nothing of doit.
 
 Approach: ask `decision` what is next, do that one thing, commit it, ask again. All that was learnt is in the ledger,
 so a run that is killed anywhere simply asks again. ExceptionGroups stop here: out come None or ClipFailed.
@@ -34,7 +34,7 @@ STALE_S = 1.0
 
 
 async def make(run: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
-    """See to it that the shot's clip lies in its place. `again`: with a new take. Raises ClipFailed."""
+    """Make sure that the shot's clip is in place. `again`: with a new take. Raises ClipFailed."""
     try:
         await booking.when_free(run, run.start)
         async with run.turns.exclusive(request.number, request.digests()):
@@ -168,7 +168,7 @@ def _collect_instead(clip: Clip, row: Purchase) -> None:
 
 
 async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
-    """The shot has a good take: put it under the clip's name unless it lies there."""
+    """The shot has a good take: put it under the clip's name unless it is there."""
     run = clip.run
     assert now.row is not None, "BUG: nothing to keep"
     placed = run.ledger.placed(name)
@@ -188,13 +188,13 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
         run.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
     else:
         run.counters.reused += 1
-        run.say(clip.number, f"ready: take {take.take} was here already, no cost", event="restored", take=take.take)
+        run.say(clip.number, f"ready: restored take {take.take}, already paid for", event="restored", take=take.take)
 
 
 async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool = False) -> None:
     """Copy a take under the clip's name and remember it. `replaces_edit`: what somebody made of it is moved away first.
 
-    Raises ClipFailed if the take is gone, or if somebody has touched the clip's file since the plan.
+    Raises ClipFailed if the take is gone, or if the clip's file has changed since the plan.
     """
     master = run.outputs.root / take.path
     if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
@@ -307,7 +307,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
 
 
 async def _collect(run: Run, row: Purchase, number: int) -> None:
-    """A job of an earlier run, wherever it stands. Raises ClipFailed if it can't be brought home now."""
+    """A job of an earlier run, in whatever state. Raises ClipFailed if it can't be collected now."""
     if row.state is State.RENDERING:
         async with run.limits.occupy(row.provider, number):
             with run.turns.reservation():

@@ -1,4 +1,4 @@
-"""Waiting for one job at its provider's pace: poll, book how it ended; cancel or detach when the clip's time is up."""
+"""Waiting for one job at its provider's pace: poll until it is over; cancel or detach when the clip's time is up."""
 
 import math
 
@@ -9,7 +9,7 @@ from vgen.errors import ClipFailed, VgenError
 from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan.decision import QUEUE, UNREADABLE, how_to_end
-from vgen.production import client, outcome, over
+from vgen.production import client, job_end, over
 from vgen.production.limits import PATIENCE
 from vgen.production.run import Run
 from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
@@ -176,7 +176,7 @@ class _Poller:
                 if status.key_rejected:
                     run.close_provider(row.provider, status.message)
             case Done() | Failed() | Cancelled():
-                outcome.book(run, row, self._number, status, self._ended_at())
+                job_end.book(run, row, self._number, status, self._ended_at())
                 return True
             case Missing():
                 self._last_word = f"{row.provider} does not find the job"
@@ -219,7 +219,7 @@ class _Poller:
                 run.ledger.note(row.id, unreadable_since=None)
 
     def _ended_at(self) -> float:
-        """Now, by the clock that nobody sets: a generation does not take a day because the wall clock jumped."""
+        """Now, by the monotonic clock: a generation does not take a day because the wall clock jumped."""
         sent = self._run.sent_at.get(self._row.id)
         if sent is None or self._row.submitted_at is None:
             return self._run.now()
@@ -232,7 +232,7 @@ class _Poller:
         if row.error_code == QUEUE:  # an earlier run was killed between the cancel and its commit
             self._book_cancelled(None)
             return True
-        error = f"{row.provider} does not know job {row.job_id} any more"
+        error = f"{row.provider} no longer knows job {row.job_id}"
         run.ledger.move(row.id, State.LOST, charged=row.price, charged_by="assumed", error=error)
         run.say(self._number, f"lost: {error}", event="lost", job=row.job_id)
         return True
@@ -271,13 +271,13 @@ class _Poller:
     def _book_cancelled(self, told: int | None) -> None:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
         run, row = self._run, self._row
-        charged, by = outcome.charge(told, row)
+        charged, by = job_end.cost(told, row)
         error = f"cancelled, because {(row.error or '').removesuffix(CANCELLING) or self._why_cancelled}"
         run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
         run.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 
     def _given_up(self) -> bool:
-        """Book a job whose outcome nobody can read as failed and charged; True if it was time to."""
+        """Book a job whose outcome can't be read as failed and charged; True if it was time to."""
         run, row = self._run, self._row
         if not over.unreadable(self._unreadable, self._unreadable_s):
             return False

@@ -235,7 +235,7 @@ class Run:
             left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
             if not self._capped:
                 self._capped = True
-                text = f"the budget keeps shots from being bought: {left} is left"
+                text = f"budget reached: {left} is left"
                 self.say(None, text, event="cap")
             raise ClipFailed(f"not bought: it costs {money.show(needed)} and {left} is left; raise budget_usd")
 

@@ -6,7 +6,7 @@ from vgen.errors import AlreadyBought, InputError
 from vgen.money import show
 from vgen.plan.decision import settle_command
 from vgen.plan.request import ShotRequest
-from vgen.production.outcome import DOUBT
+from vgen.production.job_end import DOUBT
 from vgen.providers.codec import Codec
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
@@ -56,13 +56,13 @@ def _charged(ledger: Ledger, row: Purchase) -> str:
         return f"{show(row.charged)} stay booked as spent, by your word"
     told = row.charged if row.state in (State.RENDERED, State.FETCHED) else row.price
     _back_to_rendered(ledger, row)
-    error = "settled by the user: charged, and no file"
+    error = "you settled it as charged, so there is no clip"
     ledger.move(row.id, State.LOST, charged=told, charged_by="user", error=error)
     return f"booked {show(told)} as spent; `doit -a clip:{row.shot_number}` buys the shot again"
 
 
 def _not_charged(ledger: Ledger, row: Purchase) -> str:
-    error = "settled by the user: not charged"
+    error = "you settled it as not charged"
     if row.state in ASSUMED:
         cause = (row.error or "").partition(f"; {DOUBT}")[0]
         ledger.note(row.id, charged=0, charged_by="user", error=f"{cause}; {error}")
@@ -78,7 +78,7 @@ def _not_charged(ledger: Ledger, row: Purchase) -> str:
 
 
 def _back_to_rendered(ledger: Ledger, row: Purchase) -> None:
-    """Bytes that nobody could judge are no clip."""
+    """Bytes that could not be judged are no clip."""
     if row.state is State.FETCHED:
         ledger.move(row.id, State.RENDERED)
 

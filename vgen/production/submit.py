@@ -202,7 +202,7 @@ class Sent:
         facts = Facts(error=reason)
         facts |= self.clip.run.clocks.dated(self.provider.name)
         await self.book(State.UNCERTAIN, what="an order may or may not have arrived", **facts)
-        self.say(f"UNCERTAIN, perhaps bought: {reason}", event="uncertain")
+        self.say(f"UNCERTAIN, you may have been charged {show(self.row.price)}: {reason}", event="uncertain")
 
 
 async def _send(sent: Sent, call: Call, order: Order) -> bool:

@@ -1,4 +1,4 @@
-"""How a job ended, and what it cost: booked by its provider's own word, or as assumed where there is none."""
+"""Books how a job ended, by its provider's own word, and what it cost. Asks nobody."""
 
 from vgen.money import show
 from vgen.production.run import Run
@@ -16,7 +16,7 @@ def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled
         case Done():
             _book_done(run, row, number, status, at)
         case Failed():
-            charged, by = charge(status.charged, row)
+            charged, by = cost(status.charged, row)
             error = f"{status.message} ({status.code})" if status.code else status.message
             doubt = status.wrong_order and by == "assumed"
             if doubt:
@@ -30,7 +30,7 @@ def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled
             if status.wrong_order:
                 run.close_provider(row.provider, f"{row.model} does not take orders of this form: {status.message}")
         case Cancelled():
-            charged, by = charge(status.charged, row)
+            charged, by = cost(status.charged, row)
             error = "cancelled at the provider"
             run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
             run.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
@@ -42,7 +42,7 @@ def probably_free(row: Purchase) -> str:
 
 
 def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:
-    charged, by = charge(status.charged, row)
+    charged, by = cost(status.charged, row)
     urls = {**row.urls, "output": status.url}
     run.ledger.move(
         row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
@@ -56,7 +56,7 @@ def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) ->
         run.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
 
 
-def charge(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:
+def cost(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:
     """What the job cost: as the provider says, else as it was booked already, else all that was reserved."""
     if charged is not None:
         return charged, "provider"
