@@ -177,13 +177,13 @@ def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
     return "".join(pieces(page, poster_frames))
 
 
-def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> Iterator[str]:
-    """The page's HTML, piece by piece: of many shots it is long."""
+def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None, *, unfinished: bool = False) -> Iterator[str]:
+    """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again."""
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
         posters=poster_frames or {},
-        digest=digest(page),
+        digest="" if unfinished else digest(page),
         style=_part("gallery.css"),
         script=_part("gallery.js"),
         policy=_policy(),

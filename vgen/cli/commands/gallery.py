@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from vgen.cli import reporting
 from vgen.cli.command import Action, Command
-from vgen.errors import ClipFailed, LedgerError
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.store import atomic
+from vgen.store.database import commits
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -39,10 +40,11 @@ def _is_current(session: "Session") -> bool:
 
     if session.workspace.problems:
         return False
-    stated = _stated(session.workspace.outputs.gallery)
+    stated, now = _stated(session.workspace.outputs.gallery), commits(session.workspace.outputs.ledger)
     if stated is None or stated != gallery.digest(gather(session)):
         return False
     session.current.add("gallery")
+    session.reported.true_at["gallery"] = now
     return True
 
 
@@ -57,18 +59,24 @@ def _stated(page: Path) -> str | None:
         return None
 
 
-async def write(session: "Session") -> None:
-    """Make the page anew, unless it is current. Raises ClipFailed; why was told."""
+async def write(session: "Session", *, draw: bool = True) -> None:
+    """Make the page anew, unless it is current. Raises ClipFailed; why was told.
+
+    `draw`: whether poster frames that are missing are drawn. A page without them says that it is not finished.
+    """
     try:
-        await _write(session)
-    except (OSError, LedgerError) as exc:
+        now = commits(session.workspace.outputs.ledger)
+        await _write(session, draw=draw)
+    except (OSError, LedgerError, Refusal) as exc:
         what = exc.strerror if isinstance(exc, OSError) else exc
         terminal.line(None, f"vgen can't write the gallery: {what}; make room and run again")
         raise ClipFailed("no gallery") from exc
-    session.current.add("gallery")
+    session.reported.true_at["gallery"] = now
+    if draw:
+        session.current.add("gallery")
 
 
-async def _write(session: "Session") -> None:
+async def _write(session: "Session", *, draw: bool) -> None:
     from vgen.views import gallery
 
     page = gather(session)
@@ -83,11 +91,12 @@ async def _write(session: "Session") -> None:
         drawn = {}
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
-    tools = session.services.tools(session.workspace.ready)
+    tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
         await _draw(tools, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     outputs.root.mkdir(parents=True, exist_ok=True)
-    atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters)))
+    unfinished = not draw and len(posters) < len(wanted)
+    atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters, unfinished=unfinished)))
 
 
 async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:
