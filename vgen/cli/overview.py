@@ -1,4 +1,4 @@
-"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen; and `doit info`."""
+"""`doit help vgen` or `doit vgen`: commands, variables and exit codes on one screen; `doit info` and `doit clean`."""
 
 import sys
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from doit.cmd_base import Command
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import registry
-from vgen.cli.doit.compat import InfoCommand
+from vgen.cli.doit.compat import CleanCommand, InfoCommand
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
@@ -70,6 +70,13 @@ class Info(InfoCommand):
         known = {task.name for task in self.task_list}
         if len(names) == 1 and names[0] not in known:
             raise InvalidCommand(f"'{names[0]}' is not a task; `doit list --all` shows them")
+
+
+class Clean(CleanCommand):
+    """doit's `clean`; a report and a gallery that are still there tell of the clips that are."""
+
+    def after_clean(self, session: Any) -> None:
+        session.after_clean()
 
 
 class Overview(Command):  # type: ignore[misc]

@@ -12,7 +12,7 @@ from vgen.cli import checks, ending, finished, noop, notify, registry, reporter,
 from vgen.cli.doit.compat import command_line_variables
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
-from vgen.errors import InputError
+from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
@@ -282,6 +282,13 @@ class Session:
         if signum is None:
             finished.record(self)
         return code
+
+    def after_clean(self) -> None:
+        """`doit clean` took some files: what is left of report and gallery tells so, unless a run is at work."""
+        if not self.workspace.problems:
+            with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
+                self.look_again()
+                ending.tell_files(self)
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:

@@ -50,7 +50,7 @@ class Action(StrEnum):
 
 
 class Remedy(StrEnum):
-    """What helps a shot that no provider makes now, the easiest first."""
+    """What helps a shot that no provider makes now."""
 
     LATER = "later"  # a new run tries again by itself
     OPEN = "open"  # a provider is closed: its key, its credit
@@ -176,7 +176,7 @@ def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
     return (
         f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; look there, then "
         f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
-        f"or buy again with on_uncertain=rebuy"
+        f"or `doit on_uncertain=rebuy clip:{request.number}` buys it again"
     )
 
 
@@ -227,7 +227,8 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
             attempt=tried + 1,
             why=_to_be_bought(offer.provider),
         )
-    remedy = min(reasons.values(), key=list(Remedy).index, default=Remedy.OPEN)
+    remedies = [*reasons.values(), Remedy.OPEN]
+    remedy = Remedy.LATER if Remedy.LATER in remedies else remedies[0]
     return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open", remedy=remedy)
 
 
@@ -257,7 +258,7 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple
     if final:
         return f"{offer.provider} said no: {final[-1].error}", len(here), Remedy.EDIT
     if closed := policy.closed.get(offer.provider):
-        return closed, 0, Remedy.OPEN
+        return closed if offer.provider in closed else f"{offer.provider}: {closed}", 0, Remedy.OPEN
     if offer.order is None:
         return f"{offer.provider}: {offer.problem}", 0, Remedy.EDIT
     cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]

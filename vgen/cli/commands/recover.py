@@ -20,6 +20,7 @@ def _begin(session: "Session") -> Action:
         async with session.open(online=True) as run:
             rows = run.ledger.uncertain(simulated=run.settings.simulated)
             lost = run.ledger.lost(simulated=run.settings.simulated)
+            session.worked = bool(rows or lost)
             if not rows and not lost and not session.workspace.notes:
                 terminal.out("nothing is uncertain")
             for row in rows:
