@@ -1,4 +1,4 @@
-"""The end tells everything: count, money, each missing shot with the command that helps; report and gallery are true."""
+"""The end tells everything: count, money, each missing shot with the way out; report and gallery are true."""
 
 import json
 import re
@@ -92,7 +92,7 @@ def test_when_an_order_is_uncertain(studio: Studio, end: Callable) -> None:
     assert command(missing(lines)[2]) == ["recover", "fallback_api=none"]
     assert end("recover")[0] == lines[0], "it wanted something too"
     lines = end("settle", "shot=2", "as=charged")
-    assert lines[0] == "vgen: 0 of 1 named clips, 2 of 3 in all; spent $1.80 of $9.00"
+    assert lines[0] == "vgen: 2 of 3 clips; spent $1.80 of $9.00"
     assert command(missing(lines)[2]) == ["-a", "clip:2"]
     studio.calm()
     assert studio.doit(*command(missing(lines)[2])) == 0

@@ -28,7 +28,8 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a production stands when a run ends. `wanted`: the shots that the run was about; None: all.
+    """How a production stands when a run ends. `wanted`: the shots that the run was about; None: all. `counts_them`:
+    whether they are counted by themselves: a run was to make them.
 
     `others`: further shots that lack a clip. `edited`: clips that somebody edited. `gates`: those that failed.
     """
@@ -36,6 +37,7 @@ class Ending:
     total: int
     good: frozenset[int]
     wanted: frozenset[int] | None
+    counts_them: bool
     missing: Sequence[Missing]
     others: Sequence[int]
     edited: Sequence[int]
@@ -50,6 +52,7 @@ def ending(
     plan: Plan,
     *,
     wanted: frozenset[int] | None,
+    builds: bool,
     advice: Callable[[str], str],
 ) -> Ending:
     """The end, from the report's entries (one for each step of the plan, in its order)."""
@@ -62,6 +65,7 @@ def ending(
         total=len(entries),
         good=frozenset(entry["shot_number"] for entry in entries if entry["success"]),
         wanted=wanted,
+        counts_them=builds,
         missing=[_missing(plan, number, reasons[number], budget, advice) for number in asked],
         others=[number for number in lacking if wanted is not None and number not in wanted],
         edited=[entry["shot_number"] for entry in entries if entry.get("edited")],
@@ -87,7 +91,7 @@ def _missing(plan: Plan, number: int, reason: str, budget: str, advice: Callable
 def count(end: Ending) -> str:
     """`7 of 12 clips; spent $1.20 of $5.00`, of named clips `1 of 2 named clips, 7 of 12 in all; …`."""
     text = f"{len(end.good)} of {end.total} clips"
-    if end.wanted is not None:
+    if end.wanted is not None and end.counts_them:
         text = f"{len(end.good & end.wanted)} of {len(end.wanted)} named clips, {len(end.good)} of {end.total} in all"
     play = " (play money: everything here is simulated)" if end.simulated else ""
     return f"{text}; {progress.money(end.budget, simulated=False)}{play}"
