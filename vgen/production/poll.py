@@ -173,6 +173,8 @@ class _Poller:
                     run.events.doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
             case Inconclusive():
                 self._last_word = status.message
+                if status.ended:
+                    self._tell(f"over at {row.provider}, but can't be read: {status.message}; asking again")
                 if status.key_rejected:
                     run.close_provider(row.provider, status.message)
             case Done() | Failed() | Cancelled():
@@ -342,6 +344,9 @@ def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) ->
         row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
     )  # fmt: skip
     text = f"rendered at {row.provider}, charged {show(charged)}; downloading"
+    if not status.url:
+        what = status.instead or "it names no file"
+        text = f"finished at {row.provider}, charged {show(charged)}, but {what}; asking again"
     run.say(number, text, event="rendered")
     if charged > row.price:
         run.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")

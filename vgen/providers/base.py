@@ -252,11 +252,13 @@ class Done:
     """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file.
 
     `unsettled`: the provider says that it has not settled the charge yet; asked again, it will tell.
+    `instead`: what the result holds where a file was expected, in words.
     """
 
     url: str
     charged: int | None = None
     unsettled: bool = False
+    instead: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
