@@ -26,8 +26,12 @@ def gather(
     *,
     title: str,
     advice: Advice,
+    film_s: float = 0.0,
 ) -> Page:
-    """The page of a production. Empties `entries`: of a long list they go one by one, as the page's shots come."""
+    """The page of a production. `film_s`: how long its cut is.
+
+    Empties `entries`: of a long list they go one by one, as the page's shots come.
+    """
     entries.reverse()
     budget = next_steps.enough(plan)
     return Page(
@@ -40,6 +44,7 @@ def gather(
         gates=gates,
         budget=plan.budget,
         notes=notes,
+        film_s=film_s,
     )
 
 

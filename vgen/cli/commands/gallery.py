@@ -1,6 +1,7 @@
 """`doit gallery`: one page that shows every shot; draws the poster frames that are missing."""
 
 import itertools
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,13 @@ from typing import TYPE_CHECKING
 from vgen.cli import reporting
 from vgen.cli.command import Action, Command
 from vgen.errors import ClipFailed, LedgerError, Refusal
+from vgen.media import length
+from vgen.media.length import Piece
+from vgen.plan.decision import File
+from vgen.production.workspace import View
 from vgen.store import atomic
 from vgen.store.database import commits
+from vgen.store.outputs import clip_name
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -30,8 +36,27 @@ def gather(session: "Session") -> "Page":
     notes = [str(text) for text in whole.pop("left_over")]
     del whole  # it holds the entries too
     view = session.view()
-    title = session.workspace.root.resolve().name
-    return gallery_page.gather(view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice)
+    title, film_s = session.workspace.root.resolve().name, length.film_s(_pieces(view))
+    return gallery_page.gather(
+        view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice, film_s=film_s
+    )
+
+
+def _pieces(view: View) -> list[Piece]:
+    """The clips in place as `doit cut` would join them, by what is known of them: no file is opened."""
+    found = []
+    for step in view.plan.steps:
+        if step.file not in (File.INTACT, File.EDITED):
+            continue
+        placed = view.snapshot.placed.get(clip_name(step.number))
+        take = view.snapshot.takes.get(placed.purchase_id) if placed and step.file is File.INTACT else None
+        if take is not None:
+            clip_s, fps = take.duration_s, take.fps
+        else:  # somebody's own file; one that vgen never looked at counts as long as its shot
+            facts = json.loads((placed.facts if placed else None) or "{}")
+            clip_s, fps = facts.get("duration_s"), facts.get("fps")
+        found.append(Piece(shot_s=step.request.shot.duration_s, clip_s=clip_s, fps=fps))
+    return found
 
 
 def _is_current(session: "Session") -> bool:
