@@ -53,6 +53,8 @@ def test_the_gallery_follows_choices_and_edits(project: Project) -> None:
     project.write_shots(shots(2))
     project.doit()
     project.doit("-a", "clip:2")
+    clips = [take.read_bytes() for take in project.outputs.glob("takes/*/*.mp4")]
+    assert len(set(clips)) == len(clips) == 3, "simulated takes of one prompt can be told apart"
     code, said = project.doit("-s", "gallery")
     assert code == 0, said
     page = (project.outputs / "gallery.html").read_text("utf-8")
