@@ -10,7 +10,7 @@ import pytest
 from fakes import fake_clip
 from studio import Studio, shots
 
-from vgen.views import notify
+from vgen.cli import notify
 from vgen.views.gallery import stated_digest
 
 Capture = pytest.CaptureFixture[str]
