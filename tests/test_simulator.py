@@ -12,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 from fakes import transport
+from PIL import Image
 from simulator_world import (
     BOAT,
     EPOCH,
@@ -28,7 +29,6 @@ from simulator_world import (
     tall_picture,
     world,
 )
-from PIL import Image
 
 from vgen.simulator import runway_rules
 from vgen.simulator.app import App
@@ -184,9 +184,6 @@ def picture(width: int, height: int) -> str:
         (I2V, {"image_url": picture(160, 90)}, (1280, 720)),
         (I2V, {"image_url": picture(90, 120)}, (720, 960)),
         ("fal-ai/wan/v2.7/text-to-video", {"aspect_ratio": "21:9", "resolution": "1080p"}, (2520, 1080)),
-        ("fal-ai/ltxv/text-to-video", {"resolution": "1440p", "aspect_ratio": "9:16"}, (1440, 2560)),
-        ("fal-ai/any/text-to-video", {"video_size": "portrait_16_9"}, (576, 1024)),
-        ("fal-ai/any/text-to-video", {"video_size": {"width": 1080, "height": 1920}}, (1080, 1920)),
     ],
 )
 def test_at_fal_a_clip_has_the_size_that_was_ordered(

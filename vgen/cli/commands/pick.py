@@ -13,7 +13,6 @@ from vgen.plan import decision, takes
 from vgen.plan.decision import File
 from vgen.plan.plan import Step
 from vgen.store.records import Purchase
-from vgen.views.ending import ranges
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
