@@ -1,5 +1,7 @@
 """The simulator in process: real httpx over its network, virtual time, every fault as a client sees it."""
 
+import base64
+import io
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 import trio
 import trio.testing
 from fakes import transport
+from PIL import Image
 from simulator_world import (
     BOAT,
     EPOCH,
@@ -34,6 +37,9 @@ from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
 from vgen.simulator.jobs import Clip, Order
 from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
+
+I2V = "fal-ai/pika/v2.2/image-to-video"
+
 
 # --- Runway
 
@@ -159,6 +165,56 @@ def test_image_to_video_wants_an_image() -> None:
             ):
                 body = {**BOAT, "ratio": "960:960"} | ({} if image is None else {"promptImage": image})
                 assert (await w.http.post(url, headers=HEADERS, json=body)).status_code == status, image
+
+    run(story)
+
+
+def picture(width: int, height: int) -> str:
+    data = io.BytesIO()
+    Image.new("RGB", (width, height), "teal").save(data, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "size"),
+    [
+        (T2V, {"aspect_ratio": "9:16", "resolution": "1080p"}, (1080, 1920)),
+        (T2V, {"aspect_ratio": "4:5"}, (720, 900)),
+        (I2V, {"image_url": picture(90, 160), "resolution": "1080p"}, (1080, 1920)),
+        (I2V, {"image_url": picture(160, 90)}, (1280, 720)),
+        (I2V, {"image_url": picture(90, 120)}, (720, 960)),
+        ("fal-ai/wan/v2.7/text-to-video", {"aspect_ratio": "21:9", "resolution": "1080p"}, (2520, 1080)),
+    ],
+)
+def test_at_fal_a_clip_has_the_size_that_was_ordered(
+    endpoint: str, body: dict[str, Any], size: tuple[int, int]
+) -> None:
+    async def story() -> None:
+        async with world() as w:
+            assert (await w.submit(endpoint, **body)).status_code == 200
+            clip = w.cloud.clip(w.cloud.all_jobs("fal")[0])
+            assert (clip.width, clip.height) == size
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "size"),
+    [
+        ({"model": "gen4.5", "ratio": "720:1280"}, (720, 1280)),
+        ({"model": "seedance2", "ratio": "834:1112"}, (834, 1112)),
+        ({"model": "hailuo3", "resolution": "2k", "ratio": "adaptive", "promptImage": picture(90, 160)}, (1440, 2560)),
+    ],
+)
+def test_at_runway_a_clip_has_the_size_that_was_ordered(body: dict[str, Any], size: tuple[int, int]) -> None:
+    async def story() -> None:
+        async with world() as w:
+            whole = {"promptText": "a paper boat", "duration": 5, **body}
+            verb = "image_to_video" if "promptImage" in body else "text_to_video"
+            answer = await w.http.post(f"{RUNWAY}/v1/{verb}", headers=HEADERS, json=whole)
+            assert answer.status_code == 200, answer.text
+            clip = w.cloud.clip(w.cloud.all_jobs("runway")[0])
+            assert (clip.width, clip.height) == size
 
     run(story)
 
