@@ -7,7 +7,7 @@ Occupancy and money are derived from the ledger's rows; a run keeps only what en
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -19,7 +19,7 @@ from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import world
 from vgen.production.clocks import ProviderClocks
-from vgen.production.events import Events
+from vgen.production.events import Events, Phase
 from vgen.production.intent import Counters, Intent, Online
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
@@ -68,7 +68,6 @@ class Run:
         """Lost purchases that were asked about once more in this run."""
         self.messages: dict[int, str] = {}
         """Shot → why it has no clip of this run."""
-        self.in_place: set[int] = set()
         self.collected: set[int] = set()
         self.counters = Counters()
         self._capped = False
@@ -170,6 +169,18 @@ class Run:
         """What this run means to do."""
         return self._opened.intent
 
+    @property
+    def over(self) -> set[int]:
+        """Of the wanted shots: those whose clip is in place, and those that were given up."""
+        return self._opened.over
+
+    def tally(self, number: int) -> dict[str, Any]:
+        """Count a shot as over: how many are, of how many. Nothing if this run builds no clips (`pick`)."""
+        if number not in self.intent.wanted or not self.intent.not_started:
+            return {}
+        self.over.add(number)
+        return {"finished": len(self.over), "total": len(self.intent.wanted)}
+
     def start(self) -> None:
         """The first thing that a working run writes: who it is, and the cap it works under."""
         if not self.started:
@@ -226,6 +237,7 @@ class Run:
 
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
+        self.events.doing(number, "waiting for money", Phase.WAITING)
         if not await self.turns.money(number):
             left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
             if not self._capped:
@@ -282,6 +294,7 @@ class _Open:
         settings = run.settings
         self.ledger, self.intent = ledger, intent
         self.online: Online | None = None
+        self.over = set(intent.done & intent.wanted)
         self.chosen: Mapping[str, Choice] = ledger.chosen(simulated=settings.simulated)
         self.turns = Turns(PurchaseQueue(dict(intent.not_started)), lambda: run.stop_reason)
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))
