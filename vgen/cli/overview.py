@@ -1,14 +1,11 @@
-"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen; and `doit info`."""
+"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen."""
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from doit.cmd_base import Command
-from doit.exceptions import InvalidCommand
 
 from vgen.cli import registry
-from vgen.cli.doit.compat import InfoCommand
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
@@ -61,15 +58,6 @@ def text() -> str:
     lines += ["", "Exit codes:", ""]
     lines += [f"  {code:<18} {what}" for code, what in CODES]
     return "\n".join(lines) + "\n"
-
-
-class Info(InfoCommand):
-    """doit's `info`, which ends in a traceback where no task has the name."""
-
-    def check(self, names: Sequence[str]) -> None:
-        known = {task.name for task in self.task_list}
-        if len(names) == 1 and names[0] not in known:
-            raise InvalidCommand(f"'{names[0]}' is not a task; `doit list --all` shows them")
 
 
 class Overview(Command):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import Any
 
 from vgen.cli import checks, finished, noop, registry, reporter, reporting
 from vgen.cli.doit.compat import command_line_variables
+from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import ClipFailed, InputError
@@ -158,6 +159,8 @@ class Session:
         for text in self.workspace.notes:
             terminal.line(None, text)
         commands = registry.commands()
+        if always and (groups := [name for name in named if name in commands and commands[name].members]):
+            raise InputError(map(group_again, groups))
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)
         self.selection = Selection(

@@ -8,6 +8,7 @@ from vgen.cli import reporting
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import gallery
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
+from vgen.cli.names import ranges
 from vgen.errors import InputError
 from vgen.money import show
 from vgen.plan import decision, takes
@@ -36,7 +37,7 @@ def resolve(session: "Session", shot: int, take: str | None) -> Choice:
     view = session.view()
     numbers = [step.number for step in view.plan.steps]
     if shot not in numbers:
-        raise InputError([f"shot={shot}: there is no such shot; the list has {_ranges(numbers)}"])
+        raise InputError([f"shot={shot}: there is no such shot; the list has {ranges(numbers)}"])
     step = view.step(shot)
     alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:
@@ -94,17 +95,6 @@ def _check(variables: Mapping[str, str]) -> list[str]:
     if "take" not in variables:
         problems.append(f"take=: say which, as in `{EXAMPLE}`; `doit takes` shows them")
     return problems
-
-
-def _ranges(numbers: list[int]) -> str:
-    """`1-6, 9`."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"
 
 
 COMMAND = Command(
