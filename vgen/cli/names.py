@@ -10,6 +10,8 @@ _CLIP = re.compile(r"(?:(?:.*/)?(?:clip|shot)s?[-_:#. ]?)?0*(\d+)(?:\.mp4)?", re
 """`clip:9`, `clip_009.mp4`, `shot 9`, `9`."""
 _SEVERAL = re.compile(r"(?:clip|shot)s?[-_:#. ].*", re.IGNORECASE)
 _OPTION = re.compile(r"(option \S+ (?:not recognized|requires argument|must not have an argument))")
+_CHOICE = re.compile(r"parameter '(\w+)'. Provided '(.*)' but available choices are: (.*)\.")
+_NUMBER = re.compile(r"parameter '(\w+)' <class 'int'>")
 _REHEARSAL = ("-n", "--dry-run", "--dryrun", "--just-print")
 """What other tools call `doit plan`."""
 
@@ -55,15 +57,19 @@ def usage(command: Command, words: Sequence[str]) -> str:
     return f"`doit {command.name}` runs alone, as in `{command.example}`"
 
 
-def option(message: str, words: Collection[str], commands: Iterable[str]) -> str:
-    """doit's sentence about an option, without the list of all that it knows."""
+def option(message: str, words: Collection[str], command: str) -> str:
+    """doit's sentence about an option of one of its commands, without the list of all that it knows."""
+    if choice := _CHOICE.search(message):
+        return f"{choice[1]}={choice[2]}: choose {choice[3].replace(chr(39), '')}"
+    if number := _NUMBER.search(message):
+        return f"{number[1]}: give a whole number"
     found = _OPTION.search(message)
-    if found is None:
-        return message.strip()
-    if any(word in _REHEARSAL for word in words):
-        return f"{found[1]}; `doit plan` shows what a run would do"
-    named = next((word for word in words if word in commands), None)
-    return f"{found[1]}; `doit help {named or 'run'}` shows the options"
+    said = found[1] if found else " ".join(message.split())
+    if command == "run" and any(word in _REHEARSAL for word in words):
+        return f"{said}; `doit plan` shows what a run would do"
+    if any(word in ("-h", "--help") for word in words):
+        return f"{said}; `doit help vgen` shows all commands"
+    return f"{said}; `doit help {command}` shows the options"
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -126,6 +126,15 @@ class Work:
         if text:
             self.tell(number, text, finished=self.done, total=self.total)
 
+    def of(self, done: int, total: int) -> None:
+        """So many of so many are done."""
+        self.done, self.total = done, total
+
+    @property
+    def count(self) -> str:
+        """`[2/5] `, to go before a line; nothing if there is only one."""
+        return f"[{self.done}/{self.total}] " if self.total > 1 else ""
+
     def rows(self) -> list[Row]:
         """None: steps are short."""
         return []

@@ -17,15 +17,14 @@ from vgen.cli.doit.compat import HelpCommand, InfoCommand, wrong_name
 class BriefOptions:
     """Mixed into a command of doit's: of an option that is wrong, only that one is told."""
 
-    offered: Sequence[str] = ()
-    """doit's commands, where one could be meant."""
+    name: str
 
     def parse_execute(self, in_args: list[str]) -> Any:
         """doit's."""
         try:
             return super().parse_execute(in_args)  # type: ignore[misc]
         except CmdParseError as exc:
-            raise InvalidCommand(names.option(str(exc), in_args, self.offered)) from exc
+            raise InvalidCommand(names.option(str(exc), in_args, self.name)) from exc
 
 
 class Explained(BriefOptions):
@@ -33,6 +32,8 @@ class Explained(BriefOptions):
 
     loader: Any
     task_list: Sequence[Any]
+    offered: Sequence[str] = ()
+    """doit's commands, where one could be meant."""
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """doit's, with the session's sentence about a name that it does not find."""
@@ -69,10 +70,10 @@ class ResetDep(Explained, cmd_resetdep.ResetDep):  # type: ignore[misc]
 class Info(Explained, InfoCommand):
     """`doit info`, which in doit ends in a traceback where no task has the name."""
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, words: Sequence[str]) -> None:
         known = {task.name for task in self.task_list}
-        if len(names) == 1 and names[0] not in known:
-            raise InvalidCommand(f"'{names[0]}' is not a task.")
+        if len(words) == 1 and words[0] not in known:
+            raise InvalidCommand(f"'{words[0]}' is not a task.")
 
 
 class Help(Explained, HelpCommand):

@@ -90,7 +90,7 @@ def runner_made_by(make: Callable[..., runner.Runner]) -> Iterator[None]:
 class InfoCommand(cmd_info.Info):  # type: ignore[misc]
     """doit's `info`; a subclass may look at the names first, once the tasks are loaded."""
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, words: Sequence[str]) -> None:
         """Raise InvalidCommand for names that can't be shown."""
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:

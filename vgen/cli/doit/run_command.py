@@ -22,11 +22,6 @@ from vgen.errors import InputError, VgenError
 class Run(BriefOptions, RunCommand):
     """`doit run`, which also knows `par_type` "trio" and sessions."""
 
-    def parse_execute(self, in_args: list[str]) -> Any:
-        """doit's."""
-        self.offered = self.loader.cmd_names
-        return super().parse_execute(in_args)
-
     def execute(self, params: Any, args: list[str]) -> Any:
         """doit's, with the project's session entered between reading dodo.py and making its tasks."""
         if not args and isinstance(self.loader, DodoTaskLoader) and noop.nothing_to_do():
