@@ -133,7 +133,7 @@ def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -
 
     async def watch() -> None:
         with trio.move_on_after(25):
-            await screens.JsonLines().watch(lambda: now)
+            await screens.JsonLines(lambda: {"at": 1.5, "run": "r"}).watch(lambda: now)
 
     trio.run(watch, clock=trio.testing.MockClock(autojump_threshold=0))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
