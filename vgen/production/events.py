@@ -24,7 +24,7 @@ class Phase(StrEnum):
     ARRIVING = "arriving"
     """Its job is over; the file is downloaded and checked."""
     WAITING = "waiting"
-    """For its next attempt, for a slot, for money."""
+    """For its next attempt, or for what its provider says about a lost order."""
 
 
 @dataclass(slots=True)
@@ -74,6 +74,10 @@ class Events:
         now = trio.current_time()
         self.begun.setdefault(number, Doing(text, Phase.IN_FLIGHT, now, now))
         self.doing(number, text, Phase.IN_FLIGHT)
+
+    def idle(self, number: int) -> None:
+        """Nothing is done for the shot until it gets a slot or money."""
+        self.begun.pop(number, None)
 
     def doing(self, number: int, text: str, phase: Phase | None = None) -> None:
         """Change what is shown of a shot that was begun, without printing a line. No `phase`: the same as before."""

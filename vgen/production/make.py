@@ -261,7 +261,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
         raise ClipFailed("not bought: the approved plan does not include it; `doit plan` makes a new one")
     decided_at = trio.current_time()
     await submit.back_off(clip, offer.provider)
-    run.events.doing(clip.number, f"waiting for {offer.provider}", Phase.WAITING)
+    run.events.idle(clip.number)
     await run.wait_until_it_fits(clip.number, order.price)
     provider = run.settings.providers[offer.provider]
     try:
@@ -269,7 +269,8 @@ async def _buy(clip: Clip, now: Decision) -> None:
             if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
                 return
             row = await _order(clip, now, order, provider)
-            run.events.doing(clip.number, "waiting for its turn", Phase.WAITING)
+            if row is None or row.state is not State.RENDERED:
+                run.events.idle(clip.number)
     except OverBudget as exc:
         await run.wait_for_money(clip.number, exc.needed)
         return

@@ -19,7 +19,7 @@ from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import world
 from vgen.production.clocks import ProviderClocks
-from vgen.production.events import Events, Phase
+from vgen.production.events import Events
 from vgen.production.intent import Counters, Intent, Online
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
@@ -237,7 +237,7 @@ class Run:
 
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
-        self.events.doing(number, "waiting for money", Phase.WAITING)
+        self.events.idle(number)
         if not await self.turns.money(number):
             left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
             if not self._capped:

@@ -47,7 +47,7 @@ class Progress:
     """A run's counts and money. `typical_s`: a generation's mean time as measured so far, None before the first.
 
     `in_flight`: shots that hold a slot at a provider; `arriving`: those whose file is downloaded and checked;
-    `pausing`: those that were begun and wait for an attempt, a slot or money.
+    `pausing`: those between two attempts.
     """
 
     total: int
