@@ -139,3 +139,29 @@ def test_takes_that_are_put_back_are_counted_and_a_choice_is_not(
     capsys.readouterr()
     assert studio.doit("pick", "shot=2", "take=1") == 0
     assert "[" not in capsys.readouterr().out
+
+
+# ── other long work ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_recover_counts_the_orders_that_it_asks_about(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    studio.faults("create_lost=1.0")
+    studio.doit("budget_usd=9", "fallback_api=none")
+    capsys.readouterr()
+    assert studio.doit("recover", "budget_usd=9", "fallback_api=none") == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in said] == ["[1/3]", "[2/3]", "[3/3]"]
+    assert {line.split(",")[0].split(maxsplit=1)[1] for line in said} == {"shot 1", "shot 2", "shot 3"}
+
+
+def test_doctor_fails_where_the_shot_list_is_bad(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    studio.write_shots([{"shot_number": 1}])
+    assert studio.doit("doctor") == 1
+    assert "FIX " in capsys.readouterr().out
+
+
+def test_doctor_tells_of_a_provider_without_a_key_once(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    del studio.environ["FAL_KEY"]
+    studio.configure(runway={"base_url": "http://127.0.0.1:9"})
+    studio.doit("doctor")
+    assert capsys.readouterr().out.count("pika is closed") == 1

@@ -148,7 +148,7 @@ class Session:
         if named and named <= registry.looks_only():
             yield
             return
-        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named):
+        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named, tell=terminal.warn):
             self._view = None
             yield
 
@@ -265,6 +265,9 @@ class Session:
             finished.record(self)
             return
         if self._run is None or not self._run.began:
+            terminal.line(
+                None, reporting.INTERRUPTED + "What is done is kept; run the command again to continue", "interrupted"
+            )
             return
         with contextlib.suppress(ClipFailed):
             entries, _ = reporting.write_report(self, interrupted=True)
