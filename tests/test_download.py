@@ -47,13 +47,13 @@ class Host:
 
 
 @contextlib.asynccontextmanager
-async def loading(host: Host, part: Path) -> AsyncIterator[download._Loader]:
+async def loading(host: Host, part: Path) -> AsyncIterator[download.Loader]:
     listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
     url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}"
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, host.talk, listeners)
         async with HttpClient(now=lambda: 0.0) as line:
-            yield download._Loader(line, f"{url}/a.mp4", url, part, None)
+            yield download.Loader(line, f"{url}/a.mp4", url, part, None)
         nursery.cancel_scope.cancel()
 
 

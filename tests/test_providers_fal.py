@@ -175,7 +175,7 @@ def test_every_priced_endpoint_can_be_ordered() -> None:
 
 
 def test_runway_and_pika_have_their_protocols_and_any_other_name_speaks_the_queue() -> None:
-    assert [protocol_of(name) for name in ("runway", "pika", "kling")] == ["runway", "fal", "fal"]
+    assert [protocol_of(name) for name in ("runway", "pika", "wan", "kling")] == ["runway", "fal", "fal", "kling"]
 
 
 # ── what a submit's answer means ──────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """The table of a purchase's life: complete, without contradiction, and free of shortcuts."""
 
 from vgen.store import purchase
-from vgen.store.purchase import COLLECTABLE, FREE, HOLDS, IN_FLIGHT, LIVE, MOVES, SETTLED, State
+from vgen.store.purchase import COLLECTABLE, FREE, HOLDS, MOVES, SETTLED, UNFINISHED, State
 
 END = {State.ACCEPTED, State.REJECTED, State.REFUSED, State.RELEASED, State.FAILED, State.CANCELLED, State.LOST}
 
@@ -37,13 +37,12 @@ def test_nothing_moves_to_itself() -> None:
     assert set() == {state for state in State if state in MOVES[state]}
 
 
-def test_live_is_what_has_not_ended_and_is_known() -> None:
-    assert set(State) - END - {State.UNCERTAIN} == LIVE
+def test_what_has_not_ended_holds_its_price_or_can_be_collected_or_is_uncertain() -> None:
+    assert set(State) - END == HOLDS | UNFINISHED
 
 
 def test_what_can_be_collected_has_a_job() -> None:
     assert {State.RENDERING, State.RENDERED, State.FETCHED} == COLLECTABLE
-    assert IN_FLIGHT <= HOLDS
 
 
 def test_money_that_is_spent_never_comes_back() -> None:
@@ -70,7 +69,7 @@ def test_there_is_no_shortcut() -> None:
 
 
 def test_only_what_cost_nothing_and_has_ended_lets_another_be_bought() -> None:
-    blocking = {*LIVE, State.UNCERTAIN, State.ACCEPTED, State.REJECTED, State.LOST}
+    blocking = {*HOLDS, *UNFINISHED, State.ACCEPTED, State.REJECTED, State.LOST}
     assert {state for state in State if state not in FREE and purchase.blocks(state, 1)} == blocking | {
         State.FAILED,
         State.CANCELLED,

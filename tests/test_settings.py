@@ -525,33 +525,33 @@ def test_an_unknown_provider_is_refused_with_the_nearest_name(tmp_path: Path, va
     assert (line.startswith(f"{variable}=runwy: no such provider"), "did you mean runway?" in line) == (True, True)
 
 
-KLING = {"kling": {"model": "fal-ai/kling-video/v3/pro/text-to-video", "durations": [5, 10]}}
+WAN = {"wan": {"model": "fal-ai/wan/v2.2-a14b/text-to-video", "durations": [5, 10]}}
 
 
 def test_a_further_provider_speaks_the_fal_queue(tmp_path: Path) -> None:
-    found = load(tmp_path, KLING, env=FAL_KEY, cli={"primary_api": "kling", "fallback_api": "none"})
-    assert ("kling", fal.BASE_URL, FAL_KEY["FAL_KEY"], None) == (
+    found = load(tmp_path, WAN, env=FAL_KEY, cli={"primary_api": "wan", "fallback_api": "none"})
+    assert ("wan", fal.BASE_URL, FAL_KEY["FAL_KEY"], None) == (
         found.primary.name, found.primary.terms.base_url, found.primary.key, found.primary.closed
     )  # fmt: skip
 
 
 def test_a_further_provider_may_have_a_key_of_its_own(tmp_path: Path) -> None:
-    found = load(tmp_path, KLING, env=FAL_KEY | {"KLING_API_KEY": "own"}, cli={"fallback_api": "kling"})
-    assert found.providers["kling"].key == "own"
+    found = load(tmp_path, WAN, env=FAL_KEY | {"WAN_API_KEY": "own"}, cli={"fallback_api": "wan"})
+    assert found.providers["wan"].key == "own"
 
 
 def test_a_further_provider_needs_a_model(tmp_path: Path) -> None:
-    line = one_problem(tmp_path, {"kling": {"base_url": fal.BASE_URL}}, cli={"primary_api": "kling"})
-    assert "kling.model: missing" in line
+    line = one_problem(tmp_path, {"wan": {"base_url": fal.BASE_URL}}, cli={"primary_api": "wan"})
+    assert "wan.model: missing" in line
 
 
 def test_a_further_provider_without_a_key_says_which_to_set(tmp_path: Path) -> None:
-    line = one_problem(tmp_path, KLING, cli={"primary_api": "kling", "fallback_api": "none", "mode": "live"})
-    assert "set KLING_API_KEY or FAL_KEY" in line
+    line = one_problem(tmp_path, WAN, cli={"primary_api": "wan", "fallback_api": "none", "mode": "live"})
+    assert "set WAN_API_KEY or FAL_KEY" in line
 
 
 def test_a_further_provider_is_simulated_too(tmp_path: Path) -> None:
-    found = load(tmp_path, KLING, cli={"primary_api": "kling"})
+    found = load(tmp_path, WAN, cli={"primary_api": "wan"})
     assert found.primary.terms.base_url == "http://fal.simulated"
 
 

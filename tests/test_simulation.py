@@ -73,7 +73,7 @@ def test_schedules_are_of_many_kinds() -> None:
     )
     assert {"-a", "recover", "partial=yes", "partial=no", "on_uncertain=rebuy", "fallback_api=none"} <= set(words)
     faults = {
-        fault.partition("=")[0]
+        fault.partition("=")[0].rpartition(".")[2]
         for each in drawn
         for step in each.steps
         if isinstance(step, schedule.Weather)

@@ -18,8 +18,10 @@ from vgen.providers import CODECS
 OWN, SHARED = "own-vgencanary-0123456789abcdef", "shared-vgencanary-0123456789abcdef"
 ONLY = ("fallback_api=none",)
 TOY = {"model": "toy-1"}
-NAMES = ("runway", "fal", "toy")
+NAMES = (*CODECS, "toy")
 PAIRS = list(itertools.permutations(NAMES, 2))
+PIKAS_OWN = "pika"
+"""The one protocol that is called like another one's section, and whose key that section may use."""
 
 
 @pytest.fixture(autouse=True)
@@ -126,11 +128,16 @@ def keys_of(protocol: str) -> dict[str, str]:
     """Every key that belongs to a vendor, and to the sections that are called like it."""
     vendor = CODECS[protocol].VENDOR
     names = {*vendor.keys, *(f"{name.upper()}_API_KEY" for name in (protocol, vendor.section) if name)}
-    return {name: f"{name}-vgencanary-0123" for name in names}
+    others = {key for name, codec in CODECS.items() if name != protocol for key in codec.VENDOR.keys}
+    return {name: f"{name}-vgencanary-0123" for name in names - others}
 
 
 def section_of(protocol: str, **more: str) -> dict[str, object]:
-    return {"x": {"protocol": protocol, "model": "toy-1", "cost_per_second_usd": 1, **more}}
+    return {"x": {"protocol": protocol, "model": model_of(protocol), "cost_per_second_usd": 1, **more}}
+
+
+def model_of(protocol: str) -> str:
+    return CODECS[protocol].VENDOR.example or "toy-1"
 
 
 def test_with_fals_key_alone_a_third_protocol_finds_none(tmp_path: Path) -> None:
@@ -149,13 +156,44 @@ def test_no_vendors_key_reaches_another_vendors_section(tmp_path: Path, owner: s
         settings(tmp_path, keys_of(owner), sections, primary_api="x", mode="live")
 
 
-@pytest.mark.parametrize(("owner", "other"), PAIRS)
+@pytest.mark.parametrize(("owner", "other"), [pair for pair in PAIRS if pair != (PIKAS_OWN, "fal")])
 def test_nor_a_section_called_like_its_owner(tmp_path: Path, owner: str, other: str) -> None:
     name = CODECS[owner].VENDOR.section or owner
     keys = {key: value for key, value in keys_of(owner).items() if key in CODECS[owner].VENDOR.keys}
-    sections = {name: {"protocol": other, "model": "toy-1", "cost_per_second_usd": 1}}
+    sections = {name: {"protocol": other, "model": model_of(other), "cost_per_second_usd": 1}}
     with pytest.raises(InputError, match="no provider can be used"):
         settings(tmp_path, keys, sections, primary_api=name, mode="live")
+
+
+PIKA, SHARED_FAL = "pika-vgencanary-0123456789abcdef", "fal-vgencanary-0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("section", "env", "key"),
+    [
+        ({}, {"PIKA_API_KEY": PIKA, "FAL_KEY": SHARED_FAL}, SHARED_FAL),
+        ({}, {"PIKA_API_KEY": PIKA}, PIKA),
+        ({"protocol": "fal"}, {"PIKA_API_KEY": PIKA, "FAL_KEY": SHARED_FAL}, SHARED_FAL),
+        ({"protocol": "pika"}, {"PIKA_API_KEY": PIKA, "FAL_KEY": SHARED_FAL}, PIKA),
+        ({"protocol": "pika"}, {"FAL_KEY": SHARED_FAL}, None),
+    ],
+    ids=str,
+)
+def test_the_section_pika_has_fals_key_or_pikas_as_it_speaks(
+    tmp_path: Path, section: dict[str, str], env: dict[str, str], key: str | None
+) -> None:
+    chosen = {"pika": {"model": model_of("pika"), **section}} if "pika" in section.values() else {"pika": section}
+    found = settings(tmp_path, {"RUNWAY_API_KEY": OWN, **env}, chosen, primary_api="pika", fallback_api="runway")
+    assert (found.primary.protocol, found.primary.key) == (section.get("protocol", "fal"), key)
+
+
+def test_a_first_party_purchase_of_the_section_pika_is_told_from_one_at_fal(tmp_path: Path) -> None:
+    sections = {"pika": {"protocol": "pika", "model": model_of("pika")}}
+    found = settings(tmp_path, {}, sections, primary_api="pika")
+    bought_at = found.primary.terms.base_url
+    assert found.protocol_of("pika", bought_at) == "pika"
+    assert settings(tmp_path, {}, {}).protocol_of("pika", bought_at) == "pika"
+    assert found.protocol_of("pika", "http://pika.simulated") == "fal"
 
 
 @pytest.mark.parametrize(("owner", "other"), PAIRS)
@@ -163,6 +201,31 @@ def test_a_section_at_another_vendors_host_is_refused(tmp_path: Path, owner: str
     sections = section_of(owner, base_url=f"https://{CODECS[other].VENDOR.hosts[0]}")
     with pytest.raises(InputError, match=f"speaks {other}, not {owner}"):
         settings(tmp_path, keys_of(owner) | {"X_API_KEY": OWN}, sections, primary_api="x")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CODECS.get(name, toy_protocol).VENDOR.example])
+def test_a_model_that_is_called_as_another_vendors_names_the_protocol_to_add(tmp_path: Path, name: str) -> None:
+    model = "fal-ai/kling-video/v3/pro/text-to-video"
+    with pytest.raises(InputError) as caught:
+        settings(tmp_path, {}, {"x": {"protocol": name, "model": model}}, primary_api="x")
+    [line] = caught.value.problems
+    assert line == (
+        f"config/api_config.json: x.model: {model}: protocol {name} has models like {model_of(name)}; "
+        'for this one add "protocol": "fal"'
+    )
+    for other in NAMES:
+        if name != other and CODECS.get(other, toy_protocol).VENDOR.example:
+            sections = {"x": {"protocol": name, "model": model_of(other)}}
+            with pytest.raises(InputError, match=f'add "protocol": "{other}"'):
+                settings(tmp_path, {}, sections, primary_api="x")
+            break
+
+
+@pytest.mark.parametrize("protocol", NAMES)
+def test_a_base_url_may_end_with_the_version_of_the_api(tmp_path: Path, protocol: str) -> None:
+    vendor = CODECS[protocol].VENDOR
+    written = section_of(protocol, base_url=f"{vendor.base_url}{vendor.version}/")
+    assert settings(tmp_path, keys_of(protocol), written, primary_api="x").primary.terms.base_url == vendor.base_url
 
 
 @pytest.mark.parametrize("protocol", NAMES)
@@ -225,10 +288,11 @@ def test_programs_that_vgen_starts_see_no_key_of_any_protocol(tmp_path: Path) ->
 
 def test_an_unknown_protocol_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        settings(tmp_path, {}, section_of("runwy"), primary_api="x")
+        settings(tmp_path, {}, {"x": {"protocol": "runwy", "model": "toy-1"}}, primary_api="x")
     [line] = caught.value.problems
     assert line == (
-        "config/api_config.json: x.protocol: runwy: no such protocol (did you mean runway?); there are runway, fal, toy"
+        "config/api_config.json: x.protocol: runwy: no such protocol (did you mean runway?); there are "
+        "runway, fal, kling, pika, ark, minimax, toy"
     )
 
 
@@ -238,7 +302,12 @@ def test_an_unknown_protocol_is_refused_with_the_nearest_name(tmp_path: Path) ->
         ("runway", {}, "runway"),
         ("pika", {}, "fal"),
         ("toy", TOY, "toy"),
-        ("kling", {"model": "fal-ai/kling"}, "fal"),
+        ("wan", {"model": "fal-ai/wan"}, "fal"),
+        ("kling", {"model": "kling-3.0"}, "kling"),
+        ("kling", {"model": "fal-ai/kling", "protocol": "fal"}, "fal"),
+        ("ark", {"model": "dreamina-seedance-2-5-260628"}, "ark"),
+        ("minimax", {"model": "MiniMax-H3"}, "minimax"),
+        ("pika", {"model": "kling/kling-3.0/text-to-video", "protocol": "pika"}, "pika"),
         ("kling", {"model": "toy-1", "protocol": "toy"}, "toy"),
         ("pika", {"model": "gen4.5", "protocol": "runway"}, "runway"),
     ],

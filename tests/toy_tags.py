@@ -86,7 +86,7 @@ def _list(model: str, since: float, base_url: str, key: str, cursor: str | None)
     return Call(method="GET", url=f"{base_url}/toy/list", auth=f"Toy {key}", step="list_jobs")
 
 
-def _listing(reply: Reply) -> Listing | None:
+def _listing(reply: Reply, cursor: str | None) -> Listing | None:
     orders = reply.object().get("orders")
     if not isinstance(orders, list):
         return None

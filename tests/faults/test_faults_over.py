@@ -1,4 +1,4 @@
-"""Rows 81 to 90: a job is over on its provider's own word, our clock proves nothing, and every purchase has an end."""
+"""Rows 85 to 90, 110 to 113: a job is over on its provider's own word, our clock proves nothing, all has an end."""
 
 import json
 import re
@@ -56,11 +56,11 @@ def commands(one: ScriptedStudio, verb: str) -> list[list[str]]:
     return [shlex.split(command) for command in dict.fromkeys(found)]
 
 
-# ── 81: absence is no word ────────────────────────────────────────────────────────────────────────────────────────────
+# ── 110: absence is no word ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("at", [[(5, 12)], [(60, 72)], [(5, 12), (60, 72)]], ids=["before", "after", "both"])
-def test_fault_081_not_found_for_a_moment_loses_none_of_five_jobs(
+def test_fault_110_not_found_for_a_moment_loses_none_of_five_jobs(
     studio: ScriptedStudio, at: list[tuple[float, float]]
 ) -> None:
     studio.write_shots(shots(5))
@@ -71,14 +71,14 @@ def test_fault_081_not_found_for_a_moment_loses_none_of_five_jobs(
     assert studio.states() == ["accepted"] * 5
 
 
-def test_fault_081_not_found_for_most_of_a_minute_and_then_running_begins_the_minute_anew(one: ScriptedStudio) -> None:
+def test_fault_110_not_found_for_most_of_a_minute_and_then_running_begins_the_minute_anew(one: ScriptedStudio) -> None:
     one.faults(queue_s=2, render_s=200)
     one.on("poll", between(one, [(0, 55), (70, 125), (140, 195)], FORGOTTEN))
     assert one.doit(*ONLY_RUNWAY) == 0
     assert_bought_once(one)
 
 
-def test_fault_081_not_found_at_the_very_end_of_the_time_is_looked_at_once_more(one: ScriptedStudio) -> None:
+def test_fault_110_not_found_at_the_very_end_of_the_time_is_looked_at_once_more(one: ScriptedStudio) -> None:
     one.faults(queue_s=2, render_s=330)
     one.on("poll", between(one, [(285, 310)], FORGOTTEN))
     one.doit(*ONLY_RUNWAY)
@@ -92,20 +92,20 @@ def test_fault_081_not_found_at_the_very_end_of_the_time_is_looked_at_once_more(
     [{"message": "no Route matched with those values"}, {"code": 5}, ["Not Found"]],
     ids=["kong", "grpc", "list"],
 )
-def test_fault_081_a_gateways_json_is_not_the_providers_shape(one: ScriptedStudio, body: object) -> None:
+def test_fault_110_a_gateways_json_is_not_the_providers_shape(one: ScriptedStudio, body: object) -> None:
     one.on("poll", says(404, body))
     assert one.doit(*ONLY_RUNWAY) == 1
     assert (one.states(), one.booked()) == (["rendering"], HELD)
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
-def test_fault_081_an_end_without_the_jobs_own_id_is_no_end(one: ScriptedStudio, status: str) -> None:
+def test_fault_110_an_end_without_the_jobs_own_id_is_no_end(one: ScriptedStudio, status: str) -> None:
     one.on("poll", changes(id=None, status=status, failure="no", output=None), times=3)
     assert one.doit(*ONLY_RUNWAY) == 0
     assert_bought_once(one)
 
 
-def test_fault_081_a_cancel_that_never_arrived_and_one_not_found_give_no_turn_to_the_fallback(
+def test_fault_110_a_cancel_that_never_arrived_and_one_not_found_give_no_turn_to_the_fallback(
     one: ScriptedStudio,
 ) -> None:
     one.faults("runway.job_queued=1.0")
@@ -115,10 +115,10 @@ def test_fault_081_a_cancel_that_never_arrived_and_one_not_found_give_no_turn_to
     assert [job["provider"] for job in one.jobs()] == ["runway"]
 
 
-# ── 82: absence counts only from the account that bought ──────────────────────────────────────────────────────────────
+# ── 111: absence counts only from the account that bought ─────────────────────────────────────────────────────────────
 
 
-def test_fault_082_another_accounts_key_writes_off_no_rendered_clip(one: ScriptedStudio) -> None:
+def test_fault_111_another_accounts_key_writes_off_no_rendered_clip(one: ScriptedStudio) -> None:
     one.on("media", says(403, {"error": "Request has expired"}))
     assert one.doit(*ONLY_RUNWAY) == 1
     assert one.states() == ["rendered"]
@@ -135,7 +135,7 @@ def test_fault_082_another_accounts_key_writes_off_no_rendered_clip(one: Scripte
     assert_bought_once(one)
 
 
-def test_fault_082_another_accounts_empty_list_frees_no_money(studio: ScriptedStudio) -> None:
+def test_fault_111_another_accounts_empty_list_frees_no_money(studio: ScriptedStudio) -> None:
     studio.write_shots(shots(1))
     assert studio.doit(*ONLY_PIKA) == 0
     studio.write_shots(shots(2))
@@ -149,10 +149,10 @@ def test_fault_082_another_accounts_empty_list_frees_no_money(studio: ScriptedSt
     assert sorted(studio.states()) == ["accepted", "uncertain"]
 
 
-# ── 83: hiccups do not add up ─────────────────────────────────────────────────────────────────────────────────────────
+# ── 112: hiccups do not add up ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_fault_083_two_hiccups_far_apart_buy_nothing_again(one: ScriptedStudio) -> None:
+def test_fault_112_two_hiccups_far_apart_buy_nothing_again(one: ScriptedStudio) -> None:
     unreadable = says(500, {"detail": "something went wrong"})
     one.faults(queue_s=2, render_s=12)
     one.on("result", between(one, [(0, 301)], unreadable))
@@ -164,7 +164,7 @@ def test_fault_083_two_hiccups_far_apart_buy_nothing_again(one: ScriptedStudio) 
     assert_bought_once(one, PIKA_USD)
 
 
-def test_fault_083_two_not_founds_at_the_ends_of_two_runs_do_not_add_up(one: ScriptedStudio) -> None:
+def test_fault_112_two_not_founds_at_the_ends_of_two_runs_do_not_add_up(one: ScriptedStudio) -> None:
     one.faults(queue_s=2, render_s=3 * DAY_S)
     for _ in range(2):
         one.on("poll", between(one, [(300, 303)], FORGOTTEN))
@@ -177,7 +177,7 @@ def test_fault_083_two_not_founds_at_the_ends_of_two_runs_do_not_add_up(one: Scr
     assert_bought_once(one)
 
 
-def test_fault_083_two_moments_without_the_file_do_not_add_up(one: ScriptedStudio) -> None:
+def test_fault_112_two_moments_without_the_file_do_not_add_up(one: ScriptedStudio) -> None:
     one.on("media", says(404, {"error": "Not found"}))
     assert one.doit(*ONLY_RUNWAY) == 1
     one.pass_time(3 * DAY_S)
@@ -187,7 +187,7 @@ def test_fault_083_two_moments_without_the_file_do_not_add_up(one: ScriptedStudi
     assert_bought_once(one)
 
 
-# ── 84: what is not what was bought is fetched once more ──────────────────────────────────────────────────────────────
+# ── 113: what is not what was bought is fetched once more ─────────────────────────────────────────────────────────────
 
 
 def preview(studio: ScriptedStudio) -> Act:
@@ -203,21 +203,21 @@ def preview(studio: ScriptedStudio) -> Act:
     return accepts_then_sends(small)
 
 
-def test_fault_084_a_preview_that_is_served_once_costs_one_more_get(one: ScriptedStudio) -> None:
+def test_fault_113_a_preview_that_is_served_once_costs_one_more_get(one: ScriptedStudio) -> None:
     one.on("media", preview(one), times=1)
     assert one.doit(*ONLY_RUNWAY) == 0
     assert len(one.asked("media")) == 2
     assert_bought_once(one)
 
 
-def test_fault_084_a_fresh_address_is_asked_for_before_the_second_get(one: ScriptedStudio) -> None:
+def test_fault_113_a_fresh_address_is_asked_for_before_the_second_get(one: ScriptedStudio) -> None:
     one.on("media", preview(one), times=1)
     one.doit(*ONLY_RUNWAY)
     kinds = [heard.kind for heard in one.heard]
     assert kinds[kinds.index("media") :] == ["media", "poll", "media"]
 
 
-def test_fault_084_a_clip_that_stays_bad_is_rejected_after_the_second_get(one: ScriptedStudio) -> None:
+def test_fault_113_a_clip_that_stays_bad_is_rejected_after_the_second_get(one: ScriptedStudio) -> None:
     one.on("media", preview(one))
     assert one.doit("max_retries=1", *ONLY_RUNWAY) == 1
     assert len(one.asked("media")) == 2
@@ -225,7 +225,7 @@ def test_fault_084_a_clip_that_stays_bad_is_rejected_after_the_second_get(one: S
     assert len(one.takes("*_rejected.mp4")) == 1
 
 
-def test_fault_084_a_provider_that_can_not_be_asked_for_it_again_sells_no_second_one(one: ScriptedStudio) -> None:
+def test_fault_113_a_provider_that_can_not_be_asked_for_it_again_sells_no_second_one(one: ScriptedStudio) -> None:
     one.on("media", preview(one), times=1)
 
     async def down(_request: Request, _forward: Forward) -> Raw | None:
@@ -239,7 +239,7 @@ def test_fault_084_a_provider_that_can_not_be_asked_for_it_again_sells_no_second
     assert_bought_once(one)
 
 
-def test_fault_084_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_more_is_lost_and_comes_home(
+def test_fault_113_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_more_is_lost_and_comes_home(
     one: ScriptedStudio,
 ) -> None:
     """What came once proves nothing of the job; nothing is bought in its place, and later it can be asked for again."""
@@ -256,7 +256,7 @@ def test_fault_084_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_mo
     assert (one.creates(), one.successes()) == (1, [True])
 
 
-def test_fault_084_another_shots_video_served_once_is_fetched_again(studio: ScriptedStudio) -> None:
+def test_fault_113_another_shots_video_served_once_is_fetched_again(studio: ScriptedStudio) -> None:
     async def first_for_all(request: Request, forward: Forward) -> Response | None:
         first = next(heard.request.target for heard in studio.heard if heard.kind == "media")
         return await studio.app(Request(method="GET", target=first, origin=request.origin))

@@ -8,7 +8,7 @@ from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio, ch
 from simulation.world import picture
 from studio import shots
 
-from vgen.simulator.web import Request, Response
+from vgen.simulator.web import Request, Response, answer
 
 DEAR_USD = 4.8
 QUOTE = changes(estimatedCost={"credits": 480})
@@ -63,6 +63,24 @@ def test_fault_100_four_at_once_are_not_ordered_at_a_price_that_nobody_knows(stu
     assert studio.booked() == (DEAR_USD, 0, 0), "the provider does not say that it was free, so it counts"
     assert studio.doit(*ONLY_RUNWAY, "budget_usd=2.40", "max_concurrent=4") == 3
     assert studio.creates() == 1, "nothing more at that price"
+
+
+def test_fault_100_a_dear_job_that_was_cancelled_free_by_its_providers_word_costs_nothing(one: ScriptedStudio) -> None:
+    """Quoted $4.80 on $2.40: cancelled, and Runway says that it charged nothing. The next run has all its budget."""
+
+    async def cancelled_free(request: Request, forward: Forward) -> Response:
+        response = await forward()
+        if response.status != 404:
+            return response
+        said = {"id": request.path.rpartition("/")[2], "createdAt": "2026-11-22T10:00:00.123Z", "status": "CANCELLED"}
+        return answer(200, {**said, "cost": {"credits": 0}})
+
+    one.on("create", QUOTE, text="promptText")
+    one.on("poll", cancelled_free)
+    assert one.doit(*ONLY_RUNWAY, "budget_usd=2.40") == 1
+    assert (one.creates(), one.charged(), one.states()) == (1, 0, ["cancelled"])
+    assert one.rows()[0]["charged_by"] == "provider"
+    assert one.booked() == (0, 0, 0), "the whole quote was booked although the provider says that it was free"
 
 
 def test_fault_100_a_running_job_is_not_cancelled_for_its_quote(studio: ScriptedStudio) -> None:

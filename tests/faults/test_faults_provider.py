@@ -76,6 +76,45 @@ def test_fault_050_a_job_that_is_held_up_too_long_is_cancelled_and_the_fallback_
     assert one.charged() == PIKA_USD
 
 
+@pytest.mark.parametrize("way", ["removed", "no units"])
+def test_fault_050_a_cancel_that_cost_nothing_by_fals_own_word_is_booked_at_nothing(
+    one: ScriptedStudio, way: str
+) -> None:
+    """fal answers OK to a cancel that took the request out of its queue; or its status says that no unit is billed."""
+
+    async def removed(_: Request, forward: Forward) -> Response:
+        await forward()
+        return answer(200, {"status": "OK"})
+
+    async def no_units(request: Request, forward: Forward) -> Response:
+        response = await forward()
+        said = {"status": "CANCELLED", "request_id": request.path.split("/")[-2]}
+        return answer(200, said, ("x-fal-billable-units", "0")) if response.status == 404 else response
+
+    one.faults("pika.job_queued=1.0")
+    one.on("cancel", removed) if way == "removed" else one.on("poll", no_units)
+    assert one.doit(*ONLY_PIKA) == 1
+    assert [(row["state"], row["charged_by"]) for row in one.rows()] == [("cancelled", "provider")]
+    assert one.booked() == (one.charged(), 0, 0) == (0, 0, 0)
+
+
+def test_fault_050_a_cancel_that_was_taken_and_not_heeded_gives_no_turn_to_the_fallback(one: ScriptedStudio) -> None:
+    """fal takes a request to cancel what has just begun, too, and renders it all the same."""
+
+    async def taken(_request: Request, _forward: Forward) -> Response:
+        one.heal_jobs()
+        one.on("poll", says(502, raw=b"<html>Bad Gateway</html>"), times=4)
+        return answer(202, {"status": "CANCELLATION_REQUESTED"})
+
+    one.faults("pika.job_queued=1.0")
+    one.on("cancel", taken)
+    assert one.doit("primary_api=pika", "fallback_api=runway") == 1
+    assert [job["provider"] for job in one.jobs()] == ["fal"]
+    assert "asked to cancel" in one.errors()[0]
+    assert one.doit("primary_api=pika", "fallback_api=runway") == 0
+    assert (one.creates(), one.states(), one.booked()) == (1, ["accepted"], (PIKA_USD, 0, 0))
+
+
 def test_fault_050_a_queue_that_moves_costs_nothing_more(studio: ScriptedStudio) -> None:
     studio.faults(concurrency=1, render_s=60)
     assert studio.doit() == 0

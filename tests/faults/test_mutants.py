@@ -32,24 +32,23 @@ STORIES: dict[str, Callable[[ScriptedStudio], None]] = {
         worlds.test_fault_109_who_answers_at_an_address_is_asked_again_before_the_first_order(studio, later=True)
     ),
     "absent_at_first_sight": lambda studio: _with_one(
-        studio, over.test_fault_083_two_not_founds_at_the_ends_of_two_runs_do_not_add_up
+        studio, over.test_fault_112_two_not_founds_at_the_ends_of_two_runs_do_not_add_up
     ),
     "absences_add_up": lambda studio: _with_one(
-        studio, over.test_fault_081_not_found_for_most_of_a_minute_and_then_running_begins_the_minute_anew
+        studio, over.test_fault_110_not_found_for_most_of_a_minute_and_then_running_begins_the_minute_anew
     ),
     "lost_for_good": lambda studio: _with_one(
         studio, over.test_fault_085_a_result_that_was_given_up_is_asked_for_right_before_another_is_bought
     ),
     "bad_at_first_sight": lambda studio: _with_one(
-        studio, over.test_fault_084_a_preview_that_is_served_once_costs_one_more_get
+        studio, over.test_fault_113_a_preview_that_is_served_once_costs_one_more_get
     ),
     "any_account_forgets": lambda studio: _with_one(
-        studio, over.test_fault_082_another_accounts_key_writes_off_no_rendered_clip
+        studio, over.test_fault_111_another_accounts_key_writes_off_no_rendered_clip
     ),
     "our_clock_tells": lambda studio: _with_one(
         studio, over.test_fault_086_a_clock_that_is_days_ahead_ends_no_waiting_for_a_file
     ),
-    "our_clock": over.test_fault_086_a_clock_that_is_hours_behind_frees_no_money_of_a_job_that_still_runs,
     "no_earlier_order_needed": over.test_fault_087_an_order_is_not_there_only_if_an_earlier_one_is_listed,
     "settle_uncertain_only": lambda studio: _with_one(
         studio, over.test_fault_090_a_job_of_a_shot_that_left_the_list_ends_by_its_id

@@ -22,6 +22,14 @@ def test_every_row_has_a_test_or_a_reason() -> None:
     assert {row for row, named in by_row().items() if not named} == NOT_TESTED.keys()
 
 
+def test_a_row_is_one_topic_so_its_tests_are_in_one_file() -> None:
+    files: dict[str, set[str]] = {}
+    for path in FOLDER.glob("test_faults_*.py"):
+        for row in re.findall(r"^def test_fault_(\d{3})_", path.read_text("utf-8"), re.MULTILINE):
+            files.setdefault(row, set()).add(path.name)
+    assert {row: names for row, names in files.items() if len(names) > 1} == {}
+
+
 def test_few_rows_are_left_out() -> None:
     assert set(NOT_TESTED) <= set(ROWS)
     assert len(NOT_TESTED) <= 10

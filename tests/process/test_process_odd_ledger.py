@@ -49,6 +49,7 @@ def all_is_well(project: Project, server: Server, count: int) -> None:
 def test_a_program_that_reads_the_ledger_for_seven_seconds_while_creates_are_on_the_wire(
     project: Project, serve: Callable[..., Server]
 ) -> None:
+    """At ed70e81: an id was lost, $0.24 stayed uncertain; the next run said "killed", and offered to buy again."""
     server = serve("--queue-s", "0", "--render-s", "0.2")
     project.buys_at(server)
     project.write_shots(shots(5))
@@ -58,16 +59,19 @@ def test_a_program_that_reads_the_ledger_for_seven_seconds_while_creates_are_on_
     wait_until(lambda: project.states()["submitting"] == 4, what="orders on the wire")
     with reader(project.outputs / "ledger.db"):
         server.process.send_signal(signal.SIGCONT)
-        started.says("not written down yet (another program has ledger.db open)")
+        wait_until(lambda: server.accepted().total() == 5, what="the orders are accepted")
         time.sleep(7)
-        assert started.process.poll() is None
-    assert started.ends() == 0, started.said()
-    assert "killed" not in started.said()
+    started.ends()
+    code, again = project.doit()
     all_is_well(project, server, 5)
+    assert "killed" not in again
+    assert (started.ends(), code) == (0, 0), started.said()
+    assert "not written down yet (another program has ledger.db open)" in started.said()
 
 
 @pytest.mark.slow
 def test_forty_at_once_with_sixty_four_file_descriptors(project: Project, serve: Callable[..., Server]) -> None:
+    """At ed70e81: 29 of 40 clips, the others paid and not checked."""
     server = serve("--queue-s", "0", "--render-s", "0.2", "--concurrency", "100")
     project.buys_at(server)
     project.write_shots(shots(40))
@@ -96,6 +100,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills_while_orders_are_on_the_wire_and_is_emptied_later(
     tmp_path: Path, small_disk: Path, serve: Callable[..., Server]
 ) -> None:
+    """At ed70e81: both ids were lost, $0.48 stayed uncertain."""
     server = serve("--queue-s", "0", "--render-s", "0.2")
     project = Project(small_disk / "project")
     try:

@@ -335,11 +335,10 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
         ]
         paid = Counter(row["provider"] for row in mine if row["charged"])
-        alike = Counter(row["provider"] for row in mine if row["state"] == "rejected")
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
             any(count >= max_retries for count in paid.values()),
-            any(count >= 2 for count in alike.values()),  # rejected twice for one reason
+            _rejected_alike(stage, now, mine),
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
             stage.clip(entry["shot_number"]).name in stage.meddled,
@@ -347,3 +346,19 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             in entry["error"],  # for another shot, at a provider where this one has its own text
         )
         require(any(reasons), "M14", "no clip in calm weather:", entry["error"], mine)
+
+
+def _rejected_alike(stage: Stage, now: Books, rows: list[dict[str, Any]]) -> bool:
+    """Whether two takes of the very same order were rejected for one reason, by what the provider made of them."""
+    seen: set[tuple[str, str, str]] = set()
+    for row in rows:
+        job = now.owned.get(row["id"])
+        if row["state"] != "rejected" or job is None:
+            continue
+        is_damaged = "clip_damaged" in job.faults or stage.world.damaged[job.id] >= 2
+        reasons = {"clip_damaged"} if is_damaged else job.faults & BAD_CLIPS
+        kinds = {(row["provider"], row["request"], reason) for reason in reasons}
+        if kinds & seen:
+            return True
+        seen |= kinds
+    return False

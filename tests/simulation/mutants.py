@@ -16,8 +16,8 @@ from simulation.promises import LENIENT
 from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
-from vgen.plan import decision, told
-from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, world
+from vgen.plan import decision
+from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, workspace, world
 from vgen.production.clocks import ProviderClocks
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
@@ -27,7 +27,7 @@ from vgen.providers.base import Inconclusive, Queued, RefusalReason, Refused, Un
 from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
-from vgen.store.records import Budget, Facts, NewPurchase
+from vgen.store.records import Budget, NewPurchase
 from vgen.store.takes import place_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
@@ -295,12 +295,25 @@ def failed_is_free() -> Patches:
     yield instead(poll, "_told", generous)
 
 
+@mutant("a failure that was read off a question that failed is believed at once", "M1 M2 M10 M13 M16", 10)
+def believe_a_failed_question() -> Patches:
+    yield instead(over, "confirmed", lambda absence: True)
+
+
+@mutant("two rejections end the attempts at a provider, whatever their reasons", "M14", 60, "bad_twice")
+def any_two_rejections() -> Patches:
+    def twice(here: Any, request: str) -> Any:
+        return next(iter([row for row in here if row.state is State.REJECTED and row.request == request][1:]), None)
+
+    yield instead(decision, "_rejected_alike", twice)
+
+
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @mutant("a download without a length is believed as it came", "M9", 20)
 def trust_any_length() -> Patches:
-    judge, run = deliver._judge, download._Loader.run
+    judge, run = deliver._judge, download.Loader.run
     untold: set[str] = set()
 
     async def noting(self: Any) -> Any:
@@ -313,7 +326,7 @@ def trust_any_length() -> Patches:
             return Judgement(verdict=Verdict.GOOD)
         return await judge(run, row, part)
 
-    yield instead(download._Loader, "run", noting)
+    yield instead(download.Loader, "run", noting)
     yield instead(deliver, "_judge", lenient)
 
 
@@ -382,7 +395,7 @@ def forget_orphans() -> Patches:
 @_undrawn
 def forget_told_prices() -> Patches:
     """The next run reserves the table's price again, whatever a provider has told."""
-    yield instead(told, "prices", lambda *_, **__: {})
+    yield instead(workspace, "told_prices", lambda *_, **__: {})
 
 
 @_undrawn
@@ -501,22 +514,6 @@ def any_account_forgets() -> Patches:
 def our_clock_tells() -> Patches:
     """Ages are told by this machine's clock."""
     yield instead(ProviderClocks, "now", lambda self, provider: self._now())
-
-
-@_undrawn
-def our_clock() -> Patches:
-    """When an order was sent is told by this machine's clock.
-
-    300 schedules that draw a wrong clock do not catch it: in all of them `doit recover` misses an order that is younger
-    than an hour in fal's list 6 times, and in 2 of these the list shows an earlier and a later one.
-    """
-    dated = ProviderClocks.dated
-
-    def by_ours(self: ProviderClocks, provider: str) -> Facts:
-        facts = dated(self, provider)
-        return {**facts, "sent_before": self._now()} if facts else facts
-
-    yield instead(ProviderClocks, "dated", by_ours)
 
 
 @_undrawn

@@ -23,6 +23,8 @@ KINDS: Mapping[str, str] = {
     "picture": "the picture of a shot changes between plan and order",
     "hand_edit": "somebody edits a clip while a run works",
     "preview": "the first download of each job brings a preview file, the next ones the right one",
+    "behind": "our clock is hours or days behind, and `doit recover` looks for a lost order that is still being made",
+    "bad_twice": "two clips of a shot are bad, each for another reason",
     "other_clip": "the first download of each job brings a clip that we have already, the next ones the right one",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
@@ -131,10 +133,7 @@ def _pictured(step: Any) -> Any:
     if shots := getattr(step, "shots", None):
         drawn = [dict(shot) | ({"image": "config/boat.png"} if shot["shot_number"] % 2 else {}) for shot in shots]
         return dataclasses.replace(step, shots=tuple(drawn))
-    if args := getattr(step, "args", None):
-        there = {"primary_api": "primary_api=runway", "fallback_api": "fallback_api=none"}
-        return dataclasses.replace(step, args=tuple(there.get(word.partition("=")[0], word) for word in args))
-    return step
+    return _at("runway", step) if hasattr(step, "args") else step
 
 
 def _edit(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
@@ -151,6 +150,45 @@ def _edit(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> l
     write = dataclasses.replace(lists[-1], shots=tuple(changed), why="prompt")
     odd = Odd(kind=kind, at=rng.choice((1, 2, 3, 4)))
     return [*story[:where], calm, good, write, odd, *story[where:]]
+
+
+def _behind(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """At fal: one order of an earlier run has ended, the next one gets stuck unanswered, a later one may end too."""
+    where = rng.choice(runs)
+    calm, write, good = _scene(story, where)
+    bad = dataclasses.replace(calm, faults=("pika.create_lost=first:1", "pika.job_stuck=first:1"))
+    good = _at("pika", good)
+    look = dataclasses.replace(good, args=("recover", *good.args), full=False)
+    odd = Odd(kind=kind, amount=rng.choice((-18_000.0, -260_000.0)))
+    return [odd, *story[:where], calm, good, write, bad, good, look, *story[where:]]
+
+
+def _bad_twice(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """One run may order each shot once, and gets a bad clip; the next one gets another, and may go on."""
+    where = rng.choice(runs)
+    calm, write, good = _scene(story, where)
+    first, second = rng.sample(("clip_small=first:1", "clip_short=first:1", "clip_landscape=first:1"), 2)
+    once = tuple("max_retries=1" if word.startswith("max_retries=") else word for word in good.args)
+    bad = [dataclasses.replace(calm, faults=(fault,)) for fault in (first, second)]
+    return [
+        *story[:where], Odd(kind=kind), write, bad[0], dataclasses.replace(good, args=once), bad[1], good, calm,
+        *story[where:],
+    ]  # fmt: skip
+
+
+def _scene(story: list[Any], where: int) -> tuple[Any, Any, Any]:
+    """Calm weather, the list of that moment with other prompts, and a run that nothing disturbs."""
+    calm = dataclasses.replace(next(step for step in story if hasattr(step, "faults")), faults=())
+    lists = [step for step in story[:where] if hasattr(step, "shots")]
+    changed = [dict(shot) | {"prompt": f"{shot['prompt']} anew"} for shot in lists[-1].shots]
+    write = dataclasses.replace(lists[-1], shots=tuple(changed), why="prompt")
+    return calm, write, next(step for step in reversed(story) if hasattr(step, "args"))
+
+
+def _at(provider: str, run: Any) -> Any:
+    """The run, with all bought at one provider."""
+    there = {"primary_api": f"primary_api={provider}", "fallback_api": "fallback_api=none"}
+    return dataclasses.replace(run, args=tuple(there.get(word.partition("=")[0], word) for word in run.args))
 
 
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
@@ -172,4 +210,6 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "hand_edit": _edit,
     "preview": _media,
     "other_clip": _media,
+    "behind": _behind,
+    "bad_twice": _bad_twice,
 }

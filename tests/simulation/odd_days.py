@@ -68,6 +68,8 @@ class OddDays:
                 world_.factor = int(odd.amount)
             case "preview" | "other_clip":
                 world_.wrong = odd.kind
+            case "bad_twice":
+                pass  # the weather of its steps says it all
             case _:
                 self._begin_here(odd)
 
@@ -75,7 +77,7 @@ class OddDays:
         """What is odd about our own machine."""
         stage, world_ = self._stage, self._stage.world
         match odd.kind:
-            case "clock":
+            case "clock" | "behind":
                 stage.wall_s += odd.amount
             case "old_ledger" | "no_ledger":
                 self._ledger(odd.how)

@@ -7,12 +7,15 @@ from simulation.mutants import Patches, instead, mutant
 from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import sections, settings
 from vgen.production import reconcile
+from vgen.production.clocks import ProviderClocks
 from vgen.production.run import Run
 from vgen.providers import fal, runway
 from vgen.providers.base import Accepted, Failed, Missing
+from vgen.store import freshness, order_slips
 from vgen.store.ledger import Ledger
+from vgen.store.mark import Mark
 from vgen.store.purchase import State
-from vgen.store.records import Purchase
+from vgen.store.records import Facts, Purchase
 
 
 @mutant("a 404 about a job is the provider's word that it failed, and cost nothing", "M1 M2 M8 M10 M16", 10, "gateway")
@@ -68,3 +71,29 @@ def deaf_to_quotes() -> Patches:
         return dataclasses.replace(meant, quoted=None) if isinstance(meant, Accepted) else meant
 
     yield instead(runway, "answer", deaf)
+
+
+@mutant("a ledger that is older than its mark and its takes is accepted", "M17", 10, "old_ledger")
+def accept_an_older_ledger() -> Patches:
+    yield instead(freshness, "refuse_unfit", lambda *_, **__: None)
+
+
+@mutant("the high-water mark is not synced before an order is sent", "M17", 150, "no_ledger")
+def mark_without_sync() -> Patches:
+    yield instead(Mark, "sync", lambda self: None)
+
+
+@mutant("answers that a killed run kept beside the ledger are not read", "M5", 10, "reader full_disk")
+def blind_to_slips() -> Patches:
+    yield instead(order_slips, "read", lambda path: [])
+
+
+@mutant("when an order was sent is told by this machine's clock", "M1 M2 M5", 10, "behind")
+def our_clock() -> Patches:
+    dated = ProviderClocks.dated
+
+    def by_ours(self: ProviderClocks, provider: str) -> Facts:
+        facts = dated(self, provider)
+        return {**facts, "sent_before": self._now()} if facts else facts
+
+    yield instead(ProviderClocks, "dated", by_ours)

@@ -24,10 +24,14 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "D media": ("clip_damaged", "clip_small", "clip_short", "clip_480p", "clip_landscape"),
     "E job": ("job_failed", "job_moderated", "job_stuck", "job_queued", "job_slow", "price_overrun"),
+    "result": ("result_504",),
 }  # fmt: skip
 """The fault matrix's groups, in the simulator's names. F (disk) and J (time) are steps of their own."""
 
-QUIET_GROUPS = ("B poll", "C download")
+LATER_GROUPS = ("result",)
+"""Groups that came later throw dice of their own, so that every other story of a seed stays what it was."""
+
+QUIET_GROUPS = ("B poll", "C download", "result")
 """What must never make anything be bought more often (M13)."""
 
 OUTAGES = 0.4
@@ -119,6 +123,7 @@ class _Draw:
         self.seed = seed
         self.rng = random.Random(f"schedule {seed}")
         self.outages = random.Random(f"outages {seed}")
+        self.later = random.Random(f"later groups {seed}")
         self.quiet = seed % 10 == 9
         self.shots: list[dict[str, Any]] = []
         self.earlier: list[list[dict[str, Any]]] = []
@@ -226,13 +231,13 @@ class _Draw:
         self._between()
 
     def _faults(self) -> tuple[str, ...]:
-        rng = self.rng
         found: list[str] = []
         for group, names in GROUPS.items():
+            rng = self.later if group in LATER_GROUPS else self.rng
             chance = rng.choice(CHANCES)
             if self.quiet and group not in QUIET_GROUPS:
                 continue
-            chosen = rng.sample(names, rng.randint(1, 3))
+            chosen = rng.sample(names, rng.randint(1, min(3, len(names))))
             if self.quiet:
                 chosen = [name for name in chosen if name not in TWICE_THE_SAME]
             share = round(chance / math.sqrt(len(chosen) or 1), 3)

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vgen.cli import notify
 from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.keys import without_keys
 from vgen.money import show, usd
 from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
-from vgen.views import notify, report, terminal
+from vgen.views import report, terminal
 from vgen.views.report import Entry, Gate
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vgen.cli import checks, finished, noop, registry, reporter, reporting
+from vgen.cli import checks, finished, noop, notify, registry, reporter, reporting
 from vgen.cli.doit.compat import command_line_variables
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
@@ -21,7 +21,7 @@ from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
-from vgen.views import notify, terminal
+from vgen.views import terminal
 from vgen.views.advice import Advice
 
 NEEDS_NETWORK = (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)

@@ -199,7 +199,6 @@ class _Loader:
             fallback=ready[fallback.name] if fallback else None,
             simulated=not live,
             cap=cap,
-            cap_is_explicit=explicit,
             keys={name: text.strip() for name, text in self._environ.items() if names_a_key(name) and text.strip()},
             ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,
@@ -216,7 +215,7 @@ class _Loader:
             return dataclasses.replace(provider, poll_interval_s=interval_s, closed=closed)
         return dataclasses.replace(
             provider,
-            terms=dataclasses.replace(terms, base_url=f"http://{provider.protocol}{providers.SIMULATED}"),
+            terms=dataclasses.replace(terms, base_url=providers.simulated_url(provider.protocol)),
             key=f"key_simulated_{terms.provider}",
             account="simulated",
             poll_interval_s=provider.poll_interval_s or SIMULATED_POLL_S,

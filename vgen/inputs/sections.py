@@ -17,6 +17,7 @@ from vgen.inputs.shots import MAX_DURATION_S
 from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
 from vgen.inputs.wording import nearest, refused, shown
 from vgen.providers.base import Terms
+from vgen.providers.codec import Vendor
 from vgen.providers.plugins import BrokenPlugin
 
 MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
@@ -50,6 +51,8 @@ class Sections:
         model = config.model or (vendor.model if name == vendor.section else "")
         if not model:
             self._problem(f"{name}.model: missing; name the model or endpoint to buy from")
+        else:
+            self._named_rightly(name, protocol, model.strip("/"))
         durations = self._durations(config.durations, name)
         if len(self.problems) > before:
             return None
@@ -98,6 +101,17 @@ class Sections:
         self._problem(f"{name}.protocol: {shown(said)}: no such protocol{close}; there are {known}")
         return providers.protocol_of(name)
 
+    def _named_rightly(self, name: str, protocol: str, model: str) -> None:
+        """Refuse a model that is called as another vendor calls its own: the section speaks the wrong protocol."""
+        vendor = providers.CODECS[protocol].VENDOR
+        if not vendor.models or re.fullmatch(vendor.models, model):
+            return
+        text = f"{name}.model: {shown(model)}: protocol {protocol} has models like {vendor.example}"
+        like_an_endpoint = providers.DEFAULT if "/" in model else None
+        alike = (one for one, codec in providers.CODECS.items() if _is_called_as(codec.VENDOR, model))
+        other = next(alike, like_an_endpoint)
+        self._problem(f'{text}; for this one add "protocol": "{other}"' if other else text)
+
     def _config(self, name: str, section: Mapping[str, Any]) -> ProviderConfig | None:
         flat = {key: value for key, value in section.items() if value is not None and key != "protocol"}
         for key, path in _ALIASES.items():
@@ -141,7 +155,7 @@ class Sections:
         spoken = providers.protocol_at(text.strip())
         if spoken not in (None, protocol):
             self._problem(f'{name}.base_url: {host} speaks {spoken}, not {protocol}; say "protocol": "{spoken}"')
-        return text.strip().rstrip("/").removesuffix("/v1").rstrip("/")
+        return text.strip().rstrip("/").removesuffix(vendor.version).rstrip("/")
 
     def _durations(self, value: Any, name: str) -> tuple[Decimal, ...] | None:
         """Seconds on offer: a list, {"min", "max"} in whole seconds, or "any"."""
@@ -173,6 +187,10 @@ class Sections:
             elif key:
                 return key
         return None
+
+
+def _is_called_as(vendor: Vendor, model: str) -> bool:
+    return bool(vendor.models and re.fullmatch(vendor.models, model))
 
 
 def is_secret(key: str, value: Any) -> bool:

@@ -61,7 +61,6 @@ class Settings:
     fallback: Provider | None
     simulated: bool
     cap: int | None
-    cap_is_explicit: bool
     ffmpeg: str | None
     ffprobe: str | None
     keys: Mapping[str, str] = field(repr=False)

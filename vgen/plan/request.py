@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
-from vgen.providers.base import CannotMake, NoPrice, Order
+from vgen.providers.base import FOLLOWS_PICTURE, CannotMake, NoPrice, Order, flat
 from vgen.recipe import Recipe, has_shape
 from vgen.store.records import Purchase
 
@@ -100,15 +100,16 @@ def _refuse_foreseeable(
     order: Order, resolution: str | None, aspect_ratio: str, picture: Callable[[], tuple[int, int] | None]
 ) -> None:
     """What could only be rejected when it comes is not bought. Raises CannotMake with the limit."""
-    told = (resolution, order.body.get("resolution"), order.body.get("ratio"), order.body.get("size"))
+    said = flat(order.body)
+    told = (resolution, said.get("resolution"), said.get("ratio"), said.get("size"))
     for lines in map(_lines, told):
         if lines is not None and lines < MIN_SIDE:
             raise CannotMake(
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
-    ratio = str(order.body.get("aspect_ratio", order.body.get("ratio", "auto")))
-    if order.image_field and ratio.startswith(("auto", "adaptive")) and (size := picture()):
+    ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
+    if order.image_field and ratio.startswith(FOLLOWS_PICTURE) and (size := picture()):
         width, height = size
         if not has_shape(width, height, aspect_ratio):
             raise CannotMake(

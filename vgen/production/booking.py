@@ -80,14 +80,14 @@ def _unwritten(run: Run, slip: Slip, row: Purchase, exc: LedgerError, what: str,
         run.stop_buying("the ledger can't be written")
 
 
-async def _until(run: Run, act: Callable[[], T], mend: type[LedgerError], tell: Callable[[LedgerError], None]) -> T:
-    """Try again and again, one commit of the run at a time. What is not `mend`, or a rule of the table, is raised."""
+async def _until(run: Run, act: Callable[[], T], retry_on: type[LedgerError], tell: Callable[[LedgerError], None]) -> T:
+    """Retry until it works, one commit of the run at a time. Raises what is not `retry_on`, and broken state rules."""
     async with run.ledger_turn:
         seconds, told = FIRST_PAUSE_S, False
         while True:
             try:
                 return act()
-            except mend as exc:
+            except retry_on as exc:
                 if isinstance(exc, AlreadyBought | IllegalMove):
                     raise
                 if not told:

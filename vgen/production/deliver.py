@@ -10,7 +10,7 @@ from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
 from vgen.plan.decision import how_to_end
 from vgen.production import poll
-from vgen.production.download import Ended, Gone, _Bytes, _download, fresh_url
+from vgen.production.download import Downloaded, Ended, Gone, download_file, fresh_url
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
@@ -56,15 +56,15 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
     )
 
 
-async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> _Bytes | None:
+async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Downloaded | None:
     """All bytes, downloaded or left by an earlier run; None if the purchase is rendered still, or over."""
     if row.state is State.FETCHED:
         if part.exists() and await off_loop(row.size_bytes or 0, atomic.sha256, part) == row.sha256:
-            return _Bytes(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+            return Downloaded(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
         run.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
         return None
     try:
-        got = await _download(run, row, part, number)
+        got = await download_file(run, row, part, number)
     except Ended as exc:
         poll.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
@@ -76,7 +76,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> _Bytes |
     return None
 
 
-def _doubt(run: Run, row: Purchase, judgement: Judgement, got: _Bytes, last: str, tries_left: int) -> str:
+def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Downloaded, last: str, tries_left: int) -> str:
     """Why the bytes may not be what was bought, and must be fetched again; "" if they are believed.
 
     The same bytes twice: that is what the provider has. Of damaged bytes that is believed only if they came in one
@@ -97,7 +97,7 @@ def _the_same(row: Purchase, twin: Purchase) -> str:
     return f"{row.provider} delivers the very video of shot {twin.shot_number}"
 
 
-def _came_whole(judgement: Judgement, got: _Bytes, last: str) -> bool:
+def _came_whole(judgement: Judgement, got: Downloaded, last: str) -> bool:
     believable = judgement.verdict is not Verdict.DAMAGED or (got.told and got.one_piece and judgement.container)
     return got.sha256 == last and believable
 
@@ -135,7 +135,7 @@ async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
     return await run.judge(part, wanted)
 
 
-def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: _Bytes, number: int) -> None:
+def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Downloaded, number: int) -> None:
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
     take, path = _place_for(run, row, judgement, got.sha256)
@@ -174,7 +174,7 @@ def _place_for(run: Run, row: Purchase, judgement: Judgement, sha256: str) -> tu
         take += 1
 
 
-def _as_take(row: Purchase, judgement: Judgement, got: _Bytes, take: int, path: Path) -> Take:
+def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, path: Path) -> Take:
     good, facts = judgement.verdict is Verdict.GOOD, judgement.facts
     generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
     return Take(

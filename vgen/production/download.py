@@ -54,7 +54,7 @@ class _Expired(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bytes:
+class Downloaded:
     """What one whole download brought. `told`: the server said how many bytes; `one_piece`: no connection broke."""
 
     sha256: str
@@ -66,7 +66,7 @@ class _Bytes:
 # ── download ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _download(run: Run, row: Purchase, part: Path, number: int) -> _Bytes:
+async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Downloaded:
     """All bytes of the output, synced. Raises Gone, Ended, ClipFailed."""
     expired = _Expiry(run, row)
     etag: str | None = None
@@ -74,7 +74,7 @@ async def _download(run: Run, row: Purchase, part: Path, number: int) -> _Bytes:
     reason = "the provider named no address"
     part.unlink(missing_ok=True)
     for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        loader = _Loader(run.http, url, row.base_url, part, etag)
+        loader = Loader(run.http, url, row.base_url, part, etag)
         try:
             with trio.fail_after(WHOLE_DOWNLOAD_S):
                 return await loader.run()
@@ -177,14 +177,14 @@ async def fresh_url(run: Run, row: Purchase) -> str:
     )
 
 
-class _Loader:
+class Loader:
     """One GET into the part, continued where the last one broke if the server can prove that it is the same file."""
 
     def __init__(self, http: HttpClient, url: str, base_url: str, part: Path, etag: str | None) -> None:
         self._http, self._url, self._base_url, self._part = http, url, base_url, part
         self.etag = etag
 
-    async def run(self) -> _Bytes:
+    async def run(self) -> Downloaded:
         if not self._url:
             raise _Expired
         offset = self._part.stat().st_size if self.etag and self._part.exists() else 0
@@ -216,7 +216,7 @@ class _Loader:
         if is_page(head):
             self._forget()
             raise WireError("a page came instead of the file")
-        return _Bytes(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
+        return Downloaded(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
 
     async def _write(self, answer: Download, offset: int, expected: int | None) -> tuple[str, int]:
         digest = hashlib.sha256()

@@ -17,7 +17,7 @@ from vgen.plan.decision import how_to_end
 from vgen.production import client, over
 from vgen.production.finding import Finding, Verdict
 from vgen.production.run import Run
-from vgen.providers.base import Listed
+from vgen.providers.base import FOLLOWS_PICTURE, Listed
 from vgen.providers.codec import Likeness, TaggedList
 from vgen.store.purchase import State
 from vgen.store.records import Purchase
@@ -87,7 +87,8 @@ async def alike(run: Run, row: Purchase, find: Likeness, provider: Provider) -> 
         text = f"its list of jobs could not be read; try again later, or {how_to_end(row)}"
         return Finding(verdict=Verdict.UNKNOWN, text=text)
     request = json.loads(row.request)
-    wanted = {name: str(request[name]) for name in find.fields if name in request}
+    said = {name: str(request[name]) for name in find.fields if name in request}
+    wanted = {name: value for name, value in said.items() if not value.startswith(FOLLOWS_PICTURE)}
     owned = run.ledger.job_ids(row.provider)
     like = [job for job in listed.jobs if job.id not in owned and _is_like(job, wanted, row.sent_before)]
     text = "no job in its list looks like it"
@@ -120,7 +121,7 @@ def _not_listed(run: Run, row: Purchase, find: TaggedList, listed: Jobs, *, may_
     reason = ""
     age_s = None if listed.date is None or row.sent_before is None else listed.date - row.sent_before
     before, after = run.ledger.jobs_around(row.id)
-    found = {job.id for job in listed.jobs}
+    found = {job.id for job in listed.jobs if job.tag}  # a list that shows no tags proves nothing either
     if not listed.whole or age_s is None:
         reason = "not in what could be read of its list, which proves nothing"
     elif age_s > over.JOBS_KEPT_S:
@@ -169,11 +170,12 @@ async def _listed(run: Run, row: Purchase, find: TaggedList | Likeness, window: 
     date: float | None = None
     for _ in range(MAX_PAGES):
         call = find.list_jobs(row.model, max(window.since, 0.0), window.base_url, window.key, cursor)
+        await run.limits.of(row.provider).turn_to_list(find.apart_s)
         try:
             reply = await client.send(run, call, client.ASK_S, row.provider)
         except WireError:
             return None
-        page = find.parse_job_list(reply)
+        page = find.parse_job_list(reply, cursor)
         if page is None:
             return None
         date = date or retry.http_date(reply.headers.get("date"))

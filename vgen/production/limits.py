@@ -82,6 +82,7 @@ class ProviderLimiter:
     _ended: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MEASURED))
     """Of its last jobs: when they were last seen at work, and when they were first seen to be over."""
     _not_before: float = 0.0
+    _listed_at: float = 0.0
     _sent: deque[float] = field(default_factory=deque)
 
     @property
@@ -121,6 +122,13 @@ class ProviderLimiter:
             return False
         self._sent.append(now)
         return True
+
+    async def turn_to_list(self, apart_s: float) -> None:
+        """Wait for a turn to ask for the provider's list; two turns are at least `apart_s` apart."""
+        if apart_s:
+            at = max(self._listed_at, trio.current_time())
+            self._listed_at = at + apart_s
+            await trio.sleep_until(at)
 
     def _next(self) -> float:
         """The earliest moment for another request."""

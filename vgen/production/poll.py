@@ -19,6 +19,10 @@ from vgen.store.records import ChargedBy, Purchase
 UNCONFIRMED = "unconfirmed"
 """error_code of a job whose failure was read off a failed question, until it is said again or it brings its file."""
 CANCEL_LOOKS = 4
+CANCELLING = "; cancelling"
+"""Ends the reason in the row of a job that is being cancelled; a later run that finds it cancelled tells it."""
+SETTLES_S = 60.0
+"""So long a job that is over is asked what it cost, if its provider has yet to say; then its price is booked."""
 
 
 async def wait_for(run: Run, purchase_id: int, number: int) -> None:
@@ -67,6 +71,7 @@ class _Poller:
         self._unreadable = over.Absence(clock=trio.current_time)
         self._why_cancelled = f"it waited too long in the queue of {row.provider}"
         self._at_work = -math.inf
+        self._over_at: float | None = None
         self._failing = over.Absence(clock=trio.current_time)
 
     async def run(self, deadline: float) -> None:
@@ -77,11 +82,14 @@ class _Poller:
             asked_at = trio.current_time()
             status = self._believed(await client.ask(self._run, self._row))
             self._row = self._run.ledger.get(self._row.id)
+            if self._awaits_its_charge(status, deadline):
+                await trio.sleep(self._pause_s)
+                continue
             if self._settled(status):
                 sent = self._run.sent_at.pop(self._row.id, None)
                 if isinstance(status, Done) and sent is not None:
                     limiter = self._run.limits.of(self._row.provider)
-                    limiter.learn(self._at_work - sent, trio.current_time() - sent, self._pause_s)
+                    limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
                 return
             if isinstance(status, Queued | Running):
                 self._at_work = asked_at
@@ -96,6 +104,18 @@ class _Poller:
         if isinstance(status, Inconclusive) and status.ended and self._given_up():
             return
         self._detach()
+
+    def _awaits_its_charge(self, status: Status, deadline: float) -> bool:
+        """Whether the job is over, and what it cost is worth asking once more."""
+        if not isinstance(status, Done | Failed):
+            return False
+        self._over_at = self._seen_over_at
+        return status.unsettled and trio.current_time() < min(deadline, self._over_at + SETTLES_S)
+
+    @property
+    def _seen_over_at(self) -> float:
+        """When the job was first seen to be over: now, if it was not before."""
+        return trio.current_time() if self._over_at is None else self._over_at
 
     @property
     def _pause_s(self) -> float:
@@ -201,7 +221,7 @@ class _Poller:
         sent = self._run.sent_at.get(self._row.id)
         if sent is None or self._row.submitted_at is None:
             return self._run.now()
-        return self._row.submitted_at + trio.current_time() - sent
+        return self._row.submitted_at + self._seen_over_at - sent
 
     def _forgotten(self) -> bool:
         run, row = self._run, self._row
@@ -219,33 +239,38 @@ class _Poller:
         """Cancel a job that never left the queue; True if it is over, one way or the other. `why`: else its time."""
         run, row, provider = self._run, self._row, self._provider
         self._why_cancelled = why or self._why_cancelled
-        run.ledger.note(row.id, error=f"{self._why_cancelled}; cancelling", error_code=QUEUE)
-        call = provider.codec.cancel(client.job_of(row), row.base_url, provider.key or "")
+        job, key = client.job_of(row), provider.key or ""
+        call = provider.codec.cancel(job, row.base_url, key)
         if call is None:
             return False
-        agreed = False
+        run.ledger.note(row.id, error=f"{self._why_cancelled}{CANCELLING}", error_code=QUEUE)
+        self._row = run.ledger.get(row.id)
+        agreed, told = False, None
         try:
             reply = await client.send(run, call, provider.timeout_s or client.ASK_S, row.provider)
             agreed = reply.status // 100 == 2
+            said = provider.codec.status(call, reply, job, key)
+            told = said.charged if isinstance(said, Cancelled) else None
         except VgenError as exc:
             self._last_word = str(exc)
         for _ in range(CANCEL_LOOKS):
-            status = await client.ask(run, row)
+            status = self._believed(await client.ask(run, row))
             if isinstance(status, Cancelled) or (isinstance(status, Missing) and agreed):
-                self._book_cancelled(status.charged if isinstance(status, Cancelled) else None)
+                charged = status.charged if isinstance(status, Cancelled) else None
+                self._book_cancelled(told if charged is None else charged)
                 return True
             if isinstance(status, Running) or self._settled(status):
                 return not isinstance(status, Running)
             await trio.sleep(provider.poll_interval_s or 1.0)
-        if agreed:  # the provider took the cancel, and has said nothing since
-            self._book_cancelled(None)
-        return agreed
+        if agreed:  # to take a request to cancel is not to have cancelled: the job may have begun meanwhile
+            self._last_word = f"{row.provider} was asked to cancel it, and has not said that it did"
+        return False
 
     def _book_cancelled(self, told: int | None) -> None:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
         run, row = self._run, self._row
         charged, by = _told(told, row)
-        error = f"cancelled, because {self._why_cancelled}"
+        error = f"cancelled, because {(row.error or '').removesuffix(CANCELLING) or self._why_cancelled}"
         run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
         run.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
 

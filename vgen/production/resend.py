@@ -167,7 +167,7 @@ def _heard(run: Run, row: Purchase, provider: Provider, answer: Answer) -> Findi
         case Accepted():
             text = f"it is job {answer.job.id}: bought once, and will be collected"
             return Finding(verdict=Verdict.ADOPTED, text=text)
-        case Refused() if answer.reason in _NEVER_TAKEN:
+        case Refused() if answer.kept or answer.reason in _NEVER_TAKEN:
             run.ledger.move(row.id, State.NOT_SENT, error=f"refused when it was sent again: {answer.message}")
             run.ledger.move(row.id, State.RELEASED)
             return Finding(verdict=Verdict.ABSENT, text=f"never taken ({answer.message}); {show(row.price)} released")

@@ -14,7 +14,6 @@ import trio
 from vgen import money
 from vgen.errors import ClipFailed, LedgerError
 from vgen.inputs.settings import Provider, Settings
-from vgen.plan import told
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import world
@@ -24,6 +23,7 @@ from vgen.production.intent import Counters, Intent, Online
 from vgen.production.limits import Limits, PrioritySemaphore, ProviderLimiter
 from vgen.production.queue import PurchaseQueue
 from vgen.production.quotes import Quotes
+from vgen.production.told_prices import was_answered
 from vgen.production.turns import Turns
 from vgen.store import database
 from vgen.store.ledger import Ledger
@@ -302,7 +302,7 @@ class _Open:
         self.sent_at: dict[int, float] = {}
         self.clocks = ProviderClocks(run.services.now)
         simulated = settings.simulated
-        self.quotes = Quotes(lambda name, order: told.was_answered(name, order, ledger, simulated=simulated))
+        self.quotes = Quotes(lambda name, order: was_answered(name, order, ledger, simulated=simulated))
         self.slips = OrderSlips(run.outputs.slips)
         self.ledger_turn = trio.Lock()
 

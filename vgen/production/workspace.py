@@ -23,6 +23,7 @@ from vgen.plan.request import ShotRequest
 from vgen.production import world
 from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
+from vgen.production.told_prices import told_prices
 from vgen.providers.base import NoPrice
 from vgen.store import freshness
 from vgen.store.ledger import Ledger
@@ -117,7 +118,7 @@ class Workspace:
         settings = self.ready
         with contextlib.closing(self.reading()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
-            prices = told.prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
+            prices = told_prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
             requests = told.raised(self.requests, prices)
         names = {request.number: clip_name(request.number) for request in requests}
         if self._clip_files is None:

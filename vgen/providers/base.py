@@ -39,8 +39,11 @@ class Terms:
     durations: tuple[Decimal, ...] | None = None
 
 
-DECIDE_PRICE = ("duration", "resolution", "ratio", "aspect_ratio", "audio")
+DECIDE_PRICE = ("duration", "duration_s", "resolution", "ratio", "aspect_ratio", "audio", "generate_audio")
 """The fields of a request's body that may decide its price, by any protocol's names: length, size, shape and sound."""
+
+FOLLOWS_PICTURE = ("auto", "adaptive")
+"""How a ratio begins that leaves the video's shape to the picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,18 @@ class Kind:
     fields: tuple[tuple[str, str], ...]
 
 
+def flat(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a request's body by name, also those that a protocol keeps in an object within (`settings`)."""
+    found: dict[str, Any] = {}
+    for name, value in body.items():
+        found |= flat(value) if isinstance(value, Mapping) else {name: value}
+    return found
+
+
 def kind_of(model: str, bought_s: str, body: Mapping[str, Any]) -> Kind:
     """The kind of an order, today's or one of the ledger."""
-    fields = tuple((name, str(body[name])) for name in DECIDE_PRICE if name in body)
+    said = flat(body)
+    fields = tuple((name, str(said[name])) for name in DECIDE_PRICE if name in said)
     return Kind(model=model, bought_s=bought_s, fields=fields)
 
 
@@ -147,6 +159,7 @@ class Accepted:
 class RefusalReason(StrEnum):
     """Why a provider refused."""
 
+    # The values are error codes in ledgers that exist, so they stay, whatever the names are.
     RATE_LIMITED = "later"  # 429: try again, not before Retry-After
     SERVER_ERROR = "broken"  # a 5xx in the provider's own words: an explicit no; try again
     INPUT = "input"  # moderation or validation: never again at this API
@@ -158,11 +171,15 @@ class RefusalReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """An explicit no: nothing was accepted, nothing is charged."""
+    """An explicit no: nothing was accepted, nothing is charged.
+
+    `kept`: the provider keeps this no under the order's tag, and gives it again to every repeat of the order.
+    """
 
     reason: RefusalReason
     message: str
     retry_after_s: float | None = None
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,10 +208,14 @@ class Running:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file."""
+    """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file.
+
+    `unsettled`: the provider says that it has not settled the charge yet; asked again, it will tell.
+    """
 
     url: str
     charged: int | None = None
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +223,7 @@ class Failed:
     """Ended without a video. `again`: the provider's fault, worth another try; else never at this API.
 
     `unconfirmed`: read off a question that failed, not off the job's own status; counts if it is said again later.
+    `unsettled`: as of Done.
     """
 
     message: str
@@ -209,6 +231,7 @@ class Failed:
     again: bool = False
     charged: int | None = None
     unconfirmed: bool = False
+    unsettled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

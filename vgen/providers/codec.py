@@ -18,7 +18,8 @@ class Vendor:
     `section`: the section of api_config.json that is there even if nobody wrote it ("": none), with `model` for a
     default. `keys`: the environment variables that hold the vendor's own keys; what is in them goes only to `hosts`
     over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
-    `quotes`: whether the answer to a create says what the job may cost at most.
+    `quotes`: whether the answer to a create says what the job may cost at most. `models`: how the vendor's models are
+    called (a regular expression), with `example` for one; "": any way. `version`: what a `base_url` may end with.
     """
 
     protocol: str
@@ -30,6 +31,9 @@ class Vendor:
     model: str = ""
     invented_hosts: tuple[str, ...] = ()
     quotes: bool = False
+    models: str = ""
+    example: str = ""
+    version: str = "/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,28 +63,31 @@ class TaggedList:
     """The provider lists jobs, each with the tag that its order carried.
 
     `list_jobs(model, since, base_url, key, cursor)`: ask for a page of the jobs since (unix time, by its clock).
-    `parse_job_list(reply)`: that page, or None if the reply says nothing; then it proves nothing either.
+    `parse_job_list(reply, cursor)`: that page, or None if the reply says nothing; then it proves nothing either.
     `sent_as(tag)`: how the order's tag reads in the list. `lag_s`: so long after it was sent an order may be missing
-    from the list though it arrived. `shows_running`: whether it lists jobs that have not ended.
+    from the list though it arrived. `shows_running`: whether it lists jobs that have not ended. `apart_s`: the least
+    time between two questions for the list.
     """
 
     list_jobs: Callable[[str, float, str, str, str | None], Call]
-    parse_job_list: Callable[[Reply], Listing | None]
+    parse_job_list: Callable[[Reply, str | None], Listing | None]
     sent_as: Callable[[str], str]
     lag_s: float
     shows_running: bool
+    apart_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
     """The provider lists jobs without a tag: those of the same `fields` and about the same time look like an order.
 
-    Which of them it is, if any, is the user's to say. `list_jobs`, `parse_job_list`: as of TaggedList.
+    Which of them it is, if any, is the user's to say. `list_jobs`, `parse_job_list`, `apart_s`: as of TaggedList.
     """
 
     list_jobs: Callable[[str, float, str, str, str | None], Call]
-    parse_job_list: Callable[[Reply], Listing | None]
+    parse_job_list: Callable[[Reply, str | None], Listing | None]
     fields: tuple[str, ...]
+    apart_s: float = 0.0
 
 
 LostOrders = Replay | LookUp | TaggedList | Likeness | None
@@ -98,6 +105,10 @@ class QuoteCall:
     quoted: Callable[[Reply], int | None]
 
 
+def _not_told(*_: object) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCall:
     """A call that costs nothing and shows whether the key works.
@@ -107,8 +118,8 @@ class AccountCall:
     """
 
     ask: Callable[[str, str], Call]
-    credits_left: Callable[[Reply], int | None]
-    generations_today: Callable[[Reply, str], int | None]
+    credits_left: Callable[[Reply], int | None] = _not_told
+    generations_today: Callable[[Reply, str], int | None] = _not_told
 
 
 class Codec(Protocol):
@@ -143,7 +154,7 @@ class Codec(Protocol):
         ...
 
     def status(self, call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
-        """What the reply to a poll means, or the next question."""
+        """What the reply to a poll means, or the next question; of the reply to a cancel, only Cancelled counts."""
         ...
 
     def cancel(self, job: Job, base_url: str, key: str) -> Call | None:

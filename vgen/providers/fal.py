@@ -179,6 +179,9 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     if call.step == "result":
         return _result(reply)
     said = reply.object()
+    if call.step == "cancel":  # OK: removed from the queue, so never processed (docs "Cancel a request"), or billed
+        removed = reply.status == 200 and said.get("status") == "OK"
+        return Cancelled(charged=0) if removed else Inconclusive(message=f"HTTP {reply.status}")
     if reply.status == 404 and "detail" in said:
         return Missing()  # in fal's own words; a gateway's page says nothing about a request
     if reply.status not in (200, 202) or said.get("request_id") not in (None, job.id):
@@ -192,7 +195,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "IN_PROGRESS":
             return Running()
         case "CANCELLED" | "CANCELED" if _names(said, reply, job):
-            return Cancelled()
+            return Cancelled(charged=_nothing_billed(reply))
         case "COMPLETED" if said.get("error") and _type(said) in _THEIR_FAULT and _names(said, reply, job):
             # Its result is a 5xx (never charged, fal's FAQ), which from outside looks like a gateway's hiccup.
             return Failed(message=_detail(said), code=_type(said), again=True, charged=0)
@@ -224,7 +227,7 @@ def list_jobs(model: str, since: float, base_url: str, key: str, cursor: str | N
     return Call(method="GET", url=url, auth=f"Key {key}", step="list_jobs")
 
 
-def parse_job_list(reply: Reply) -> Listing | None:
+def parse_job_list(reply: Reply, cursor: str | None = None) -> Listing | None:
     """What the list says, or None if it says nothing: an error or a page of another form is never "not there"."""
     said = reply.object()
     items = said.get("items", said.get("requests"))
@@ -262,7 +265,7 @@ def cancel(job: Job, base_url: str, key: str) -> Call | None:
 def _result(reply: Reply) -> Status:
     """The job's real outcome: 200 with a file, or its 4xx/5xx."""
     said = reply.object()
-    charged = 0 if reply.headers.get("x-fal-billable-units", "").strip() in ("0", "0.0") else None
+    charged = _nothing_billed(reply)
     if reply.status == 200:
         video = said.get("video")
         url = video.get("url") if isinstance(video, dict) else None
@@ -277,9 +280,7 @@ def _result(reply: Reply) -> Status:
     own = "x-fal-request-id" in reply.headers or _type(said) != ""
     if not _detail(said) or (reply.status >= 500 and not own):  # the job may be done, and paid
         return Inconclusive(message=f"HTTP {reply.status}, not in fal's own words", ended=bool(_detail(said)))
-    if (
-        reply.status >= 500
-    ):  # of the question, perhaps: a job's own failure is told by its status too, at $0 (fal's FAQ)
+    if reply.status >= 500:  # of the question, perhaps: a job's own failure is told by its status, at $0 (fal's FAQ)
         return Failed(message=_detail(said), code=_type(said), again=True, charged=charged, unconfirmed=True)
     if reply.status == 400 and "in progress" in _detail(said):
         return Running()
@@ -287,6 +288,11 @@ def _result(reply: Reply) -> Status:
         return Missing()
     theirs = _type(said) in _THEIR_FAULT
     return Failed(message=_detail(said), code=_type(said), again=theirs, charged=charged, unconfirmed=not own)
+
+
+def _nothing_billed(reply: Reply) -> int | None:
+    """0 if fal says that it bills no units; None if it does not say. Other figures need a unit's price."""
+    return 0 if reply.headers.get("x-fal-billable-units", "").strip() in ("0", "0.0") else None
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:

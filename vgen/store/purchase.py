@@ -45,17 +45,11 @@ MOVES: Mapping[State, frozenset[State]] = {
     S.LOST: frozenset({S.RENDERING, S.RENDERED}),  # the provider has it after all
 }
 
-LIVE = frozenset({S.RESERVED, S.SUBMITTING, S.NOT_SENT, S.RENDERING, S.RENDERED, S.FETCHED})
-"""Work is left to do."""
-
 COLLECTABLE = frozenset({S.RENDERING, S.RENDERED, S.FETCHED})
 """The next run brings these home, free."""
 
 UNFINISHED = COLLECTABLE | {S.UNCERTAIN}
 """Waits for its provider or for the user, whatever went wrong; `doit settle` ends it by the user's word."""
-
-IN_FLIGHT = frozenset({S.SUBMITTING, S.RENDERING})
-"""Holds a slot at the provider."""
 
 HOLDS = frozenset({S.RESERVED, S.SUBMITTING, S.NOT_SENT, S.RENDERING})
 """The price is reserved."""

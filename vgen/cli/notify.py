@@ -1,6 +1,6 @@
 """Notifications: a command or a webhook told when a run ends, a gate fails, the cap is reached, an order is uncertain.
 
-Fire and forget: `send` starts a process of its own (`python -m vgen.views.notify`), which runs the command and posts to
+Fire and forget: `send` starts a process of its own (`python -m vgen.cli.notify`), which runs the command and posts to
 the address. Its errors are lines of `outputs/.vgen/notify.log`; no run waits for it or fails by it.
 """
 
@@ -28,7 +28,7 @@ def send(message: Mapping[str, Any], *, command: str, url: str, log: Path, envir
     order = json.dumps({"message": dict(message), "command": command, "url": url, "log": str(log)}).encode()
     with contextlib.suppress(OSError):
         child = subprocess.Popen(
-            [sys.executable, "-m", "vgen.views.notify"],
+            [sys.executable, "-m", "vgen.cli.notify"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
