@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen.providers import fal, prices, protocol_of
+from vgen.providers import fal, protocol_of
 from vgen.providers.base import (
     Accepted,
     Call,
@@ -110,15 +110,18 @@ def test_a_picture_goes_to_the_endpoint_for_pictures_and_decides_the_ratio(model
     )  # fmt: skip
 
 
-def test_kling_spells_seconds_as_text_and_takes_no_seed() -> None:
+def test_kling_spells_seconds_as_text_takes_no_seed_and_its_sound_is_switched_off() -> None:
     made = order("fal-ai/kling-video/v3/standard/text-to-video", duration_s=Decimal("3.2"), seed=7)
-    assert made.body == {"prompt": "a paper boat", "duration": "4", "aspect_ratio": "9:16"}
-    assert made.price == 336_000
+    assert made.body == {"prompt": "a paper boat", "duration": "4", "aspect_ratio": "9:16", "generate_audio": False}
+    assert (made.price, made.left_out) == (336_000, ("seed",))
 
 
-def test_an_unknown_endpoint_is_bought_at_its_configured_price() -> None:
-    made = order("me/mine", at={"price": 10_000, "durations": ()}, duration_s=Decimal("4.5"))
-    assert (made.body, made.price) == ({"prompt": "a paper boat", "duration": 4.5, "aspect_ratio": "9:16"}, 45_000)
+MINE = {"kind": "text", "prompt": {}, "duration": {"type": "number"}, "aspect_ratio": {"values": ["9:16"]}}
+
+
+def test_an_endpoint_of_the_projects_own_table_is_bought_at_its_configured_price() -> None:
+    made = order("me/mine", at={"price": 10_000, "own_models": {"me/mine": MINE}})
+    assert (made.body, made.price) == ({"prompt": "a paper boat", "duration": 5, "aspect_ratio": "9:16"}, 50_000)
 
 
 @pytest.mark.parametrize(("configured", "dollars"), [(30_000, "0.20"), (50_000, "0.25")])
@@ -127,7 +130,8 @@ def test_a_lower_configured_price_is_never_used(configured: int, dollars: str) -
 
 
 def test_a_price_is_rounded_up() -> None:
-    assert order("me/mine", at={"price": 1, "durations": ()}, duration_s=Decimal("0.001")).price == 1
+    assert order("fal-ai/veo3.1/fast", at={"price": 1}, duration_s=Decimal(4)).price == 4
+    assert order("fal-ai/wan/v2.2-5b/text-to-video", at={"price": 1}, duration_s=Decimal(3)).price == 4  # of 3.375 s
 
 
 @pytest.mark.parametrize(
@@ -136,8 +140,28 @@ def test_a_price_is_rounded_up() -> None:
         (fal.MODEL, {"duration_s": Decimal("10.5")}, {}, "makes at most 10 s, the shot asks 10.5 s"),
         (fal.MODEL, {}, {"resolution": "4k"}, "offers 720p, 1080p, not 4k"),
         (IMAGE_MODEL, {}, {}, "needs an image"),
-        ("fal-ai/kling-video/v3/pro/text-to-video", {"image": "sha256:0"}, {}, "takes no image"),
-        ("me/mine", {}, {}, "no price known for me/mine; set its cost_per_second_usd"),
+        ("fal-ai/kling-video/v3/pro/text-to-video", {}, {"resolution": "1080p"}, "takes no resolution"),
+        ("fal-ai/wan/v2.2-a14b/text-to-video", {"image": "sha256:0"}, {}, "takes no image, and fal lists no endpoint"),
+        ("fal-ai/minimax/hailuo-2.3/standard/text-to-video", {}, {}, "can't be told a shape"),
+        ("fal-ai/minimax/hailuo-2.3/pro/image-to-video", {"image": "sha256:0"}, {}, "makes one length, which fal's"),
+        ("fal-ai/veo3.1", {"aspect_ratio": "1:1"}, {}, "makes 16:9, 9:16, not 1:1"),
+        ("fal-ai/veo3.1", {"duration_s": Decimal(9)}, {}, "makes at most 8 s, the shot asks 9 s"),
+        ("fal-ai/veo3.1/first-last-frame-to-video", {"image": "sha256:0"}, {}, "between two pictures"),
+        ("fal-ai/wan/v2.7/reference-to-video", {}, {}, "reference pictures"),
+        ("fal-ai/stable-video", {"image": "sha256:0"}, {"price": 1, "durations": (Decimal(5),)}, "takes no prompt"),
+        (
+            "fal-ai/framepack",
+            {"image": "sha256:0", "prompt": "x" * 501},
+            {"durations": (Decimal(6),)},
+            "prompts of 500 characters.* has 501",
+        ),
+        ("fal-ai/pixverse/c1/text-to-video", {"prompt": "ü" * 1025}, {}, "prompts of 2048 bytes, this one has 2050"),
+        ("fal-ai/luma-dream-machine/ray-2", {}, {"durations": (Decimal(7),)}, "none of which is among its durations"),
+        ("fal-ai/hunyuan-video-v1.5/text-to-video", {}, {"durations": (Decimal(5),)}, "offers 480p, and a good clip"),
+        ("fal-ai/veo3.1/fast", {}, {}, "no price known for fal-ai/veo3.1/fast; look at https://fal.ai/models/fal-ai/v"),
+        ("fal-ai/veo3.1/lite", {}, {}, "at 720p, 6 s; its unit price is known, but not what a unit is"),
+        ("fal-ai/veo4", {}, {}, "doesn't know what fal-ai/veo4 takes.*`doit learn model=fal-ai/veo4`"),
+        ("fal-ai/veo31", {}, {}, r"\(did you mean fal-ai/veo3.1\?\)"),
     ],
 )
 def test_what_the_model_cannot_make_is_told_with_the_limit(
@@ -167,11 +191,6 @@ def test_the_urls_that_fal_gave_are_used_as_they_are() -> None:
     assert [("GET", URLS["status"]), ("GET", URLS["response"]), ("PUT", URLS["cancel"])] == [
         (call.method, call.url) for call in calls
     ]
-
-
-def test_every_priced_endpoint_can_be_ordered() -> None:
-    for model in prices.FAL:
-        assert order(model, image="sha256:0" if model == IMAGE_MODEL else None).price > 0
 
 
 def test_runway_and_pika_have_their_protocols_and_any_other_name_speaks_the_queue() -> None:

@@ -68,16 +68,22 @@ def status(answer: Reply) -> Status | Call:
 # ── the order ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BOAT = {"promptText": "a paper boat"}
+MP4 = {"outputFormat": "mp4"}
 TALL, WIDE = {"ratio": "720:1280"}, {"ratio": "1280:720"}
 
 
 @pytest.mark.parametrize(
     ("model", "changes", "body", "dollars"),
     [
-        ("gen4.5", {}, {**BOAT, **TALL, "duration": 5}, "0.60"),
-        ("gen4.5", {"aspect_ratio": "16:9", "seed": 42}, {**BOAT, **WIDE, "duration": 5, "seed": 42}, "0.60"),
-        ("gen4.5", {"negative_prompt": "fog"}, {**BOAT, **TALL, "duration": 5}, "0.60"),
-        ("gen4.5", {"image": "sha256:0", "aspect_ratio": "1:1"}, {**BOAT, "ratio": "960:960", "duration": 5}, "0.60"),
+        ("gen4.5", {}, {**BOAT, **MP4, **TALL, "duration": 5}, "0.60"),
+        ("gen4.5", {"aspect_ratio": "16:9", "seed": 42}, {**BOAT, **MP4, **WIDE, "duration": 5, "seed": 42}, "0.60"),
+        ("gen4.5", {"negative_prompt": "fog"}, {**BOAT, **MP4, **TALL, "duration": 5}, "0.60"),
+        (
+            "gen4.5",
+            {"image": "sha256:0", "aspect_ratio": "1:1"},
+            {**BOAT, **MP4, "ratio": "960:960", "duration": 5},
+            "0.60",
+        ),
         ("gen4_turbo", {"image": "sha256:0"}, {**BOAT, **TALL, "duration": 5}, "0.25"),
         ("gen4_turbo", {"image": "sha256:0", "seed": 0}, {**BOAT, **TALL, "duration": 5, "seed": 0}, "0.25"),
         ("veo3.1", {"duration_s": Decimal(4)}, {**BOAT, **TALL, "duration": 4, "audio": False}, "0.80"),
@@ -88,7 +94,12 @@ TALL, WIDE = {"ratio": "720:1280"}, {"ratio": "1280:720"}
             "0.60",
         ),
         ("seedance2", {}, {**BOAT, **TALL, "duration": 5, "audio": False}, "1.80"),
-        ("seedance2_5", {"aspect_ratio": "1:1"}, {**BOAT, "ratio": "960:960", "duration": 5, "audio": False}, "1.50"),
+        (
+            "seedance2_5",
+            {"aspect_ratio": "1:1"},
+            {**BOAT, **MP4, "ratio": "960:960", "duration": 5, "audio": False, "draft": False},
+            "1.50",
+        ),
         ("gemini_omni_flash", {"seed": 7, "negative_prompt": "x"}, {**BOAT, **TALL, "duration": 5}, "0.50"),
         ("hailuo3", {}, {**BOAT, "ratio": "9:16", "resolution": "768p", "duration": 5}, "0.50"),
         ("hailuo3", {"aspect_ratio": "1:1"}, {**BOAT, "ratio": "1:1", "resolution": "768p", "duration": 5}, "0.50"),
@@ -110,7 +121,7 @@ def test_the_request_is_exactly_this(model: str, changes: dict[str, Any], body: 
         ("hailuo3", "2k", {"resolution": "2k", "ratio": "9:16"}, "0.75"),
         ("hailuo3", "2K", {"resolution": "2k", "ratio": "9:16"}, "0.75"),
         ("seedance2_5", "480p", {"ratio": "480:854"}, "1.00"),
-        ("grok_imagine_1_5", None, {"resolution": "720p", "ratio": "9:16"}, "0.8125"),
+        ("grok_imagine_1_5", None, {"resolution": "720p", "ratio": "9:16"}, "0.80"),
     ],
 )
 def test_the_resolution_decides_ratio_and_price(
@@ -141,9 +152,60 @@ def test_the_next_longer_duration_is_bought_and_paid(model: str, asked: str, bou
     assert isinstance(made.body["duration"], int)
 
 
-def test_configured_durations_go_before_the_models() -> None:
+def test_configured_durations_go_before_the_models_as_far_as_it_takes_them() -> None:
     assert order(at={"durations": (Decimal(8),)}).bought_s == 8
-    assert Decimal("4.5") == order(at={"durations": ()}, duration_s=Decimal("4.5")).bought_s
+    assert order("veo3.1", at={"durations": (Decimal(5), Decimal(8))}).bought_s == 8
+    assert order(at={"durations": ()}, duration_s=Decimal("4.5")).bought_s == 5
+    assert Decimal("4.5") == order("new", at={"durations": (), "price": 1}, duration_s=Decimal("4.5")).bought_s
+
+
+SOUND = [
+    ("veo3.1", 20, 40),
+    ("veo3.1_fast", 10, 15),
+    ("seedance2", 36, 36),
+    ("kling3.0_pro", 12, 17),
+    ("gen4.5", 12, 12),
+]
+
+
+@pytest.mark.parametrize(("model", "silent", "sound"), SOUND)
+def test_the_price_table_tells_sound_from_silence(model: str, silent: int, sound: int) -> None:
+    rates = prices.RUNWAY[model]
+    seconds = Decimal(4)
+    assert rates.clip(seconds, "720p", sound=False, picture=False) == 4 * silent * 10_000
+    assert rates.clip(seconds, "720p", sound=True, picture=False) == 4 * sound * 10_000
+
+
+def test_where_only_the_price_with_sound_was_told_it_is_reserved_for_silence_too() -> None:
+    made = order("kling3.0_standard")
+    assert (made.body["audio"], made.price) == (False, 650_000)
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "resolution", "charged"),
+    [
+        ("grok_imagine_1_5", {"image": "sha256:0", "duration_s": Decimal(4)}, None, 65),  # as measured
+        ("grok_imagine_1_5", {"image": "sha256:0", "duration_s": Decimal(1)}, None, 17),
+        ("grok_imagine_1_5", {"duration_s": Decimal(10)}, "1080p", 290),
+        ("grok_imagine_1_5_lite", {"image": "sha256:0"}, None, 16),
+        ("grok_imagine_1_5_lite", {"aspect_ratio": "16:9"}, "1080p", 70),
+        ("gemini_omni_flash", {"image": "sha256:0"}, None, 51),
+        ("gemini_omni_flash_1.1", {"duration_s": Decimal(7)}, "2160p", 210),
+        ("wan3_prime", {"duration_s": Decimal(7), "image": "sha256:0"}, "480p", 48),  # 47.6: in whole credits
+        ("wan3", {"duration_s": Decimal(7)}, "1080p", 140),
+        ("seedance2", {"duration_s": Decimal(4)}, "1080p", 160),
+        ("seedance2", {"duration_s": Decimal(4)}, "2160p", 600),
+        ("seedance2_5", {}, "1080p", 340),
+        ("seedance2_mini", {"duration_s": Decimal(4)}, None, 64),
+        ("h3_max", {"image": "sha256:0"}, None, 40),
+        ("happyhorse_1_0", {"image": "sha256:0"}, "1080p", 150),
+    ],
+    ids=str,
+)
+def test_the_price_is_for_exactly_this_body(
+    model: str, changes: dict[str, Any], resolution: str | None, charged: int
+) -> None:
+    assert order(model, at={"resolution": resolution}, **changes).price == charged * 10_000
 
 
 @pytest.mark.parametrize(
@@ -162,7 +224,16 @@ def test_configured_durations_go_before_the_models() -> None:
         ("seedance2", {"prompt": "x" * 3501}, {}, "3500"),
         ("kling_4", {}, {}, "no price known for kling_4"),
         ("nobody_knows_1", {}, {}, "no price known for nobody_knows_1; set its cost_per_second_usd"),
-        ("seedance2", {}, {"resolution": "1080p"}, "no price known for seedance2"),
+        ("seedance2_fast", {}, {"resolution": "1080p"}, "seedance2_fast does not offer 9:16 at 1080p"),
+        ("kling3.0_4k", {}, {}, "no price known for kling3.0_4k"),
+        ("happyhorse_1_0", {"prompt": "x"}, {}, "prompts of at least 2 characters, this one has 1"),
+        ("veo3.1", {"negative_prompt": "x" * 1001}, {}, "negative prompts of 1000 UTF-16 units, this one has 1001"),
+        ("gen4.5", {"seed": 2**32}, {}, "gen4.5 takes seeds from 0 to 4294967295, not 4294967296"),
+        ("gen4.5", {"seed": -1}, {}, "not -1"),
+        ("h3_max", {}, {}, "h3_max lets nobody choose the shape of a video from text; give the shot an image"),
+        ("veo3.1", {}, {"durations": (Decimal(5),)}, "veo3.1 makes 4, 6, 8 s, the config's durations have none .*: 5"),
+        ("gen4.5", {}, {"durations": (Decimal("4.5"),)}, "gen4.5 makes 2 to 10 s, the config's durations have none"),
+        ("wan3", {"image": "sha256:0"}, {"resolution": "2160p"}, "wan3 does not offer 2160p from an image"),
     ],
     ids=str,
 )
@@ -221,7 +292,8 @@ def test_poll_and_cancel_ask_for_the_task() -> None:
 
 def test_every_priced_model_can_be_ordered() -> None:
     for model in prices.RUNWAY:
-        image = None if model in runway_models.models()["text_to_video"] else "sha256:0"
+        taken = runway_models.models()["text_to_video"].get(model, {"fields": {}})["fields"]
+        image = None if "ratio" in taken else "sha256:0"
         assert order(model, image=image).price > 0
 
 
@@ -478,4 +550,4 @@ def test_any_answer_means_something(status_: int, body: bytes) -> None:
 
 
 def test_prices_carry_their_date() -> None:
-    assert prices.AS_OF == "2026-11-22"
+    assert prices.AS_OF == "2026-11-28"

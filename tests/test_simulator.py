@@ -1,10 +1,6 @@
 """The simulator in process: real httpx over its network, virtual time, every fault as a client sees it."""
 
 import json
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +10,22 @@ import pytest
 import trio
 import trio.testing
 from fakes import transport
+from simulator_world import (
+    BOAT,
+    EPOCH,
+    FAL_HEADERS,
+    HEADERS,
+    PIKA,
+    RUNWAY,
+    T2V,
+    UUID4,
+    World,
+    fake_facts,
+    now,
+    run,
+    tall_picture,
+    world,
+)
 
 from vgen.simulator import runway_rules
 from vgen.simulator.app import App
@@ -22,64 +34,6 @@ from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, Faults
 from vgen.simulator.jobs import Clip, Order
 from vgen.simulator.network import BLACK_HOLE, SimulatedNetwork
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
-
-EPOCH = 1_790_000_000.0
-RUNWAY = "http://runway.simulated"
-PIKA = "http://pika.simulated"
-T2V = "fal-ai/pika/v2.2/text-to-video"
-HEADERS = {"authorization": "Bearer key_test", "x-runway-version": "2024-11-06"}
-FAL_HEADERS = {"authorization": "Key any:key"}
-BOAT = {"model": "gen4.5", "promptText": "a paper boat", "ratio": "1280:720", "duration": 5}
-UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-def now() -> float:
-    return EPOCH + trio.current_time()
-
-
-@dataclass
-class World:
-    cloud: Cloud
-    http: httpx.AsyncClient
-
-    async def create(self, **changes: Any) -> httpx.Response:
-        body = {**BOAT, **changes}
-        return await self.http.post(f"{RUNWAY}/v1/text_to_video", headers=HEADERS, json=body)
-
-    async def task(self, task_id: str) -> httpx.Response:
-        return await self.http.get(f"{RUNWAY}/v1/tasks/{task_id}", headers=HEADERS)
-
-    async def bought(self, **changes: Any) -> dict[str, Any]:
-        """A task that ended."""
-        created = await self.create(**changes)
-        await trio.sleep(2)
-        found: dict[str, Any] = (await self.task(created.json()["id"])).json()
-        return found
-
-    async def submit(self, endpoint: str = T2V, **changes: Any) -> httpx.Response:
-        body = {"prompt": "a paper boat", **changes}
-        return await self.http.post(f"{PIKA}/{endpoint}", headers=FAL_HEADERS, json=body)
-
-    async def get(self, url: str) -> httpx.Response:
-        return await self.http.get(url, headers=FAL_HEADERS)
-
-    def charged_usd(self) -> float:
-        return float(self.cloud.charges()["total_usd"])
-
-
-@asynccontextmanager
-async def world(faults: Iterable[str] = (), refuse: Any = None, **options: Any) -> AsyncIterator[World]:
-    cloud = Cloud(now=now, faults=Faults(faults, 1), **options)
-    async with trio.open_nursery() as nursery:
-        network = SimulatedNetwork(nursery=nursery, app=App(cloud, plain_renderer), refuse=refuse)
-        async with httpx.AsyncClient(transport=transport(network), timeout=30) as http:
-            yield World(cloud, http)
-        nursery.cancel_scope.cancel()
-
-
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    trio.run(story, clock=trio.testing.MockClock(autojump_threshold=0))
-
 
 # --- Runway
 
@@ -112,7 +66,7 @@ def test_runway_sells_a_clip_from_create_to_download() -> None:
             media = await w.http.get(url)
             assert media.headers["content-type"] == "video/mp4"
             assert len(media.content) == int(media.headers["content-length"]) == 150_000
-            facts = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            facts = fake_facts(media.content)
             assert (facts["width"], facts["height"], facts["duration_s"]) == (1280, 720, 5)
             assert facts["prompt"] == "a paper boat"
             assert w.charged_usd() == 0.6
@@ -293,12 +247,60 @@ def test_auto_duration_is_estimated_at_the_most_and_charged_as_delivered() -> No
 def test_fractions_of_a_credit_are_estimated_and_not_charged() -> None:
     async def story() -> None:
         async with world() as w:
-            changes = {"model": "grok_imagine_1_5", "ratio": "9:16", "resolution": "720p"}
-            created = await w.create(**changes)
-            assert created.json()["estimatedCost"] == {"credits": 81.25}
+            created = await w.create(model="wan3_prime", ratio="832:480", duration=7)
+            assert created.json()["estimatedCost"] == {"credits": 47.6}
             await trio.sleep(2)
-            assert (await w.task(created.json()["id"])).json()["cost"] == {"credits": 81}
-            assert w.charged_usd() == 0.81
+            assert (await w.task(created.json()["id"])).json()["cost"] == {"credits": 47}
+            assert w.charged_usd() == 0.47
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("changes", "charged"),
+    [
+        ({"model": "veo3.1", "duration": 4}, 160),
+        ({"model": "veo3.1", "duration": 4, "audio": False}, 80),
+        ({"model": "kling3.0_pro", "ratio": "1920:1080"}, 85),
+        ({"model": "kling3.0_pro", "ratio": "1920:1080", "audio": False}, 60),
+        ({"model": "seedance2_5", "audio": False}, 150),
+        ({"model": "seedance2_5", "ratio": "1920:1080"}, 340),
+        ({"model": "grok_imagine_1_5", "ratio": "9:16", "resolution": "1080p"}, 145),
+        ({"model": "gen4.5", "outputFormat": "prores"}, 85),
+    ],
+    ids=str,
+)
+def test_runway_charges_for_what_was_left_out(changes: dict[str, Any], charged: int) -> None:
+    """Sound is on by default and may cost more; the size and the format decide too."""
+
+    async def story() -> None:
+        async with world() as w:
+            assert (await w.bought(**changes))["cost"] == {"credits": charged}
+
+    run(story)
+
+
+def test_runway_charges_for_a_picture_and_follows_its_shape() -> None:
+    async def story() -> None:
+        async with world() as w:
+            for model, ratio, charged in (("grok_imagine_1_5", None, 81), ("wan3", "auto_720p", 50)):
+                body = {
+                    **BOAT,
+                    "model": model,
+                    "ratio": ratio,
+                    "promptImage": [{"uri": tall_picture(), "position": "first"}],
+                }
+                body = {name: value for name, value in body.items() if value is not None}
+                created = await w.http.post(f"{RUNWAY}/v1/image_to_video", headers=HEADERS, json=body)
+                await trio.sleep(2)
+                task = (await w.task(created.json()["id"])).json()
+                assert task["cost"] == {"credits": charged}
+                facts = fake_facts((await w.http.get(task["output"][0])).content)
+                assert (facts["width"], facts["height"]) == (720, 1280)
+            refused = await w.http.post(
+                f"{RUNWAY}/v1/image_to_video", headers=HEADERS, json={**body, "ratio": "720:1280"}
+            )
+            assert refused.json()["issues"][0]["path"] == ["ratio"]
 
     run(story)
 
@@ -311,7 +313,7 @@ def test_fal_sells_a_clip_from_submit_to_download() -> None:
         async with world(concurrency=1) as w:
             first = await w.submit()
             assert (first.status_code, first.json()["status"]) == (200, "IN_QUEUE")
-            second = await w.submit(aspect_ratio="9:16", resolution="1080p", duration="10")
+            second = await w.submit(aspect_ratio="9:16", resolution="1080p", duration=10)
             job = second.json()
             base = f"{PIKA}/fal-ai/pika/requests/{job['request_id']}"
             assert job["response_url"] == base
@@ -337,7 +339,7 @@ def test_fal_sells_a_clip_from_submit_to_download() -> None:
             assert result.headers["x-fal-request-id"] == job["request_id"]
             assert result.headers["x-fal-billable-units"] == "10"
             media = await w.http.get(result.json()["video"]["url"])
-            facts = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            facts = fake_facts(media.content)
             assert (facts["width"], facts["height"], facts["duration_s"]) == (1080, 1920, 10)
             assert facts["provider"] == "pika"
             assert w.charged_usd() == pytest.approx(0.2 + 0.9)
@@ -354,7 +356,12 @@ def test_fal_finds_bad_input_only_at_the_result_and_charges_nothing() -> None:
             result = await w.get(job["response_url"])
             assert result.status_code == 422
             where = {problem["loc"][-1]: problem["type"] for problem in result.json()["detail"]}
-            assert where == {"aspect_ratio": "literal_error", "duration": "literal_error", "seed": "int_type"}
+            assert where == {
+                "aspect_ratio": "literal_error",
+                "duration": "literal_error",
+                "prompt": "string_type",
+                "seed": "int_parsing",
+            }
             assert result.headers["x-fal-retryable"] == "false"
             assert result.headers["x-fal-billable-units"] == "0"
             assert w.charged_usd() == 0
@@ -398,7 +405,7 @@ def test_fal_lists_ended_requests_with_their_input() -> None:
             assert (await ask())["items"] == []
             await trio.sleep(2)
             await w.submit(seed=99)
-            await w.submit("fal-ai/another/text-to-video")
+            await w.submit("fal-ai/veo3.1")
             page = await ask(limit="2", expand="payloads")
             assert page["has_more"] is True
             rest = await ask(limit="2", expand="payloads", cursor=page["next_cursor"])
@@ -426,12 +433,12 @@ def test_fal_wants_a_key_and_a_known_application() -> None:
             assert (await w.http.post(f"{PIKA}/{T2V}", headers=wrong, json={})).status_code == 401
             assert (await w.submit("fal-ai/pika/v9/text-to-video")).status_code == 404
             assert (await w.submit("somebody/else")).status_code == 404
-            assert (await w.submit("fal-ai/wan/v3/text-to-video")).status_code == 200
+            assert (await w.submit("fal-ai/wan/v3/text-to-video")).status_code == 404
             job = (await w.submit("pika-1.5")).json()
             assert job["status_url"] == f"{PIKA}/pika-1.5/requests/{job['request_id']}/status"
             await trio.sleep(3)
             assert (await w.get(job["status_url"])).json()["status"] == "COMPLETED"
-            assert w.charged_usd() == pytest.approx(0.2 + 0.15)
+            assert w.charged_usd() == pytest.approx(0.15)
             missing = f"{PIKA}/fal-ai/pika/requests/{job['request_id']}/status"
             assert (await w.get(missing)).status_code == 404
             own = (await w.submit()).json()["request_id"]
@@ -628,7 +635,7 @@ def test_clip_faults_change_what_is_delivered(fault: str, ratio: str, facts: tup
     async def story() -> None:
         async with world([f"{fault}=1"]) as w:
             media = await w.http.get((await w.bought(ratio=ratio))["output"][0])
-            told = json.loads(media.content.split(b"\n", 1)[0].removeprefix(FAKE_MAGIC))
+            told = fake_facts(media.content)
             assert (told["width"], told["height"], told["duration_s"]) == facts
             assert w.charged_usd() == 0.6
 

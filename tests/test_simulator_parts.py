@@ -12,7 +12,7 @@ import trio.testing
 from vgen import simulator
 from vgen.errors import InputError
 from vgen.providers import CODECS
-from vgen.simulator import fal_rules, prices, runway_rules
+from vgen.simulator import fal_rules, fal_table, prices, runway_rules
 from vgen.simulator.app import PARTS, App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults
@@ -164,6 +164,18 @@ def test_every_listed_size_can_be_drawn_and_every_model_has_a_price() -> None:
             assert prices.runway_credits_per_s(model, {}) > 0
 
 
+FAL_FIELDS = (
+    "prompt",
+    "duration",
+    "num_frames",
+    "frames_per_second",
+    "seed",
+    "resolution",
+    "aspect_ratio",
+    "image_url",
+)
+
+
 def junk(rng: random.Random, depth: int = 0) -> Any:
     kinds: list[Any] = [
         None,
@@ -193,13 +205,21 @@ def test_rules_survive_any_body() -> None:
         endpoint = rng.choice(["text_to_video", "image_to_video"])
         body["model"] = rng.choice([*runway_rules.table()[endpoint], "extra", junk(rng)])
         runway_rules.issues(endpoint, body, {"extra": 1})
-        pika = {name: junk(rng) for name in ("prompt", "duration", "seed", "resolution", "aspect_ratio")}
-        for model in (*fal_rules.MODELS, "fal-ai/other"):
-            fal_rules.problems(model, pika)
-            assert 0 < fal_rules.duration_s(pika) <= 600
-            width, height = prices.pixels(pika["aspect_ratio"], pika["resolution"])
-            assert 0 < width <= 4096
-            assert 0 < height <= 4096
+    rows = [*fal_table.shipped().items(), ("pika-1.5", fal_table.ANY)]
+    for endpoint, row in rows:
+        names = [
+            *FAL_FIELDS,
+            *row["required"],
+            *filter(None, (row.get(key, {}).get("field") for key in ("size", "sound"))),
+        ]
+        for _ in range(20):
+            body = {name: junk(rng) for name in sorted(names)}
+            fal_rules.problems(row, body)
+            got = fal_table.bought(endpoint, row, body, None)
+            assert 0 < got.seconds <= 600
+            assert 0 < got.width <= 4096
+            assert 0 < got.height <= 4096
+            assert got.price_micro > 0
 
 
 # --- the wire

@@ -179,12 +179,13 @@ def test_fault_084_a_model_that_is_told_the_shape_takes_any_picture(one: Scripte
     assert (one.creates(), one.clips()[0]["api_used"]) == (1, "runway")
 
 
-@pytest.mark.parametrize("resolution", ["480p", "540p", "360P"])
+@pytest.mark.parametrize("resolution", ["360p", "540p", "540P"])
 def test_fault_084_a_resolution_that_could_only_be_rejected_buys_nothing(
     one: ScriptedStudio, capfd: pytest.CaptureFixture[str], resolution: str
 ) -> None:
-    kling = "fal-ai/kling-video/v3/standard/text-to-video"
-    one.configure(pika={"model": kling, "resolution": resolution, "cost_per_second_usd": 0.2})
+    one.configure(
+        pika={"model": "fal-ai/pixverse/v6/text-to-video", "resolution": resolution, "cost_per_second_usd": 0.2}
+    )
     said = refused(one, capfd, *ONLY_PIKA)
     assert resolution[:3] in said
     assert "720" in said

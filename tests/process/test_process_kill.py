@@ -66,3 +66,62 @@ def test_a_killed_new_take_is_not_bought_again_by_another_force(project: Project
     assert project.states() == {"accepted": 2}
     assert project.doit()[0] == 0
     assert project.report()["clips"][0]["take"] == 2
+
+
+@pytest.mark.slow
+def test_a_killed_command_for_two_new_takes_goes_on_where_it_was(
+    project: Project, serve: Callable[..., Server]
+) -> None:
+    """One new take is in place, the other is ordered at most: typed again, each is bought once."""
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(2))
+    words = ("-a", "clip:1", "clip:2", "max_concurrent=1")
+    assert project.doit()[0] == 0
+    server.hold()
+    started = project.start(*words)
+    started.says("rendering at")
+    server.passes(1.0)
+    started.says("ready: take 2")
+    started.kill()
+    server.release()
+
+    code, said = project.doit(*words)
+    assert code == 0, said
+    assert "has its new take already" in said
+    assert server.accepted().total() == 4, said
+    assert project.states() == {"accepted": 4}
+    assert project.doit()[0] == 0
+    assert [clip["take"] for clip in project.report()["clips"]] == [2, 2]
+    project.assert_money_is_true(server)
+    assert project.rows("SELECT * FROM retakes") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["rendered at", "your edit of", "ready:"])
+def test_a_kill_of_a_command_that_replaces_an_edit_never_loses_it(
+    project: Project, serve: Callable[..., Server], moment: str
+) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.4")
+    project.buys_at(server)
+    project.write_shots(shots(2))
+    assert project.doit()[0] == 0
+    first, second = project.published()
+    edit = second.read_bytes()
+    first.write_bytes(edit)
+
+    def places() -> list[bytes]:
+        kept = sorted((project.outputs / "takes" / "edited").glob("*"))
+        return [path.read_bytes() for path in (first, *kept) if path.exists() and path.read_bytes() == edit]
+
+    started = project.start("-a", "clip:1")
+    started.says(moment)
+    started.kill()
+    assert len(places()) == 1
+    code, said = project.doit("-a", "clip:1")
+    assert code == 0, said
+    assert len(places()) == 1
+    assert first.read_bytes() != edit
+    if moment != "ready:":  # from there on the first may have come to its end, and these words are a new wish
+        assert server.accepted().total() == 3, said
+    project.assert_money_is_true(server)

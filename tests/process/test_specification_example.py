@@ -23,6 +23,13 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
         runway={"model": "gen-3-alpha", "cost_per_second_usd": 0.05, "durations": "any"},
         pika={"model": "pika-1.5", "cost_per_second_usd": 0.03, "durations": "any"},
     )
+    pika = {
+        "kind": "text",
+        "prompt": {},
+        "duration": {"type": "number"},
+        "aspect_ratio": {"values": ["16:9", "9:16", "1:1"]},
+    }
+    (root / "config" / "fal_endpoints.json").write_text(json.dumps({"endpoints": {"pika-1.5": pika}}), "utf-8")
     made.write_shots(
         [
             {"shot_number": number, "duration": seconds, "runway_prompt": f"shot-{number} a boat"}

@@ -22,6 +22,7 @@ KINDS: Mapping[str, str] = {
     "quote": "Runway's creates quote, and charge, a multiple of the list price",
     "picture": "the picture of a shot changes between plan and order",
     "hand_edit": "somebody edits a clip while a run works",
+    "again": "`doit -a` for some clips is killed, some runs later typed again; one of the clips may be edited before",
     "preview": "the first download of each job brings a preview file, the next ones the right one",
     "behind": "our clock is hours or days behind, and `doit recover` looks for a lost order that is still being made",
     "bad_twice": "two clips of a shot are bad, each for another reason",
@@ -191,6 +192,22 @@ def _at(provider: str, run: Any) -> Any:
     return dataclasses.replace(run, args=tuple(there.get(word.partition("=")[0], word) for word in run.args))
 
 
+def _again(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """The list is made in calm weather; then new takes are asked for, twice in the same words."""
+    where = rng.choice(runs)
+    lists = [step for step in story[:where] if hasattr(step, "shots")]
+    calm = dataclasses.replace(next(step for step in story if hasattr(step, "faults")), faults=())
+    good = next(step for step in reversed(story) if hasattr(step, "args"))
+    numbers = sorted(shot["shot_number"] for shot in lists[-1].shots)
+    named = rng.sample(numbers, rng.randint(1, len(numbers)))
+    words = ("-a", *(f"clip:{number}" for number in named))
+    force = dataclasses.replace(good, args=(*words, *good.args), full=False)
+    killed = dataclasses.replace(force, crash=rng.choice((30, 60, 120)) * rng.random() + 1, power=rng.random() < 0.4)
+    edit = [Odd(kind=kind, how="edit", at=named[0])] if rng.random() < 0.5 else []
+    between = rng.choice(((), (), (good,), (killed,)))
+    return [*story[:where], calm, good, *edit, killed, *between, force, *story[where:]]
+
+
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
     return _before(rng, story, runs, Odd(kind=kind))
 
@@ -208,6 +225,7 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "quote": _always(2.0, 4.0, 10.0, 40.0),
     "picture": _picture,
     "hand_edit": _edit,
+    "again": _again,
     "preview": _media,
     "other_clip": _media,
     "behind": _behind,

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fakes import fake_clip
@@ -87,6 +88,8 @@ class OddDays:
                 world_.at_request = odd.at, self.new_picture
             case "hand_edit":
                 world_.at_request = odd.at, self._edit
+            case "again" if stage.clip(odd.at).exists():
+                self.edit(stage.clip(odd.at))
 
     def disturb(self, trouble: Trouble) -> None:
         """What the next run's disk does besides."""
@@ -125,18 +128,22 @@ class OddDays:
 
     def _edit(self) -> None:
         """Somebody cuts a clip that is there."""
-        stage = self._stage
-        for clip in sorted(stage.outputs.glob("clips/clip_*.mp4")):
-            data = fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000 + len(stage.world.edits))
-            clip.unlink()
-            clip.write_bytes(data)
-            stage.safe.sync(clip.stat().st_ino)
-            stage.safe.sync_names(clip.parent)
-            stage.meddled.add(clip.name)
-            stage.world.edits[hashlib.sha256(data).hexdigest()] = clip.name
-            stage.injected["hand_edit"] += 1
-            stage.note(f"    {clip.name} is edited by hand")
+        for clip in sorted(self._stage.outputs.glob("clips/clip_*.mp4")):
+            self.edit(clip)
             return
+
+    def edit(self, clip: Path) -> None:
+        """Somebody cuts this clip."""
+        stage = self._stage
+        data = fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000 + len(stage.world.edits))
+        clip.unlink()
+        clip.write_bytes(data)
+        stage.safe.sync(clip.stat().st_ino)
+        stage.safe.sync_names(clip.parent)
+        stage.meddled.add(clip.name)
+        stage.world.edits[hashlib.sha256(data).hexdigest()] = clip.name
+        stage.injected["hand_edit"] += 1
+        stage.note(f"    {clip.name} is edited by hand")
 
     def _ledger(self, how: str) -> None:
         stage = self._stage

@@ -6,7 +6,7 @@ from typing import Any
 from simulation.mutants import Patches, instead, mutant
 from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import sections, settings
-from vgen.production import reconcile
+from vgen.production import make, reconcile
 from vgen.production.clocks import ProviderClocks
 from vgen.production.run import Run
 from vgen.providers import fal, runway
@@ -97,3 +97,13 @@ def our_clock() -> Patches:
         return {**facts, "sent_before": self._now()} if facts else facts
 
     yield instead(ProviderClocks, "dated", by_ours)
+
+
+@mutant("an interrupted -a is forgotten: the same words buy all of it again", "M21", 20, "again")
+def forget_retakes() -> Patches:
+    yield instead(Ledger, "ask_retakes", lambda *_, **__: None)
+
+
+@mutant("-a replaces a clip that somebody edited without keeping the edit", "M20", 10, "again")
+def replace_edits() -> Patches:
+    yield instead(make, "set_aside", lambda *_: None)

@@ -18,6 +18,7 @@ from doit import cmd_run
 from studio import Crash
 
 from simulation import invariants, promises, schedule
+from simulation.again import Again
 from simulation.invariants import Books
 from simulation.odd import DRAWS, Odd
 from simulation.odd_days import OddDays
@@ -109,6 +110,7 @@ class Player:
     def __init__(self, stage: Stage, drawn: Schedule, outcome: Outcome) -> None:
         self.stage, self.drawn, self.outcome = stage, drawn, outcome
         self.odd = OddDays(stage)
+        self.again = Again(stage)
         self.caps: list[int] = []
         self.books = Books([], [], [], {}, [])
         """As they were after the last run."""
@@ -190,6 +192,7 @@ class Player:
     def _with_an_old_ledger(self) -> None:
         """M17: nothing is bought beside it, and `doit recover` finds what there are receipts for."""
         stage = self.stage
+        self.again.forget()
         run = self.last or next(step for step in self.drawn.steps if isinstance(step, Doit) and step.full)
         run = replace(run, crash=math.inf, disk=0.0, dark=(), power=False, late=False)
         creates = stage.requests().get("create", 0)
@@ -221,6 +224,7 @@ class Player:
         self.caps.append(cap)
         rows = len(self.books.rows)
         began_s = stage.clock.current_time()
+        self.again.asked(step.args, self.books)
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)
@@ -234,6 +238,7 @@ class Player:
             stage.unwritable.append((trouble.unwritten_since, stage.now()))
         invariants.at_every_moment(stage, now, self.caps)
         promises.at_every_moment(stage, now)
+        self.again.judge(now, None if trouble.dead else code)
         if len(now.rows) > rows:
             invariants.bought_within(stage, now, cap)
         if trouble.dead:
@@ -291,6 +296,9 @@ class Player:
             clip.unlink()
             stage.meddled.discard(clip.name)
             self._forgo_edits(clip.name)
+        elif clip.exists() and step.how == "edit":
+            self._forgo_edits(clip.name)
+            self.odd.edit(clip)
         elif clip.exists():
             clip.write_bytes(b"no video any more")
             stage.meddled.add(clip.name)

@@ -19,7 +19,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     'database.py: "ledger.create"': ("ledger.create",),
     'ledger.py: f"ledger.{name}"': (
         "ledger.run.start", "ledger.run.finish", "ledger.reserve", "ledger.note", "ledger.place", "ledger.unplace",
-        "ledger.choose",
+        "ledger.choose", "ledger.retakes",
         *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
     ),
     'order_slips.py: "orders.allocate"': ("orders.allocate",),
@@ -30,6 +30,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     'takes.py: "clip.fsync"': ("clip.fsync",),
     'takes.py: "clip.replace"': ("clip.replace",),
     'takes.py: "clip.unlink"': ("clip.unlink",),
+    'takes.py: "edit.move"': ("edit.move",),
     'download.py: "part.fsync"': ("part.fsync",),
     'atomic.py: f"replace.{path.name}"': (
         "replace.clips.json", "replace.production_report.json", "replace.plan.json", "replace.take.json",
@@ -75,10 +76,11 @@ def plain(name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A story of good runs and one that is disturbed (the last of `steps`)."""
+    """A story of good runs and one that is disturbed (the last of `steps`); `then`: what follows in calm weather."""
 
     steps: tuple[Write | Doit | Weather | Meddle | Wait, ...]
     cloud: Mapping[str, float]
+    then: tuple[Doit, ...]
 
 
 ARGS = ("max_retries=2", "backoff_base_s=1", "budget_usd=20")
@@ -96,8 +98,9 @@ def _list(*prompts: str, why: str = "the list") -> Write:
     return Write(shots=tuple(shots), why=why)
 
 
-def _scene(*steps: Write | Doit | Weather | Meddle | Wait, **cloud: float) -> Scene:
-    return Scene(steps=(_list("boat 1", "boat 2"), *steps), cloud={"queue_s": 1.0, "render_s": 10.0} | cloud)
+def _scene(*steps: Write | Doit | Weather | Meddle | Wait, then: tuple[Doit, ...] = (), **cloud: float) -> Scene:
+    story = (_list("boat 1", "boat 2"), *steps)
+    return Scene(steps=story, cloud={"queue_s": 1.0, "render_s": 10.0} | cloud, then=then or (_doit(),))
 
 
 def _faults(*faults: str) -> Weather:
@@ -112,6 +115,14 @@ SCENES: Mapping[str, Scene] = {
     "collected": _scene(_doit("clip_timeout_s=60"), Wait(seconds=300.0), _doit(), render_s=100.0),
     "restored": _scene(_doit(), Meddle(how="delete", number=1), Meddle(how="damage", number=2), _doit()),
     "a new take": _scene(_doit(), _doit("-a", "clip:1", full=False)),
+    "an unfinished -a": _scene(
+        _doit(), _doit("-a", "clip:1", "clip:2", full=False),
+        then=(_doit("-a", "clip:1", "clip:2", full=False), _doit("-a", "clip:2", full=False), _doit()),
+    ),
+    "an edit is replaced by -a": _scene(
+        _doit(), Meddle(how="edit", number=1), _doit("-a", "clip:1", full=False),
+        then=(_doit("-a", "clip:1", full=False), _doit()),
+    ),
     "lost answers": _scene(_faults("create_lost=first:1", "create_429=first:1~boat 2"), _doit()),
     "a lost answer is found": _scene(
         _faults("create_lost=1"), _doit("primary_api=pika"), _faults(), Wait(seconds=100.0), _doit("primary_api=pika")
@@ -177,7 +188,7 @@ def die_at(scene: str, k: int) -> None:
     with play.project() as root, play.patience():
         player, last = _until_last(root, scene)
         last(k)
-        _recover(player)
+        _recover(player, scene)
 
 
 class _Worst(random.Random):
@@ -198,7 +209,7 @@ def lose_at(scene: str, k: int, *, late: bool) -> list[str]:
     with play.project() as root, play.patience():
         player, last = _until_last(root, scene)
         last(k, late=late)
-        _recover(player)
+        _recover(player, scene)
     return player.stage.story
 
 
@@ -207,7 +218,7 @@ def fail_at(scene: str, k: int, *, for_ever: bool) -> None:
     with play.project() as root, play.patience():
         player, last = _until_last(root, scene)
         last(math.inf, ErrorAt(k, for_ever))
-        _recover(player)
+        _recover(player, scene)
 
 
 def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[..., Trouble]]:
@@ -231,10 +242,11 @@ def _until_last(root: Path, name: str) -> tuple[play.Player, Callable[..., Troub
     return player, last
 
 
-def _recover(player: play.Player) -> None:
+def _recover(player: play.Player, scene: str) -> None:
     player.take(Weather())
     player.take(Wait(seconds=5000.0))
-    player.take(_doit())
+    for step in SCENES[scene].then:
+        player.take(step)
     player.finish()
 
 

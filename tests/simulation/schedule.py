@@ -75,7 +75,7 @@ class Weather:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meddle:
-    """Somebody does something to a file: `delete` or `damage` a clip, `forget` doit's database."""
+    """Somebody does something to a file: `delete`, `damage` or `edit` a clip, `forget` doit's database."""
 
     how: str
     number: int = 0

@@ -411,7 +411,8 @@ def test_an_edited_clip_is_replaced_by_minus_a_and_its_take_stays(built: Studio)
     assert built.doit("-a", "clip:2") == 0
     assert_bought(built, 1)
     assert built.clip(2).read_bytes() != edited
-    assert len(built.takes()) == 4
+    assert len(built.takes("take_*.mp4")) == 4
+    assert [path.read_bytes() for path in built.takes("edited/*")] == [edited]
     assert built.doit() == 0
     assert "edited" not in built.report()["clips"][1]
 

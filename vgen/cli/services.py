@@ -3,7 +3,7 @@
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from vgen.cli.live import watching
@@ -82,7 +82,9 @@ def _simulated_network(run: Run, tools: "Tools", requests: Sequence[ShotRequest]
         recipe.prompt: str(request.number) for request in reversed(requests) for recipe in request.recipes.values()
     }
     extra: dict[str, dict[str, int]] = {}
+    rows: dict[str, Mapping[str, Any]] = {}
     for provider in run.settings.providers.values():
+        rows |= provider.terms.own_models
         price = provider.terms.price
         known = provider.codec.list_price(provider.terms.model, provider.terms.resolution)
         if price is not None and known is None:
@@ -91,6 +93,7 @@ def _simulated_network(run: Run, tools: "Tools", requests: Sequence[ShotRequest]
         now=run.now,
         journal=run.outputs.private / "simulator.jsonl",
         extra_models=extra,
+        extra_rows=rows,
         concurrency=run.settings.run.max_concurrent,
         label=lambda prompt: labels.get(prompt, ""),
     )

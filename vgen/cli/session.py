@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vgen.cli import checks, finished, noop, notify, registry, reporter, reporting
+from vgen.cli import checks, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
@@ -105,11 +105,11 @@ class Session:
         """The production as it was when this was first asked for; `look_again` looks anew."""
         return self._view or self.look_again()
 
-    def look_again(self) -> View:
-        """The production as it is now."""
+    def look_again(self, *, again: bool = False) -> View:
+        """The production as it is now. `again`: with the new takes that -a asks for, though the run has begun."""
         began = self._run is not None and self._run.began
         policy = self._run.policy() if began and self._run else None
-        self._view = self.workspace.look(policy, () if began else self.selection.again)
+        self._view = self.workspace.look(policy, self.selection.again if again or not began else ())
         return self._view
 
     def latest(self) -> View:
@@ -210,7 +210,7 @@ class Session:
             if chosen.full:
                 with contextlib.suppress(ClipFailed):
                     reporting.write_report(self)
-            self.look_again()
+            self.look_again(again=True)
             if not checks.fits(self):
                 raise checks.refused(self)
         async with self.open():
@@ -233,6 +233,7 @@ class Session:
             requests=self.workspace.requests,
             wanted=chosen.numbers or every,
             done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
+            again=chosen.again,
             seen=self.view().stats,
             not_started={s.number: s.decision.offer.provider if s.decision.offer else "" for s in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,
@@ -261,19 +262,23 @@ class Session:
         """An interrupted run writes its report all the same, and says what is left at the providers."""
         if self.workspace.problems:
             return
+        began = self._run is not None and self._run.began
         if signum is None:
+            if began and self.selection.again:
+                unfinished.tell(self)
             finished.record(self)
             return
-        if self._run is None or not self._run.began:
-            terminal.line(
-                None, reporting.INTERRUPTED + "What is done is kept; run the command again to continue", "interrupted"
-            )
+        if not began:
+            text = reporting.INTERRUPTED + "What is done is kept; run the command again to continue"
+            terminal.line(None, text, "interrupted")
             return
         with contextlib.suppress(ClipFailed):
             entries, _ = reporting.write_report(self, interrupted=True)
             text = reporting.in_flight_line(self)
             terminal.line(None, text, "interrupted")
             reporting.announce_end(self, "end", text, entries)
+            if self.selection.again:
+                unfinished.tell(self)
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:

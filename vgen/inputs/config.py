@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from vgen import money, providers
 from vgen.errors import InputError
-from vgen.inputs import json_source
+from vgen.inputs import json_source, own_models
 from vgen.inputs.keys import environment, names_a_key, withheld
 from vgen.inputs.sections import MARKS, Sections, is_secret
 from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
@@ -126,6 +126,7 @@ class _Loader:
             environ=self._environ,
             run=run,
             given=self._given(),
+            own_models=self._own_models(),
             problems=self._problems,
             warnings=self._warnings,
         )
@@ -145,6 +146,15 @@ class _Loader:
                 found[name] = provider
             elif name not in (run.primary_api, run.fallback_api):  # another tool's section: not ours to judge
                 del self._problems[before[0] :], self._warnings[before[1] :]
+        return found
+
+    def _own_models(self) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+        found = {}
+        for protocol, table in own_models.tables():
+            try:
+                found[protocol] = own_models.load(self._root, table)
+            except InputError as exc:
+                self._problems.extend(exc.problems)
         return found
 
     def _given(self) -> frozenset[str]:

@@ -1,5 +1,6 @@
 """Reads one provider's section of the config file: which protocol it speaks, where, at what price, with which key."""
 
+import dataclasses
 import difflib
 import re
 from collections.abc import Iterable, Mapping
@@ -16,7 +17,7 @@ from vgen.inputs.settings import Provider
 from vgen.inputs.shots import MAX_DURATION_S
 from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
 from vgen.inputs.wording import nearest, refused, shown
-from vgen.providers.base import Terms
+from vgen.providers.base import Tariff, Terms
 from vgen.providers.codec import Vendor
 from vgen.providers.plugins import BrokenPlugin
 
@@ -28,13 +29,15 @@ MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 class Sections:
     """Reads one section after the other, and collects what is wrong with them.
 
-    `given`: the variables named on the command line or in the environment; they override a section's own.
+    `given`: the variables named on the command line or in the environment; they override a section's own. `own_models`:
+    protocol → the project's own rows for its table of models.
     """
 
     where: str
     environ: Mapping[str, str]
     run: Run
     given: frozenset[str]
+    own_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -53,17 +56,9 @@ class Sections:
             self._problem(f"{name}.model: missing; name the model or endpoint to buy from")
         else:
             self._named_rightly(name, protocol, model.strip("/"))
-        durations = self._durations(config.durations, name)
+        terms = self._terms(name, protocol, config, Terms(provider=name, base_url=base_url, model=model.strip("/")))
         if len(self.problems) > before:
             return None
-        terms = Terms(
-            provider=name,
-            base_url=base_url,
-            model=model.strip("/"),
-            resolution=config.resolution,
-            price=None if config.cost_per_second_usd is None else money.micros(config.cost_per_second_usd),
-            durations=durations,
-        )
         self._cheap(terms, protocol)
         names = key_names(name, protocol, base_url)
         key = self._key(names)
@@ -81,6 +76,20 @@ class Sections:
             requests_per_minute=config.requests_per_minute,
             max_retries=run.max_retries if "max_retries" in self.given else config.max_retries or run.max_retries,
             closed=None if config.enabled else f"{name} is switched off in {self.where} (enabled)",
+        )
+
+    def _terms(self, name: str, protocol: str, config: ProviderConfig, terms: Terms) -> Terms:
+        """With all that the section says of the model and its price."""
+        tariff = self._tariff(config, name)
+        flat = None if tariff is None else tariff.flat
+        return dataclasses.replace(
+            terms,
+            resolution=config.resolution,
+            price=flat,
+            tariff=tariff if flat is None else None,
+            durations=self._durations(config.durations, name),
+            ratios=tuple(config.ratios or ()),
+            own_models=self.own_models.get(protocol, {}),
         )
 
     def _problem(self, text: str) -> None:
@@ -104,7 +113,7 @@ class Sections:
     def _named_rightly(self, name: str, protocol: str, model: str) -> None:
         """Refuse a model that is called as another vendor calls its own: the section speaks the wrong protocol."""
         vendor = providers.CODECS[protocol].VENDOR
-        if not vendor.models or re.fullmatch(vendor.models, model):
+        if not vendor.model_names or re.fullmatch(vendor.model_names, model):
             return
         text = f"{name}.model: {shown(model)}: protocol {protocol} has models like {vendor.example}"
         like_an_endpoint = providers.DEFAULT if "/" in model else None
@@ -171,6 +180,16 @@ class Sections:
             return None
         return tuple(sorted(Decimal(item) for item in value))
 
+    def _tariff(self, config: ProviderConfig, name: str) -> Tariff | None:
+        by_second, by_clip = config.cost_per_second_usd, config.cost_per_clip_usd
+        if by_second is not None and by_clip is not None:
+            self._problem(f"{name}: cost_per_second_usd and cost_per_clip_usd: give one of the two")
+        ladder = by_second if by_clip is None else by_clip
+        if ladder is None:
+            return None
+        steps = tuple((length, money.micros(price)) for length, price in ladder)
+        return Tariff(steps=steps, per_clip=by_clip is not None)
+
     def _cheap(self, terms: Terms, protocol: str) -> None:
         listed = providers.CODECS[protocol].list_price(terms.model, terms.resolution)
         if listed is not None and terms.price is not None and terms.price < listed:
@@ -190,7 +209,7 @@ class Sections:
 
 
 def _is_called_as(vendor: Vendor, model: str) -> bool:
-    return bool(vendor.models and re.fullmatch(vendor.models, model))
+    return bool(vendor.model_names and re.fullmatch(vendor.model_names, model))
 
 
 def is_secret(key: str, value: Any) -> bool:

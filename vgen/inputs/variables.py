@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 PREFIX = "VGEN_"
 OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
@@ -26,6 +26,27 @@ Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
 Seconds = Annotated[float, BeforeValidator(_no_bool), Field(gt=0, le=1e7, allow_inf_nan=False)]
 Pause = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1e6, allow_inf_nan=False)]
 Dollars = Annotated[Decimal, BeforeValidator(_no_bool), Field(ge=0, le=10**9, allow_inf_nan=False)]
+Ladder = tuple[tuple[Decimal | None, Decimal], ...]
+"""(longest clip in seconds, or None for any, and dollars), the shortest first."""
+_DOLLARS: TypeAdapter[Decimal] = TypeAdapter(Dollars)
+
+
+def _ladder(value: Any) -> Ladder:
+    """A price, as one number or by length: `{"6": 0.28, "10": 0.56}`."""
+    steps = value if isinstance(value, dict) else {None: value}
+    try:
+        found = [(None if length is None else Decimal(length), _DOLLARS.validate_python(price)) for length, price in
+                 steps.items()]  # fmt: skip
+    except (ArithmeticError, ValidationError) as exc:
+        raise ValueError('give dollars, or dollars by length in seconds, as in {"6": 0.28, "10": 0.56}') from exc
+    if not found or any(length is not None and not 0 < length <= 10**6 for length, _ in found):
+        raise ValueError('its lengths must be seconds above 0, as in {"6": 0.28, "10": 0.56}')
+    return tuple(sorted(found, key=lambda step: step[0] or 0))
+
+
+Price = Annotated[Any, AfterValidator(_ladder)]
+"""A `Ladder` when it is read."""
+Shape = Literal["9:16", "16:9", "1:1"]
 Rate = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
 
@@ -48,7 +69,7 @@ class Run(BaseModel):
     on_uncertain: Literal["hold", "rebuy"] = "hold"
     min_success_rate: Rate = 0.8
     min_clip_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1 << 30)] = 100_000
-    aspect_ratio: Literal["9:16", "16:9", "1:1"] = "9:16"
+    aspect_ratio: Shape = "9:16"
     mode: Literal["auto", "live", "simulate"] = "auto"
     clip_paths: Literal["relative", "absolute"] = "relative"
     backoff_base_s: Pause = 1
@@ -84,9 +105,11 @@ class ProviderConfig(BaseModel):
     max_concurrent: Count | None = None
     requests_per_minute: Annotated[float, BeforeValidator(_no_bool), Field(gt=0, allow_inf_nan=False)] | None = None
     max_retries: Count | None = None
-    cost_per_second_usd: Dollars | None = None
+    cost_per_second_usd: Price | None = None
+    cost_per_clip_usd: Price | None = None
     resolution: Text | None = None
     durations: Any = None
+    ratios: list[Shape] | None = None
     enabled: bool = True
 
 

@@ -106,10 +106,12 @@ def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) ->
 
 def _chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
     """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
+    if policy.fresh_after is not None:
+        return None
     for digest in sorted(request.digests() & policy.chosen.keys()):
         choice = policy.chosen[digest]
         newer = any(request.matches(r) and r.state is State.ACCEPTED and r.id > choice.newest for r in rows)
-        if not newer and (policy.fresh_after is None or choice.newest > policy.fresh_after):
+        if not newer:
             return next((row for row in rows if row.id == choice.purchase_id), None)
     return None
 
@@ -239,14 +241,14 @@ def _why(row: Purchase) -> Why:
 
 def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int]:
     """Why a provider has had its turn with this recipe ("" if not), and the attempts that count."""
+    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
+    final = [row for row in here if row.final and offer.order is not None and row.request == offer.order.text]
+    if final:
+        return f"{offer.provider} said no: {final[-1].error}", len(here)
     if closed := policy.closed.get(offer.provider):
         return closed, 0
     if offer.order is None:
         return f"{offer.provider}: {offer.problem}", 0
-    here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
-    final = [row for row in here if row.final and row.request == offer.order.text]
-    if final:
-        return f"{offer.provider} said no: {final[-1].error}", len(here)
     cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:

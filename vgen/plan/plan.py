@@ -6,10 +6,13 @@ from typing import Any
 
 from vgen import recipe
 from vgen.money import show, usd
+from vgen.plan import retakes
 from vgen.plan.decision import Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
+from vgen.plan.retakes import Places
+from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
-from vgen.store.records import Budget, Placed, Purchase, Snapshot, Take
+from vgen.store.records import Budget, Placed, Purchase, Retake, Snapshot, Take
 
 PLAN_VERSION = 1
 TYPICAL_S = 60.0
@@ -127,10 +130,13 @@ def plan(
     steps: list[Step] = []
     bought: dict[str, int] = {}
     policy = replace(policy, chosen=snapshot.chosen)
-    anew = replace(policy, fresh_after=max(snapshot.purchases, default=0))
+    retakes_ = retakes.assigned(snapshot.retakes, requests) if again else {}
     for request in requests:
-        mine = anew if request.number in again else policy
-        steps.append(_step(request, snapshot, files, names[request.number], mine, bought))
+        rows = _rows(request, snapshot)
+        mine = policy
+        if request.number in again:
+            mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, retakes_.get(request.number)))
+        steps.append(_step(request, rows, snapshot, files, mine, bought))
     wanted = set(names.values())
     return Plan(
         steps=steps,
@@ -158,23 +164,36 @@ def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: S
     ]
 
 
-def _step(
-    request: ShotRequest,
-    snapshot: Snapshot,
-    files: Mapping[str, File],
-    name: str,
-    policy: Policy,
-    bought: dict[str, int],
-) -> Step:
-    placed = snapshot.placed.get(name)
-    file = files.get(name, File.MISSING)
+def _rows(request: ShotRequest, snapshot: Snapshot) -> list[Purchase]:
+    """All purchases of a shot's recipes, and those that the user chose for them, oldest first."""
     found = {row.id: row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())}
     for digest in request.digests() & snapshot.chosen.keys():
         choice = snapshot.chosen[digest]
         found[choice.purchase_id] = snapshot.purchases[choice.purchase_id]
-    rows = [found[row_id] for row_id in sorted(found)]
-    if policy.fresh_after is not None and any(row.state in COLLECTABLE and request.matches(row) for row in rows):
-        policy = replace(policy, fresh_after=None)
+    return [found[row_id] for row_id in sorted(found)]
+
+
+def _fresh_after(
+    request: ShotRequest, rows: Sequence[Purchase], snapshot: Snapshot, retake: Retake | None
+) -> int | None:
+    """With -a: the newest purchase that does not count; None: an unfinished -a has served the shot already."""
+    places = Places(placed=snapshot.placed.get, purchase=snapshot.purchases.get)
+    if retake is not None and retakes.is_over(retake, request, rows, places):
+        return None
+    return retakes.fresh_after(retake, request, rows, max(snapshot.purchases, default=0))
+
+
+def _step(
+    request: ShotRequest,
+    rows: Sequence[Purchase],
+    snapshot: Snapshot,
+    files: Mapping[str, File],
+    policy: Policy,
+    bought: dict[str, int],
+) -> Step:
+    name = clip_name(request.number)
+    placed = snapshot.placed.get(name)
+    file = files.get(name, File.MISSING)
     now = decide(request, rows, policy, placed)
     take = snapshot.takes.get(now.row.id) if now.row else None
     act, why = _against_file(request, now, placed, file, forced=policy.fresh_after is not None)
@@ -204,10 +223,8 @@ def _against_file(
         if same and file is File.EDITED:
             return Action.KEEP, "edited by hand; kept as it is"
         if file is File.EDITED:
-            return (
-                Action.STOP,
-                f"a file that vgen did not make has its name; `doit -a clip:{request.number}` replaces it",
-            )
+            anew = f"`doit -a clip:{request.number}` buys a new take, and moves the file to takes/edited"
+            return Action.STOP, f"a file that vgen did not make has its name; {anew}"
         return Action.RESTORE, {
             File.MISSING: "the clip is missing",
             File.DAMAGED: "the clip's file is damaged",
@@ -217,7 +234,7 @@ def _against_file(
     if file is File.EDITED and not forced and now.action is Action.BUY:
         return Action.STOP, (
             f"its clip was edited by hand, and its prompt has changed since then; "
-            f"`doit -a clip:{request.number}` buys a new take and replaces the edit"
+            f"`doit -a clip:{request.number}` buys a new take, and moves the edit to takes/edited"
         )
     return now.action, now.why
 

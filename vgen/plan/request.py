@@ -7,12 +7,9 @@ from dataclasses import dataclass, field
 
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
-from vgen.providers.base import FOLLOWS_PICTURE, CannotMake, NoPrice, Order, flat
+from vgen.providers.base import FOLLOWS_PICTURE, MIN_SIDE, CannotMake, NoPrice, Order, flat
 from vgen.recipe import Recipe, has_shape
 from vgen.store.records import Purchase
-
-MIN_SIDE = 720
-"""Lines of a good clip, on its shorter side: what the judge wants later."""
 
 
 def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:

@@ -18,6 +18,7 @@ class Intent:
 
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
     shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
+    `again`: the shots that get a new take, by -a.
     `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
     the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
     """
@@ -25,6 +26,7 @@ class Intent:
     requests: Sequence[ShotRequest] = ()
     wanted: frozenset[int] = frozenset()
     done: frozenset[int] = frozenset()
+    again: frozenset[int] = frozenset()
     seen: Mapping[str, Stat] = field(default_factory=dict)
     not_started: Mapping[int, str] = field(default_factory=dict)
     fits: frozenset[int] | None = None

@@ -17,7 +17,7 @@ from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, deliver, poll, reconcile, submit
+from vgen.production import booking, deliver, poll, reconcile, retaking, submit
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
@@ -28,7 +28,7 @@ from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Placed, Purchase, Take
-from vgen.store.takes import make_read_only, place_clip
+from vgen.store.takes import make_read_only, place_clip, set_aside
 
 STALE_S = 1.0
 """A provider's answer older than this is asked for again before a replacement is bought."""
@@ -40,8 +40,11 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
         await booking.when_free(run, run.start)
         async with run.turns.exclusive(request.number, request.digests()):
             with run.events.working(request.number):
-                clip = Clip(run, request, _fresh_after(run, request) if again else None)
-                await _until_done(clip, file, forced=again)
+                clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
+                if again and clip.fresh_after is None:
+                    text = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
+                    run.say(request.number, text, event="note")
+                await _until_done(clip, file)
     except ClipFailed as exc:
         _give_up(run, request.number, str(exc))
         raise
@@ -91,21 +94,12 @@ async def _collect_orphan(run: Run, row: Purchase) -> None:
         run.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 
-def _fresh_after(run: Run, request: ShotRequest) -> int | None:
-    """With -a: the newest purchase that counts no more. A live job is collected instead of buying beside it."""
-    rows = run.rows(request)
-    if any(row.state in COLLECTABLE and request.matches(row) for row in rows):
-        return None
-    chosen = [run.chosen[digest].newest for digest in request.digests() & run.chosen.keys()]
-    return max([*(row.id for row in rows), *chosen], default=0)
-
-
-async def _until_done(clip: Clip, file: File, *, forced: bool) -> None:
+async def _until_done(clip: Clip, file: File) -> None:
     run, request = clip.run, clip.request
     name = clip_name(request.number)
     while True:
         try:
-            if file is File.EDITED and not forced and _is_settled(clip, name):
+            if file is File.EDITED and clip.fresh_after is None and _is_settled(clip, name):
                 return
             if await _step(clip, file, name):
                 return
@@ -126,7 +120,7 @@ def _is_settled(clip: Clip, name: str) -> bool:
     take = run.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
     if take and placed and take.purchase_id == placed.purchase_id:
         return True
-    more = f"`doit -a clip:{request.number}` replaces it with a new take"
+    more = f"`doit -a clip:{request.number}` buys a new take, and moves the file to takes/edited"
     if take:
         more = f"its take is {take.path}. Move the file elsewhere and run again to put it in place, free; {more}"
     elif now.row is not None:  # it is held, or can't be collected now
@@ -151,9 +145,9 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
             if not await _found_after_all(clip, now):
                 await _buy(clip, now)
         case Action.HELD if now.row is not None and await _is_found(run, now.row, request):
-            pass
+            _collect_instead(clip, now.row)
         case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
-            pass
+            _collect_instead(clip, now.row)
         case _:
             raise ClipFailed(now.why)
     return False
@@ -172,9 +166,16 @@ async def _found_after_all(clip: Clip, now: Decision) -> bool:
         if await reconcile.adopt(clip.run, row, clip.request) or await reconcile.ask_again(
             clip.run, row, clip.number, anew=True
         ):
-            clip.fresh_after = None  # collected instead of bought, as a live job is
+            _collect_instead(clip, row)
             return True
     return False
+
+
+def _collect_instead(clip: Clip, row: Purchase) -> None:
+    """With -a: what was found at its provider is the new take, and nothing is bought beside it."""
+    if clip.fresh_after is not None and clip.run.ledger.get(row.id).state in COLLECTABLE:
+        clip.fresh_after = min(clip.fresh_after, row.id - 1)
+        retaking.count_as_new(clip.run, clip.number, row)
 
 
 async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
@@ -188,7 +189,7 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
         return
     take = run.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
-    await place_take(run, take, clip.number)
+    await place_take(run, take, clip.number, replaces_edit=clip.fresh_after is not None and file is File.EDITED)
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
     facts: dict[str, Any] = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
@@ -204,8 +205,8 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
         run.say(clip.number, text, event="restored", take=take.take, **counts)
 
 
-async def place_take(run: Run, take: Take, number: int) -> None:
-    """Copy a take under the clip's name and remember it.
+async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool = False) -> None:
+    """Copy a take under the clip's name and remember it. `replaces_edit`: what somebody made of it is moved away first.
 
     Raises ClipFailed if the take is gone, or if somebody has touched the clip's file since the plan.
     """
@@ -218,11 +219,16 @@ async def place_take(run: Run, take: Take, number: int) -> None:
     def is_untouched() -> bool:
         return is_as_seen(run.outputs, clip.name, seen, placed, take)
 
+    if replaces_edit and (aside := await off_loop(take.size_bytes, set_aside, clip, run.outputs.edited, is_untouched)):
+        where = f"{run.settings.run.outputs}/{aside.relative_to(run.outputs.root).as_posix()}"
+        run.say(number, f"your edit of {clip.name} is now {where}", event="note")
     stat = await off_loop(take.size_bytes, place_clip, master, clip, is_untouched)
     if stat is None:
+        cost = "puts the take in place, free," if number in (run.retakes or {}) else "buys another take"
         raise ClipFailed(
             f"{clip.name} was edited by hand while vgen worked, and is kept; the new take is {take.path}. Move the "
-            f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` replaces the edit"
+            f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` {cost} and moves the "
+            f"edit to takes/edited"
         )
     run.ledger.place(
         Placed(

@@ -23,6 +23,8 @@ CANCELLING = "; cancelling"
 """Ends the reason in the row of a job that is being cancelled; a later run that finds it cancelled tells it."""
 SETTLES_S = 60.0
 """So long a job that is over is asked what it cost, if its provider has yet to say; then its price is booked."""
+DOUBT = "probably not charged"
+"""Said of a price that is booked because nobody tells it, where it most likely is zero."""
 
 
 async def wait_for(run: Run, purchase_id: int, number: int) -> None:
@@ -311,17 +313,27 @@ def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled
         case Failed():
             charged, by = _told(status.charged, row)
             error = f"{status.message} ({status.code})" if status.code else status.message
+            doubt = status.wrong_order and by == "assumed"
+            if doubt:
+                error = f"{error}; {probably_free(row)}"
             run.ledger.move(
                 row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
                 final=not status.again, rendered_at=at,
             )  # fmt: skip
-            text = f"failed at {row.provider}: {error} (charged {show(charged)})"
-            run.say(number, text, event="job_failed")
+            booked = f"booked {show(charged)}, assumed" if doubt else f"charged {show(charged)}"
+            run.say(number, f"failed at {row.provider}: {error} ({booked})", event="job_failed")
+            if status.wrong_order:
+                run.close_provider(row.provider, f"{row.model} does not take orders of this form: {status.message}")
         case Cancelled():
             charged, by = _told(status.charged, row)
             error = "cancelled at the provider"
             run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
             run.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
+
+
+def probably_free(row: Purchase) -> str:
+    """For a job that its provider refused before it began: most likely it cost nothing, but nobody says so."""
+    return f"{DOUBT}; `doit settle shot={row.shot_number} as=not-charged job={row.job_id}`"
 
 
 def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:

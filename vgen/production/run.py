@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from vgen import money
-from vgen.errors import ClipFailed, LedgerError
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.settings import Provider, Settings
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
-from vgen.production import world
+from vgen.production import retaking, world
 from vgen.production.clocks import ProviderClocks
 from vgen.production.events import Events
 from vgen.production.intent import Counters, Intent, Online
@@ -30,7 +30,7 @@ from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs
-from vgen.store.records import Choice, Purchase
+from vgen.store.records import Choice, Purchase, Retake
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
@@ -70,6 +70,8 @@ class Run:
         """Shot → why it has no clip of this run."""
         self.collected: set[int] = set()
         self.counters = Counters()
+        self.retakes: dict[int, Retake] | None = None
+        """Shot → the new take that was asked for with -a; None before that is written down."""
         self._capped = False
         self._asked: dict[str, str] = {}
         self._open: _Open | None = None
@@ -93,8 +95,9 @@ class Run:
                     yield self
             finally:
                 if self.started:
-                    with contextlib.suppress(LedgerError):  # a full disk: only the run's end is not written down
-                        ledger.finish_run(self.id)
+                    # a full disk, or a ledger that somebody has open: only the run's end is not written down
+                    with contextlib.suppress(LedgerError, Refusal), database.refusing(self.outputs.ledger):
+                        ledger.finish_run(self.id, forget=retaking.over(self))
                 self._open.slips.close()
                 self._open = None
 
@@ -182,12 +185,14 @@ class Run:
         return {"finished": len(self.over), "total": len(self.intent.wanted)}
 
     def start(self) -> None:
-        """The first thing that a working run writes: who it is, and the cap it works under."""
+        """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
         if not self.started:
             sign_lock(self.outputs, self.id)
             self._sweep_parts()
             self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
             self.started = True
+        if self.retakes is None and self.intent.again:
+            self.retakes = retaking.ask(self)
 
     def _sweep_parts(self) -> None:
         """Bytes of purchases that came to their end before their part was removed."""
@@ -267,7 +272,8 @@ class Run:
     def choose(self, recipe: str, purchase_id: int, *, instead_of: Collection[str]) -> None:
         """Write down the user's word which take serves a recipe."""
         simulated = self.settings.simulated
-        self.ledger.choose(recipe, purchase_id, instead_of=instead_of, simulated=simulated)
+        settles = retaking.settled_by(self, frozenset(instead_of))
+        self.ledger.choose(recipe, purchase_id, instead_of=instead_of, simulated=simulated, settles=settles)
         self._opened.chosen = self.ledger.chosen(simulated=simulated)
 
     def rows(self, request: ShotRequest) -> list[Purchase]:

@@ -6,10 +6,14 @@ from vgen.errors import AlreadyBought, InputError
 from vgen.money import show
 from vgen.plan.decision import settle_command
 from vgen.plan.request import ShotRequest
+from vgen.production.poll import DOUBT
 from vgen.providers.codec import Codec
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
 from vgen.store.records import Purchase
+
+ASSUMED = frozenset({State.FAILED, State.CANCELLED})
+"""Ended without a clip; what it cost may have been assumed."""
 
 
 def candidates(rows: Sequence[Purchase], shot: int, request: ShotRequest | None, which: str | None) -> list[Purchase]:
@@ -47,6 +51,9 @@ def settle(ledger: Ledger, row: Purchase, word: str, codec: Codec) -> str:
 
 
 def _charged(ledger: Ledger, row: Purchase) -> str:
+    if row.state in ASSUMED:
+        ledger.note(row.id, charged=row.charged, charged_by="user")
+        return f"{show(row.charged)} stay booked as spent, by your word"
     told = row.charged if row.state in (State.RENDERED, State.FETCHED) else row.price
     _back_to_rendered(ledger, row)
     error = "settled by the user: charged, and no file"
@@ -56,6 +63,10 @@ def _charged(ledger: Ledger, row: Purchase) -> str:
 
 def _not_charged(ledger: Ledger, row: Purchase) -> str:
     error = "settled by the user: not charged"
+    if row.state in ASSUMED:
+        cause = (row.error or "").partition(f"; {DOUBT}")[0]
+        ledger.note(row.id, charged=0, charged_by="user", error=f"{cause}; {error}")
+        return f"released {show(row.charged)}, which had been booked as spent"
     if row.state is State.UNCERTAIN:
         ledger.move(row.id, State.NOT_SENT, error=error)
         ledger.move(row.id, State.RELEASED)

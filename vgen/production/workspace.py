@@ -16,7 +16,7 @@ from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
-from vgen.plan import told
+from vgen.plan import told, wishes
 from vgen.plan.decision import File, Policy
 from vgen.plan.plan import Plan, Step
 from vgen.plan.request import ShotRequest
@@ -71,6 +71,7 @@ class Workspace:
             found = _read_shots(self.settings)
             self.warnings += found.warnings
             self.requests = _requests(found.shots, self.settings)
+            self.warnings += tuple(wishes.told(self.requests, (one.terms for one in self.settings.offers)))
         except InputError as exc:
             self.problems = list(exc.problems)
 

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
+from vgen.money import up
+
 JOB_ID = r"[A-Za-z0-9._:-]{1,200}"
 """What a job id may be; anything else in its place is not an answer."""
 
@@ -24,11 +26,42 @@ class NoPrice(CannotMake):
     """Nobody told what this model costs: nothing may be bought from it."""
 
 
+MIN_SIDE = 720
+"""Lines of a good clip, on its shorter side."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """A configured price: micro-dollars a second, or a clip if `per_clip`.
+
+    `steps`: (longest clip that it is for in seconds, price), the shortest first; None is for any length.
+    """
+
+    steps: tuple[tuple[Decimal | None, int], ...]
+    per_clip: bool = False
+
+    @property
+    def flat(self) -> int | None:
+        """Micro-dollars a second, if it is that for any length."""
+        longest, price = self.steps[0]
+        return price if longest is None and not self.per_clip else None
+
+    def of(self, bought_s: Decimal) -> int | None:
+        """Micro-dollars of a clip of this length: the step of the next longer one. None if no step is so long."""
+        for longest, price in self.steps:
+            if longest is None or bought_s <= longest:
+                return price if self.per_clip else up(price * bought_s)
+        return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """One provider as configured: where it is, what to buy there, and at what price.
 
-    `price`: micro-dollars a second, or None to look it up. `durations`: seconds on offer; `()` any; None the model's.
+    `price`: micro-dollars a second, or None to look it up; `tariff` instead, if a clip's price depends on its length or
+    is for the whole clip (see prices.agreed). `durations`: seconds on offer; `()` any; None the model's. `ratios`: the
+    shapes of a model that can't be told which. `own_models`: the project's own rows for the protocol's table of models,
+    by model (codec.ModelTable).
     """
 
     provider: str
@@ -36,10 +69,16 @@ class Terms:
     model: str
     resolution: str | None = None
     price: int | None = None
+    tariff: Tariff | None = None
     durations: tuple[Decimal, ...] | None = None
+    ratios: tuple[str, ...] = ()
+    own_models: Mapping[str, Any] = field(default_factory=dict)
 
 
-DECIDE_PRICE = ("duration", "duration_s", "resolution", "ratio", "aspect_ratio", "audio", "generate_audio")
+DECIDE_PRICE = (
+    "duration", "duration_s", "num_frames", "resolution", "size", "video_size", "image_size", "dimensions", "ratio",
+    "aspect_ratio", "audio", "generate_audio", "generate_audio_switch", "bgm",
+)  # fmt: skip
 """The fields of a request's body that may decide its price, by any protocol's names: length, size, shape and sound."""
 
 FOLLOWS_PICTURE = ("auto", "adaptive")
@@ -77,7 +116,8 @@ def kind_of(model: str, bought_s: str, body: Mapping[str, Any]) -> Kind:
 class Order:
     """What is bought for a recipe: the body without the image's bytes, the seconds billed, the most it costs.
 
-    `told`: whether `price` is what the provider itself has told for this kind, above the table's.
+    `told`: whether `price` is what the provider itself has told for this kind, above the table's. `left_out`: what the
+    shot asks for and the model does not take, by the names of a shot's keys.
     """
 
     model: str
@@ -87,6 +127,7 @@ class Order:
     bought_s: Decimal
     price: int
     told: bool = False
+    left_out: tuple[str, ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -224,6 +265,7 @@ class Failed:
 
     `unconfirmed`: read off a question that failed, not off the job's own status; counts if it is said again later.
     `unsettled`: as of Done.
+    `wrong_order`: the model does not take orders of this form at all, so no further one is sent to it.
     """
 
     message: str
@@ -232,6 +274,7 @@ class Failed:
     charged: int | None = None
     unconfirmed: bool = False
     unsettled: bool = False
+    wrong_order: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,12 +3,32 @@
 A codec is a module with these members. Its functions are pure: they neither send nor sleep nor read the environment.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from vgen.providers.base import Answer, Call, Job, Listing, Order, Reply, Status, Terms
 from vgen.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTable:
+    """A protocol's table of models, and the project's own file beside it, whose rows go before the shipped ones.
+
+    `as_of()`: the shipped table's size, source, date. `shipped()`: its rows. `listed(own)`: what each model takes, for
+    people. `own_file`: relative to the directory of dodo.py. `read(document)`: its rows, for Terms.own_models, and what
+    is wrong with it, a line each. `ask(model, base_url)`: ask the vendor what a model takes, without a key, at
+    `learn_from` or at a loopback address. `row(reply, model)`: what the answer says; raises CannotMake.
+    """
+
+    as_of: Callable[[], str]
+    shipped: Callable[[], Mapping[str, Mapping[str, Any]]]
+    listed: Callable[[Mapping[str, Any]], Iterator[tuple[str, str]]]
+    own_file: str
+    read: Callable[[object], tuple[dict[str, Mapping[str, Any]], list[str]]]
+    learn_from: str
+    ask: Callable[[str, str], Call]
+    row: Callable[[Reply, str], dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +38,9 @@ class Vendor:
     `section`: the section of api_config.json that is there even if nobody wrote it ("": none), with `model` for a
     default. `keys`: the environment variables that hold the vendor's own keys; what is in them goes only to `hosts`
     over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
-    `quotes`: whether the answer to a create says what the job may cost at most. `models`: how the vendor's models are
-    called (a regular expression), with `example` for one; "": any way. `version`: what a `base_url` may end with.
+    `quotes`: whether the answer to a create says what the job may cost at most. `model_names`: how the vendor's models
+    are called (a regular expression), with `example` for one; "": any way. `models`: its table of models, if it has one
+    that people can list and extend. `version`: what a `base_url` may end with.
     """
 
     protocol: str
@@ -31,9 +52,10 @@ class Vendor:
     model: str = ""
     invented_hosts: tuple[str, ...] = ()
     quotes: bool = False
-    models: str = ""
+    model_names: str = ""
     example: str = ""
     version: str = "/v1"
+    models: ModelTable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The fal queue as a pure codec (Pika 2.2 and others): bytes in, meaning out.
+"""The fal queue as a pure codec: bytes in, meaning out. What is ordered of its endpoints: fal_order.
 
 Facts: `fal_client` 1.0.3, fal-js 2026-08-02, fal's docs. A failed job reads COMPLETED: its error is in the status body
 or in the HTTP status of the result. Status, result and cancel URLs are used as given, if they are the API's own.
@@ -8,13 +8,10 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
-from sys import intern
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from vgen.money import up
-from vgen.providers import fal_models, prices
+from vgen.providers import fal_learn, fal_models, fal_order, fal_prices, fal_rows, fal_table
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -29,7 +26,6 @@ from vgen.providers.base import (
     Listed,
     Listing,
     Missing,
-    NoPrice,
     Order,
     Queued,
     RefusalReason,
@@ -41,16 +37,14 @@ from vgen.providers.base import (
     Unclear,
     brief,
     is_url,
-    next_longer,
 )
-from vgen.providers.codec import AccountCall, LostOrders, QuoteCall, TaggedList, Vendor
-from vgen.recipe import Recipe
+from vgen.providers.codec import AccountCall, LostOrders, ModelTable, QuoteCall, TaggedList, Vendor
 from vgen.retry import retry_after_s
 
 BASE_URL = "https://queue.fal.run"
 PLATFORM_URL = "https://api.fal.ai"
 """fal's own list of requests."""
-MODEL = fal_models.PIKA
+MODEL = "fal-ai/pika/v2.2/text-to-video"
 
 VENDOR = Vendor(
     protocol="fal",
@@ -61,6 +55,16 @@ VENDOR = Vendor(
     model=MODEL,
     invented_hosts=("api.pika.art",),
     poll_interval_s=3.0,  # no rule is documented; the official client polls every 0.1 s, which is not worth copying
+    models=ModelTable(
+        as_of=fal_table.as_of,
+        shipped=fal_table.shipped,
+        listed=fal_models.listed,
+        own_file=fal_table.OWN_FILE,
+        read=fal_rows.read,
+        learn_from=fal_learn.OPENAPI_URL,
+        ask=fal_learn.ask,
+        row=fal_learn.row,
+    ),
 )
 ACCOUNT: AccountCall | None = None
 """No free call is known."""
@@ -76,46 +80,24 @@ _THEIR_FAULT = frozenset(
     }
 )  # fmt: skip
 
+_FORM = r"missing|literal_error|\w+_type|value_error.*"
+"""The types of pydantic's errors that are about the form of a request: a field that lacks, or a value not on offer."""
+_SHOTS_OWN = frozenset({"prompt", "negative_prompt", "seed"})
+"""Fields that another shot has otherwise: a bad value there says nothing of the next order."""
+
 
 def list_price(model: str, resolution: str | None) -> int | None:
-    """Micro-dollars a second, from the price table."""
-    offered = fal_models.of(model).resolutions or ("",)
-    return prices.per_second(prices.FAL, model, resolution or offered[0])
+    """Micro-dollars a second by the shipped table, where it does not depend on the length."""
+    try:
+        found = fal_table.endpoint(model, {})
+        resolution = fal_order.resolution(found, resolution)
+    except CannotMake:
+        return None
+    return fal_prices.per_second(found.price, resolution)
 
 
-def order(recipe: Recipe, terms: Terms) -> Order:
-    """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
-    name = terms.model
-    model = fal_models.of(name)
-    if recipe.image:
-        if model.image_model is None:
-            raise CannotMake(f"{name} takes no image as far as vgen knows")
-        name, model = model.image_model, fal_models.of(model.image_model)
-    elif name == model.image_model:
-        raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
-    offered = tuple(map(Decimal, model.durations)) if terms.durations is None else terms.durations
-    bought_s = next_longer(recipe.duration_s, offered, name)
-    body: dict[str, Any] = {"prompt": recipe.prompt, "duration": fal_models.spelled(bought_s, model)}
-    if model.has_ratio:
-        body["aspect_ratio"] = recipe.aspect_ratio
-    resolution = fal_models.resolution(model, terms)
-    if resolution:
-        body["resolution"] = resolution
-    if recipe.negative_prompt and model.has_negative:
-        body["negative_prompt"] = recipe.negative_prompt
-    if recipe.seed is not None and model.has_seed:
-        body["seed"] = recipe.seed
-    price = prices.settled(list_price(name, resolution), terms.price)
-    if price is None:
-        raise NoPrice(f"no price known for {name}; set its cost_per_second_usd in the config")
-    return Order(
-        model=name,
-        path=intern("/" + name.strip("/")),
-        body=body,
-        image_field="image_url" if recipe.image else None,
-        bought_s=bought_s,
-        price=up(price * bought_s),
-    )
+order = fal_order.order
+"""The request for a recipe (see fal_order)."""
 
 
 def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
@@ -124,7 +106,7 @@ def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) ->
     The tag is sent as the seed, if the shot has none and the model takes one: fal's list shows it.
     """
     body = dict(order.body)
-    if fal_models.of(order.model).has_seed:
+    if fal_table.endpoint(order.model, terms.own_models).seed:
         body.setdefault("seed", int(_sent_as(tag)))
     if order.image_field:
         body[order.image_field] = image
@@ -286,6 +268,10 @@ def _result(reply: Reply) -> Status:
         return Running()
     if reply.status == 404:
         return Missing()
+    if reply.status == 422 and (wrong := _wrong_fields(said)):
+        return Failed(
+            message="; ".join(wrong), code=_type(said), charged=charged, unconfirmed=not own, wrong_order=True
+        )
     theirs = _type(said) in _THEIR_FAULT
     return Failed(message=_detail(said), code=_type(said), again=theirs, charged=charged, unconfirmed=not own)
 
@@ -293,6 +279,23 @@ def _result(reply: Reply) -> Status:
 def _nothing_billed(reply: Reply) -> int | None:
     """0 if fal says that it bills no units; None if it does not say. Other figures need a unit's price."""
     return 0 if reply.headers.get("x-fal-billable-units", "").strip() in ("0", "0.0") else None
+
+
+def _wrong_fields(said: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the form of the order, and would be with that of every other one to this model.
+
+    fal's queue takes any body, and its runner says only at the result that a field is missing or not on offer.
+    """
+    detail = said.get("detail")
+    found = []
+    for item in detail if isinstance(detail, list) else ():
+        place, kind = (item.get("loc"), str(item.get("type", ""))) if isinstance(item, dict) else (None, "")
+        if not isinstance(place, list) or not place or place[0] != "body" or not re.fullmatch(_FORM, kind):
+            continue
+        field = str(place[1]) if len(place) > 1 else "body"
+        if not (kind.startswith("value_error") and (field in _SHOTS_OWN or field.endswith(("image_url", "frame_url")))):
+            found.append(brief(f"{field}: {item.get('msg', kind)}"))
+    return found
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:

@@ -1,55 +1,89 @@
-"""What the endpoints of fal take that vgen knows: lengths and their spelling, shapes, resolutions, seeds, images."""
+"""What people read of fal's endpoints: a line each, for `doit models`. Decides nothing."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from sys import intern
+from typing import Any
 
-from vgen.providers.base import CannotMake, Terms, number
+from vgen.money import micros, show
+from vgen.providers import fal_table
+from vgen.providers.fal_prices import is_ladder
+from vgen.providers.fal_table import Endpoint, Field, Row
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """What one endpoint takes. `image_model`: the endpoint for shots with an image, which may be this one itself."""
-
-    durations: tuple[int, ...] = ()
-    duration_is_text: bool = False
-    resolutions: tuple[str, ...] = ()
-    has_ratio: bool = True
-    has_seed: bool = True
-    has_negative: bool = True
-    image_model: str | None = None
-
-
-PIKA = "fal-ai/pika/v2.2/text-to-video"
-_PIKA_IMAGE = "fal-ai/pika/v2.2/image-to-video"
-_KLING = tuple(range(3, 16))
-_MODELS: Mapping[str, Model] = {
-    PIKA: Model(durations=(5, 10), resolutions=("720p", "1080p"), image_model=_PIKA_IMAGE),
-    _PIKA_IMAGE: Model(durations=(5, 10), resolutions=("720p", "1080p"), has_ratio=False, image_model=_PIKA_IMAGE),
-    "fal-ai/kling-video/v3/standard/text-to-video": Model(durations=_KLING, duration_is_text=True, has_seed=False),
-    "fal-ai/kling-video/v3/pro/text-to-video": Model(durations=_KLING, duration_is_text=True, has_seed=False),
-    "fal-ai/kling-video/v2.5-turbo/pro/text-to-video": Model(durations=(5, 10), duration_is_text=True, has_seed=False),
+_KINDS = {
+    "text": "from text",
+    "image": "from a picture",
+    "reference": "from reference pictures, which vgen does not order",
+    "first-last": "between two pictures, which vgen does not order",
 }
-_UNKNOWN = Model()
+_SURE = {"page": "fal's page", "kin": "reckoned", "unit": "unit price of unclear meaning, not used"}
 
 
-def of(endpoint: str) -> Model:
-    """What an endpoint takes; of one that is not listed, what most take."""
-    return _MODELS.get(endpoint, _UNKNOWN)
+def listed(own: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
+    """Id and description of every endpoint that is known; the project's own rows say so."""
+    for endpoint in fal_table.every(own):
+        mine = own.get(endpoint.id)
+        whose = "" if mine is None else f"; learned {mine['learned']}" if "learned" in mine else "; a row of your own"
+        yield endpoint.id, f"{_described(endpoint)}; {_price(endpoint.price)}{whose}"
 
 
-def resolution(model: Model, terms: Terms) -> str | None:
-    """The resolution to order. Raises CannotMake if the endpoint does not offer the configured one."""
-    if not model.resolutions:
-        return terms.resolution
-    wanted = (terms.resolution or model.resolutions[0]).lower()
-    if wanted not in model.resolutions:
-        raise CannotMake(f"{terms.model} offers {', '.join(model.resolutions)}, not {terms.resolution}")
-    return wanted
+def _described(taken: Endpoint) -> str:
+    parts = [_KINDS[taken.kind], _length(taken), *_shapes(taken)]
+    if taken.sound:
+        parts.append("sound can be switched off, and is")
+    missing = [word for word, there in (("seed", taken.seed), ("negative prompt", taken.negative_prompt)) if not there]
+    if missing:
+        parts.append(f"no {' and no '.join(missing)}")
+    if taken.prompt_most:
+        parts.append(f"prompts of {taken.prompt_most} {'bytes' if taken.prompt_in_bytes else 'characters'}")
+    if taken.image_endpoint:
+        parts.append(f"with a picture {taken.image_endpoint}")
+    return "; ".join(parts)
 
 
-def spelled(seconds: Decimal, model: Model) -> int | float | str:
-    """A duration as the endpoint wants it written."""
-    value = number(seconds)
-    return intern(str(value)) if model.duration_is_text else value
+def _length(taken: Endpoint) -> str:
+    if (field := taken.duration) is not None:
+        if field.type in ("number", "integer"):
+            return f"{field.least or 1} to {field.most or '?'} s"
+        return f"{_runs(sorted(int(s) for s in (str(v).removesuffix('s') for v in field.known) if s.isdecimal()))} s"
+    if taken.frames is not None and taken.frames.default is not None and taken.fps:
+        return f"one length, {Decimal(taken.frames.default) / taken.fps:.2f} s"
+    return "one length, not told: set durations"
+
+
+def _runs(seconds: Sequence[int]) -> str:
+    """`3 to 15`, or `6, 8, 10`."""
+    first, last = seconds[0], seconds[-1]
+    whole = last - first > 1 and len(seconds) == last - first + 1
+    return f"{first} to {last}" if whole else ", ".join(map(str, seconds))
+
+
+def _shapes(taken: Endpoint) -> Iterator[str]:
+    if taken.ratio is not None:
+        yield _values(taken.ratio)
+    elif taken.size is None and taken.kind == "text":
+        yield "one shape, not told: set ratios"
+    for field in (taken.resolution, taken.size):
+        if field is not None:
+            yield _values(field)
+
+
+def _values(field: Field) -> str:
+    return ", ".join(str(value) for value in field.known if value not in ("auto", "adaptive"))
+
+
+def _price(price: Mapping[str, Any] | None) -> str:
+    if price is None:
+        return "no price known"
+    said = [
+        f"{_amounts(price[name])} {per}"
+        for name, per in (("per_second_usd", "a second"), ("per_clip_usd", "a clip"))
+        if name in price
+    ]
+    return f"{', '.join(said)} ({_SURE.get(price.get('sure', ''), 'your own')}, {price.get('date', 'undated')})"
+
+
+def _amounts(amount: Any) -> str:
+    if not isinstance(amount, Mapping):
+        return show(micros(amount))
+    unit = " s" if is_ladder(amount) else ""
+    return ", ".join(f"{key}{unit} {_amounts(value)}" for key, value in amount.items())

@@ -50,7 +50,7 @@ VENDOR = Vendor(
     hosts=("api-singapore.klingai.com",),
     base_url=BASE_URL,
     invented_hosts=("api.klingai.com",),  # the old host: /v1 only, and a 404 page for all that is below
-    models=r"kling-[a-z0-9.-]+",
+    model_names=r"kling-[a-z0-9.-]+",
     example="kling-3.0",
     poll_interval_s=5.0,  # queries are free and unlimited; a clip of 5 s takes half a minute or more
 )

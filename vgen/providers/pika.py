@@ -51,7 +51,7 @@ VENDOR = Vendor(
     hosts=("api.dev.pika.art",),
     base_url=BASE_URL,
     invented_hosts=("devapi.pika.art",),  # much old code names it: another API, and a dead one
-    models=r"(?!fal-ai/)[\w.-]+/[\w.-]+/[\w.-]+",
+    model_names=r"(?!fal-ai/)[\w.-]+/[\w.-]+/[\w.-]+",
     example="kling/kling-3.0/text-to-video",
     poll_interval_s=5.0,  # no rule is documented; clients of others ask every 2 to 5 s
 )

@@ -25,7 +25,6 @@ from vgen.providers.base import (
     Inconclusive,
     Job,
     Missing,
-    NoPrice,
     Order,
     Queued,
     RefusalReason,
@@ -78,52 +77,72 @@ _AGAIN = {
 
 
 def list_price(model: str, resolution: str | None) -> int | None:
-    """Micro-dollars a second, from the price table."""
+    """Micro-dollars a second without sound, from the price table."""
+    rates = prices.RUNWAY.get(model)
+    if rates is None:
+        return None
     if resolution is None:
-        resolution = next((side for side in ("720p", "768p") if side in prices.RUNWAY.get(model, {})), None)
-    return prices.per_second(prices.RUNWAY, model, resolution)
+        resolution = next((side for side in ("720p", "768p") if side in rates.silent), None)
+    return rates.per_second(resolution.lower() if resolution else None, sound=False)
 
 
 def order(recipe: Recipe, terms: Terms) -> Order:
-    """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
+    """The request for a recipe: it says all that decides its price. Raises CannotMake with the limit that is broken."""
     endpoint = "image_to_video" if recipe.image else "text_to_video"
-    fields = runway_models.fields(endpoint, terms.model)
+    model = terms.model
+    fields = runway_models.fields(endpoint, model)
     resolution = runway_models.resolution(fields, terms)
-    bought_s = next_longer(recipe.duration_s, runway_models.durations(fields, terms), terms.model)
+    bought_s = next_longer(recipe.duration_s, runway_models.durations(fields, terms), model)
     body: dict[str, Any] = {
-        "model": terms.model,
-        "promptText": runway_models.prompt(recipe.prompt, fields, terms.model),
+        "model": model,
+        "promptText": runway_models.text(recipe.prompt, "promptText", fields, model),
     }
-    if ratio := runway_models.ratio(fields, recipe.aspect_ratio, terms):
+    if ratio := runway_models.ratio(fields, recipe.aspect_ratio, terms, picture=recipe.image is not None):
         body["ratio"] = ratio
-    if "resolution" in fields and resolution:
+    if resolution:
         body["resolution"] = resolution
     if "duration" in fields:
         body["duration"] = number(bought_s)
-    if "audio" in fields:
-        body["audio"] = False
+    body |= runway_models.plain(fields)
     if recipe.seed is not None and "seed" in fields:
-        body["seed"] = recipe.seed
+        body["seed"] = runway_models.seed(recipe.seed, fields, model)
     if recipe.negative_prompt and "negativePrompt" in fields:
-        body["negativePrompt"] = recipe.negative_prompt
-    price = prices.settled(list_price(terms.model, resolution or runway_models.side(body.get("ratio"))), terms.price)
-    if price is None:
-        raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
+        body["negativePrompt"] = runway_models.text(recipe.negative_prompt, "negativePrompt", fields, model)
     return Order(
-        model=terms.model,
+        model=model,
         path=intern(f"/v1/{endpoint}"),
         body=body,
         image_field="promptImage" if recipe.image else None,
         bought_s=bought_s,
-        price=up(price * bought_s),
+        price=_price(body, bought_s, terms, picture=recipe.image is not None),
+        left_out=_left_out(recipe, fields),
     )
+
+
+def _left_out(recipe: Recipe, fields: Mapping[str, Any]) -> tuple[str, ...]:
+    asked = {"seed": recipe.seed is not None, "negative_prompt": bool(recipe.negative_prompt)}
+    spelled = {"seed": "seed", "negative_prompt": "negativePrompt"}
+    return tuple(name for name, wanted in asked.items() if wanted and spelled[name] not in fields)
+
+
+def _price(body: Mapping[str, Any], bought_s: Decimal, terms: Terms, *, picture: bool) -> int:
+    """What exactly this body costs at most, in micro-dollars. Raises NoPrice."""
+    rates = prices.RUNWAY.get(terms.model)
+    resolution = body.get("resolution") or runway_models.side(body.get("ratio")) or terms.resolution
+    sound = body.get("audio") is True
+    listed = rates.clip(bought_s, resolution, sound=sound, picture=picture) if rates else None
+    price = prices.agreed(listed, terms, bought_s)
+    if price is None:
+        raise prices.missing(terms.model)
+    return price
 
 
 def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
     """The paid request. Runway takes no tag."""
     body = dict(order.body)
     if order.image_field:
-        body[order.image_field] = image
+        first = [{"uri": image, "position": "first"}]
+        body[order.image_field] = first if runway_models.is_reference(order.model) else image
     data = json.dumps(body, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"), ("X-Runway-Version", VERSION))
     return _call("POST", terms.base_url + order.path, key, step="create", headers=headers, body=data)

@@ -9,11 +9,12 @@ from decimal import Decimal
 from importlib import resources
 from typing import Any
 
-from vgen.providers.base import CannotMake, Terms
-
-MIN_SIDE = 720
+from vgen.providers.base import MIN_SIDE, CannotMake, Terms
 
 _ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
+_TIERS = (360, 480, 720, 1080, 1440, 2160)
+_PLAIN = {"audio": False, "draft": False, "outputFormat": "mp4"}
+"""Sound costs more or comes for nothing, a draft is a preview of 480 lines, other formats have a surcharge."""
 _PLAIN_RATIO = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "960:960"}
 
 
@@ -36,32 +37,71 @@ def fields(endpoint: str, model: str) -> Mapping[str, Any]:
     return {"promptText": {}, "duration": {}, "ratio": {}, "seed": {}}
 
 
-def prompt(text: str, taken: Mapping[str, Any], model: str) -> str:
-    """The prompt as it is. Raises CannotMake if it is too long for the model."""
-    limit = taken.get("promptText", {}).get("maxLength")
-    units = len(text.encode("utf-16-le")) // 2
-    if limit and units > limit:
-        raise CannotMake(f"{model} takes prompts of {limit} UTF-16 units, this one has {units}")
-    return text
+def text(value: str, name: str, taken: Mapping[str, Any], model: str) -> str:
+    """A prompt as it is. Raises CannotMake if it is too long or too short for the model."""
+    rule = taken.get(name, {})
+    least, most = rule.get("minLength", 0), rule.get("maxLength")
+    units = len(value.encode("utf-16-le")) // 2
+    what = "negative prompts" if name == "negativePrompt" else "prompts"
+    if most and units > most:
+        raise CannotMake(f"{model} takes {what} of {most} UTF-16 units, this one has {units}")
+    if units < least:
+        raise CannotMake(f"{model} takes {what} of at least {least} characters, this one has {units}")
+    return value
+
+
+def seed(value: int, taken: Mapping[str, Any], model: str) -> int:
+    """A seed as it is. Raises CannotMake if the model takes no such number."""
+    rule = taken["seed"]
+    if not rule.get("minimum", value) <= value <= rule.get("maximum", value):
+        raise CannotMake(f"{model} takes seeds from {rule['minimum']} to {rule['maximum']}, not {value}")
+    return value
+
+
+def plain(taken: Mapping[str, Any]) -> dict[str, Any]:
+    """What keeps a clip silent, whole and an MP4: fields that may cost more, or make another thing, by default."""
+    return {name: value for name, value in _PLAIN.items() if name in taken}
 
 
 def durations(taken: Mapping[str, Any], terms: Terms) -> tuple[Decimal, ...]:
-    """Seconds on offer: as configured, else the model's; `()` any."""
-    if terms.durations is not None:
-        return terms.durations
+    """Seconds on offer: those that are configured, as far as the model takes them; `()` any. Raises CannotMake."""
     spec = taken.get("duration", {})
+    offered = _offered(spec)
+    if not terms.durations or not offered:
+        return offered if terms.durations is None else terms.durations or offered
+    fitting = tuple(seconds for seconds in terms.durations if seconds in offered)
+    if not fitting:
+        configured = ", ".join(map(str, terms.durations))
+        raise CannotMake(
+            f"{terms.model} makes {_told(offered)} s, the config's durations have none of these: {configured}"
+        )
+    return fitting
+
+
+def _offered(spec: Mapping[str, Any]) -> tuple[Decimal, ...]:
     if "minimum" in spec:
         return tuple(Decimal(s) for s in range(spec["minimum"], spec["maximum"] + 1))
     listed = tuple(Decimal(s) for s in spec.get("enum", ()) if s != "auto")
     if listed or spec.get("type") != "int":
         return listed
-    return tuple(Decimal(s) for s in range(1, 16))  # an int without known bounds; no model makes more than 15 s
+    return tuple(Decimal(s) for s in range(1, 16))  # whole seconds whose bounds nobody has published: 15 is usual
 
 
-def ratio(taken: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | None:
-    """The smallest ratio of the wanted shape with a shorter side of 720 or as configured. Raises CannotMake."""
+def _told(offered: tuple[Decimal, ...]) -> str:
+    if len(offered) > 3 and max(offered) - min(offered) == len(offered) - 1:
+        return f"{min(offered)} to {max(offered)}"
+    return ", ".join(map(str, offered))
+
+
+def ratio(taken: Mapping[str, Any], aspect_ratio: str, terms: Terms, *, picture: bool) -> str | None:
+    """The smallest ratio of the wanted shape with a shorter side of 720 or as configured. Raises CannotMake.
+
+    None where the shape is the picture's. Of a model whose ratios hold the shape of the picture and a size, that size.
+    """
     if "ratio" not in taken:
-        return None
+        if picture:
+            return None
+        raise CannotMake(f"{terms.model} lets nobody choose the shape of a video from text; give the shot an image")
     offered = taken["ratio"].get("enum")
     if not offered:
         return _PLAIN_RATIO[aspect_ratio]
@@ -70,6 +110,11 @@ def ratio(taken: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | No
     wanted = _wanted_side(terms)
     if terms.resolution and wanted is None:
         raise CannotMake(f"resolution {terms.resolution} is not like 720p or 1080p, as {terms.model} has it")
+    if picture and any(_auto(text) for text in offered):
+        # "Keyframe image-to-video requests must use auto_480p, auto_720p, or auto_1080p" (wan3, in the package's words)
+        if (auto := f"auto_{wanted or MIN_SIDE}p") in offered:
+            return auto
+        raise CannotMake(f"{terms.model} does not offer {terms.resolution} from an image")
     fitting = [
         (width * height, text)
         for text in offered
@@ -79,9 +124,6 @@ def ratio(taken: Mapping[str, Any], aspect_ratio: str, terms: Terms) -> str | No
     ]
     if fitting:
         return str(min(fitting)[1])
-    auto = [text for text in offered if text == f"auto_{wanted or MIN_SIDE}p"]
-    if auto:
-        return str(auto[0])
     wish = f"{aspect_ratio} at {terms.resolution}" if terms.resolution else aspect_ratio
     raise CannotMake(f"{terms.model} does not offer {wish}")
 
@@ -91,15 +133,28 @@ def _size(ratio: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def _auto(ratio: str) -> re.Match[str] | None:
+    return re.fullmatch(r"auto_(\d+p)", ratio)
+
+
 def side(ratio: object) -> str | None:
-    """The resolution that a ratio of pixels has in the price table."""
+    """The resolution that a ratio has in the price table; None of one that is a shape only."""
+    if auto := _auto(str(ratio)):
+        return auto[1]
     size = _size(str(ratio))
     return f"{_tier(size)}p" if size else None
 
 
 def _tier(size: tuple[int, int]) -> int:
-    """By area: 960:960 has the pixels of 1280:720, and Runway's price of 720p."""
-    return math.isqrt(size[0] * size[1] * 9 // 16)
+    """By area: 960:960 has the pixels of 1280:720, and Runway's price of 720p; 848:480 is sold as 480p."""
+    exact = math.sqrt(size[0] * size[1] * 9 / 16)
+    return min(_TIERS, key=lambda tier: abs(math.log(exact / tier)))
+
+
+def is_reference(model: str) -> bool:
+    """Whether a bare picture may be taken for a reference (which may cost), not for the first picture of the clip."""
+    rule = models()["image_to_video"].get(model, {}).get("fields", {}).get("promptImage", {})
+    return bool(rule.get("position") == "optional")
 
 
 def _wanted_side(terms: Terms) -> int | None:

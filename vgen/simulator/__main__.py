@@ -16,7 +16,7 @@ from vgen.errors import InputError, ToolMissing
 from vgen.media.tools import find_tools
 from vgen.providers import has_protocol
 from vgen.providers.plugins import BrokenPlugin
-from vgen.simulator.app import App
+from vgen.simulator.app import PARTS, App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults
 from vgen.simulator.renderers import animatic_renderer, plain_renderer
@@ -41,9 +41,10 @@ def parser() -> argparse.ArgumentParser:
     made = _Parser(
         prog="python -m vgen.simulator",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Runway's and fal's protocols on loopback. All money is play money; any key_… will do.",
+        description=f"These protocols on loopback: {', '.join(PARTS)}.\nAll money is play money; any key_… will do.",
         epilog="A fault's value: 0.2 (probability), first:3 (the first three), ~TEXT (prompts with TEXT) or\n"
-        "first:1~TEXT; runway. or fal. before its name confines it to that provider.\n\nfaults:\n" + fault_table(),
+        "first:1~TEXT; a protocol before its name (fal.create_429) confines it to that one.\n\n"
+        "faults:\n" + fault_table(),
     )
     made.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     made.add_argument("--port", type=_port, default=8080, help="0: any free one (default: %(default)s)")
@@ -110,7 +111,7 @@ async def _serve(app: App, host: str, port: int) -> str | None:
             except OSError as exc:
                 return exc.strerror or str(exc)
             shown = f"[{host}]" if ":" in host else host
-            print(f"vgen simulator: http://{shown}:{real} (Runway and fal; all money is play money)", flush=True)
+            print(f"vgen simulator: http://{shown}:{real} (all money is play money)", flush=True)
             async for _ in signals:
                 break
             nursery.cancel_scope.cancel()

@@ -6,9 +6,13 @@ from dataclasses import replace
 from email.utils import formatdate
 from typing import Protocol
 
-from vgen.providers import CODECS, protocol_at
+from vgen.providers import CODECS, SIMULATED, host_of, protocol_at
+from vgen.simulator.ark import Ark
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal import Fal
+from vgen.simulator.kling import Kling
+from vgen.simulator.minimax import MiniMax
+from vgen.simulator.pika import Pika
 from vgen.simulator.renderers import Renderer
 from vgen.simulator.runway import Runway
 from vgen.simulator.shelf import Shelf
@@ -28,10 +32,16 @@ class Part(Protocol):
         ...
 
 
-PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
+_ALL: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
     "runway": Runway,
     "fal": Fal,
+    "kling": Kling,
+    "pika": Pika,
+    "ark": Ark,
+    "minimax": MiniMax,
 }
+
+PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {name: part for name, part in _ALL.items() if name in CODECS}
 """Name of a protocol → who speaks it here. Each has a codec of that name in vgen/providers/__init__.py."""
 
 
@@ -75,6 +85,9 @@ class App:
 
     def _part(self, request: Request) -> Part:
         found = self._parts.get(protocol_at(request.origin) or "")
+        namesake = self._parts.get(host_of(request.origin).removesuffix(SIMULATED))
+        if namesake and request.path.startswith(namesake.paths):
+            return namesake  # pika.simulated: by its section's name fal's, by its protocol's name Pika's own
         return found or next(part for path, part in self._by_path if request.path.startswith(path))
 
     def _about(self, request: Request) -> Response:

@@ -18,8 +18,16 @@ from vgen.simulator.jobs import ENDED, Clip, Job, Order, State
 from vgen.simulator.journal import Journal
 from vgen.simulator.lane import Lane
 
+NewId = Callable[[int, float], str]
+"""A vendor's id for a job, from 128 random bits and the moment of its creation."""
+
 SLOW_FACTOR = 10
 NOTHING: frozenset[str] = frozenset()
+
+
+def uuid4(bits: int, created_at: float) -> str:  # noqa: ARG001 - a NewId
+    """A job id as Runway and fal have them."""
+    return str(UUID(int=bits, version=4))
 
 
 class Cloud:
@@ -27,7 +35,8 @@ class Cloud:
 
     `now` gives Unix seconds (virtual ones will do). `journal` makes it outlive its process. `credits_usd` is
     what each account holds (None: no end). `extra_models`: a protocol or its usual section, then the
-    model, then micro-dollars a second, sold besides the tables. `label` gives the words for a prompt on its clip.
+    model, then micro-dollars a second, sold besides the tables. `extra_rows`: further rows for the table of fal's
+    endpoints. `label` gives the words for a prompt on its clip.
     """
 
     def __init__(
@@ -41,6 +50,7 @@ class Cloud:
         concurrency: int = 5,
         seed: int = 0,
         extra_models: Mapping[str, Mapping[str, int]] | None = None,
+        extra_rows: Mapping[str, Mapping[str, Any]] | None = None,
         credits_usd: Decimal | None = None,
         label: Callable[[str], str] | None = None,
     ) -> None:
@@ -53,13 +63,17 @@ class Cloud:
         self._label = label or (lambda _: "")
         self.extra_models: dict[str, dict[str, int]] = {protocol: {} for protocol in CODECS}
         for name, models in (extra_models or {}).items():
-            self.extra_models[prefixes()[name]].update(models)
+            for protocol in prefixes()[name]:
+                self.extra_models[protocol].update(models)
+        self.extra_rows = dict(extra_rows or {})
         self._jobs: dict[str, Job] = {}
         self._lanes = {protocol: Lane(concurrency) for protocol in CODECS}
         self._unended: dict[str, set[str]] = {protocol: set() for protocol in CODECS}
         self._peak: Counter[str] = Counter(dict.fromkeys(CODECS, 0))
         self.requests: Counter[str] = Counter()
         """How many requests of each kind came in."""
+        self.ignored: Counter[str] = Counter()
+        """Fields that clients sent and vendors ignored, as `protocol: path`: each may have bought the wrong clip."""
         self._journal = Journal(journal) if journal else None
         self._load()
         self._ids = random.Random(f"{seed}/{len(self._jobs)}")  # noqa: S311 - repeatable, not secret
@@ -82,16 +96,19 @@ class Cloud:
         mine = [job for job in self._jobs.values() if job.order.provider == provider]
         return self._credits_micro - sum(job.charged_micro(now) + job.held_micro(now) for job in mine)
 
-    def accept(self, order: Order, *, moderated: bool = False) -> Job:
-        """Take the order: it runs and is charged, whatever becomes of the answer."""
+    def accept(self, order: Order, *, fate: str = "", new_id: NewId = uuid4) -> Job:
+        """Take the order: it runs and is charged, whatever becomes of the answer.
+
+        `fate`: the one fault that this job has, where its vendor has decided that.
+        """
         now = self._advance()
         job = Job(
-            id=self._fresh_id(),
+            id=self._fresh_id(new_id, now),
             order=order,
             created_at=now,
             queue_s=self.queue_s,
             render_s=self.render_s,
-            faults=frozenset({"create_moderation"}) if moderated else self._draw(order),
+            faults=frozenset({fate}) if fate else self._draw(order),
         )
         if "job_slow" in job.faults:
             job = replace(job, render_s=job.render_s * SLOW_FACTOR)
@@ -119,7 +136,7 @@ class Cloud:
     def find(self, provider: str, job_id: str) -> Job | None:
         """The job as it is now, unless it was deleted."""
         now = self._advance()
-        job = self._jobs.get(job_id.lower())
+        job = self._jobs.get(job_id) or self._jobs.get(job_id.lower())
         return job if job and job.order.provider == provider and job.deleted_at > now else None
 
     def any_job(self, job_id: str) -> Job | None:
@@ -178,6 +195,7 @@ class Cloud:
             "requests": dict(sorted(self.requests.items())),
             "peak_in_flight": dict(self._peak),
             "faults": dict(sorted(self.faults.counts.items())),
+            "ignored": dict(sorted(self.ignored.items())),
         }
 
     # --- within
@@ -191,16 +209,18 @@ class Cloud:
             drawn.discard("price_overrun")
         return frozenset(filter(None, drawn)) if any(drawn) else NOTHING
 
-    def _fresh_id(self) -> str:
+    def _fresh_id(self, new_id: NewId, now: float) -> str:
         while True:
-            job_id = str(UUID(int=self._ids.getrandbits(128), version=4))
+            job_id = new_id(self._ids.getrandbits(128), now)
             if job_id not in self._jobs:
                 return job_id
 
     def _enter(self, job: Job) -> None:
         provider = job.order.provider
+        if job.fails_at_once:
+            job = replace(job, ended_at=job.created_at)
         self._jobs[job.id] = job
-        if "job_queued" not in job.faults:
+        if "job_queued" not in job.faults and not job.fails_at_once:
             ready_at = job.created_at + job.queue_s
             self._lanes[provider].enter(job.id, ready_at=ready_at, takes_s=job.render_s)
         unended = self._unended[provider]

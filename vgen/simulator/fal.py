@@ -1,18 +1,16 @@
 """Speaks fal's queue protocol for the simulated cloud. Knows no sockets and no media bytes."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from vgen.simulator import fal_rules, prices
+from vgen.simulator import fal_openapi, fal_rules, fal_table
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import app_of, billed, failure, iso, mark, output, urls
 from vgen.simulator.fal_history import PATH as HISTORY
 from vgen.simulator.fal_history import PROTOCOL, History
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import Job, Order, State
-from vgen.simulator.picture import shape_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -22,9 +20,9 @@ _REQUEST = re.compile(r"/(?P<app>.+?)/requests/(?P<id>[^/]+)(?P<tail>/status|/ca
 
 
 class Fal:
-    """Submit, status, result and cancel of queued requests, and the list of those that ended."""
+    """Submit, status, result and cancel of queued requests, the list of those that ended, and OpenAPI documents."""
 
-    paths: tuple[str, ...] = ("", HISTORY)
+    paths: tuple[str, ...] = ("", HISTORY, fal_openapi.PATH)
 
     def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
         self._cloud = cloud
@@ -33,6 +31,8 @@ class Fal:
 
     def respond(self, request: Request) -> Response:
         """Answer a request for any path that is fal's."""
+        if request.path == fal_openapi.PATH:
+            return self._openapi(request) if request.method == "GET" else _not_allowed()
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "key" or not key.strip():
             return answer(401, {"detail": "Authentication is required to access this application."})
@@ -61,13 +61,14 @@ class Fal:
         cloud = self._cloud
         cloud.requests["create"] += 1
         endpoint = request.path.strip("/")
-        if not self._sells(endpoint):
+        row = self._row(endpoint)
+        if row is None:
             return answer(404, {"detail": f"Application '{endpoint}' not found"})
         try:
             body = request.json()
         except ValueError:
             return answer(422, {"detail": "Invalid JSON"})
-        order = self._order(endpoint, body)
+        order = self._order(endpoint, row, body)
         fault = cloud.faults.first_of(BEFORE_ACCEPTING, PROTOCOL, order.prompt)
         if fault == "no_credits" or (fault is None and not cloud.affords(order)):
             return answer(403, {"detail": LOCKED})
@@ -76,41 +77,53 @@ class Fal:
         if fault:
             return spoil_create(fault, None, _words)
         moderated = cloud.faults.pick("create_moderation", PROTOCOL, order.prompt)
-        job = cloud.accept(order, moderated=moderated)
+        job = cloud.accept(order, fate="create_moderation" if moderated else "")
         place = {"queue_position": cloud.place(job)}
         good = answer(200, {"status": "IN_QUEUE", **urls(job, request.origin), **place}, mark(job))
         fault = cloud.faults.first_of(AFTER_ACCEPTING, PROTOCOL, order.prompt)
         return spoil_create(fault, good, _words) if fault else good
 
-    def _sells(self, endpoint: str) -> bool:
-        if endpoint.startswith("fal-ai/pika/"):
-            return endpoint in fal_rules.MODELS or endpoint in self._cloud.extra_models[PROTOCOL]
-        return endpoint.startswith("fal-ai/") or endpoint in self._cloud.extra_models[PROTOCOL]
+    def _row(self, endpoint: str) -> fal_table.Row | None:
+        """What an endpoint takes; None if there is none of that name."""
+        row = self._cloud.extra_rows.get(endpoint) or fal_table.shipped().get(endpoint)
+        return fal_table.ANY if row is None and endpoint in self._cloud.extra_models[PROTOCOL] else row
 
-    def _order(self, endpoint: str, body: Any) -> Order:
-        problems = fal_rules.problems(endpoint, body)
+    def _openapi(self, request: Request) -> Response:
+        """Public: no key is asked for."""
+        endpoint = request.query.get("endpoint_id", "")
+        self._cloud.requests["openapi"] += 1
+        row = self._row(endpoint)
+        if row is None:
+            return answer(404, {"detail": f"Endpoint '{endpoint}' not found"})
+        return answer(200, fal_openapi.document(endpoint, row))
+
+    def _order(self, endpoint: str, row: fal_table.Row, body: Any) -> Order:
+        problems = fal_rules.problems(row, body)
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        seconds = fal_rules.duration_s(fields)
-        resolution = fal_rules.resolution(fields)
-        per_s = self._cloud.extra_models[PROTOCOL].get(endpoint)
-        if per_s is None:
-            per_s = prices.fal_micro_per_s(resolution)
-        price = math.ceil(per_s * seconds)
-        width, height = prices.pixels(fields.get("aspect_ratio") or shape_of(fields.get("image_url")), resolution)
+        bought = fal_table.bought(endpoint, row, fields, self._other_price(endpoint))
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,
             model=endpoint,
             prompt=str(fields.get("prompt", "")),
             body=fields,
-            duration_s=seconds,
-            width=width,
-            height=height,
-            estimate_micro=price,
-            price_micro=price,
+            duration_s=bought.seconds,
+            width=bought.width,
+            height=bought.height,
+            estimate_micro=bought.price_micro,
+            price_micro=bought.price_micro,
+            audio=bought.sound,
             invalid=tuple(problems),
             brand="pika" if "pika" in endpoint else "",
         )
+
+    def _other_price(self, endpoint: str) -> int | None:
+        """Micro-dollars a second of what the table has no price for, as the cloud was told; a sibling's counts too."""
+        told = self._cloud.extra_models[PROTOCOL]
+        if endpoint in told:
+            return told[endpoint]
+        rows = fal_table.shipped()
+        return next((told[name] for name in told if rows.get(name, {}).get("image_endpoint") == endpoint), None)
 
     # --- status, result, cancel
 

@@ -7,10 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 OVERRUN_FACTOR = 3
+REFUSED_AT_ONCE = frozenset({"failed_on_create", "no_credits"})
+"""What makes a job one that has failed already when it is created."""
 
 
 class State(StrEnum):
-    """A job's state in Runway's words; fal's protocol translates."""
+    """A job's state in Runway's words; the other protocols translate."""
 
     PENDING = "PENDING"
     THROTTLED = "THROTTLED"
@@ -55,9 +57,13 @@ class Order:
     price_micro: int
     audio: bool = False
     invalid: tuple[Mapping[str, Any], ...] = ()
-    """fal finds bad input only when it runs: the problems to tell at the result."""
+    """Some bad input is found only when it runs: the problems to tell then."""
     billing: Billing = PLAIN
     brand: str = ""
+    key: str = ""
+    """The idempotency key that it came with."""
+    expires_s: float | None = None
+    """After so long without an end it fails, free of charge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +84,27 @@ class Job:
     @property
     def fails(self) -> bool:
         return bool(self.order.invalid) or not self.faults.isdisjoint(
-            {"job_failed", "job_moderated", "create_moderation"}
+            {"job_failed", "job_moderated", "create_moderation", *REFUSED_AT_ONCE}
         )
+
+    @property
+    def fails_at_once(self) -> bool:
+        """It never waits and never runs."""
+        return not self.faults.isdisjoint(REFUSED_AT_ONCE)
+
+    @property
+    def expires_at(self) -> float:
+        """When it fails unless it has ended."""
+        return math.inf if self.order.expires_s is None else self.created_at + self.order.expires_s
+
+    @property
+    def over_at(self) -> float:
+        """When it ended, in whatever way; infinity if it has not."""
+        return min(self.ended_at, self.cancelled_at, self.expires_at)
+
+    def expired(self, now: float) -> bool:
+        """Whether it ended for lack of an end."""
+        return self.expires_at <= now and self.over_at == self.expires_at
 
     @property
     def price_micro(self) -> int:
@@ -93,6 +118,8 @@ class Job:
         """Its state at `now`, with PENDING for everything that has not started."""
         if self.cancelled_at <= now:
             return State.CANCELLED
+        if self.expired(now):
+            return State.FAILED
         if self.ended_at <= now:
             return State.FAILED if self.fails else State.SUCCEEDED
         return State.RUNNING if self.started_at <= now else State.PENDING

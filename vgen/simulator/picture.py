@@ -7,19 +7,28 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-_PARTS = 60
+_PARTS = 64
 """The longer side of the ratio that is told; what is shorter counts in these parts."""
 
 
 def shape_of(uri: Any) -> str | None:
-    """`34:60` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
+    """`36:64` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
     head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
-    if not head.startswith("data:image/"):
-        return None
+    size = size_of(data) if head.startswith("data:image/") else None
+    return size and ratio(size)
+
+
+def size_of(data: str) -> tuple[int, int] | None:
+    """Width and height of a picture in base64; None for what is no picture."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
-            width, height = ImageOps.exif_transpose(picture).size
+            return ImageOps.exif_transpose(picture).size
     except (OSError, ValueError, SyntaxError, binascii.Error, Image.DecompressionBombError):
         return None
+
+
+def ratio(size: tuple[int, int]) -> str:
+    """`34:60`: the shape of a picture of this size."""
+    width, height = size
     longer = max(width, height)
     return f"{max(1, round(_PARTS * width / longer))}:{max(1, round(_PARTS * height / longer))}"

@@ -10,6 +10,7 @@ from vgen.simulator import prices, runway_rules
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import ENDED, Billing, Job, Order, State
+from vgen.simulator.picture import shape_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
 from vgen.simulator.web import Request, Response, answer
@@ -104,13 +105,16 @@ class Runway:
         model = body["model"]
         extra = self._cloud.extra_models[PROTOCOL].get(model)
         duration_s, most_s = _duration_s(endpoint, body)
+        has_sound_switch = bool(runway_rules.rule(endpoint, model, "audio"))
+        audio = body.get("audio", has_sound_switch) is True  # left out is on: told of most, measured of kling3.0_pro
         if extra is not None:
             estimate, price = math.ceil(extra * most_s), math.ceil(extra * duration_s)
         else:
-            per_s = prices.runway_credits_per_s(model, body)
-            estimate, price = prices.runway_micro(per_s, most_s), prices.runway_micro(per_s, duration_s)
-        width, height = prices.pixels(body.get("ratio"), body.get("resolution"))
-        audio = body.get("audio", runway_rules.rule(endpoint, model, "audio").get("default"))
+            per_s = prices.runway_credits_per_s(model, body, sound=audio)
+            picture = prices.runway_picture_micro(model, body)
+            estimate = prices.runway_micro(per_s, most_s) + picture
+            price = prices.runway_micro(per_s, duration_s) + picture
+        width, height = _size(body)
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,
@@ -122,7 +126,7 @@ class Runway:
             height=height,
             estimate_micro=estimate,
             price_micro=price // BILLING.unit_micro * BILLING.unit_micro,
-            audio=audio is True,
+            audio=audio,
             billing=BILLING,
         )
 
@@ -203,6 +207,17 @@ def _words(message: str) -> dict[str, Any]:
 
 def _credits(micro: int) -> float | int:
     return micro // CREDIT if micro % CREDIT == 0 else micro / CREDIT
+
+
+def _size(body: Mapping[str, Any]) -> tuple[int, int]:
+    """Width and height; a ratio that was left out, or that names no shape, follows the picture."""
+    ratio, resolution = str(body.get("ratio", "adaptive")), body.get("resolution")
+    pictures = body.get("promptImage")
+    first = pictures[0].get("uri") if isinstance(pictures, list) and pictures else pictures
+    shape = None if ":" in ratio else shape_of(first)
+    if shape and ratio.startswith("auto_"):
+        resolution = ratio.removeprefix("auto_")
+    return prices.pixels(shape or ratio, resolution)
 
 
 def _duration_s(endpoint: str, body: Mapping[str, Any]) -> tuple[float, float]:

@@ -59,6 +59,7 @@ def issues(endpoint: str, body: Any, extra: Collection[str]) -> list[Issue]:
     fields: Mapping[str, Any] = models[model]["fields"]
     for name, rule in fields.items():
         found += _image(name, rule, body) if name == "promptImage" else _field(name, rule, body)
+    found += _keyframe(fields, body)
     unknown = sorted(set(body) - set(fields) - {"model"})
     if unknown and models[model]["rejects_unknown_keys"] is True:
         keys = ", ".join(f'"{key}"' for key in unknown)
@@ -173,6 +174,15 @@ def _image(name: str, rule: Mapping[str, Any], body: Mapping[str, Any]) -> Itera
                 yield _issue("invalid_value", [name, index, "uri"], "Invalid image URI")
     elif rule.get("required") or name in body:
         yield _issue("invalid_union", [name], "Invalid input: expected string or array")
+
+
+def _keyframe(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issue]:
+    """wan3's words: "Keyframe image-to-video requests must use auto_480p, auto_720p, or auto_1080p"."""
+    sizes = [ratio for ratio in fields.get("ratio", {}).get("enum", ()) if ratio.startswith("auto_")]
+    pictures = body.get("promptImage")
+    placed = isinstance(pictures, list) and any(isinstance(one, dict) and "position" in one for one in pictures)
+    if sizes and placed and body.get("ratio", sizes[0]) not in sizes:
+        yield {**_issue("custom", ["ratio"], f"Keyframe requests must use one of {', '.join(sizes)}"), "values": sizes}
 
 
 def _is_image(uri: str) -> bool:

@@ -15,7 +15,7 @@ from vgen.simulator.renderers import Renderer, damaged
 from vgen.simulator.web import Request, Response, WireFault, answer, page
 
 KEPT_BYTES = 256 * 1024 * 1024
-_TOKEN = re.compile(r"/media/(?P<job>[0-9a-f-]{36})-(?P<issue>\d{1,6})\.mp4")
+_TOKEN = re.compile(r"/media/(?P<job>[A-Za-z0-9_-]{1,64})-(?P<issue>\d{1,6})\.mp4")
 _RANGE = re.compile(r"bytes=(?P<start>\d+)-(?P<end>\d*)")
 
 
@@ -31,11 +31,12 @@ class Shelf:
         self._dead: dict[str, int] = {}
         """Job -> how many of its URLs have expired."""
 
-    def path(self, job: Job) -> str:
-        """Path and query of the job's newest media URL."""
+    def path(self, job: Job, until: float | None = None) -> str:
+        """Path and query of the job's newest media URL, which expires at the moment `until`; None: by a fault only."""
         issue = self._dead.get(job.id, 0)
         signature = hashlib.sha256(f"{job.id}/{issue}".encode()).hexdigest()
-        return f"/media/{job.id}-{issue}.mp4?_jwt={signature}"
+        expires = "" if until is None else f"&until={int(until)}"
+        return f"/media/{job.id}-{issue}.mp4?_jwt={signature}{expires}"
 
     def size_bytes(self, job: Job) -> int | None:
         """Length of the job's clip, if it has been rendered."""
@@ -45,7 +46,7 @@ class Shelf:
     async def respond(self, request: Request) -> Response:
         """Answer a request below /media/."""
         self._cloud.requests["media"] += 1
-        if "authorization" in request.headers:
+        if not {"authorization", "x-api-key"}.isdisjoint(request.headers):
             self._cloud.requests["media_authorized"] += 1
         token = _TOKEN.fullmatch(request.path)
         job = self._cloud.any_job(token["job"]) if token else None
@@ -53,7 +54,8 @@ class Shelf:
             return answer(404, {"error": "Not found"})
         if request.method != "GET":
             return answer(405, {"error": "Method not allowed"})
-        if self._expired(job, int(token["issue"])):
+        until = request.query.get("until", "")
+        if self._expired(job, int(token["issue"])) or (until.isdecimal() and self._cloud.now() >= int(until)):
             return answer(403, {"error": "Request has expired"})
         who = (job.order.provider, job.order.prompt)
         return await self._send(request, job, self._cloud.faults.first_of(MEDIA, *who))

@@ -43,6 +43,11 @@ class Request:
         """The query's last value of each name."""
         return {name: values[-1] for name, values in parse_qs(self.target.partition("?")[2]).items()}
 
+    @property
+    def queries(self) -> dict[str, list[str]]:
+        """All values of each name in the query, empty ones too."""
+        return parse_qs(self.target.partition("?")[2], keep_blank_values=True)
+
     def json(self) -> Any:
         """The body as JSON. Raises ValueError."""
         try:

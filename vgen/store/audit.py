@@ -117,7 +117,9 @@ def _takes(outputs: Path, rows: list[dict[str, Any]], takes: list[dict[str, Any]
     arriving = {row["sha256"] for row in rows if row["state"] == "fetched"}
     for path in sorted((outputs / "takes").glob("*/[!.]*")):
         name = path.relative_to(outputs).as_posix()
-        if path.suffix != ".json" and name not in known and _digest(path) not in arriving:
+        if path.suffix == ".json" or path.parent.name == "edited":
+            continue
+        if name not in known and _digest(path) not in arriving:
             yield f"{name}: a take that the ledger does not know"
     for take in takes:
         path = outputs / take["path"]

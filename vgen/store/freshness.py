@@ -44,7 +44,8 @@ def opened(outputs: Outputs) -> LedgerReader:
 
 def _refuse_lost(outputs: Outputs, must: HighWater | None) -> None:
     bought = must.purchases if must else 0
-    if bought or any(path.suffix != ".json" for path in outputs.takes.glob("*/*")):
+    takes = (path for path in outputs.takes.glob("*/*") if path.suffix != ".json" and path.parent != outputs.edited)
+    if bought or any(takes):
         held = f"it held {bought} purchases" if bought else "takes that were paid for are here"
         raise LedgerUnfit(f"{outputs.ledger} is gone, and {held}; nothing was bought; {REBUILD}")
 

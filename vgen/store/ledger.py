@@ -21,7 +21,7 @@ from vgen.store.mark import Mark
 from vgen.store.outputs import Outputs
 from vgen.store.purchase import State, Why
 from vgen.store.reader import LedgerReader
-from vgen.store.records import Facts, NewPurchase, Placed, Take
+from vgen.store.records import Facts, NewPurchase, Placed, Retake, Take
 
 
 class Ledger(LedgerReader):
@@ -76,9 +76,11 @@ class Ledger(LedgerReader):
                 (run_id, self._now(), simulated, cap),
             )
 
-    def finish_run(self, run_id: str) -> None:
+    def finish_run(self, run_id: str, *, forget: Collection[int] = ()) -> None:
+        """Write down the run's end, and with it that these retakes are over."""
         with self._tx("run.finish"):
             self._db.execute("UPDATE runs SET finished_at = ? WHERE id = ?", (self._now(), run_id))
+            self._db.executemany("DELETE FROM retakes WHERE id = ?", [(one,) for one in forget])
 
     def settle_left_over(self) -> None:
         """After a crash: what was provably not sent is released; what may have been sent is uncertain."""
@@ -166,16 +168,41 @@ class Ledger(LedgerReader):
         with self._tx("unplace"):
             self._db.execute("DELETE FROM placed WHERE name = ?", (name,))
 
-    def choose(self, recipe: str, purchase_id: int, *, instead_of: Collection[str], simulated: bool) -> None:
-        """The user's word: this purchase's take serves the recipe. Earlier words about `instead_of` recipes end."""
+    def choose(
+        self,
+        recipe: str,
+        purchase_id: int,
+        *,
+        instead_of: Collection[str],
+        simulated: bool,
+        settles: Collection[int] = (),
+    ) -> None:
+        """The user's word: this purchase's take serves the recipe. Earlier words about `instead_of` recipes end.
+
+        `settles`: retakes that are not waited for any more.
+        """
         with self._tx("choose"):
             for other in instead_of:
                 self._db.execute("DELETE FROM chosen WHERE recipe = ? AND simulated = ?", (other, simulated))
-            newest = self._db.execute("SELECT coalesce(max(id), 0) FROM purchases").fetchone()[0]
             self._db.execute(
                 "INSERT OR REPLACE INTO chosen VALUES (?, ?, ?, ?, ?)",
-                (recipe, simulated, purchase_id, newest, self._now()),
+                (recipe, simulated, purchase_id, self.last_purchase(), self._now()),
             )
+            self._db.executemany("UPDATE retakes SET settled = 1 WHERE id = ?", [(one,) for one in settles])
+
+    def ask_retakes(self, retakes: Collection[Retake], *, simulated: bool) -> None:
+        """Remember the user's -a, all of it or nothing: new retakes (id 0), and known ones as they are now.
+
+        A take that the user chose before serves its recipe only until one newer than the retake's `newest` comes.
+        """
+        with self._tx("retakes"):
+            for one in retakes:
+                values = (one.id or None, one.command, one.shot_number, json.dumps(sorted(one.recipes)), simulated,
+                          one.newest, one.settled, self._now())  # fmt: skip
+                self._db.execute("INSERT OR REPLACE INTO retakes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+                lowered = "UPDATE chosen SET newest = min(newest, ?) WHERE recipe = ? AND simulated = ?"
+                for recipe in () if one.settled else sorted(one.recipes):
+                    self._db.execute(lowered, (one.newest, recipe, simulated))
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 

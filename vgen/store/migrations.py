@@ -29,10 +29,20 @@ def _tell_time_by_the_provider(db: sqlite3.Connection) -> None:
     db.executemany("INSERT OR IGNORE INTO legal_move VALUES (?, ?)", moves)
 
 
+def _remember_retakes(db: sqlite3.Connection) -> None:
+    """4 → 5: an unfinished `-a` is remembered."""
+    db.execute(
+        "CREATE TABLE retakes (id INTEGER PRIMARY KEY, command TEXT NOT NULL, shot_number INTEGER NOT NULL, "
+        "recipes TEXT NOT NULL, simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)), newest INTEGER NOT NULL, "
+        "settled INTEGER NOT NULL DEFAULT 0 CHECK (settled IN (0, 1)), at REAL NOT NULL) STRICT"
+    )
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _name_the_seed,
     _remark_on_takes,
     _tell_time_by_the_provider,
+    _remember_retakes,
 )
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1

@@ -10,6 +10,8 @@ from vgen.errors import Refusal
 from vgen.store import atomic
 
 MIN_FREE_BYTES = 64 << 20
+EDITED = "edited"
+"""The folder among the takes that is no recipe's: what it holds was made by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,11 @@ class Outputs:
     @property
     def takes(self) -> Path:
         return self.root / "takes"
+
+    @property
+    def edited(self) -> Path:
+        """Where clips that somebody edited are moved to before -a replaces them."""
+        return self.takes / EDITED
 
     @property
     def ledger(self) -> Path:

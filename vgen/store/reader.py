@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vgen.store import database, purchase, row_mapping
 from vgen.store.mark import HighWater
-from vgen.store.records import Budget, Choice, Placed, Purchase, Snapshot, Take
+from vgen.store.records import Budget, Choice, Placed, Purchase, Retake, Snapshot, Take
 from vgen.store.row_mapping import Once
 
 _Value = str | float | None
@@ -71,6 +71,15 @@ class LedgerReader:
         rows = self._db.execute("SELECT recipe, purchase_id, newest FROM chosen WHERE simulated = ?", (simulated,))
         return {row["recipe"]: Choice(purchase_id=row["purchase_id"], newest=row["newest"]) for row in rows}
 
+    def retakes(self, *, simulated: bool) -> list[Retake]:
+        """The new takes of every -a that is not finished."""
+        rows = self._db.execute("SELECT * FROM retakes WHERE simulated = ? ORDER BY id", (simulated,))
+        return [row_mapping.retake(row) for row in rows]
+
+    def last_purchase(self) -> int:
+        """The id of the newest purchase of all; 0 before the first."""
+        return int(self._db.execute("SELECT coalesce(max(id), 0) FROM purchases").fetchone()[0])
+
     def uncertain(self, *, simulated: bool) -> list[Purchase]:
         """Purchases that nobody knows the fate of."""
         return self._purchases("state = 'uncertain' AND simulated = ?", simulated)
@@ -78,6 +87,11 @@ class LedgerReader:
     def unfinished(self, *, simulated: bool) -> list[Purchase]:
         """Purchases that wait for their provider or for the user."""
         return self._purchases(f"state IN ({_UNFINISHED}) AND simulated = ?", simulated)
+
+    def assumed(self, *, simulated: bool) -> list[Purchase]:
+        """Jobs that ended without a clip, and whose price is booked because nobody said otherwise."""
+        where = "state IN ('failed', 'cancelled') AND charged_by = 'assumed' AND charged > 0 AND simulated = ?"
+        return self._purchases(where, simulated)
 
     def lost(self, *, simulated: bool) -> list[Purchase]:
         """Purchases whose jobs their providers did not find any more."""
@@ -199,6 +213,7 @@ class LedgerReader:
             takes={take.purchase_id: take for take in self._takes("simulated = ?", simulated, once=once)},
             placed={row["name"]: row_mapping.placed(row, once) for row in self._db.execute("SELECT * FROM placed")},
             chosen=self.chosen(simulated=simulated),
+            retakes=self.retakes(simulated=simulated),
             budget=self.budget(simulated, cap),
         )
 

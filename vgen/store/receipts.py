@@ -77,7 +77,7 @@ def logged_order(row: Purchase, ledger: str) -> dict[str, Any]:
 def folders(outputs: Outputs) -> set[str]:
     """The names of all folders among the takes: the first letters of recipes."""
     with contextlib.suppress(OSError):
-        return {path.name for path in outputs.takes.iterdir() if path.is_dir()}
+        return {path.name for path in outputs.takes.iterdir() if path.is_dir() and path != outputs.edited}
     return set()
 
 

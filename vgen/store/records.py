@@ -158,6 +158,21 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retake:
+    """A new take of a shot, asked for with -a. Those of one `command` (the id of the run that asked last) go together.
+
+    Purchases up to `newest` are no new take. `settled`: the user has chosen a take since. `id`: 0 before it is kept.
+    """
+
+    id: int
+    command: str
+    shot_number: int
+    recipes: frozenset[str]
+    newest: int
+    settled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Where the production's money stands, in micro-dollars. `cap` None: nothing binds."""
 
@@ -187,3 +202,4 @@ class Snapshot:
     placed: Mapping[str, Placed] = field(default_factory=dict)
     budget: Budget = field(default_factory=Budget)
     chosen: Mapping[str, Choice] = field(default_factory=dict)
+    retakes: Sequence[Retake] = ()

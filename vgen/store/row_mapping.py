@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from vgen.store.purchase import State
-from vgen.store.records import Placed, Purchase, Take
+from vgen.store.records import Placed, Purchase, Retake, Take
 
 _COMMON = frozenset({
     "run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "recipe", "sha256",
@@ -56,3 +56,14 @@ def take(row: sqlite3.Row, once: Once) -> Take:
 
 def placed(row: sqlite3.Row, once: Once) -> Placed:
     return Placed(**(_values(row, once) | {"edited": bool(row["edited"])}))
+
+
+def retake(row: sqlite3.Row) -> Retake:
+    return Retake(
+        id=row["id"],
+        command=row["command"],
+        shot_number=row["shot_number"],
+        recipes=frozenset(json.loads(row["recipes"])),
+        newest=row["newest"],
+        settled=bool(row["settled"]),
+    )

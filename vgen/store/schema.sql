@@ -149,6 +149,19 @@ CREATE TABLE chosen (
   PRIMARY KEY (recipe, simulated)
 ) STRICT;
 
+-- New takes that `doit -a` was asked for: one row a clip, kept until every clip of that command has its new take, so that
+-- an interrupted one can be typed again and buys nothing twice.
+CREATE TABLE retakes (
+  id INTEGER PRIMARY KEY,
+  command TEXT NOT NULL,                             -- rows of one command go together: the run that asked last
+  shot_number INTEGER NOT NULL,
+  recipes TEXT NOT NULL,                             -- JSON list: the shot's recipes then
+  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+  newest INTEGER NOT NULL,                           -- purchases up to this one are no new take
+  settled INTEGER NOT NULL DEFAULT 0 CHECK (settled IN (0, 1)),  -- 1: the user chose a take since (pick, keep)
+  at REAL NOT NULL
+) STRICT;
+
 -- Which take lies under which clip's name, and how the file looked when vgen put it there.
 CREATE TABLE placed (
   name TEXT PRIMARY KEY,

@@ -1,6 +1,8 @@
 """Takes and clips as files: publish, place, remove. A take never replaces a file."""
 
+import contextlib
 import errno
+import itertools
 import os
 import shutil
 import stat
@@ -66,6 +68,48 @@ def place_clip(take: Path, clip: Path, may_replace: Callable[[], bool] = lambda:
     return Stat(size_bytes=facts.st_size, mtime_ns=facts.st_mtime_ns)
 
 
+def set_aside(clip: Path, folder: Path, may_move: Callable[[], bool] = lambda: True) -> Path | None:
+    """Move somebody's own version of a clip to a folder, under a name that is free there. Raises OSError.
+
+    It has the new name durably before it loses the old one. `may_move` is asked at the last moment; if not, or if
+    another file has come under the clip's name meanwhile, all stays as it is, and None is returned.
+    """
+    atomic.make_directory(folder)
+    with failpoints.failpoint("edit.move"):
+        with clip.open("rb") as file:
+            if not may_move():
+                return None
+            aside = _named_aside(clip, folder)
+            failpoints.fsync(file.fileno())
+            atomic.sync_directory(folder)
+            if not os.path.samestat(os.fstat(file.fileno()), clip.stat()):
+                return None
+        clip.unlink()
+        atomic.sync_directory(clip.parent)
+    return aside
+
+
+def _named_aside(clip: Path, folder: Path) -> Path:
+    """The file's second name in the folder; the one that a move which was killed gave it already, if there is one."""
+    facts = clip.stat()
+    for other in folder.glob(f"{clip.stem}_edit_*{clip.suffix}"):
+        found = other.stat()
+        same = os.path.samestat(found, facts)
+        if same or (found.st_size == facts.st_size and atomic.sha256(other) == atomic.sha256(clip)):
+            return other
+    for number in itertools.count(1):
+        aside = folder / f"{clip.stem}_edit_{number}{clip.suffix}"
+        if os.path.lexists(aside):
+            continue
+        if clip.is_symlink():  # what it leads to stays where it is
+            _copy(clip, aside)
+            return aside
+        with contextlib.suppress(FileExistsError):
+            _link_or_copy(clip, aside)
+            return aside
+    raise AssertionError("BUG: numbers end")
+
+
 def remove_clip(clip: Path) -> None:
     """Take away a clip of vgen's own; its take stays."""
     with failpoints.failpoint("clip.unlink"):
@@ -80,13 +124,17 @@ def _link_or_copy(part: Path, final: Path) -> None:
             raise
         if final.exists():
             raise FileExistsError(final) from None
-        copy = final.with_name(f".{final.name}.part")  # no hard links here (exFAT, some mounts); the lock is ours
-        copy.unlink(missing_ok=True)
-        with part.open("rb") as source, copy.open("xb") as target:
-            shutil.copyfileobj(source, target, atomic.CHUNK_BYTES)
-            target.flush()
-            failpoints.fsync(target.fileno())
-        copy.replace(final)
+        _copy(part, final)  # no hard links here (exFAT, some mounts); the lock is ours
+
+
+def _copy(source: Path, final: Path) -> None:
+    copy = final.with_name(f".{final.name}.part")
+    copy.unlink(missing_ok=True)
+    with source.open("rb") as read, copy.open("xb") as target:
+        shutil.copyfileobj(read, target, atomic.CHUNK_BYTES)
+        target.flush()
+        failpoints.fsync(target.fileno())
+    copy.replace(final)
 
 
 def _reflink(source: int, target: int) -> bool:

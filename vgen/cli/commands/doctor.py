@@ -34,6 +34,8 @@ async def examine(session: "Session", work: Work) -> AsyncIterator[str]:
         return
     settings = workspace.ready
     yield f"ok    config and prompts: {len(workspace.requests)} shots, {', '.join(settings.providers)} configured"
+    for text in _tables(settings):
+        yield text
     closed = {provider.closed for provider in settings.providers.values()}  # told below
     for warning in (text for text in workspace.warnings if text not in closed):
         yield f"note  {warning}"
@@ -54,6 +56,16 @@ async def _tools(settings: Settings | None) -> str:
     except VgenError as exc:
         return f"FIX   {exc}"
     return f"ok    ffmpeg {versions[0]} and ffprobe {versions[1]} ({tools.source})"
+
+
+def _tables(settings: Settings) -> Iterator[str]:
+    """How old the tables of models are that the configured providers go by."""
+    used = {provider.protocol: provider for provider in settings.providers.values()}
+    for protocol, provider in used.items():
+        if (table := provider.codec.VENDOR.models) is not None:
+            own = len(provider.terms.own_models)
+            beside = f", and {own} of {table.own_file}" if own else ""
+            yield f"ok    models of {protocol}: {table.as_of()}{beside}"
 
 
 async def _keys(settings: Settings, services: "Services", work: Work) -> AsyncIterator[str]:

@@ -10,6 +10,7 @@ from vgen.cli.commands import gallery
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.cli.names import ranges
 from vgen.errors import InputError
+from vgen.inputs.wording import ranges
 from vgen.money import show
 from vgen.plan import decision, takes
 from vgen.plan.decision import File

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from vgen.cli import unfinished
 from vgen.cli.command import Action, Command
 from vgen.plan import plan as planning
 from vgen.store.atomic import write_whole
@@ -16,6 +17,8 @@ def _begin(session: "Session") -> Action:
         view, ready, outputs = session.view(), session.workspace.ready, session.workspace.outputs
         expected_s = planning.expected_s(view.plan, view.snapshot, ready.run.max_concurrent)
         for text in [*session.workspace.warnings, *words.plan_lines(view.plan, expected_s=expected_s)]:
+            terminal.out(text)
+        for text in unfinished.lines(view):
             terminal.out(text)
         for text in view.plan.impossible():
             terminal.out(f"can't be made: {text}")

@@ -41,6 +41,9 @@ def _begin(session: "Session") -> Action:
             rows = run.ledger.unfinished(simulated=run.settings.simulated)
             request = next((one for one in session.workspace.requests if one.number == shot), None)
             mine = settling.candidates(rows, shot, request, which)
+            if not mine:  # what ended, and is booked as charged because nobody said otherwise
+                assumed = run.ledger.assumed(simulated=run.settings.simulated)
+                mine = settling.candidates(assumed, shot, request, which)
             if not mine:
                 terminal.line(shot, f"has no unfinished purchase {which or ''}".rstrip())
                 raise ClipFailed("nothing to settle")
