@@ -110,8 +110,3 @@ def test_a_misspelt_word_is_not_taken_for_a_job_id(
 
 def test_a_short_way_to_say_a_command_is_what_its_variables_say() -> None:
     assert names.usage(pick.COMMAND, ["pick", "7"]) == "`doit pick 7`: name what you mean: `doit pick shot=7`"
-
-
-@pytest.mark.parametrize(("numbers", "said"), [((1, 2, 3, 5, 9, 10), "1-3, 5, 9-10"), ((4,), "4"), ((), "none")])
-def test_ranges(numbers: tuple[int, ...], said: str) -> None:
-    assert names.ranges(numbers) == said

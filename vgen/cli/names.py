@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from vgen.cli.command import Command
-from vgen.inputs.wording import nearest, shown
+from vgen.inputs.wording import nearest, ranges, shown
 
 _CLIP = re.compile(r"(?:(?:.*/)?(?:clip|shot)s?[-_:#. ]?)?0*(\d+)(?:\.mp4)?", re.IGNORECASE)
 """`clip:9`, `clip_009.mp4`, `shot 9`, `9`."""
@@ -70,14 +70,3 @@ def option(message: str, words: Collection[str], command: str) -> str:
     if any(word in ("-h", "--help") for word in words):
         return f"{said}; `doit help vgen` shows all commands"
     return f"{said}; `doit help {command}` shows the options"
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """`1-6, 9`."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"

@@ -33,7 +33,7 @@ VARIABLES = {
 }
 CODES = (
     ("0", "all gates hold, or the named clips are in place"),
-    ("1", "a gate fails, a named clip is not in place, doctor found something to fix"),
+    ("1", "a gate fails, a named clip is not in place, or doctor says FIX"),
     ("2", "an error inside a task"),
     ("3", "nothing was started: bad input, config, key, budget, or another run"),
     ("129, 130, 143", "interrupted; the report is written all the same"),

@@ -179,10 +179,9 @@ class Run:
 
     def tally(self, number: int) -> dict[str, Any]:
         """Count a shot as over: how many are, of how many. Nothing if this run builds no clips (`pick`)."""
-        if number not in self.intent.wanted or not self.intent.not_started:
-            return {}
-        self.over.add(number)
-        return {"finished": len(self.over), "total": len(self.intent.wanted)}
+        if counts := number in self.intent.wanted and bool(self.intent.not_started):
+            self.over.add(number)
+        return {"finished": len(self.over), "total": len(self.intent.wanted)} if counts else {}
 
     def start(self) -> None:
         """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
@@ -247,8 +246,7 @@ class Run:
             left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
             if not self._capped:
                 self._capped = True
-                text = f"the budget keeps shots from being bought: {left} is left"
-                self.say(None, text, event="cap")
+                self.say(None, f"the budget keeps shots from being bought: {left} is left", event="cap")
             raise ClipFailed(f"not bought: it costs {money.show(needed)} and {left} is left; raise budget_usd")
 
     async def wait_until_it_fits(self, number: int, price: int) -> None:

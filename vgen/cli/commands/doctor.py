@@ -140,7 +140,7 @@ def _begin(session: "Session") -> Action:
 COMMAND = Command(
     name="doctor",
     doc="is everything there that a run needs, and what to do if not",
-    usage=(("doit doctor", "is everything there that a run needs? Exit 1 if something is to be fixed"),),
+    usage=(("doit doctor", "is everything there that a run needs? Exit 1 if not"),),
     begin=_begin,
     needs_lock=False,
     bears_unfit_ledger=True,

@@ -8,7 +8,6 @@ from vgen.cli import reporting
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import gallery
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
-from vgen.cli.names import ranges
 from vgen.errors import InputError
 from vgen.inputs.wording import ranges
 from vgen.money import show
