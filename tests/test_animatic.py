@@ -1,5 +1,6 @@
 """Animatics are real clips: drawn by Pillow and ffmpeg, read back by ffprobe."""
 
+import itertools
 import json
 from dataclasses import replace
 from functools import partial
@@ -49,6 +50,15 @@ def test_the_same_shot_gives_the_same_bytes_and_another_prompt_other_ones(tools,
     first = drawn(tools, SHOT, tmp_path / "1.mp4").read_bytes()
     assert drawn(tools, SHOT, tmp_path / "2.mp4").read_bytes() == first
     assert drawn(tools, replace(SHOT, prompt="a loud harbour"), tmp_path / "3.mp4").read_bytes() != first
+
+
+def test_each_version_of_a_prompt_looks_different_and_says_which_it_is():
+    pictures = [animatic._background(replace(SHOT, version=n)).resize((1, 1)).getpixel((0, 0)) for n in (1, 2, 3, 4)]
+    for one, other in itertools.combinations(pictures, 2):
+        assert max(abs(a - b) for a, b in zip(one, other, strict=True)) > 20, "seen at a glance, in a poster too"
+    captions = [animatic._caption(replace(SHOT, version=n)).tobytes() for n in (1, 2, 3)]
+    assert len(set(captions)) == 3
+    assert animatic._caption(replace(SHOT, provider="runway gen4 · version 2")).tobytes() == captions[1]
 
 
 @pytest.mark.parametrize(("duration_s", "fps", "frames"), [(1.04, 24, 25), (1.0, 30, 30), (0.01, 24, 1)])

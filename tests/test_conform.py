@@ -15,10 +15,12 @@ from pathlib import Path
 import pytest
 import shared
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 from programs import ends, posix, tool_script
 
 from vgen.errors import ClipFailed, MediaError
-from vgen.media import conform, target_format
+from vgen.media import conform, length, target_format
 from vgen.media.conform import Source, Summary
 from vgen.media.conform_record import RECORD
 from vgen.media.cut import Joined, cut, cut_is_current
@@ -380,8 +382,8 @@ def test_sound_and_pictures_that_do_not_begin_together_stay_as_they_were(tools, 
     made.clip(1).parent.mkdir()
     pictures, sound = ["color=red:s=720x1280:r=24:d=2"], ["sine=frequency=440:sample_rate=48000:duration=1.5"]
     argv = [tools.ffmpeg, "-v", "error"]
-    for name, given in (("pictures", pictures), ("sound", sound)):
-        argv += [*(["-itsoffset", "0.5"] if name == late else []), "-f", "lavfi", "-i", *given]
+    for name, source in (("pictures", pictures), ("sound", sound)):
+        argv += [*(["-itsoffset", "0.5"] if name == late else []), "-f", "lavfi", "-i", *source]
     run([*argv, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", str(made.clip(1))])
     made.conform(tools)
     heard_s = loud_from_s(tools, made.conformed(1))
@@ -756,7 +758,7 @@ def test_the_rate_is_that_of_most_clips(rates, fps):
 
 
 def test_a_frame_lasts_a_whole_number_of_ticks_at_every_rate():
-    assert all((target_format.TIMEBASE / rate).denominator == 1 for rate in target_format.RATES)
+    assert all((target_format.TIMEBASE / rate).denominator == 1 for rate in length.RATES)
 
 
 @pytest.mark.parametrize(
@@ -772,6 +774,32 @@ def test_a_clip_gets_the_frames_of_its_shot_unless_more_than_half_a_second_is_mi
 def test_names_in_the_list_for_ffmpeg_are_quoted():
     listed = target_format.concat_list([Path("/a b/it's/é\\n.mp4")], [1.6]).decode()
     assert listed == "ffconcat version 1.0\nfile 'file:/a b/it'\\''s/é\\n.mp4'\nduration 1.600000\n"
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.decimals("0.5", "12", places=2),
+            st.floats(0.3, 15),
+            st.sampled_from([24.0, 25.0, 30.0, 29.97, 16.0, 60.0]),
+        ),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_a_films_length_is_foretold_as_the_cut_will_have_it(clips: list[tuple[Decimal, float, float]]) -> None:
+    known = [facts(duration_s=clip_s, fps=fps) for _, clip_s, fps in clips]
+    made = target_format.choose_format(known, "9:16")
+    sources = [Source(number=n, path=Path("clip.mp4"), duration_s=shot_s) for n, (shot_s, _, _) in enumerate(clips, 1)]
+    pairs = zip(sources, known, strict=True)
+    cut_s = sum(made.duration_s(conform._frames(source, clip, made)) for source, clip in pairs)
+    pieces = [length.Piece(shot_s=shot_s, clip_s=clip_s, fps=fps) for shot_s, clip_s, fps in clips]
+    assert length.film_s(pieces) == pytest.approx(cut_s, abs=1e-6)
+
+
+def test_of_no_clips_the_film_has_no_length() -> None:
+    assert length.film_s([]) == 0
+    assert length.film_s([length.Piece(shot_s=Decimal(4), clip_s=None, fps=None)]) == 4
 
 
 @pytest.mark.parametrize("duration_s", [5.0, 4.0, 38 / 24, 1001 / 240, 0.05])

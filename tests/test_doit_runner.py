@@ -61,8 +61,9 @@ class Session:
         self.told.append("opened")
         yield
 
-    def after_run(self, signum: int | None) -> None:
+    def after_run(self, signum: int | None) -> int:
         self.told.append(("after", signum))
+        return 0
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from vgen.providers import fal, fal_table
-from vgen.providers.base import DECIDE_PRICE, CannotMake, Order, Terms
+from vgen.providers.base import CannotMake, Order, Terms
+from vgen.providers.kinds import DECIDE_PRICE
 from vgen.recipe import Recipe
 
 SCHEMAS: dict[str, dict[str, Any]] = json.loads(

@@ -46,6 +46,7 @@ PAGE = Page(
     shots=[SHOT],
     gates=[Gate(name="success_rate", passed=True, value=1.0, threshold=0.8)],
     budget=Budget(cap=2_000_000, spent=480_000, reserved=33_300, uncertain=360_000),
+    film_s=4.0,
 )
 HOSTILE = "</script><img src=x onerror=alert(1)>\"' {{ 7*7 }} {% raw %} &amp; \u202egnp.exe"
 
@@ -296,6 +297,7 @@ def test_another_file_has_no_digest():
 CHANGES = [
     *(replace(PAGE, **{name: value}) for name, value in {
         "title": "Ship", "simulated": True, "shots": [], "gates": [], "budget": Budget(), "notes": ["one"],
+        "film_s": 12.5,
     }.items()),
     *(one(**{name: value}) for name, value in {
         "number": 8, "prompt": "a ship", "status": ShotStatus.STALE, "reason": "why", "made_from": "a ship",

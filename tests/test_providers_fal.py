@@ -443,7 +443,24 @@ def test_an_unreadable_result_in_words_is_told_from_a_gateways_page(answer: Repl
     ids=lambda answer: f"{answer.status} {answer.body[:40]!r}",
 )
 def test_a_result_that_names_no_usable_video_is_paid_all_the_same(answer: Reply) -> None:
-    assert result(answer) == Done(url="")
+    assert result(answer) == Done(url="", instead="its result names no usable video")
+
+
+@pytest.mark.parametrize(
+    ("body", "holds"),
+    [
+        ({"images": [{"url": "https://v3.fal.media/a.png"}], "seed": 5}, "images, seed"),
+        ({"videos": [VIDEO]}, "videos"),
+        ({"seed": 5}, "seed"),
+        ({"output": {"video": VIDEO}}, "output"),
+    ],
+)
+def test_a_result_of_another_shape_is_the_jobs_if_the_application_says_it(body: dict[str, Any], holds: str) -> None:
+    own = reply(200, body, {"x-fal-request-id": JOB.id})
+    assert result(own) == Done(url="", instead=f"its result holds no video, but {holds}")
+    other = result(reply(200, body))
+    assert isinstance(other, Inconclusive)
+    assert (other.ended, other.message) == (True, f"its result holds {holds}, and no video")
 
 
 @pytest.mark.parametrize(

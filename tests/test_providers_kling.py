@@ -29,9 +29,9 @@ from vgen.providers.base import (
     Status,
     Terms,
     Unclear,
-    kind_of,
 )
 from vgen.providers.codec import LookUp
+from vgen.providers.kinds import kind_of
 from vgen.recipe import Recipe
 
 KEY = "api-key-kling-vgencanary0123456789"

@@ -1,5 +1,6 @@
 """The simulator's parts by themselves: values of faults, the queue, sizes, bytes, and raw HTTP."""
 
+import json
 import random
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from vgen.simulator import fal_rules, fal_table, prices, runway_rules
 from vgen.simulator.app import PARTS, App
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import KNOWN, Faults
+from vgen.simulator.jobs import Order
 from vgen.simulator.lane import Lane
 from vgen.simulator.renderers import damaged, padded, plain_renderer
 from vgen.simulator.server import serve_stream
@@ -128,6 +130,31 @@ def test_a_lane_keeps_its_limit_and_its_order(seed: int) -> None:
     assert set(started) >= {f"{n}" for n in range(number)} - left, "all who stay have their turn"
 
 
+# --- versions of one prompt
+
+
+def order(prompt: str, **changed: Any) -> Order:
+    values = {"provider": "runway", "endpoint": "text_to_video", "model": "gen4.5", "body": {}, "duration_s": 5.0,
+              "width": 720, "height": 1280, "estimate_micro": 600_000, "price_micro": 600_000}  # fmt: skip
+    return Order(prompt=prompt, **(values | changed))
+
+
+def test_each_clip_of_a_prompt_is_another_version_also_after_a_restart(tmp_path: Path) -> None:
+    def cloud() -> Cloud:
+        return Cloud(now=lambda: 1.0, journal=tmp_path / "cloud.jsonl")
+
+    first = cloud()
+    jobs = [first.accept(order(prompt)) for prompt in ("boat", "boat", "ship", "boat")]
+    bad = first.accept(order("ship", provider="fal", invalid=({"msg": "no"},)))
+    jobs.append(first.accept(order("ship", provider="fal")))
+    versions = [first.clip(job).version for job in jobs]
+    assert versions == [1, 2, 1, 3, 2], "a job that brings no clip is none"
+    assert first.clip(bad).version == 1
+    again = cloud()
+    assert [again.clip(job).version for job in jobs] == versions
+    assert len({json.dumps(first.clip(job).facts()) for job in jobs}) == len(jobs)
+
+
 # --- rules and prices
 
 
@@ -147,10 +174,41 @@ def test_a_lane_keeps_its_limit_and_its_order(seed: int) -> None:
         ("0:0", None, (1280, 720)),
         ("1:99999", None, (720, 4096)),
         ([], {}, (1280, 720)),
+        ("9:16", "4k", (2160, 3840)),
+        ("9:16", "1440p", (1440, 2560)),
+        ("21:9", "1080p", (2520, 1080)),
+        ("21:9", "4k", (4096, 1756)),
+        ("9:21", "540p", (540, 1260)),
+        ("4:3", "true_1080p", (1440, 1080)),
+        ("9:16", "768P", (768, 1366)),
+        ("16:9", "1920x1080", (1920, 1080)),
+        (None, "768x512", (768, 512)),
+        ("16:9", "portrait_16_9", (576, 1024)),
+        (None, {"width": 1080, "height": 1920}, (1080, 1920)),
+        (None, {"width": 10**400, "height": True}, (1280, 720)),
     ],
 )
 def test_pictures_have_the_size_that_was_asked_for(ratio: Any, resolution: Any, size: tuple[int, int]) -> None:
     assert prices.pixels(ratio, resolution) == size
+
+
+@pytest.mark.parametrize(
+    ("picture", "resolution", "size"),
+    [
+        ((720, 1280), "720p", (720, 1280)),
+        ((1080, 1920), "720p", (720, 1280)),
+        ((1000, 1777), "1080p", (1080, 1920)),
+        ((1280, 720), "1080p", (1920, 1080)),
+        ((4000, 1000), "720p", (2880, 720)),
+    ],
+)
+def test_a_clip_that_follows_a_picture_has_its_shape(
+    picture: tuple[int, int], resolution: str, size: tuple[int, int]
+) -> None:
+    assert prices.pixels(None, resolution, picture) == size
+    assert prices.pixels("auto", resolution, picture) == size
+    assert prices.pixels("adaptive", resolution, picture) == size
+    assert prices.pixels("4:5", "720p", picture) == (720, 900), "a ratio that is given wins"
 
 
 def test_every_listed_size_can_be_drawn_and_every_model_has_a_price() -> None:

@@ -28,6 +28,13 @@ def duration_s(tools: Tools, film: Path) -> float:
     return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_S).stdout)
 
 
+def film_s(project: Project) -> float:
+    """How long the gallery says that the film is."""
+    page = (project.outputs / "gallery.html").read_text("utf-8")
+    (said,) = re.findall(r"clips good · ([0-9.]+) s of film", page)
+    return float(said)
+
+
 def test_a_build_makes_the_gallery_and_a_second_one_leaves_it(project: Project) -> None:
     project.write_shots(shots(2))
     assert project.doit()[0] == 0
@@ -46,6 +53,8 @@ def test_the_gallery_follows_choices_and_edits(project: Project) -> None:
     project.write_shots(shots(2))
     project.doit()
     project.doit("-a", "clip:2")
+    clips = [take.read_bytes() for take in project.outputs.glob("takes/*/*.mp4")]
+    assert len(set(clips)) == len(clips) == 3, "simulated takes of one prompt can be told apart"
     code, said = project.doit("-s", "gallery")
     assert code == 0, said
     page = (project.outputs / "gallery.html").read_text("utf-8")
@@ -108,6 +117,7 @@ def test_a_rough_cut_of_clips_of_every_kind(project: Project, serve: Callable[..
     for k in range(1, 7):
         assert abs(duration_s(tools, project.outputs / "conformed" / f"clip_00{k}.mp4") - 2) <= 1 / 24
     assert abs(duration_s(tools, cut) - 12) <= 6 / 24
+    assert film_s(project) == pytest.approx(duration_s(tools, cut), abs=0.05), "Pika's clips have 5 s, their shots 2"
     ffmpeg(tools, "-xerror", "-i", str(cut), "-f", "null", "-")
     before = everything(project.outputs)
     code, said = project.doit("cut")
@@ -119,6 +129,8 @@ def test_a_rough_cut_of_clips_of_every_kind(project: Project, serve: Callable[..
     assert code == 0, said
     assert "without shot 3" in said
     assert abs(duration_s(tools, cut) - 10) <= 5 / 24
+    assert project.doit("-s", "gallery")[0] == 0
+    assert film_s(project) == pytest.approx(duration_s(tools, cut), abs=0.05)
 
 
 def test_help_names_the_commands_without_a_project(project: Project) -> None:

@@ -36,6 +36,14 @@ def test_a_signal_while_jobs_render(
     last = started.lines()[-1]
     assert "2 jobs" in last
     assert "$0.48" in last
+    assert "run `doit max_concurrent=2` to download" in last
+    told = started.lines()[-6:-1]
+    assert told[0] == "vgen: 0 of 4 clips; spent $0.00, reserved $0.48 of $2.00"
+    assert [line.split("; ")[-1] for line in told[1:]] == [
+        "`doit clip:1 max_concurrent=2` goes on with it, free", "`doit clip:2 max_concurrent=2` goes on with it, free",
+        "`doit clip:3 max_concurrent=2` buys it", "`doit clip:4 max_concurrent=2` buys it",
+    ]  # fmt: skip
+    assert "0 of 4 clips" in (project.outputs / "gallery.html").read_text("utf-8")
     report = project.report()
     assert report["run"]["interrupted"] is True
     assert report["budget"]["reserved_usd"] == 0.48
@@ -49,6 +57,28 @@ def test_a_signal_while_jobs_render(
     assert server.charged_usd() == 0.96 == project.booked()["spent"]
     assert said.count("collecting the running job") == 2
     project.assert_report_is_true()
+
+
+def test_an_interrupted_run_of_named_clips_advises_no_other_clip(
+    project: Project, serve: Callable[..., Server]
+) -> None:
+    server = serve("--queue-s", "0", "--render-s", "0.8")
+    server.hold()
+    project.buys_at(server)
+    project.write_shots(shots(4))
+    started = project.start("clip:2", "clip:4")
+    started.says("rendering at", times=2)
+    started.process.send_signal(signal.SIGINT)
+    assert started.ends() == 130, started.said()
+    *_, count, two, four, others, last = started.lines()
+    assert count == "vgen: 0 of 2 named clips, 0 of 4 in all; spent $0.00, reserved $0.48 of $2.00"
+    assert two.startswith("clip 002  missing: bought at runway")
+    assert four.startswith("clip 004  missing: bought at runway")
+    assert others.startswith("vgen: 2 other shots")
+    assert "run `doit clip:2 clip:4` to download" in last, "`doit` would buy shots 1 and 3"
+    server.release()
+    assert project.doit("clip:2", "clip:4")[0] == 0
+    assert server.accepted().total() == 2
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
 from vgen.plan import decision
-from vgen.production import client, deliver, download, make, over, poll, reconcile, submit, workspace, world
+from vgen.production import client, deliver, download, make, outcome, over, poll, reconcile, submit, workspace, world
 from vgen.production.clocks import ProviderClocks
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
@@ -287,12 +287,12 @@ def supersede_silently() -> Patches:
 
 @mutant("what a failed job cost is taken to be nothing", "M2 M8", 10)
 def failed_is_free() -> Patches:
-    as_told = poll._told
+    as_told = outcome.charge
 
     def generous(charged: int | None, row: Any) -> tuple[int, str]:
         return (0, "assumed") if charged is None else (min(charged, row.price), as_told(charged, row)[1])
 
-    yield instead(poll, "_told", generous)
+    yield instead(outcome, "charge", generous)
 
 
 @mutant("a failure that was read off a question that failed is believed at once", "M1 M2 M10 M13 M16", 10)

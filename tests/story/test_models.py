@@ -13,7 +13,7 @@ from studio import Studio
 FAMILIES = {
     # eight model families: model, the section's other keys, dollars for shots of 4 s and 7 s in 9:16
     "pika": ("fal-ai/pika/v2.2/text-to-video", {}, 0.20 + 0.40),
-    "kling": ("fal-ai/kling-video/v3/pro/text-to-video", {}, 0.448 + 0.784),
+    "kling": ("fal-ai/kling-video/v3/pro/text-to-video", {"protocol": "fal"}, 0.448 + 0.784),
     "veo": ("fal-ai/veo3.1", {}, 0.80 + 1.60),
     "seedance": ("bytedance/seedance-2.0/fast/text-to-video", {}, 0.9676 + 1.6933),
     "wan": ("fal-ai/wan/v2.7/text-to-video", {"resolution": "1080p"}, 0.60 + 1.05),

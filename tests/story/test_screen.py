@@ -18,7 +18,7 @@ JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}")
 STATES = re.compile(
     r"ordering at \w+|ordered at \w+|queued at \w+(, \d+ before it)?|rendering (\d+% )?at \w+|collecting from \w+"
     r"|downloading from \w+(, attempt \d+)?|checking|retry at \w+ soon"
-    r"|asking about a lost order"
+    r"|asking about a lost order|over at \w+, but can't be read: .*; asking again"
 )
 
 

@@ -1,23 +1,50 @@
 """The report of a session: gathered from ledger and files, written if it tells anything new, announced to others."""
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgen.cli import notify
-from vgen.errors import ClipFailed, LedgerError
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.keys import without_keys
 from vgen.money import show, usd
 from vgen.store import atomic
+from vgen.store.database import Commits, commits
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
-from vgen.views import report, terminal
+from vgen.views import ending, report, terminal
+from vgen.views.ending import Ending
 from vgen.views.report import Entry, Gate
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
 
 INTERRUPTED = "interrupted. "
+
+
+@dataclass(slots=True)
+class Reported:
+    """What this command has made of report and gallery. `true_at`: file → the ledger's commits that it tells of.
+
+    `began_at`: the ledger's commits before the command held the lock. `ending`: how the report says that it stands.
+    """
+
+    began_at: Commits | None = None
+    true_at: dict[str, Commits | None] = field(default_factory=dict)
+    ending: Ending | None = None
+
+    def is_true(self, ledger: Path, file: str) -> bool:
+        """Whether `report` or `gallery` tells of the ledger as it is now."""
+        return file in self.true_at and self.true_at[file] == commits(ledger)
+
+    @contextlib.contextmanager
+    def unchanged(self, ledger: Path) -> Iterator[None]:
+        """What the ledger takes in meanwhile is in no report: that a run is over."""
+        true = [file for file in self.true_at if self.is_true(ledger, file)]
+        yield
+        self.true_at.update(dict.fromkeys(true, commits(ledger)))
 
 
 def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:
@@ -55,31 +82,41 @@ def _shown_folder(session: "Session") -> str:
     return clips.relative_to(root).as_posix() if clips.is_relative_to(root) else clips.as_posix()
 
 
-def write_report(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate]]:
+def write_report(session: "Session", *, interrupted: bool = False) -> Ending:
     """Write clips.json and production_report.json if they would tell anything new. Raises ClipFailed; why was told."""
     outputs = session.workspace.outputs
     try:
+        now = commits(outputs.ledger)
         entries, gates, whole = reported(session, interrupted=interrupted)
         outputs.root.mkdir(parents=True, exist_ok=True)
         _write(outputs.clips_json, report.seven(entries))
         _write(outputs.report_json, whole, always=interrupted)
-    except (OSError, LedgerError) as exc:
+    except (OSError, LedgerError, Refusal) as exc:
         what = exc.strerror if isinstance(exc, OSError) else exc
         terminal.line(None, f"vgen can't write the report: {what}; make room and run again")
         terminal.line(None, in_flight_line(session).removeprefix(INTERRUPTED))
         raise ClipFailed("no report") from exc
-    return entries, gates
+    return _told(session, entries, gates, now)
 
 
 def is_current(session: "Session") -> bool:
     """Whether the written report tells the truth of now, and all gates hold."""
+    now = commits(session.workspace.outputs.ledger)
     entries, gates, whole = reported(session)
     outputs = session.workspace.outputs
-    return (
-        all(gate.passed for gate in gates)
-        and _says(outputs.clips_json, report.seven(entries))
-        and _says(outputs.report_json, whole)
-    )
+    true = _says(outputs.clips_json, report.seven(entries)) and _says(outputs.report_json, whole)
+    if true:
+        _told(session, entries, gates, now)
+    return true and all(gate.passed for gate in gates)
+
+
+def _told(session: "Session", entries: Sequence[Entry], gates: Sequence[Gate], now: Commits | None) -> Ending:
+    """The report on disk tells of the ledger's commits up to `now`: remember that, and how it says that things are."""
+    wanted, builds = session.wanted, session.selection.builds
+    end = ending.ending(entries, gates, session.plan, wanted=wanted, builds=builds, advice=session.advice)
+    session.reported.true_at["report"] = now
+    session.reported.ending = end
+    return end
 
 
 def _says(path: Path, value: Any) -> bool:
@@ -97,7 +134,7 @@ def _write(path: Path, value: Any, *, always: bool = False) -> None:
 
 
 def in_flight_line(session: "Session") -> str:
-    """What stays at the providers when a run is interrupted."""
+    """What stays at the providers when a run is interrupted, and the command that goes on with just that."""
     rows = [row for row in session.view().snapshot.purchases.values() if row.superseded is None]
     running = [row for row in rows if row.state in COLLECTABLE]
     unsure = [row for row in rows if row.state in (State.UNCERTAIN, State.SUBMITTING)]
@@ -107,13 +144,20 @@ def in_flight_line(session: "Session") -> str:
         verb = "is" if len(running) == 1 else "are"
         cost = show(sum(row.cost for row in running))
         told.append(
-            f"{jobs} ({cost}, already ordered) {verb} still running; run `doit` to download {them} at no extra cost"
+            f"{jobs} ({cost}, already ordered) {verb} still running; "
+            f"run `{_again(session)}` to download {them} at no extra cost"
         )
     if unsure:
         orders = "1 order" if len(unsure) == 1 else f"{len(unsure)} orders"
         cost = show(sum(row.cost for row in unsure))
         told.append(f"{orders} may or may not have been accepted ({cost}); run `doit recover`")
     return INTERRUPTED + ("; ".join(told) or "no job is running")
+
+
+def _again(session: "Session") -> str:
+    """The build that was typed, as a command: `doit` buys shots that nobody asked for if some were named."""
+    named = session.wanted if session.selection.builds else None
+    return " ".join(("doit", *(f"clip:{number}" for number in sorted(named or ()))))
 
 
 def announce(session: "Session", event: str, text: str, **facts: Any) -> None:
@@ -130,16 +174,15 @@ def announce(session: "Session", event: str, text: str, **facts: Any) -> None:
     )
 
 
-def announce_end(session: "Session", event: str, text: str, entries: Sequence[Mapping[str, Any]]) -> None:
+def announce_end(session: "Session", event: str, text: str, end: Ending) -> None:
     """Notify of the end of a run, or of a gate that failed, with the counts and the money."""
-    budget = session.plan.budget
     announce(
         session,
         event,
         text,
-        total_clips=len(entries),
-        successful_clips=sum(entry["success"] for entry in entries),
-        failed=[entry["shot_number"] for entry in entries if not entry["success"]],
-        spent_usd=usd(budget.spent),
-        uncertain_usd=usd(budget.uncertain),
+        total_clips=end.total,
+        successful_clips=len(end.good),
+        failed=sorted([*(one.number for one in end.missing), *end.others]),
+        spent_usd=usd(end.budget.spent),
+        uncertain_usd=usd(end.budget.uncertain),
     )

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vgen.cli import checks, finished, noop, notify, registry, reporter, reporting, unfinished
+from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
-from vgen.errors import ClipFailed, InputError
+from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
@@ -21,6 +21,7 @@ from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
+from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
@@ -69,6 +70,11 @@ class Session:
         self.current: set[str] = set()
         """Of `report` and `gallery`: those that are known to be true."""
         self.entered = False
+        self.worked = False
+        """Whether something was to be made."""
+        self.judges = False
+        """Whether the gates were judged."""
+        self.reported = reporting.Reported()
         self._begun: dict[str, Callable[[], Any]] = {}
         self._view: View | None = None
         self._run: Run | None = None
@@ -121,6 +127,14 @@ class Session:
     def plan(self) -> Plan:
         return self.view().plan
 
+    @property
+    def wanted(self) -> frozenset[int] | None:
+        """The shots that this command is about; None: all."""
+        every = frozenset(request.number for request in self.workspace.requests)
+        shot = self.variables.get("shot", "")
+        named = self.selection.numbers or frozenset({int(shot)} if shot.isascii() and shot.isdigit() else ())
+        return named & every if named & every not in (frozenset(), every) else None
+
     def _tell(self, record: Mapping[str, Any]) -> None:
         """To the screen, and to whoever the settings say must be notified."""
         self.services.tell(record)
@@ -138,6 +152,7 @@ class Session:
         """Bad input ends here, with all problems; a build holds the run lock from here on."""
         self.entered = True
         checks.refuse_strays(self.variables, names)
+        self.reported.began_at = commits(self.workspace.outputs.ledger)
         named, commands = set(names), registry.commands()
         bears = [name for name in named if name in commands and commands[name].bears_unfit_ledger]
         self.workspace.trusts_ledger = bool(named) and len(bears) == len(named)
@@ -205,11 +220,9 @@ class Session:
         if not chosen.builds or not (chosen.forced or checks.has_work(self)):
             yield
             return
+        self.worked = True
         if not checks.fits(self):
             await self._free_work()
-            if chosen.full:
-                with contextlib.suppress(ClipFailed):
-                    reporting.write_report(self)
             self.look_again(again=True)
             if not checks.fits(self):
                 raise checks.refused(self)
@@ -219,8 +232,11 @@ class Session:
     @contextlib.asynccontextmanager
     async def open(self, *, online: bool | None = None) -> AsyncIterator[Run]:
         """Open the run for what is inside. `online`: None goes online if the plan needs it."""
-        async with self.run.open(self._intent(online=online)) as run:
-            yield run
+        ledger = self.workspace.outputs.ledger
+        with contextlib.ExitStack() as closing:
+            async with self.run.open(self._intent(online=online)) as run:
+                yield run
+                closing.enter_context(self.reported.unchanged(ledger))
 
     def _intent(self, *, online: bool | None) -> Intent:
         plan, chosen = self.plan, self.selection
@@ -258,27 +274,28 @@ class Session:
         """Whether shots are queued at every provider that a shot not yet started will buy from."""
         return self._run is not None and self._run.is_open and self._run.saturated()
 
-    def after_run(self, signum: int | None) -> None:
-        """An interrupted run writes its report all the same, and says what is left at the providers."""
-        if self.workspace.problems:
-            return
+    def after_run(self, signum: int | None) -> int:
+        """However the run ended: report and gallery are made true, and the end is told. Returns an exit code."""
+        if self.workspace.problems or not self.workspace.holds_lock:
+            return 0
         began = self._run is not None and self._run.began
-        if signum is None:
-            if began and self.selection.again:
-                unfinished.tell(self)
-            finished.record(self)
-            return
-        if not began:
+        if signum is not None and not began:
             text = reporting.INTERRUPTED + "What is done is kept; run the command again to continue"
             terminal.line(None, text, "interrupted")
-            return
-        with contextlib.suppress(ClipFailed):
-            entries, _ = reporting.write_report(self, interrupted=True)
-            text = reporting.in_flight_line(self)
-            terminal.line(None, text, "interrupted")
-            reporting.announce_end(self, "end", text, entries)
-            if self.selection.again:
-                unfinished.tell(self)
+            return 0
+        code = ending.end(self, interrupted=signum is not None)
+        if began and self.selection.again:
+            unfinished.tell(self)
+        if signum is None:
+            finished.record(self)
+        return code
+
+    def after_clean(self) -> None:
+        """`doit clean` took some files: what is left of report and gallery tells so, unless a run is at work."""
+        if not self.workspace.problems:
+            with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
+                self.look_again()
+                ending.tell_files(self)
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:

@@ -8,13 +8,12 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 
 import trio
 
 from vgen.errors import ClipFailed, MediaError
-from vgen.media import target_format
+from vgen.media import length, target_format
 from vgen.media.conform_record import (
     CUT_RECORD,
     RECORD,
@@ -30,7 +29,6 @@ from vgen.media.conform_record import (
     unchanged,
     why_not_made,
 )
-from vgen.media.judge import SHORT_BY_S
 from vgen.media.probe import Facts, probe
 from vgen.media.target_format import TargetFormat, choose_format
 from vgen.media.tools import Tools
@@ -75,14 +73,8 @@ def made_in(folder: Path) -> list[Path]:
 
 
 def _frames(source: Source, clip: Facts, wanted: TargetFormat) -> int:
-    """How many frames the conformed clip has: as long as its shot, unless it is much too short for that."""
-    length_s = source.duration_s if _long_enough(source, clip) else clip.duration_s
-    return max(1, round(Fraction(length_s) * wanted.fps))
-
-
-def _long_enough(source: Source, clip: Facts) -> bool:
-    """Whether its last frame may be held for what is missing: the bound by which vgen accepts a clip."""
-    return clip.duration_s >= float(source.duration_s) - SHORT_BY_S - 1e-6
+    """How many frames the conformed clip has."""
+    return length.frames(source.duration_s, clip.duration_s, wanted.fps)
 
 
 def _is_made(entry: Entry, source: Source, wanted: TargetFormat, folder: Path) -> bool:
@@ -214,7 +206,7 @@ class _Work:
             if before.source != seen:
                 self._note(source.number, before.model_copy(update={"source": seen}))
             return ""
-        if not _long_enough(source, facts):
+        if not length.long_enough(source.duration_s, facts.duration_s):
             had = f"has {facts.duration_s:.2f} s of {source.duration_s:g} s"
             self.tell(source.number, f"{source.path.name} {had}; it is used as long as it is")
         frames = _frames(source, facts, wanted)

@@ -11,6 +11,7 @@ import trio
 from vgen.errors import MediaError, NoDecoder, NotJudged
 from vgen.media.container import HEAD_BYTES, MP4, Container, is_page, sniff
 from vgen.media.decoders import Unsupported
+from vgen.media.length import SHORT_BY_S
 from vgen.media.probe import Facts, decode, probe
 from vgen.media.tools import Tools, one_line
 from vgen.recipe import has_shape
@@ -18,7 +19,6 @@ from vgen.recipe import has_shape
 MIN_BYTES = 100_000  # a clip has more than this, unless the user says otherwise (min_clip_bytes)
 MIN_SIDE = 720  # px, the shorter side
 MIN_DURATION_S = 1.0
-SHORT_BY_S = 0.5  # a clip may be shorter than its shot by this much; never mind longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,6 @@ and sound that start at 0. So they can be joined in any order with `-c copy`, an
 import errno
 import math
 import os
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,15 +16,14 @@ from typing import Any
 import ffmpeg
 
 from vgen.errors import MediaError
-from vgen.media.judge import SHORT_BY_S
+from vgen.media.length import SHORT_BY_S, common_rate
 from vgen.media.probe import MP4_NAMES, Facts, colour_matrix, fault, probe
 from vgen.media.tools import Tools, run_tool
 
 VERSION = 1
 """Raise it when the same source would be made differently: every clip is then made again, free."""
-RATES = tuple(Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60"))
 TIMEBASE = 120_000
-"""Ticks a second: a whole number a frame at each of RATES."""
+"""Ticks a second: a whole number a frame at each of length.RATES."""
 SIDES = (1080, 720)
 """px, the shorter side: the first one that no clip has to be enlarged for, else the last."""
 SAMPLE_RATE = 48_000
@@ -59,18 +57,7 @@ def choose_format(clips: Collection[Facts], aspect_ratio: str) -> TargetFormat:
     shorter = next((side for side in SIDES if all(min(c.width, c.height) >= side for c in clips)), SIDES[-1])
     longer = 2 * round(shorter * max(across / down, down / across) / 2)
     width, height = (longer, shorter) if across > down else (shorter, longer)
-    return TargetFormat(width=width, height=height, fps=_common_rate(clips))
-
-
-def _common_rate(clips: Collection[Facts]) -> Fraction:
-    """The rate of most clips; of two as common, 24, then 30, then the higher."""
-    votes = Counter(_standard_rate(clip.fps) for clip in clips)
-    return max(votes, key=lambda rate: (votes[rate], rate == 24, rate == 30, rate), default=Fraction(24))
-
-
-def _standard_rate(fps: float) -> Fraction:
-    """The nearest of RATES: 121 frames in 5 s are 24 fps, and so are 16 fps and none said."""
-    return Fraction(24) if fps < 23.5 else min(RATES, key=lambda rate: abs(rate - fps))
+    return TargetFormat(width=width, height=height, fps=common_rate(clip.fps for clip in clips))
 
 
 async def encode(tools: Tools, source: Path, made: Path, clip: Facts, form: TargetFormat, frames: int) -> None:

@@ -49,6 +49,15 @@ class Action(StrEnum):
     STOP = "stop"  # nothing that vgen may do on its own
 
 
+class Remedy(StrEnum):
+    """What helps a shot that no provider makes now."""
+
+    LATER = "later"  # a new run tries again by itself
+    OPEN = "open"  # a provider is closed: its key, its credit
+    AGAIN = "again"  # the attempts are used up; only -a begins anew
+    EDIT = "edit"  # this text, length or picture is refused everywhere
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What binds a decision besides the rows. `fresh_after`: with -a, rows up to this id count as superseded.
@@ -66,7 +75,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The next act for a shot, with what it needs."""
+    """The next act for a shot, with what it needs. `remedy`: of a STOP for which every provider had its turn."""
 
     action: Action
     why: str = ""
@@ -74,6 +83,7 @@ class Decision:
     offer: Offer | None = None
     supersede: Mapping[int, Why] = field(default_factory=lambda: NONE)
     attempt: int = 1
+    remedy: Remedy | None = None
 
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
@@ -166,7 +176,7 @@ def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
     return (
         f"perhaps bought at {row.provider} for {show(row.price)}: {reason}; look there, then "
         f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
-        f"or buy again with on_uncertain=rebuy"
+        f"or `doit on_uncertain=rebuy clip:{request.number}` buys it again"
     )
 
 
@@ -198,11 +208,11 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
         if row.blocks:
             old = policy.fresh_after is not None and row.id <= policy.fresh_after
             supersede[row.id] = Why.AGAIN if old else _why(row)
-    reasons: list[str] = []
+    reasons: dict[str, Remedy] = {}
     for offer in request.offers:
-        reason, tried = _spent_turn(offer, fresh, policy)
+        reason, tried, remedy = _spent_turn(offer, fresh, policy)
         if reason:
-            reasons.append(reason)
+            reasons[reason] = remedy
             continue
         moved = {
             row_id: Why.FALLBACK
@@ -217,7 +227,9 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
             attempt=tried + 1,
             why=_to_be_bought(offer.provider),
         )
-    return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open")
+    remedies = [*reasons.values(), Remedy.OPEN]
+    remedy = Remedy.LATER if Remedy.LATER in remedies else remedies[0]
+    return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open", remedy=remedy)
 
 
 @functools.cache
@@ -239,28 +251,30 @@ def _why(row: Purchase) -> Why:
             return Why.FAILED
 
 
-def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int]:
-    """Why a provider has had its turn with this recipe ("" if not), and the attempts that count."""
+def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int, Remedy]:
+    """Why a provider has had its turn with this recipe ("" if not), the attempts that count, and what would help."""
     here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
     final = [row for row in here if row.final and offer.order is not None and row.request == offer.order.text]
     if final:
-        return f"{offer.provider} said no: {final[-1].error}", len(here)
+        return f"{offer.provider} said no: {final[-1].error}", len(here), Remedy.EDIT
     if closed := policy.closed.get(offer.provider):
-        return closed, 0
+        return closed if offer.provider in closed else f"{offer.provider}: {closed}", 0, Remedy.OPEN
     if offer.order is None:
-        return f"{offer.provider}: {offer.problem}", 0
+        return f"{offer.provider}: {offer.problem}", 0, Remedy.EDIT
     cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:
-        return f"{offer.provider}: {queued[-1].error}", len(here)
+        return f"{offer.provider}: {queued[-1].error}", len(here), Remedy.LATER
     if twice := _rejected_alike(here, offer.order.text):
-        return f"{offer.provider} was rejected twice for the same reason: {twice.error}", len(here)
+        reason = f"{offer.provider} was rejected twice for the same reason: {twice.error}"
+        return reason, len(here), Remedy.AGAIN
     paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]
     counted = [row for row in here if row in paid or (row.run_id == policy.run_id and row.state in OVER)]
     if len(counted) >= offer.max_retries:
         times = "once" if len(counted) == 1 else f"{len(counted)} times"
-        return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted)
-    return "", len(counted)
+        remedy = Remedy.AGAIN if len(paid) >= offer.max_retries else Remedy.LATER
+        return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted), remedy
+    return "", len(counted), Remedy.LATER
 
 
 def _rejected_alike(here: Sequence[Purchase], request: str) -> Purchase | None:

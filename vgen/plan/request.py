@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
-from vgen.providers.base import FOLLOWS_PICTURE, MIN_SIDE, CannotMake, NoPrice, Order, flat
+from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
+from vgen.providers.kinds import FOLLOWS_PICTURE, flat
 from vgen.recipe import Recipe, has_shape
 from vgen.store.records import Purchase
 

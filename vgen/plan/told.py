@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from vgen.plan.request import ShotRequest
-from vgen.providers.base import Kind, Order
+from vgen.providers.base import Order
+from vgen.providers.kinds import Kind
 
 Prices = Mapping[tuple[str, Kind], int]
 """Provider and kind of order → the most that it has told, in micro-dollars."""

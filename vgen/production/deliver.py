@@ -9,7 +9,7 @@ from vgen.errors import ClipFailed
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
 from vgen.plan.decision import how_to_end
-from vgen.production import poll
+from vgen.production import outcome
 from vgen.production.download import Downloaded, Ended, Gone, download_file, fresh_url
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
@@ -66,7 +66,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Download
     try:
         got = await download_file(run, row, part, number)
     except Ended as exc:
-        poll.book(run, row, number, exc.status, row.rendered_at or run.now())
+        outcome.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
         run.ledger.move(row.id, State.LOST, error=str(exc))
         run.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)

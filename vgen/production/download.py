@@ -152,8 +152,8 @@ async def fresh_url(run: Run, row: Purchase) -> str:
                 return status.url
             case Done() if attempt >= retry.FRESH_URL_TRIES:
                 raise ClipFailed(
-                    f"is finished and paid, but {row.provider} names no file; run again, or ask it about job "
-                    f"{row.job_id}, or {how_to_end(row)}"
+                    f"is finished at {row.provider} and paid, but {status.instead or 'it names no file'}; run again, "
+                    f"or ask it about job {row.job_id}, or {how_to_end(row)}"
                 )
             case Cancelled():
                 raise Ended(status)

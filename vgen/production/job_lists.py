@@ -17,8 +17,9 @@ from vgen.plan.decision import how_to_end
 from vgen.production import client, over
 from vgen.production.finding import Finding, Verdict
 from vgen.production.run import Run
-from vgen.providers.base import FOLLOWS_PICTURE, Listed
+from vgen.providers.base import Listed
 from vgen.providers.codec import Likeness, TaggedList
+from vgen.providers.kinds import FOLLOWS_PICTURE
 from vgen.store.purchase import State
 from vgen.store.records import Purchase
 

@@ -9,12 +9,12 @@ from vgen.errors import ClipFailed, VgenError
 from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan.decision import QUEUE, UNREADABLE, how_to_end
-from vgen.production import client, over
+from vgen.production import client, outcome, over
 from vgen.production.limits import PATIENCE
 from vgen.production.run import Run
 from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Queued, Running, Status
-from vgen.store.purchase import SETTLED, State
-from vgen.store.records import ChargedBy, Purchase
+from vgen.store.purchase import State
+from vgen.store.records import Purchase
 
 UNCONFIRMED = "unconfirmed"
 """error_code of a job whose failure was read off a failed question, until it is said again or it brings its file."""
@@ -23,8 +23,6 @@ CANCELLING = "; cancelling"
 """Ends the reason in the row of a job that is being cancelled; a later run that finds it cancelled tells it."""
 SETTLES_S = 60.0
 """So long a job that is over is asked what it cost, if its provider has yet to say; then its price is booked."""
-DOUBT = "probably not charged"
-"""Said of a price that is booked because nobody tells it, where it most likely is zero."""
 
 
 async def wait_for(run: Run, purchase_id: int, number: int) -> None:
@@ -173,10 +171,12 @@ class _Poller:
                     run.events.doing(self._number, f"rendering {status.progress:.0%} at {row.provider}")
             case Inconclusive():
                 self._last_word = status.message
+                if status.ended:
+                    self._tell(f"over at {row.provider}, but can't be read: {status.message}; asking again")
                 if status.key_rejected:
                     run.close_provider(row.provider, status.message)
             case Done() | Failed() | Cancelled():
-                book(run, row, self._number, status, self._ended_at())
+                outcome.book(run, row, self._number, status, self._ended_at())
                 return True
             case Missing():
                 self._last_word = f"{row.provider} does not find the job"
@@ -271,7 +271,7 @@ class _Poller:
     def _book_cancelled(self, told: int | None) -> None:
         """It never left the queue: booked as charged unless the provider says otherwise; the fallback's turn."""
         run, row = self._run, self._row
-        charged, by = _told(told, row)
+        charged, by = outcome.charge(told, row)
         error = f"cancelled, because {(row.error or '').removesuffix(CANCELLING) or self._why_cancelled}"
         run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error, error_code=QUEUE)
         run.say(self._number, f"{error} (booked {show(charged)}, {by})", event="cancelled")
@@ -303,55 +303,3 @@ class _Poller:
             self._said = text
             self._run.say(self._number, text, event="status", job=self._row.job_id)
             self._run.events.doing(self._number, text)
-
-
-def book(run: Run, row: Purchase, number: int, status: Done | Failed | Cancelled, at: float) -> None:
-    """Book the end of a job by its provider's own word. `at`: when it ended, for the time that it took."""
-    match status:
-        case Done():
-            _book_done(run, row, number, status, at)
-        case Failed():
-            charged, by = _told(status.charged, row)
-            error = f"{status.message} ({status.code})" if status.code else status.message
-            doubt = status.wrong_order and by == "assumed"
-            if doubt:
-                error = f"{error}; {probably_free(row)}"
-            run.ledger.move(
-                row.id, State.FAILED, charged=charged, charged_by=by, error=error, error_code=status.code,
-                final=not status.again, rendered_at=at,
-            )  # fmt: skip
-            booked = f"booked {show(charged)}, assumed" if doubt else f"charged {show(charged)}"
-            run.say(number, f"failed at {row.provider}: {error} ({booked})", event="job_failed")
-            if status.wrong_order:
-                run.close_provider(row.provider, f"{row.model} does not take orders of this form: {status.message}")
-        case Cancelled():
-            charged, by = _told(status.charged, row)
-            error = "cancelled at the provider"
-            run.ledger.move(row.id, State.CANCELLED, charged=charged, charged_by=by, error=error)
-            run.say(number, f"cancelled at {row.provider} (charged {show(charged)})", event="cancelled")
-
-
-def probably_free(row: Purchase) -> str:
-    """For a job that its provider refused before it began: most likely it cost nothing, but nobody says so."""
-    return f"{DOUBT}; `doit settle shot={row.shot_number} as=not-charged job={row.job_id}`"
-
-
-def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:
-    charged, by = _told(status.charged, row)
-    urls = {**row.urls, "output": status.url}
-    run.ledger.move(
-        row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
-    )  # fmt: skip
-    text = f"rendered at {row.provider}, charged {show(charged)}; downloading"
-    run.say(number, text, event="rendered")
-    if charged > row.price:
-        run.close_provider(row.provider, f"it charged {show(charged)} where {show(row.price)} was agreed")
-
-
-def _told(charged: int | None, row: Purchase) -> tuple[int, ChargedBy]:
-    """What the job cost: as the provider says, else as it was booked already, else all that was reserved."""
-    if charged is not None:
-        return charged, "provider"
-    if row.state in SETTLED and row.charged_by is not None:
-        return row.charged, row.charged_by
-    return row.price, "assumed"

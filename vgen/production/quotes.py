@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import trio
 
 from vgen.inputs.settings import Provider
-from vgen.providers.base import Kind, Order
+from vgen.providers.base import Order
+from vgen.providers.kinds import Kind
 
 _Key = tuple[str, Kind]
 _Asked = tuple[str, str, Kind]

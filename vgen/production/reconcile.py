@@ -10,7 +10,7 @@ from vgen.errors import WireError
 from vgen.money import show
 from vgen.plan.decision import UNREADABLE, how_to_end, settle_command
 from vgen.plan.request import ShotRequest
-from vgen.production import client, job_lists, over, poll, resend
+from vgen.production import client, job_lists, outcome, over, resend
 from vgen.production.finding import Finding, Verdict
 from vgen.production.run import Run
 from vgen.providers import CODECS
@@ -45,7 +45,7 @@ async def ask_again(run: Run, row: Purchase, number: int, *, anew: bool = False)
     row = run.ledger.get(row.id)
     match status:
         case Done():
-            poll.book(run, row, number, status, row.rendered_at or run.now())
+            outcome.book(run, row, number, status, row.rendered_at or run.now())
             return True
         case Queued() | Running() if row.state is State.LOST:
             run.ledger.move(row.id, State.RENDERING, charged=0, error=None)

@@ -6,7 +6,7 @@ from vgen.errors import AlreadyBought, InputError
 from vgen.money import show
 from vgen.plan.decision import settle_command
 from vgen.plan.request import ShotRequest
-from vgen.production.poll import DOUBT
+from vgen.production.outcome import DOUBT
 from vgen.providers.codec import Codec
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from vgen.plan.request import Offer, ShotRequest
 from vgen.plan.told import Prices
-from vgen.providers.base import Kind, Order, kind_of
+from vgen.providers.base import Order
+from vgen.providers.kinds import Kind, kind_of
 from vgen.store.reader import LedgerReader
 
 

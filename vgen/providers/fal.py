@@ -254,7 +254,7 @@ def _result(reply: Reply) -> Status:
         if is_url(url):
             return Done(url=url)
         if "detail" not in said and not said.get("error"):
-            return Done(url="") if "video" in said else Inconclusive(message="the result can't be read")
+            return _without_video(reply, said)
     if reply.status in (408, 425, 429) or (reply.status >= 500 and not said):
         return Inconclusive(
             message=f"HTTP {reply.status}", retry_after_s=retry_after_s(reply.headers.get("retry-after"), now=reply.at)
@@ -296,6 +296,19 @@ def _wrong_fields(said: Mapping[str, Any]) -> list[str]:
         if not (kind.startswith("value_error") and (field in _SHOTS_OWN or field.endswith(("image_url", "frame_url")))):
             found.append(brief(f"{field}: {item.get('msg', kind)}"))
     return found
+
+
+def _without_video(reply: Reply, said: Mapping[str, Any]) -> Status:
+    """A 200 of another shape than `{"video": {"url": …}}`: in the application's own answer, the job's paid result.
+
+    All video endpoints of fal's type list answer in that shape (2026-11); an endpoint of a config may be any other.
+    """
+    if "video" in said:
+        return Done(url="", charged=_nothing_billed(reply), instead="its result names no usable video")
+    names = brief(", ".join(sorted(map(str, said))), 80)
+    if said and "x-fal-request-id" in reply.headers:
+        return Done(url="", charged=_nothing_billed(reply), instead=f"its result holds no video, but {names}")
+    return Inconclusive(message=f"its result holds {names or 'nothing'}, and no video", ended=bool(said))
 
 
 def _urls(said: Mapping[str, Any], job_id: str, terms: Terms) -> dict[str, str]:

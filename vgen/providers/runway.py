@@ -206,7 +206,9 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "SUCCEEDED":
             urls = said.get("output")
             first = urls[0] if isinstance(urls, list) and urls else None
-            return Done(url=str(first) if is_url(first) else "", charged=charged)
+            if is_url(first):
+                return Done(url=str(first), charged=charged)
+            return Done(url="", charged=charged, instead=f"its output names no file: {brief(json.dumps(urls), 80)}")
         case "FAILED":
             code = brief(said.get("failureCode") or "", 80)
             failure = brief(said.get("failure") or "the task failed")

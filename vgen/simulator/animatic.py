@@ -32,13 +32,17 @@ GRAIN = 3  # levels up and down; lifts a clip of 1 s over media.MIN_BYTES, whate
 CRF, FLAT_CRF = 22, 38
 PROMPT_CHARS = 600  # more never fits
 TONE_HZ = 220
+TURN = 0.382  # of the circle of hues between two versions: the golden angle, so that any few are far apart
 
 _MARGIN, _LABEL, _PROVIDER, _PROMPT, _WATERMARK, _BAR = 44, 84, 30, 32, 104, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Animatic:
-    """One clip to draw. `flat` leaves detail out, so that the file is too small to pass for a clip."""
+    """One clip to draw. `flat` leaves detail out, so that the file is too small to pass for a clip.
+
+    `version`: the how-manieth clip of its prompt; from the second on it says so, and each has other colours.
+    """
 
     label: str
     prompt: str
@@ -49,6 +53,7 @@ class Animatic:
     fps: int = 24
     audio: bool = False
     flat: bool = False
+    version: int = 1
 
     @property
     def frames(self) -> int:
@@ -133,16 +138,22 @@ def _unit(spec: Animatic) -> int:
 
 
 def _background(spec: Animatic) -> Image.Image:
-    """Soft colours that belong to the prompt, with fine grain."""
-    rng = random.Random(hashlib.sha256(spec.prompt.encode("utf-8", "surrogatepass")).digest())  # noqa: S311 - looks
+    """Soft colours that belong to the prompt and the version, with fine grain."""
+    what = spec.prompt if spec.version == 1 else f"{spec.prompt}\0{spec.version}"
+    rng = random.Random(hashlib.sha256(what.encode("utf-8", "surrogatepass")).digest())  # noqa: S311 - looks
     margin = 0.0 if spec.flat else PAN_SHARE
     size = (_even(spec.width * (1 + margin)), _even(spec.height * (1 + margin)))
     cells = (1, 1) if spec.flat else (3, 4)
-    hue = rng.random()
+    hue = (_first_hue(spec.prompt) + (spec.version - 1) * TURN) % 1.0
+    rng.random()
     colours = Image.new("RGB", cells)
     colours.putdata([_colour(rng, hue) for _ in range(cells[0] * cells[1])])
     soft = colours.resize(size, Image.Resampling.BICUBIC)
     return soft if spec.flat else _grained(soft, rng)
+
+
+def _first_hue(prompt: str) -> float:
+    return random.Random(hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).digest()).random()  # noqa: S311 - looks
 
 
 def _even(length: float) -> int:
@@ -173,7 +184,8 @@ def _caption(spec: Animatic) -> Image.Image:
     _write(draw, (margin, margin), [_cut(_legible(spec.label), label, across)], label)
     small = _font(_PROVIDER * scale)
     below = margin + _line_px(label)
-    _write(draw, (margin, below), [_cut(_legible(spec.provider), small, across)], small)
+    source = spec.provider if spec.version == 1 else f"{spec.provider} · version {spec.version}"
+    _write(draw, (margin, below), [_cut(_legible(source), small, across)], small)
     font = _font(_PROMPT * scale)
     room = 3 if spec.flat else max(1, (spec.height * 2 // 5) // _line_px(font))
     lines = _wrap(_legible(spec.prompt), font, across - margin, room)

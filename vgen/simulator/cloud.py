@@ -67,6 +67,9 @@ class Cloud:
                 self.extra_models[protocol].update(models)
         self.extra_rows = dict(extra_rows or {})
         self._jobs: dict[str, Job] = {}
+        self._made: Counter[str] = Counter()
+        self._versions: dict[str, int] = {}
+        """Prompt → clips made of it; job → the how-manieth it is, if not the first."""
         self._lanes = {protocol: Lane(concurrency) for protocol in CODECS}
         self._unended: dict[str, set[str]] = {protocol: set() for protocol in CODECS}
         self._peak: Counter[str] = Counter(dict.fromkeys(CODECS, 0))
@@ -165,7 +168,7 @@ class Cloud:
 
     def clip(self, job: Job) -> Clip:
         """What this job delivers."""
-        return jobs.clip_of(job, self._label(job.order.prompt))
+        return jobs.clip_of(job, self._label(job.order.prompt), self._versions.get(job.id, 1))
 
     def all_jobs(self, provider: str) -> list[Job]:
         """The provider's jobs, oldest first, deleted ones too."""
@@ -220,6 +223,10 @@ class Cloud:
         if job.fails_at_once:
             job = replace(job, ended_at=job.created_at)
         self._jobs[job.id] = job
+        if not job.fails:
+            self._made[job.order.prompt] += 1
+            if self._made[job.order.prompt] > 1:
+                self._versions[job.id] = self._made[job.order.prompt]
         if "job_queued" not in job.faults and not job.fails_at_once:
             ready_at = job.created_at + job.queue_s
             self._lanes[provider].enter(job.id, ready_at=ready_at, takes_s=job.render_s)

@@ -187,13 +187,15 @@ class Clip:
     small: bool = False
     """A valid video of 100,000 bytes or less."""
     fps: int = 24
+    version: int = 1
+    """The how-manieth clip of this prompt: each looks different."""
 
     def facts(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def clip_of(job: Job, label: str) -> Clip:
-    """What comes out of `job`, its clip_* faults applied."""
+def clip_of(job: Job, label: str, version: int) -> Clip:
+    """What comes out of `job`, its clip_* faults applied. `version`: the how-manieth clip of its prompt it is."""
     order = job.order
     width, height = order.width, order.height
     if "clip_480p" in job.faults:
@@ -210,4 +212,5 @@ def clip_of(job: Job, label: str) -> Clip:
         duration_s=0.5 if "clip_short" in job.faults else order.duration_s,
         audio=order.audio,
         small="clip_small" in job.faults,
+        version=version,
     )

@@ -59,6 +59,7 @@ def animatic_renderer(tools: Tools) -> Renderer:
             fps=clip.fps,
             audio=clip.audio and not clip.small,
             flat=clip.small,
+            version=clip.version,
         )
         async with limiter:
             with tempfile.TemporaryDirectory(prefix="vgen-simulator-") as folder:

@@ -4,6 +4,7 @@ Rollback journal with synchronous=EXTRA: many Pythons ship an SQLite inside the 
 """
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -65,6 +66,23 @@ def for_looking(path: Path) -> sqlite3.Connection:
             copy = for_writing(None, lambda: 0.0)
         copy.execute("PRAGMA query_only = ON")
         return copy
+
+
+Commits = tuple[int, int]
+"""Which file it is, and how often it was written."""
+
+
+def commits(path: Path) -> Commits | None:
+    """What every commit changes, and a rebuilt ledger too; None without a ledger. Takes no lock.
+
+    SQLite's "file change counter" (sqlite.org/fileformat2.html, 1.3.7), which it keeps in rollback-journal mode.
+    """
+    try:
+        with path.open("rb") as file:
+            head, which = file.read(28), os.fstat(file.fileno()).st_ino
+    except OSError:
+        return None
+    return (which, int.from_bytes(head[24:28], "big")) if len(head) == 28 else None
 
 
 def schema() -> str:

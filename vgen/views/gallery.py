@@ -120,7 +120,7 @@ class ShotView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The whole production. `notes`: things that belong to no shot, in words."""
+    """The whole production. `notes`: things that belong to no shot, in words. `film_s`: the cut's length."""
 
     title: str
     simulated: bool
@@ -128,17 +128,13 @@ class Page:
     gates: Sequence[Gate] = ()
     budget: Budget = field(default_factory=Budget)
     notes: Sequence[str] = ()
+    film_s: float = 0.0
 
     @property
     def counts(self) -> dict[ShotStatus, int]:
         """Shots of each status; standings that no shot has are left out."""
         found = {status: sum(shot.status is status for shot in self.shots) for status in ShotStatus}
         return {status: count for status, count in found.items() if count}
-
-    @property
-    def running_time_s(self) -> float:
-        """Of all clips in place."""
-        return sum(shot.film.duration_s or 0.0 for shot in self.shots if shot.film)
 
     @property
     def upright(self) -> bool:
@@ -177,13 +173,13 @@ def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
     return "".join(pieces(page, poster_frames))
 
 
-def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> Iterator[str]:
-    """The page's HTML, piece by piece: of many shots it is long."""
+def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None, *, unfinished: bool = False) -> Iterator[str]:
+    """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again."""
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
         posters=poster_frames or {},
-        digest=digest(page),
+        digest="" if unfinished else digest(page),
         style=_part("gallery.css"),
         script=_part("gallery.js"),
         policy=_policy(),

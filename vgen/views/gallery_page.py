@@ -11,7 +11,7 @@ from vgen.plan.plan import Plan, Step
 from vgen.plan.takes import Alternative
 from vgen.store.outputs import clip_name
 from vgen.store.records import Placed, Snapshot, Take
-from vgen.views import report
+from vgen.views import next_steps, report
 from vgen.views.advice import Advice
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
 from vgen.views.report import Entry, Gate
@@ -26,19 +26,25 @@ def gather(
     *,
     title: str,
     advice: Advice,
+    film_s: float = 0.0,
 ) -> Page:
-    """The page of a production. Empties `entries`: of a long list they go one by one, as the page's shots come."""
+    """The page of a production. `film_s`: how long its cut is.
+
+    Empties `entries`: of a long list they go one by one, as the page's shots come.
+    """
     entries.reverse()
+    budget = next_steps.enough(plan)
     return Page(
         title=title,
         simulated=plan.simulated,
         shots=[
-            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot, advice)
+            _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot, advice, budget)
             for step, found in takes.of_all(plan, snapshot)
         ],
         gates=gates,
         budget=plan.budget,
         notes=notes,
+        film_s=film_s,
     )
 
 
@@ -49,6 +55,7 @@ def _shot(
     placed: Placed | None,
     snapshot: Snapshot,
     advice: Advice,
+    budget: str,
 ) -> ShotView:
     there = step.file in (File.INTACT, File.EDITED) and placed is not None
     row = snapshot.purchases.get(placed.purchase_id) if placed and there else None
@@ -70,7 +77,7 @@ def _shot(
         generation_s=take.generation_s if take else None,
         verdict=_verdict(step, take),
         takes=[_take(step, one, advice) for one in found],
-        commands=[advice.command(command) for command in _commands(step, status)],
+        commands=[advice.command(command) for command in _commands(step, status, budget)],
     )
 
 
@@ -142,16 +149,8 @@ def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
     )
 
 
-def _commands(step: Step, status: ShotStatus) -> list[str]:
+def _commands(step: Step, status: ShotStatus, budget: str) -> list[str]:
     """What the user may type next."""
-    number = step.number
-    if status is ShotStatus.STALE and step.file is File.EDITED:
-        return [f"doit -a clip:{number}", f"doit keep shot={number}"]
-    return {
-        ShotStatus.GOOD: [],
-        ShotStatus.STALE: [f"doit clip:{number}", f"doit keep shot={number}"],
-        ShotStatus.RUNNING: [f"doit clip:{number}"],
-        ShotStatus.MISSING: [f"doit clip:{number}"],
-        ShotStatus.HELD: [f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"],
-        ShotStatus.FAILED: [f"doit clip:{number}", f"doit -a clip:{number}"],
-    }[status]
+    found = next_steps.commands(step, budget)
+    keep = f"doit keep shot={step.number}"
+    return [*found, keep] if status is ShotStatus.STALE and keep not in found else found

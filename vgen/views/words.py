@@ -1,12 +1,8 @@
-"""The words of plans and of a run's end. Decides nothing."""
-
-from collections.abc import Mapping, Sequence
-from typing import Any
+"""The words of plans and of gates. Decides nothing."""
 
 from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
-from vgen.views import progress
 from vgen.views.report import Gate
 
 _WORDS = {
@@ -53,22 +49,8 @@ def _money(plan: Plan, expected_s: float) -> str:
     return text
 
 
-def end_lines(gates: Sequence[Gate], entries: Sequence[Mapping[str, Any]], plan: Plan) -> list[str]:
-    """The end of a run: counts, money, gates that failed."""
-    good = sum(entry["success"] for entry in entries)
-    budget = plan.budget
-    play = " (play money: everything here is simulated)" if plan.simulated else ""
-    text = f"{good} of {len(entries)} clips; {progress.money(budget, simulated=False)}"
-    lines = [text + play]
-    lines += [
-        f"clip {entry['shot_number']:03d} was edited by hand and is kept as it is"
-        for entry in entries
-        if entry.get("edited")
-    ]
-    return lines + [f"quality gate failed: {_gate(gate)}" for gate in gates if not gate.passed]
-
-
-def _gate(gate: Gate) -> str:
+def failed_gate(gate: Gate) -> str:
+    """What a gate that failed says."""
     match gate.name:
         case "success_rate":
             return f"{gate.value or 0:.0%} of the clips are good, {gate.threshold or 0:.0%} required"

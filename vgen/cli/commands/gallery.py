@@ -1,6 +1,7 @@
 """`doit gallery`: one page that shows every shot; draws the poster frames that are missing."""
 
 import itertools
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +10,14 @@ from typing import TYPE_CHECKING
 from vgen.cli import reporting
 from vgen.cli.command import Action, Command
 from vgen.cli.live import working
-from vgen.errors import ClipFailed, LedgerError
+from vgen.errors import ClipFailed, LedgerError, Refusal
+from vgen.media import length
+from vgen.media.length import Piece
+from vgen.plan.decision import File
+from vgen.production.workspace import View
 from vgen.store import atomic
+from vgen.store.database import commits
+from vgen.store.outputs import clip_name
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -30,8 +37,27 @@ def gather(session: "Session") -> "Page":
     notes = [str(text) for text in whole.pop("left_over")]
     del whole  # it holds the entries too
     view = session.view()
-    title = session.workspace.root.resolve().name
-    return gallery_page.gather(view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice)
+    title, film_s = session.workspace.root.resolve().name, length.film_s(_pieces(view))
+    return gallery_page.gather(
+        view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice, film_s=film_s
+    )
+
+
+def _pieces(view: View) -> list[Piece]:
+    """The clips in place as `doit cut` would join them, by what is known of them: no file is opened."""
+    found = []
+    for step in view.plan.steps:
+        if step.file not in (File.INTACT, File.EDITED):
+            continue
+        placed = view.snapshot.placed.get(clip_name(step.number))
+        take = view.snapshot.takes.get(placed.purchase_id) if placed and step.file is File.INTACT else None
+        if take is not None:
+            clip_s, fps = take.duration_s, take.fps
+        else:  # somebody's own file; one that vgen never looked at counts as long as its shot
+            facts = json.loads((placed.facts if placed else None) or "{}")
+            clip_s, fps = facts.get("duration_s"), facts.get("fps")
+        found.append(Piece(shot_s=step.request.shot.duration_s, clip_s=clip_s, fps=fps))
+    return found
 
 
 def _is_current(session: "Session") -> bool:
@@ -40,10 +66,11 @@ def _is_current(session: "Session") -> bool:
 
     if session.workspace.problems:
         return False
-    stated = _stated(session.workspace.outputs.gallery)
+    stated, now = _stated(session.workspace.outputs.gallery), commits(session.workspace.outputs.ledger)
     if stated is None or stated != gallery.digest(gather(session)):
         return False
     session.current.add("gallery")
+    session.reported.true_at["gallery"] = now
     return True
 
 
@@ -58,18 +85,24 @@ def _stated(page: Path) -> str | None:
         return None
 
 
-async def write(session: "Session") -> None:
-    """Make the page anew, unless it is current. Raises ClipFailed; why was told."""
+async def write(session: "Session", *, draw: bool = True) -> None:
+    """Make the page anew, unless it is current. Raises ClipFailed; why was told.
+
+    `draw`: whether poster frames that are missing are drawn. A page without them says that it is not finished.
+    """
     try:
-        await _write(session)
-    except (OSError, LedgerError) as exc:
+        now = commits(session.workspace.outputs.ledger)
+        await _write(session, draw=draw)
+    except (OSError, LedgerError, Refusal) as exc:
         what = exc.strerror if isinstance(exc, OSError) else exc
         terminal.line(None, f"vgen can't write the gallery: {what}; make room and run again")
         raise ClipFailed("no gallery") from exc
-    session.current.add("gallery")
+    session.reported.true_at["gallery"] = now
+    if draw:
+        session.current.add("gallery")
 
 
-async def _write(session: "Session") -> None:
+async def _write(session: "Session", *, draw: bool) -> None:
     from vgen.views import gallery
 
     page = gather(session)
@@ -84,11 +117,12 @@ async def _write(session: "Session") -> None:
         drawn = {}
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
-    tools = session.services.tools(session.workspace.ready)
+    tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
         await _draw(tools, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     outputs.root.mkdir(parents=True, exist_ok=True)
-    atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters)))
+    unfinished = not draw and len(posters) < len(wanted)
+    atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters, unfinished=unfinished)))
 
 
 async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vgen.cli import reporting
 from vgen.cli.command import Action, Command
-from vgen.cli.commands import gallery
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.errors import InputError
-from vgen.inputs.wording import ranges
 from vgen.money import show
 from vgen.plan import decision, takes
 from vgen.plan.decision import File
 from vgen.plan.plan import Step
 from vgen.store.records import Purchase
+from vgen.views.ending import ranges
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -78,14 +76,12 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
 
 
 def begin(session: "Session") -> Action:
-    """Resolve what was typed; the action carries it out, and makes report and gallery true again."""
+    """Resolve what was typed; the action carries it out."""
     choice = resolve(session, shot_number(session.variables), session.variables.get("take"))
 
     async def choose() -> None:
         async with session.open(online=False) as run:
             await carry_out(session, run, choice)
-        reporting.write_report(session)
-        await gallery.write(session)
 
     return choose
 

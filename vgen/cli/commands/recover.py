@@ -21,6 +21,7 @@ def _begin(session: "Session") -> Action:
         async with session.open(online=True) as run:
             rows = run.ledger.uncertain(simulated=run.settings.simulated)
             lost = run.ledger.lost(simulated=run.settings.simulated)
+            session.worked = bool(rows or lost)
             if not rows and not lost and not session.workspace.notes:
                 terminal.out("nothing is uncertain")
             async with working("asking about lost orders", len(rows) + len(lost), steps="orders") as work:

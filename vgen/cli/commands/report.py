@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 from vgen.cli import reporting
 from vgen.cli.command import Action, Command
 from vgen.errors import ClipFailed
-from vgen.views import terminal, words
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -13,14 +12,10 @@ if TYPE_CHECKING:
 
 def _begin(session: "Session") -> Action:
     async def write() -> None:
-        entries, gates = reporting.write_report(session)
-        told = words.end_lines(gates, entries, session.plan)
-        for text in told:
-            terminal.line(None, text, "summary")
-        failed = [gate.name for gate in gates if not gate.passed]
-        reporting.announce_end(session, "gate" if failed else "end", "; ".join(told), entries)
-        if failed:
-            raise ClipFailed(f"gates failed: {', '.join(failed)}")
+        end = reporting.write_report(session)
+        session.judges = True
+        if end.gates:
+            raise ClipFailed(f"gates failed: {'; '.join(end.gates)}")
         session.current.add("report")
 
     return write

@@ -6,12 +6,12 @@ In a project without a session they are doit's own.
 from collections.abc import Sequence
 from typing import Any
 
-from doit import cmd_clean, cmd_forget, cmd_ignore, cmd_list, cmd_resetdep
+from doit import cmd_forget, cmd_ignore, cmd_list, cmd_resetdep
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import names
-from vgen.cli.doit.compat import HelpCommand, InfoCommand, wrong_name
+from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, wrong_name
 
 
 class BriefOptions:
@@ -51,8 +51,11 @@ class List(Explained, cmd_list.List):  # type: ignore[misc]
     """`doit list`."""
 
 
-class Clean(Explained, cmd_clean.Clean):  # type: ignore[misc]
-    """`doit clean`."""
+class Clean(Explained, CleanCommand):
+    """`doit clean`; a report and a gallery that are still there tell of the clips that are."""
+
+    def after_clean(self, session: Any) -> None:
+        session.after_clean()
 
 
 class Forget(Explained, cmd_forget.Forget):  # type: ignore[misc]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from doit import cmd_help, cmd_info, cmd_run, doit_cmd, runner
+from doit import cmd_clean, cmd_help, cmd_info, cmd_run, doit_cmd, runner
 from doit.control import TaskDispatcher
 from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand
@@ -19,20 +19,20 @@ def command_line_variables() -> dict[str, str]:
     return dict(doit_cmd._CMDLINE_VARS or {})
 
 
+_SESSION = {
+    "name": "session",
+    "short": "",
+    "long": "",
+    "type": str,
+    "default": None,
+    "help": "object that a project puts round a run; only from DOIT_CONFIG",
+}
+
+
 class RunCommand(cmd_run.Run):  # type: ignore[misc]
     """doit's `run` with an option `session`; a subclass says in `run_session` what is done with it."""
 
-    cmd_options = (
-        *cmd_run.Run.cmd_options,
-        {
-            "name": "session",
-            "short": "",
-            "long": "",
-            "type": str,
-            "default": None,
-            "help": "object that a project puts round a run; only from DOIT_CONFIG",
-        },
-    )
+    cmd_options = (*cmd_run.Run.cmd_options, _SESSION)
 
     def run_session(self, session: Any, options: Mapping[str, Any]) -> int:
         """Run the tasks; `options` by doit's names, for `run_by_doit`."""
@@ -85,6 +85,23 @@ def runner_made_by(make: Callable[..., runner.Runner]) -> Iterator[None]:
         yield
     finally:
         cmd_run.Runner = before
+
+
+class CleanCommand(cmd_clean.Clean):  # type: ignore[misc]
+    """doit's `clean` with an option `session`; a subclass says what follows."""
+
+    cmd_options = (*cmd_clean.Clean.cmd_options, _SESSION)
+
+    def after_clean(self, session: Any) -> None:
+        """Files are gone; not called for a dry run."""
+
+    def _execute(
+        self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: Any = None, session: Any = None
+    ) -> Any:
+        result = super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)
+        if session is not None and not dryrun:
+            self.after_clean(session)
+        return result
 
 
 class InfoCommand(cmd_info.Info):  # type: ignore[misc]

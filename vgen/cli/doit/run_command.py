@@ -62,9 +62,8 @@ class Run(BriefOptions, RunCommand):
         if on_trio:
             return self._on_trio(session, named, options)
         result = self.run_by_doit(options)
-        if session is not None:
-            session.after_run(None)
-        return result
+        ended = 0 if session is None else session.after_run(None)
+        return result or ended
 
     def _on_trio(self, session: Session | None, named: Sequence[str], options: Mapping[str, Any]) -> int:
         made: list[TrioRunner] = []
@@ -76,11 +75,10 @@ class Run(BriefOptions, RunCommand):
         with runner_made_by(runner):
             result = self.run_by_doit({**options, "num_process": 0})
         signum = made[-1].signum if made else None
+        ended = 0 if session is None else session.after_run(signum)
         if signum is None and made and made[-1].refused is not None:
             raise InvalidCommand(session.advice(str(made[-1].refused)) if session else str(made[-1].refused))
-        if session is not None:
-            session.after_run(signum)
-        return result if signum is None else 128 + signum
+        return result or ended if signum is None else 128 + signum
 
     def _refuse_unknown(self) -> None:
         """Raise InputError for words that name nothing. What follows a task with parameters is for doit to judge."""

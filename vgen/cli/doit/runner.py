@@ -65,8 +65,8 @@ class Session(Protocol):
         """Round one action under any other runner; nothing else may have been entered before."""
         ...
 
-    def after_run(self, signum: int | None) -> None:
-        """Everything has ended; `signum` tells which signal ended it."""
+    def after_run(self, signum: int | None) -> int:
+        """Everything has ended; `signum` tells which signal ended it. Returns the exit code if all went well."""
         ...
 
 

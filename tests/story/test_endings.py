@@ -1,0 +1,297 @@
+"""The end tells everything: count, money, each missing shot with the way out; report and gallery are true."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fakes import fake_clip
+from studio import Studio, shots
+
+from vgen.cli import notify
+from vgen.views.gallery import stated_digest
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def end(studio: Studio, capfd: Capture) -> Callable[..., list[str]]:
+    """Run a command; the lines of its end, from the count on."""
+
+    def run(*args: str, code: int | None = None) -> list[str]:
+        capfd.readouterr()
+        result = studio.doit(*args)
+        lines = capfd.readouterr().out.splitlines()
+        assert code is None or result == code, lines
+        starts = [at for at, line in enumerate(lines) if re.match(r"vgen: \d+ of \d+ (named )?clips", line)]
+        return lines[starts[-1] :] if starts else []
+
+    return run
+
+
+def missing(lines: list[str]) -> dict[int, str]:
+    """Shot → why it is missing, as the end says it."""
+    found = (re.match(r"clip (\d+)  (?:missing|out of date|no new take): (.*)", line) for line in lines)
+    return {int(match[1]): match[2] for match in found if match}
+
+
+def command(text: str) -> list[str]:
+    """The last command in a line, as words to type."""
+    return shlex.split(re.findall(r"`doit ?([^`]*)`", text)[-1])
+
+
+# ── the end of a run ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_shot_that_is_missing_is_named_at_the_end_though_the_gates_hold(studio: Studio, end: Callable) -> None:
+    studio.write_shots(shots(5))
+    studio.configure(run={"budget_usd": 9})
+    studio.faults("create_moderation=~shot-2")
+    lines = end(code=0)
+    assert lines[0] == "vgen: 4 of 5 clips; spent $2.40 of $9.00"
+    assert list(missing(lines)) == [2]
+    assert "moderation" in missing(lines)[2]
+    assert "change the shot, then `doit clip:2`" in missing(lines)[2]
+    assert end(code=0) == lines, "the next run wants it too, and says the same"
+    studio.change_shot(2, runway_prompt="a harmless boat")
+    assert studio.doit(*command(missing(lines)[2])) == 0
+
+
+def test_when_the_budget_ends_each_command_buys_its_shot(studio: Studio, end: Callable) -> None:
+    studio.write_shots(shots(4))
+    lines = end("partial=yes", "budget_usd=1.3", code=1)
+    assert lines[0] == "vgen: 2 of 4 clips; spent $1.20 of $1.30"
+    assert list(missing(lines)) == [3, 4]
+    for text in missing(lines).values():
+        assert "it costs $0.60 and $0.10 is left" in text
+        assert studio.doit(*command(text)) == 0
+    assert studio.bought() == 4
+
+
+def test_when_a_provider_is_closed(studio: Studio, end: Callable) -> None:
+    studio.faults("no_credits=1.0")
+    lines = end(code=1)
+    assert lines[0] == "vgen: 0 of 3 clips; spent $0.00 of $2.00"
+    assert list(missing(lines)) == [1, 2, 3]
+    for text in missing(lines).values():
+        assert "runway: out of credit" in text
+        assert "pika: out of credit" in text
+        assert "`doit doctor`" in text
+    studio.calm()
+    assert studio.doit(*command(missing(lines)[1])) == 0
+
+
+def test_when_an_order_is_uncertain(studio: Studio, end: Callable) -> None:
+    studio.faults("create_lost=~shot-2")
+    studio.configure(run={"budget_usd": 9})
+    lines = end("fallback_api=none", code=1)
+    assert lines[0] == "vgen: 2 of 3 clips; spent $1.20, uncertain $0.60 of $9.00"
+    assert "perhaps bought at runway for $0.60" in missing(lines)[2]
+    assert command(missing(lines)[2]) == ["recover", "fallback_api=none"]
+    assert end("recover")[0] == lines[0], "it wanted something too"
+    lines = end("settle", "shot=2", "as=charged")
+    assert lines[0] == "vgen: 2 of 3 clips; spent $1.80 of $9.00"
+    assert command(missing(lines)[2]) == ["-a", "clip:2"]
+    studio.calm()
+    assert studio.doit(*command(missing(lines)[2])) == 0
+
+
+def test_when_clips_are_rejected(studio: Studio, end: Callable) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.faults("clip_480p=~shot-2")
+    lines = end(code=1)
+    assert "rejected twice" in missing(lines)[2]
+    assert command(missing(lines)[2]) == ["-a", "clip:2"]
+    studio.calm()
+    assert studio.doit("-a", "clip:2") == 0
+
+
+def test_when_a_job_is_left_running(studio: Studio, end: Callable) -> None:
+    studio.faults("job_stuck=~shot-2")
+    lines = end("clip:2", code=1)
+    assert "still running at runway" in missing(lines)[2]
+    assert command(missing(lines)[2]) == ["clip:2"]
+    studio.heal_jobs()
+    assert studio.doit("clip:2") == 0
+    assert studio.bought() == 1
+
+
+def test_when_servers_fail_the_next_run_tries_again(studio: Studio, end: Callable) -> None:
+    studio.faults("create_500=~shot-2")
+    lines = end(code=1)
+    assert command(missing(lines)[2]) == ["clip:2"]
+    studio.calm()
+    assert studio.doit("clip:2") == 0
+
+
+def test_when_free_work_was_done_and_the_rest_is_refused(studio: Studio, end: Callable) -> None:
+    studio.faults("job_stuck=1.0")
+    studio.doit("clip:1")
+    studio.heal_jobs()
+    studio.write_shots(shots(5))
+    lines = end(code=3)
+    assert lines[0] == "vgen: 1 of 5 clips; spent $0.60 of $2.00"
+    assert list(missing(lines)) == [2, 3, 4, 5]
+    assert command(missing(lines)[5]) == ["budget_usd=3.00", "clip:5"]
+    assert studio.successes() == [True, False, False, False, False]
+
+
+def test_a_new_take_that_did_not_come_is_told_though_the_old_one_is_in_place(studio: Studio, end: Callable) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.doit()
+    studio.worsen("create_moderation=~shot-2")
+    lines = end("-a", "clip:2", "clip:3", code=1)
+    assert lines[0] == "vgen: 2 of 2 named clips, 3 of 3 in all; spent $2.40 of $9.00"
+    assert list(missing(lines)) == [2]
+    assert "moderation" in missing(lines)[2]
+    assert command(missing(lines)[2]) == ["-a", "clip:2"]
+
+
+def test_named_clips_have_their_own_end_and_the_others_one_line(studio: Studio, end: Callable) -> None:
+    studio.write_shots(shots(12))
+    studio.faults("create_moderation=~shot-5")
+    lines = end("clip:2", "clip:5", code=1)
+    assert lines[0] == "vgen: 1 of 2 named clips, 1 of 12 in all; spent $0.60 of $2.00"
+    assert list(missing(lines)) == [5]
+    assert lines[-1].startswith("vgen: 10 other shots have no up-to-date clip (1, 3-4, 6-12): `doit` builds")
+
+
+def test_a_clip_of_another_prompt_is_out_of_date_not_missing(studio: Studio, end: Callable) -> None:
+    studio.doit("clip:1")
+    studio.change_shot(1, runway_prompt="another boat")
+    studio.faults("create_moderation=1.0")
+    assert any(line.startswith("clip 001  out of date: runway said no") for line in end("clip:1", code=1))
+
+
+def test_commands_carry_what_was_typed(studio: Studio, end: Callable) -> None:
+    studio.faults("create_500=~shot-2")
+    lines = end("clip:2", "fallback_api=none", "max_retries=1", code=1)
+    assert set(command(missing(lines)[2])) == {"clip:2", "fallback_api=none", "max_retries=1"}
+
+
+def test_the_end_comes_as_events_too(studio: Studio, capfd: Capture) -> None:
+    studio.faults("create_moderation=~shot-2")
+    capfd.readouterr()
+    studio.doit("-r", "jsonl")
+    events = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (one,) = [event for event in events if event["event"] == "missing"]
+    assert (one["shot"], one["command"]) == (2, "doit clip:2")
+
+
+def test_a_run_of_named_clips_notifies_of_its_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(notify, "send", lambda about, **_: told.append(about))
+    studio.faults("create_moderation=~shot-2")
+    studio.doit("clip:1", "clip:2")
+    (about,) = told
+    assert (about["event"], about["successful_clips"], about["failed"]) == ("end", 1, [2, 3])
+    studio.doit("pick", "shot=1", "take=1")
+    assert len(told) == 1, "a choice is no run"
+
+
+def test_nothing_to_do_stays_one_line(studio: Studio, capfd: Capture) -> None:
+    studio.doit()
+    before = studio.disk()
+    for args in ((), ("clip:2",), ("clip:1", "clip:3"), ("report",)):
+        capfd.readouterr()
+        assert studio.doit(*args) == 0
+        assert len(capfd.readouterr().out.splitlines()) == 1, args
+        assert studio.disk() == before
+
+
+# ── report and gallery after every command ────────────────────────────────────────────────────────────────
+
+
+def told(studio: Studio) -> tuple[object, object, str | None]:
+    """clips.json, the report without what the last run did, and what the gallery was made of."""
+    report = studio.report()
+    del report["run"]
+    return studio.clips(), report, stated_digest((studio.outputs / "gallery.html").read_text("utf-8"))
+
+
+def change_and_keep(studio: Studio) -> tuple[str, ...]:
+    studio.change_shot(2, runway_prompt="something else")
+    return "keep", "shot=2"
+
+
+def change_and_buy(studio: Studio) -> tuple[str, ...]:
+    studio.change_shot(2, runway_prompt="something else")
+    return ("clip:2",)
+
+
+def lose_and_settle(studio: Studio) -> tuple[str, ...]:
+    studio.change_shot(2, runway_prompt="shot-2 else")
+    studio.worsen("create_lost=~shot-2")
+    studio.doit("fallback_api=none")
+    return "settle", "shot=2", "as=charged"
+
+
+def lose_and_recover(studio: Studio) -> tuple[str, ...]:
+    studio.change_shot(2, runway_prompt="shot-2 else")
+    studio.worsen("create_lost=~shot-2")
+    studio.doit("primary_api=pika", "fallback_api=none")
+    studio.calm()
+    studio.pass_time(600)
+    return "recover", "primary_api=pika", "fallback_api=none"
+
+
+def depart_and_collect(studio: Studio) -> tuple[str, ...]:
+    studio.write_shots(shots(2))
+    return ("collect",)
+
+
+def edit_and_conform(studio: Studio) -> tuple[str, ...]:
+    studio.clip(1).write_bytes(fake_clip(width=720, height=1280, duration_s=5))
+    return ("conform",)
+
+
+def kill_and_look(studio: Studio) -> tuple[str, ...]:
+    studio.change_shot(2, runway_prompt="something else")
+    studio.crash(12, "clip:2")
+    assert "submitting" in studio.states()
+    return ("settle", "shot=3", "as=charged")
+
+
+def remove(studio: Studio) -> tuple[str, ...]:
+    studio.clip(3).unlink()
+    return ("clip:3",)
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        lambda _: ("-a", "clip:2"),
+        lambda _: ("pick", "shot=3", "take=1"),
+        lambda _: ("clean", "clip:2"),
+        change_and_keep, change_and_buy, lose_and_settle, lose_and_recover, depart_and_collect, edit_and_conform,
+        kill_and_look, remove,
+    ],
+)  # fmt: skip
+def test_after_every_command_report_and_gallery_are_true(
+    studio: Studio, prepared: Callable[[Studio], tuple[str, ...]]
+) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.doit()
+    studio.doit("-a", "clip:3")
+    args = prepared(studio)
+    studio.doit(*args)
+    found = told(studio)
+    variables = [word for word in args if "_api=" in word]
+    studio.doit("-s", "report", *variables)
+    studio.doit("-s", "gallery", *variables)
+    assert told(studio) == found
+
+
+def test_the_first_named_clip_makes_report_and_gallery(studio: Studio) -> None:
+    studio.doit("clip:2")
+    assert studio.successes() == [False, True, False]
+    assert (studio.outputs / "gallery.html").exists()
+
+
+def test_clean_of_everything_leaves_no_report(studio: Studio) -> None:
+    studio.doit()
+    assert studio.doit("clean") == 0
+    assert not (studio.outputs / "clips.json").exists()
+    assert not (studio.outputs / "gallery.html").exists()

@@ -1,0 +1,84 @@
+"""The end of every command that holds the run lock: report and gallery are made true, and it is said how things stand.
+
+One place for all commands: whether there is anything to do is asked of the ledger, which every change passes.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import trio
+
+from vgen.cli import reporting
+from vgen.cli.commands import gallery
+from vgen.errors import ClipFailed
+from vgen.store.database import commits
+from vgen.views import ending, terminal
+from vgen.views.ending import Ending, Missing
+
+if TYPE_CHECKING:
+    from vgen.cli.session import Session
+
+FAILED = 1
+"""Exit code: report or gallery could not be written."""
+
+
+def end(session: "Session", *, interrupted: bool) -> int:
+    """Make report and gallery true if anything has changed, then tell the end. Returns the exit code of doing so.
+
+    A command that changed nothing and wanted nothing stays as quiet as make.
+    """
+    done, ledger = session.reported, session.workspace.outputs.ledger
+    changed = commits(ledger) != done.began_at
+    if not (changed or session.worked or session.judges):
+        return 0
+    try:
+        if interrupted or not done.is_true(ledger, "report") or done.ending is None:
+            reporting.write_report(session, interrupted=interrupted)
+        if not done.is_true(ledger, "gallery"):
+            trio.run(_write_gallery, session, not interrupted, clock=session.clock)
+    except ClipFailed:
+        return FAILED
+    finally:
+        if done.ending is not None:
+            _tell(session, done.ending, interrupted=interrupted)
+    return 0
+
+
+def tell_files(session: "Session") -> None:
+    """Make those of report and gallery true that are there. Raises ClipFailed; why was told."""
+    outputs = session.workspace.outputs
+    if outputs.report_json.exists():
+        reporting.write_report(session)
+    if outputs.gallery.exists():
+        trio.run(_write_gallery, session, True, clock=session.clock)
+
+
+async def _write_gallery(session: "Session", draw: bool) -> None:
+    await gallery.write(session, draw=draw)
+
+
+def _tell(session: "Session", now: Ending, *, interrupted: bool) -> None:
+    """The count and the money, what was edited, each shot that is missing, failed gates, what goes on elsewhere."""
+    told = [ending.count(now), *ending.edits(now)]
+    for text in told:
+        terminal.line(None, text, "summary")
+    for one in (*_no_new_take(session, now), *now.missing):
+        terminal.line(one.number, one.text, "missing", command=one.command)
+    gates = [f"quality gate failed: {text}" for text in now.gates] if session.judges else []
+    rest = [text for text in (ending.others(now), *gates) if text]
+    for text in rest:
+        terminal.line(None, text, "summary")
+    last = reporting.in_flight_line(session) if interrupted else "; ".join([*told, *rest])
+    if interrupted:
+        terminal.line(None, last, "interrupted")
+    if session.selection.builds:
+        reporting.announce_end(session, "gate" if gates else "end", last, now)
+
+
+def _no_new_take(session: "Session", now: Ending) -> Iterator[Missing]:
+    """With -a: clips that are in place as they were before, because no new take came."""
+    for number in sorted(session.selection.again & now.good & session.run.messages.keys()):
+        command = session.advice(f"`doit -a clip:{number}`")
+        text = f"no new take: {session.run.messages[number].rstrip('.')}"
+        text += "" if command in text else f"; {command} tries again"
+        yield Missing(number=number, text=text, command=command.strip("`"))

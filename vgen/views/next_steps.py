@@ -1,0 +1,65 @@
+"""What helps a shot that has no clip: the commands to type, the most helpful first. Pure."""
+
+from collections.abc import Collection
+
+from vgen.money import show
+from vgen.plan.decision import Action, File, Remedy
+from vgen.plan.plan import Plan, Step
+from vgen.store.purchase import COLLECTABLE, State
+
+
+def enough(plan: Plan, numbers: Collection[int] | None = None) -> str:
+    """The budget that allows all purchases (of the named shots), as typed; "" if what is left allows them."""
+    return "" if plan.fits(numbers) else show(plan.budget.exposure + plan.cost(numbers)).removeprefix("$")
+
+
+def commands(step: Step, budget: str = "") -> list[str]:
+    """Commands for a shot, as typed, without the run's variables; none for a shot whose clip is up to date.
+
+    `budget`: see `enough`. It is the same for all shots, so that their commands can be typed one after the other.
+    """
+    number, row = step.number, step.decision.row
+    make, anew = f"doit clip:{number}", f"doit -a clip:{number}"
+    match step.action:
+        case Action.KEEP:
+            return []
+        case Action.HELD if row is not None and row.state is State.UNCERTAIN:
+            return ["doit recover", f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"]
+        case Action.STOP if step.file is File.EDITED:
+            return [anew, f"doit keep shot={number}"]
+        case Action.STOP if row is not None:
+            return [make] if row.state in COLLECTABLE else [anew]
+        case Action.STOP if step.decision.remedy is Remedy.AGAIN:
+            return [anew]
+        case Action.STOP if step.decision.remedy is Remedy.OPEN:
+            return ["doit doctor", make]
+        case Action.BUY | Action.SHARE if budget:
+            return [f"doit budget_usd={budget} clip:{number}"]
+        case _:
+            return [make]
+
+
+def phrase(step: Step, budget: str = "") -> tuple[str, str]:
+    """The most helpful command, and what to say of it with the command in backticks; both "" where nothing is due."""
+    found = commands(step, budget)
+    if not found:
+        return "", ""
+    command = found[0]
+    match step.action:
+        case Action.HELD if command == "doit recover":
+            text = f"`{command}` asks the provider, free"
+        case Action.COLLECT | Action.RESTORE:
+            text = f"`{command}` goes on with it, free"
+        case Action.STOP if step.decision.row is not None and step.decision.row.state in COLLECTABLE:
+            text = f"`{command}` goes on with it, free"
+        case Action.BUY | Action.SHARE:
+            text = f"`{command}` buys it"
+        case Action.STOP if step.decision.remedy is Remedy.EDIT:
+            text = f"change the shot, then `{command}`"
+        case Action.STOP if step.decision.remedy is Remedy.OPEN:
+            text = f"mend that (`{command}` helps), then `{found[-1]}`"
+        case Action.STOP if command.startswith("doit -a"):
+            text = f"`{command}` buys a new take"
+        case _:
+            text = f"`{command}` tries again"
+    return command, text
