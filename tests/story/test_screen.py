@@ -149,7 +149,7 @@ def test_recover_counts_the_orders_that_it_asks_about(studio: Studio, capsys: py
     studio.doit("budget_usd=9", "fallback_api=none")
     capsys.readouterr()
     assert studio.doit("recover", "budget_usd=9", "fallback_api=none") == 0
-    said = capsys.readouterr().out.splitlines()
+    said = [line for line in capsys.readouterr().out.splitlines() if ", $" in line and line.startswith("[")]
     assert [line.split()[0] for line in said] == ["[1/3]", "[2/3]", "[3/3]"]
     assert {line.split(",")[0].split(maxsplit=1)[1] for line in said} == {"shot 1", "shot 2", "shot 3"}
 
