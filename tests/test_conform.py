@@ -407,7 +407,7 @@ def test_shots_without_a_clip_are_left_out_and_told(tools, production):
     joined = production.cut(tools)
     assert (joined.numbers, joined.missing) == ([1, 3, 4, 5, 6], [2, 9])
     assert joined.duration_s == pytest.approx(sum(SHOTS_S) - SHOTS_S[1])
-    assert production.told == [(None, "cut.mp4 goes without shots 2, 9: no conformed clip is there")]
+    assert production.told == [(None, "shots 2, 9 are missing from cut.mp4 (no conformed clip)")]
     assert trio.run(probe, tools, production.target).duration_s == pytest.approx(joined.duration_s, abs=0.001)
     assert production.cut_is_current()
 

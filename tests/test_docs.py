@@ -128,6 +128,14 @@ def is_there(page: Path, target: str) -> bool:
     return there.exists() and (not anchor or anchor in pages.anchors(there))
 
 
+def test_a_loop_that_waits_can_end_without_what_it_waits_for() -> None:
+    """A port that is taken, a command that fails: the loop ends with the process, or after a number of rounds."""
+    loops = [command.text for page in PAGES for command in pages.commands(page) if "; do " in command.text]
+    assert loops
+    for text in loops:
+        assert "kill -0 $!" in text or " in $(seq " in text, text
+
+
 def test_links_lead_to_pages_and_headings_that_exist() -> None:
     links = [(page, target) for page in PAGES for target in pages.links(page)]
     inside = [(page, target) for page, target in links if not re.match(r"\w+://|mailto:", target)]

@@ -353,6 +353,18 @@ def test_who_waits_gets_the_lock_when_it_is_free(outputs: Outputs) -> None:
         assert other.wait() != 0
 
 
+def test_who_waits_for_the_lock_is_told_so_and_for_whom(outputs: Outputs) -> None:
+    told: list[str] = []
+    with held_elsewhere(outputs) as other:
+
+        def tell(text: str) -> None:
+            told.append(text)
+            other.kill()
+
+        with run_lock(outputs, wait=True, tell=tell):
+            assert told == [f"another vgen run (process {other.pid}) works on {outputs.root}; waiting for it"]
+
+
 def test_the_lock_is_free_after_the_run_and_after_an_error(outputs: Outputs) -> None:
     for _ in range(2):
         with contextlib.suppress(ValueError), run_lock(outputs, wait=False):

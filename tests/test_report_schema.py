@@ -14,7 +14,7 @@ from studio import Studio, shots
 from scripts.manual.pages import ROOT
 from vgen.plan.decision import Action
 from vgen.store.records import Budget
-from vgen.views import progress, terminal
+from vgen.views import progress, screens
 from vgen.views.report import REPORT_VERSION
 
 NAMES = ("clips", "production_report", "plan", "event")
@@ -119,7 +119,7 @@ def test_json_lines_are_as_their_schema_says(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -> None:
-    shot = progress.InFlight(number=3, text="rendering at runway", work_s=9)
+    shot = progress.Shot(number=3, text="rendering at runway", state_s=4, work_s=9)
     now = progress.Progress(
         total=4,
         done=1,
@@ -133,7 +133,7 @@ def test_a_heartbeat_is_as_its_schema_says(capsys: pytest.CaptureFixture[str]) -
 
     async def watch() -> None:
         with trio.move_on_after(25):
-            await terminal.JsonLines().watch(lambda: now)
+            await screens.JsonLines(lambda: {"at": 1.5, "run": "r"}).watch(lambda: now)
 
     trio.run(watch, clock=trio.testing.MockClock(autojump_threshold=0))
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

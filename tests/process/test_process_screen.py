@@ -5,6 +5,8 @@ import os
 import pty
 import re
 import select
+import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -73,7 +75,7 @@ def test_the_live_table_says_what_is_true_of_each_shot(project: Project, serve: 
     steps = [
         ("queued at runway", lambda: None),
         (in_flight, lambda: server.passes(1.2)),
-        (r"clip 00\d +rendering at runway, 50%", server.release),
+        (r"clip 00\d +\d+ s +rendering 50% at runway", server.release),
     ]
     code, said = on_a_terminal(project, steps=steps)
     assert code == 0, said
@@ -81,7 +83,7 @@ def test_the_live_table_says_what_is_true_of_each_shot(project: Project, serve: 
     for pattern, _ in steps:
         assert re.search(pattern, plain), plain
     assert "vgen: 3 of 3 clips; spent $0.72 of $2.00\r\n" in plain
-    assert said.rstrip().count("\x1b[?25h") == said.count("\x1b[?25l"), "the cursor is shown again"
+    assert "\x1b[?25" not in said, "the cursor is never hidden: a run may be killed"
 
 
 def test_a_narrow_terminal_without_colours(project: Project, serve: Callable[..., Server]) -> None:
@@ -136,13 +138,58 @@ def test_a_heartbeat_comes_when_nothing_else_is_said(project: Project, serve: Ca
     project.buys_at(server)
     project.write_shots(shots(1))
     started = project.start("-r", "jsonl")
-    beats = re.compile(r'.*"heartbeat".*rendering at runway.*\n')
+    beats = re.compile(r'.*"heartbeat".*rendering \d+% at runway.*\n')
     wait_until(lambda: beats.search(started.said()) is not None, what="a heartbeat")
     server.release()
     beat = json.loads(beats.findall(started.said())[0])
     assert (beat["done"], beat["total"], beat["in_flight"], beat["reserved_usd"]) == (0, 1, [1], 0.24)
-    assert "rendering at runway" in beat["text"]
+    assert "clip 001 rendering 0% at runway" in beat["text"]
     assert started.ends() == 0
+
+
+def test_a_cut_counts_its_clips_on_a_pipe_and_on_a_terminal(project: Project) -> None:
+    project.write_shots(shots(3))
+    assert project.doit()[0] == 0
+    code, said = project.doit("cut")
+    assert code == 0, said
+    assert re.findall(r"^\[\d/3\] clip 00\d  conformed$", said, re.MULTILINE) == said.splitlines()[:3]
+    shutil.rmtree(project.outputs / "conformed")
+    code, said = on_a_terminal(project, "cut")
+    assert code == 0, said
+    assert re.search(r"conforming: \d of 3 clips", ESCAPE.sub("", said))
+
+
+def test_doctor_fails_where_a_line_says_fix(project: Project) -> None:
+    code, said = project.doit("doctor")
+    assert (code, "FIX" in said) == (0, False), said
+    code, said = project.doit("doctor", VGEN_FFMPEG="/no/such/ffmpeg")
+    assert code == 1
+    assert [line for line in said.splitlines() if line.startswith("FIX   ")], said
+
+
+def test_ctrl_c_in_a_cut_says_that_what_is_done_is_kept(project: Project) -> None:
+    project.write_shots(shots(3))
+    assert project.doit()[0] == 0
+    started = project.start("conform")
+    started.says("conformed")
+    started.process.send_signal(signal.SIGINT)
+    assert started.ends() == 130
+    assert started.lines()[-1] == "vgen: interrupted. What is done is kept; run the command again to continue"
+    assert project.doit("conform")[0] == 0
+
+
+def test_who_waits_for_another_run_says_so(project: Project, serve: Callable[..., Server]) -> None:
+    server = serve("--queue-s", "0", "--render-s", "1")
+    server.hold()
+    project.buys_at(server)
+    project.write_shots(shots(1))
+    first = project.start()
+    first.says("accepted")
+    second = project.start("wait=yes")
+    second.says("waiting for it")
+    assert f"(process {first.pid})" in second.said()
+    server.release()
+    assert (first.ends(), second.ends()) == (0, 0)
 
 
 def test_reporters_of_doit_still_work(project: Project) -> None:

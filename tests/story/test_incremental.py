@@ -657,7 +657,7 @@ def test_minus_a_twice_buys_two_more(built: Studio) -> None:
     assert_bought(built, 2)
 
 
-@pytest.mark.parametrize("args", [("-a",), ("-a", "report"), ("-a", "clip"), ("-a", "collect")])
+@pytest.mark.parametrize("args", [("-a",), ("-a", "report"), ("-a", "gallery"), ("-a", "collect")])
 def test_minus_a_without_a_named_clip_buys_nothing(built: Studio, args: tuple[str, ...]) -> None:
     assert built.doit(*args) == 0
     assert_bought(built, 0)

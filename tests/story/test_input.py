@@ -325,7 +325,7 @@ def test_list_and_info_ask_nobody(studio: Studio, capfd: pytest.CaptureFixture[s
 
 def test_info_of_a_task_that_is_not_there_is_one_line(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert studio.doit("info", "clip:99") == 3
-    assert capfd.readouterr().err == "ERROR: 'clip:99' is not a task; `doit list --all` shows them\n"
+    assert capfd.readouterr().err == "ERROR: clip:99: there is no shot 99; the list has 1-3\n"
 
 
 def test_list_and_help_work_with_bad_input(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:

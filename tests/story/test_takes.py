@@ -156,7 +156,7 @@ def test_a_take_of_an_earlier_prompt_can_be_picked_by_its_full_name(two: Studio)
         (("pick", "shot=2"), "say which"),
         (("keep",), "doit keep shot=7"),
         (("keep", "shot=2", "take=1"), "belongs to `doit pick`"),
-        (("pick", "keep", "shot=2", "take=1"), "usage: doit pick shot=7 take=2"),
+        (("pick", "keep", "shot=2", "take=1"), "`doit pick` runs alone, as in `doit pick shot=7 take=2`"),
         (("takes", "shot=2"), "not to this command"),
     ],
 )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from vgen.cli import registry, reporting
+from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.plan import approved_plan
 from vgen.plan import plan as planning
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from vgen.plan.plan import Step
 
 
-def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
+def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
     """Variables that the named commands do not take. Raises InputError."""
-    named = set(names)
+    named = set(words)
     for name in variables:
         homes = registry.owners(name)
         if homes and not named & set(homes):
@@ -29,8 +29,8 @@ def refuse_strays(variables: Mapping[str, str], names: Sequence[str]) -> None:
     if "plan" in variables and named & registry.builds_nothing():
         raise InputError(["plan: belongs to a build, as in `doit plan=outputs/plan.json`"])
     alone = [command for name, command in registry.commands().items() if name in named and command.example]
-    if alone and len(names) > 1:
-        raise InputError([f"usage: {alone[0].example}"])
+    if alone and len(words) > 1:
+        raise InputError([names.usage(alone[0], words)])
     for command in alone:
         problems = command.check(variables) if command.check else ()
         if problems:

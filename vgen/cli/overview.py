@@ -1,14 +1,11 @@
-"""`doit help vgen` or `doit vgen`: commands, variables and exit codes on one screen; `doit info` and `doit clean`."""
+"""`doit help vgen`, or `doit vgen`: the commands, variables and exit codes on one screen."""
 
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from doit.cmd_base import Command
-from doit.exceptions import InvalidCommand
 
 from vgen.cli import registry
-from vgen.cli.doit.compat import CleanCommand, InfoCommand
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
@@ -36,7 +33,7 @@ VARIABLES = {
 }
 CODES = (
     ("0", "all gates hold, or the named clips are in place"),
-    ("1", "a gate fails, or a named clip is not in place"),
+    ("1", "a gate fails, a named clip is not in place, or doctor says FIX"),
     ("2", "an error inside a task"),
     ("3", "nothing was started: bad input, config, key, budget, or another run"),
     ("129, 130, 143", "interrupted; the report is written all the same"),
@@ -61,22 +58,6 @@ def text() -> str:
     lines += ["", "Exit codes:", ""]
     lines += [f"  {code:<18} {what}" for code, what in CODES]
     return "\n".join(lines) + "\n"
-
-
-class Info(InfoCommand):
-    """doit's `info`, which ends in a traceback where no task has the name."""
-
-    def check(self, names: Sequence[str]) -> None:
-        known = {task.name for task in self.task_list}
-        if len(names) == 1 and names[0] not in known:
-            raise InvalidCommand(f"'{names[0]}' is not a task; `doit list --all` shows them")
-
-
-class Clean(CleanCommand):
-    """doit's `clean`; a report and a gallery that are still there tell of the clips that are."""
-
-    def after_clean(self, session: Any) -> None:
-        session.after_clean()
 
 
 class Overview(Command):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import Any
 
 from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables
+from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import InputError, VgenError
@@ -162,7 +163,7 @@ class Session:
         if named and named <= registry.looks_only():
             yield
             return
-        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named):
+        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named, tell=terminal.warn):
             self._view = None
             yield
 
@@ -173,6 +174,8 @@ class Session:
         for text in self.workspace.notes:
             terminal.line(None, text)
         commands = registry.commands()
+        if always and (groups := [name for name in named if name in commands and commands[name].members]):
+            raise InputError(map(group_again, groups))
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)
         self.selection = Selection(
@@ -277,6 +280,8 @@ class Session:
             return 0
         began = self._run is not None and self._run.began
         if signum is not None and not began:
+            text = reporting.INTERRUPTED + "What is done is kept; run the command again to continue"
+            terminal.line(None, text, "interrupted")
             return 0
         code = ending.end(self, interrupted=signum is not None)
         if began and self.selection.again:

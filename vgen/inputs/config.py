@@ -16,7 +16,7 @@ from vgen.inputs.keys import environment, names_a_key, withheld
 from vgen.inputs.sections import MARKS, Sections, is_secret
 from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
 from vgen.inputs.variables import OTHER_ENVIRONMENT, PREFIX, VARIABLES, Run
-from vgen.inputs.wording import lowered, nearest, shown
+from vgen.inputs.wording import nearest, refused, shown
 
 
 def load(
@@ -82,7 +82,7 @@ class _Loader:
             for error in exc.errors(include_input=False, include_url=False):
                 name = str(error["loc"][0])
                 value, said = values[name]
-                self._problems.append(f"{said}={shown(value)}: {lowered(error['msg'])}")
+                self._problems.append(f"{said}={shown(value)}: {refused(error, value)}")
             return None
 
     # ── the config file ───────────────────────────────────────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from vgen.inputs.keys import fingerprint, is_loopback, key_names
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import MAX_DURATION_S
 from vgen.inputs.variables import _ALIASES, ProviderConfig, Run
-from vgen.inputs.wording import lowered, nearest, shown
+from vgen.inputs.wording import nearest, refused, shown
 from vgen.providers.base import Tariff, Terms
 from vgen.providers.codec import Vendor
 from vgen.providers.plugins import BrokenPlugin
@@ -134,7 +134,7 @@ class Sections:
         except ValidationError as exc:
             for error in exc.errors(include_input=False, include_url=False):
                 key = str(error["loc"][0])
-                self._problem(f"{name}.{key}: {shown(flat.get(key))}: {lowered(error['msg'])}")
+                self._problem(f"{name}.{key}: {shown(flat.get(key))}: {refused(error, flat.get(key))}")
             return None
 
     def _typos(self, name: str, section: Mapping[str, Any], protocol: str) -> None:

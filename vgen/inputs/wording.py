@@ -1,13 +1,14 @@
-"""How problems with input are told: the nearest known name, a value as it can be shown, a sentence in lower case."""
+"""How problems with input are told: the nearest known name, a value as it can be shown, why a value is refused."""
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     """` (did you mean …?)`, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -21,9 +22,29 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def lowered(message: str) -> str:
-    """pydantic's sentence, to go on behind a colon."""
-    message = message.removeprefix("Value error, ")
+def refused(error: Mapping[str, Any], value: Any) -> str:
+    """What is wrong with a value, from pydantic's error: what may stand there, and what was probably meant."""
+    limits, text = error.get("ctx", {}), str(value)
+    match error["type"]:
+        case "literal_error":
+            choices = re.findall(r"'([^']*)'", str(limits.get("expected")))
+            return f"choose {' or '.join((', '.join(choices[:-1]), choices[-1]))}{nearest(text.lower(), choices)}"
+        case "bool_parsing" | "bool_type":
+            return "say yes or no"
+        case "decimal_parsing" | "decimal_type" | "float_parsing" | "float_type" | "finite_number":
+            point = re.fullmatch(r"(\d+),(\d+)", text)
+            return "give a number, such as 5 or 2.50" + (f" (did you mean {point[1]}.{point[2]}?)" if point else "")
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "give a whole number"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']}"
+        case "greater_than":
+            return f"must be more than {limits['gt']}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']}"
+        case "string_too_short":
+            return "must not be empty"
+    message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
 

@@ -20,7 +20,9 @@ from vgen.media.conform_record import (
     Entry,
     Record,
     Seen,
+    Steps,
     Tell,
+    Unwatched,
     publish,
     read_record,
     see,
@@ -97,7 +99,14 @@ def is_current(sources: Sequence[Source], folder: Path, aspect_ratio: str) -> bo
 
 
 async def conform(
-    tools: Tools, sources: Sequence[Source], folder: Path, aspect_ratio: str, *, tell: Tell, at_once: int | None = None
+    tools: Tools,
+    sources: Sequence[Source],
+    folder: Path,
+    aspect_ratio: str,
+    *,
+    tell: Tell,
+    steps: Steps | None = None,
+    at_once: int | None = None,
 ) -> Summary:
     """Make `folder/clip_NNN.mp4` of each source that changed, `at_once` side by side (default: one a core).
 
@@ -107,7 +116,8 @@ async def conform(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         limiter = trio.CapacityLimiter(at_once or os.cpu_count() or 1)
-        work = _Work(tools=tools, folder=folder, tell=tell, limiter=limiter, record=read_record(folder))
+        record, watched = read_record(folder), steps or Unwatched()
+        work = _Work(tools=tools, folder=folder, tell=tell, steps=watched, limiter=limiter, record=record)
         summary = await work.do(sources, aspect_ratio)
     except OSError as exc:
         tell(None, f"{folder}: can't be written ({exc.strerror}); make room and run again")
@@ -124,6 +134,7 @@ class _Work:
     tools: Tools
     folder: Path
     tell: Tell
+    steps: Steps
     limiter: trio.CapacityLimiter
     record: Record
     looked: dict[int, tuple[Seen, Facts]] = field(default_factory=dict)
@@ -133,14 +144,17 @@ class _Work:
     async def do(self, sources: Sequence[Source], aspect_ratio: str) -> Summary:
         """Look at all, then decide the form, then make what differs. Raises OSError."""
         removed = self._clear(sources)
+        self.steps.begin("reading", len(sources))
         await self._each(sources, self._look)
         wanted = choose_format([facts for _, facts in self.looked.values()], aspect_ratio) if self.looked else None
         if wanted is not None:
 
-            async def make(source: Source) -> None:
-                await self._make(source, wanted)
+            async def make(source: Source) -> str:
+                return await self._make(source, wanted)
 
-            await self._each([source for source in sources if source.number in self.looked], make)
+            readable = [source for source in sources if source.number in self.looked]
+            self.steps.begin("conforming", len(readable))
+            await self._each(readable, make)
         for number in self.failed:  # an older version would no longer be the shot's clip
             (self.folder / clip_name(number)).unlink(missing_ok=True)
         done = self.failed.union(self.made)
@@ -156,38 +170,42 @@ class _Work:
         self._forget(self.record.clips.keys() - {source.number for source in sources})
         return [path.name for path in strays if not path.name.startswith(".")]
 
-    async def _each(self, sources: Iterable[Source], act: Callable[[Source], Awaitable[None]]) -> None:
+    async def _each(self, sources: Iterable[Source], act: Callable[[Source], Awaitable[str]]) -> None:
         """Do it for all, side by side; one that can't be done keeps no other from it."""
 
         async def one(source: Source) -> None:
             async with self.limiter:
+                said = ""
                 try:
-                    await act(source)
+                    said = await act(source)
                 except (MediaError, OSError) as exc:
                     self.failed.add(source.number)
                     self.tell(
                         source.number, f"{source.path.name} can't be conformed: {why_not_made(exc, source.number)}"
                     )
+                self.steps.step(source.number, said)
 
         async with trio.open_nursery() as nursery:
             for source in sources:
                 nursery.start_soon(one, source)
 
-    async def _look(self, source: Source) -> None:
+    async def _look(self, source: Source) -> str:
         before = self.record.clips.get(source.number)
         seen = await trio.to_thread.run_sync(see, source.path, before.source if before else None)
         if before and before.source.sha256 == seen.sha256:
             self.looked[source.number] = seen, before.facts
         else:
             self.looked[source.number] = seen, await probe(self.tools, source.path)
+        return ""
 
-    async def _make(self, source: Source, wanted: TargetFormat) -> None:
+    async def _make(self, source: Source, wanted: TargetFormat) -> str:
+        """What there is to say about it."""
         seen, facts = self.looked[source.number]
         before = self.record.clips.get(source.number)
         if before and before.source.sha256 == seen.sha256 and _is_made(before, source, wanted, self.folder):
             if before.source != seen:
                 self._note(source.number, before.model_copy(update={"source": seen}))
-            return
+            return ""
         if not length.long_enough(source.duration_s, facts.duration_s):
             had = f"has {facts.duration_s:.2f} s of {source.duration_s:g} s"
             self.tell(source.number, f"{source.path.name} {had}; it is used as long as it is")
@@ -209,6 +227,7 @@ class _Work:
         )
         self._note(source.number, entry)
         self.made.append(source.number)
+        return "conformed"
 
     def _note(self, number: int, entry: Entry) -> None:
         """Write down each clip at once: an interrupted run has not worked in vain."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +17,28 @@ RECORD = "conformed.json"
 CUT_RECORD = "cut.json"
 Tell = Callable[[int | None, str], None]
 """Shows a line to the user: shot number or None, text."""
+
+
+class Steps(Protocol):
+    """Is told how far long work has come."""
+
+    def begin(self, what: str, total: int = 0) -> None:
+        """The next part of the work, and its number of steps."""
+        ...
+
+    def step(self, number: int | None = None, text: str = "") -> None:
+        """One more step is done; `text`: a line about it, for the shot with this number."""
+        ...
+
+
+class Unwatched:
+    """Nobody wants to know."""
+
+    def begin(self, what: str, total: int = 0) -> None:
+        """Nothing."""
+
+    def step(self, number: int | None = None, text: str = "") -> None:
+        """Nothing."""
 
 
 # ── what was made of what ─────────────────────────────────────────────────────────────────────────────────────────────

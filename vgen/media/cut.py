@@ -60,8 +60,8 @@ async def cut(
     clips = in_place(folder, numbers)
     missing = [number for number in numbers if number not in clips]
     if missing and clips:
-        shots = "shot" if len(missing) == 1 else "shots"
-        tell(None, f"{target.name} goes without {shots} {', '.join(map(str, missing))}: no conformed clip is there")
+        shots, are = ("shot", "is") if len(missing) == 1 else ("shots", "are")
+        tell(None, f"{shots} {', '.join(map(str, missing))} {are} missing from {target.name} (no conformed clip)")
     try:
         if not _holds(folder, target, clips):
             await _join(tools, folder, target, clips, comment)

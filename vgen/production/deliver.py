@@ -11,6 +11,7 @@ from vgen.money import show
 from vgen.plan.decision import how_to_end
 from vgen.production import job_end
 from vgen.production.download import Downloaded, Ended, Gone, download_file, fresh_url
+from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.store import atomic, receipts
@@ -27,6 +28,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
     part = run.outputs.part(row.id)
     last = ""
     for tries_left in range(retry.DAMAGED_TRIES, -1, -1):
+        run.events.doing(number, f"downloading from {row.provider}", Phase.ARRIVING)
         got = await _fetched(run, run.ledger.get(row.id), part, number)
         row = run.ledger.get(row.id)
         if row.state is State.RENDERED:

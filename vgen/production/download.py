@@ -97,6 +97,7 @@ async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Dow
             reason = _not_written(run, exc)
         expired.absence.broken()
         run.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
+        run.events.doing(number, f"downloading from {row.provider}, attempt {attempt + 1}")
         await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, run.rng))
     raise ClipFailed(
         f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again, or {how_to_end(row)}"

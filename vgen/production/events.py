@@ -4,6 +4,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,24 @@ Tell = Callable[[Mapping[str, Any]], None]
 """Shows an event to the user: its `shot` (or None), `event`, `text` and facts."""
 
 
+class Phase(StrEnum):
+    """Where a shot that was begun is."""
+
+    IN_FLIGHT = "in flight"
+    """Ordered or being ordered: it holds one of the run's slots."""
+    ARRIVING = "arriving"
+    """Its job is over; the file is downloaded and checked."""
+    WAITING = "waiting"
+    """For its next attempt, or for what its provider says about a lost order."""
+
+
 @dataclass(slots=True)
 class Doing:
-    """What a shot in flight is doing, and since when it is in flight, by trio's clock."""
+    """What a shot that was begun is doing; since when in this phase, and since when it was begun, by trio's clock."""
 
     text: str
+    phase: Phase
+    since: float
     began: float
 
 
@@ -32,7 +46,8 @@ class Events:
     tell: Tell
     log: Path
     secrets: tuple[str, ...]
-    in_flight: dict[int, Doing] = field(default_factory=dict)
+    begun: dict[int, Doing] = field(default_factory=dict)
+    """Shots that were begun and are not over."""
 
     def say(
         self, number: int | None, text: str, *, event: str, logged: Mapping[str, Any] | None = None, **facts: Any
@@ -42,26 +57,33 @@ class Events:
         at = round(self.now(), 3)
         record = {"at": at, "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
         self.tell(record)
-        if number is not None:
-            self.doing(number, text)
         line = redact(json.dumps({**record, **(logged or {})}, ensure_ascii=False, default=str), self.secrets)
         with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
             log.write(line + "\n")
 
     @contextlib.contextmanager
     def working(self, number: int) -> Iterator[None]:
-        """While it lasts, the shot can be shown as in flight."""
+        """While it lasts, the shot can be shown as one that was begun."""
         try:
             yield
         finally:
-            self.in_flight.pop(number, None)
+            self.begun.pop(number, None)
 
     def begin(self, number: int, text: str) -> None:
         """The shot is in flight from now on."""
-        self.in_flight.setdefault(number, Doing(text, trio.current_time()))
-        self.doing(number, text)
+        now = trio.current_time()
+        self.begun.setdefault(number, Doing(text, Phase.IN_FLIGHT, now, now))
+        self.doing(number, text, Phase.IN_FLIGHT)
 
-    def doing(self, number: int, text: str) -> None:
-        """Change the state that is shown for a shot in flight, without saying a line."""
-        if (found := self.in_flight.get(number)) is not None:
-            found.text = text
+    def idle(self, number: int) -> None:
+        """Nothing is done for the shot until it gets a slot or money."""
+        self.begun.pop(number, None)
+
+    def doing(self, number: int, text: str, phase: Phase | None = None) -> None:
+        """Change what is shown of a shot that was begun, without printing a line. No `phase`: the same as before."""
+        found = self.begun.get(number)
+        if found is None:
+            return
+        found.text = text
+        if phase is not None and phase is not found.phase:
+            found.phase, found.since = phase, trio.current_time()

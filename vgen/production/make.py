@@ -19,6 +19,7 @@ from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
 from vgen.production import booking, deliver, poll, reconcile, retaking, submit
 from vgen.production.clip_files import is_as_seen
+from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
@@ -45,14 +46,18 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
                     run.say(request.number, text, event="note")
                 await _until_done(clip, file)
     except ClipFailed as exc:
-        run.messages[request.number] = str(exc)
-        run.say(request.number, str(exc), event="failed")
+        _give_up(run, request.number, str(exc))
         raise
     except (LedgerError, Refusal, OSError) as exc:
         run.stop_buying(str(exc))
-        run.messages[request.number] = str(exc)
-        run.say(request.number, str(exc), event="failed")
+        _give_up(run, request.number, str(exc))
         raise ClipFailed(str(exc)) from exc
+
+
+def _give_up(run: Run, number: int, why: str) -> None:
+    """There is no clip of this shot in this run."""
+    run.messages[number] = why
+    run.say(number, why, event="failed", **run.tally(number))
 
 
 async def free_work(run: Run, steps: Sequence[Step], orphans: Sequence[Purchase]) -> None:
@@ -139,13 +144,19 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
         case Action.BUY:
             if not await _found_after_all(clip, now):
                 await _buy(clip, now)
-        case Action.HELD if now.row is not None and await reconcile.adopt(run, now.row, request):
+        case Action.HELD if now.row is not None and await _is_found(run, now.row, request):
             _collect_instead(clip, now.row)
         case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
             _collect_instead(clip, now.row)
         case _:
             raise ClipFailed(now.why)
     return False
+
+
+async def _is_found(run: Run, row: Purchase, request: ShotRequest) -> bool:
+    """Whether an uncertain order is at its provider."""
+    run.events.doing(request.number, "asking about a lost order", Phase.WAITING)
+    return await reconcile.adopt(run, row, request)
 
 
 async def _found_after_all(clip: Clip, now: Decision) -> bool:
@@ -174,6 +185,7 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     placed = run.ledger.placed(name)
     if placed and placed.purchase_id == now.row.id and file is File.INTACT:
         run.counters.reused += 1
+        run.tally(clip.number)
         return
     take = run.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
@@ -181,14 +193,16 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
     facts: dict[str, Any] = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
+    counts = run.tally(clip.number)
     if now.row.run_id == run.id:
-        run.say(clip.number, f"ready: {what}", event="ready", **facts)
+        run.say(clip.number, f"ready: {what}", event="ready", **facts, **counts)
     elif now.row.id in run.collected:
         run.counters.resumed += 1
-        run.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts)
+        run.say(clip.number, f"ready: {what}, bought by an earlier run", event="ready", **facts, **counts)
     else:
         run.counters.reused += 1
-        run.say(clip.number, f"ready: restored take {take.take}, already paid for", event="restored", take=take.take)
+        text = f"ready: restored take {take.take}, already paid for"
+        run.say(clip.number, text, event="restored", take=take.take, **counts)
 
 
 async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool = False) -> None:
@@ -216,7 +230,6 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
             f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` {cost} and moves the "
             f"edit to takes/edited"
         )
-    run.in_place.add(number)
     run.ledger.place(
         Placed(
             name=clip.name,
@@ -254,6 +267,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
         raise ClipFailed("not bought: the approved plan does not include it; `doit plan` makes a new one")
     decided_at = trio.current_time()
     await submit.back_off(clip, offer.provider)
+    run.events.idle(clip.number)
     await run.wait_until_it_fits(clip.number, order.price)
     provider = run.settings.providers[offer.provider]
     try:
@@ -261,6 +275,8 @@ async def _buy(clip: Clip, now: Decision) -> None:
             if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
                 return
             row = await _order(clip, now, order, provider)
+            if row is None or row.state is not State.RENDERED:
+                run.events.idle(clip.number)
     except OverBudget as exc:
         await run.wait_for_money(clip.number, exc.needed)
         return

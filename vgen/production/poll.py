@@ -168,7 +168,7 @@ class _Poller:
             case Running():
                 self._tell(f"rendering at {row.provider}")
                 if status.progress is not None:
-                    run.events.doing(self._number, f"rendering at {row.provider}, {status.progress:.0%}")
+                    run.events.doing(self._number, f"rendering {status.progress:.0%} at {row.provider}")
             case Inconclusive():
                 self._last_word = status.message
                 if status.ended:
@@ -302,3 +302,4 @@ class _Poller:
         if text != self._said:
             self._said = text
             self._run.say(self._number, text, event="status", job=self._row.job_id)
+            self._run.events.doing(self._number, text)

@@ -4,7 +4,7 @@ How depends on what the protocol offers: a list with tags (`job_lists`), a repea
 (`resend`), a list without tags, or nothing.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from vgen.errors import WireError
 from vgen.money import show
@@ -102,10 +102,15 @@ async def _counters(run: Run, row: Purchase, account: AccountCall | None, key: s
     )
 
 
-async def overcharges(run: Run) -> AsyncIterator[str]:
-    """Where a provider's own figure for a job differs from the ledger's. Asks for each job once; nothing is changed."""
-    for row in run.ledger.with_jobs(simulated=run.settings.simulated):
-        if row.state not in SETTLED or run.provider_of(row) is None:
+async def overcharges(run: Run, counted: Callable[[int, int], None]) -> AsyncIterator[str]:
+    """Where a provider's own figure for a job differs from the ledger's. Asks for each job once; nothing is changed.
+
+    `counted`: told how many were asked about, of how many.
+    """
+    rows = [row for row in run.ledger.with_jobs(simulated=run.settings.simulated) if row.state in SETTLED]
+    for done, row in enumerate(rows):
+        counted(done, len(rows))
+        if run.provider_of(row) is None:
             continue
         status = await client.ask(run, row)
         told = status.charged if isinstance(status, Done | Failed | Cancelled) else None

@@ -7,7 +7,7 @@ Occupancy and money are derived from the ledger's rows; a run keeps only what en
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -68,7 +68,6 @@ class Run:
         """Lost purchases that were asked about once more in this run."""
         self.messages: dict[int, str] = {}
         """Shot → why it has no clip of this run."""
-        self.in_place: set[int] = set()
         self.collected: set[int] = set()
         self.counters = Counters()
         self.retakes: dict[int, Retake] | None = None
@@ -173,6 +172,17 @@ class Run:
         """What this run means to do."""
         return self._opened.intent
 
+    @property
+    def over(self) -> set[int]:
+        """Of the wanted shots: those whose clip is in place, and those that were given up."""
+        return self._opened.over
+
+    def tally(self, number: int) -> dict[str, Any]:
+        """Count a shot as over: how many are, of how many. Nothing if this run builds no clips (`pick`)."""
+        if counts := number in self.intent.wanted and bool(self.intent.not_started):
+            self.over.add(number)
+        return {"finished": len(self.over), "total": len(self.intent.wanted)} if counts else {}
+
     def start(self) -> None:
         """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
         if not self.started:
@@ -231,12 +241,12 @@ class Run:
 
     async def wait_for_money(self, number: int, needed: int) -> None:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
+        self.events.idle(number)
         if not await self.turns.money(number):
             left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
             if not self._capped:
                 self._capped = True
-                text = f"budget reached: {left} is left"
-                self.say(None, text, event="cap")
+                self.say(None, f"budget reached: {left} is left", event="cap")
             raise ClipFailed(f"not bought: it costs {money.show(needed)} and {left} is left; raise budget_usd")
 
     async def wait_until_it_fits(self, number: int, price: int) -> None:
@@ -288,6 +298,7 @@ class _Open:
         settings = run.settings
         self.ledger, self.intent = ledger, intent
         self.online: Online | None = None
+        self.over = set(intent.done & intent.wanted)
         self.chosen: Mapping[str, Choice] = ledger.chosen(simulated=settings.simulated)
         self.turns = Turns(PurchaseQueue(dict(intent.not_started)), lambda: run.stop_reason)
         self.limits = Limits(PrioritySemaphore(settings.run.max_concurrent), lambda name: _limiter(settings, name))

@@ -16,6 +16,7 @@ from vgen.plan import told
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
 from vgen.production import booking, client
+from vgen.production.events import Phase
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import Replay
@@ -67,6 +68,7 @@ async def back_off(clip: Clip, provider: str) -> None:
         event="backoff",
         seconds=round(seconds, 3),
     )
+    run.events.doing(clip.number, f"retry at {provider} soon", Phase.WAITING)
     pause.at_least_s = 0.0
     await trio.sleep(seconds)
 
@@ -250,6 +252,7 @@ async def _accepted(sent: Sent, order: Order, answer: Accepted) -> bool:
         return False
     kept = {"job_id": job.id, "urls": dict(job.urls), "price": quoted}
     sent.say(f"accepted as {job.id}", event="accepted", job=job.id, logged=kept)
+    run.events.doing(sent.clip.number, f"ordered at {provider.name}")
     if quoted > order.price:
         reason = f"it quotes {show(quoted)} where the price table says {show(order.price)}; set cost_per_second_usd"
         run.close_provider(provider.name, reason)

@@ -5,7 +5,7 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 
 import contextlib
 import functools
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -158,13 +158,16 @@ class Workspace:
     # ── locking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
-    def locked(self, *, wait: bool, rebuild: bool = False) -> Iterator[None]:
+    def locked(
+        self, *, wait: bool, rebuild: bool = False, tell: Callable[[str], None] = lambda _: None
+    ) -> Iterator[None]:
         """Hold the outputs; first of all, settle what an earlier run left between an order and its end.
 
-        Raises LedgerUnfit if the ledger can't be trusted. `rebuild`: it is made whole again instead.
+        Raises LedgerUnfit if the ledger can't be trusted. `rebuild`: it is made whole again instead. `tell`: what is
+        said while the outputs are waited for.
         """
         outputs = self.outputs
-        with run_lock(outputs, wait=wait):
+        with run_lock(outputs, wait=wait, tell=tell):
             outputs.prepare()
             if rebuild:
                 from vgen.store.rebuild import rebuild as make_whole

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -12,15 +12,18 @@ from vgen.errors import LockHeld, Refusal
 from vgen.store import atomic
 from vgen.store.outputs import Outputs
 
+WAIT_S = 60.0
+"""How often somebody who waits for the lock is told so."""
+
 
 @contextlib.contextmanager
-def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
-    """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, stands in line."""
+def run_lock(outputs: Outputs, *, wait: bool, tell: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold the run lock of these outputs. Raises LockHeld, saying who holds it; with `wait`, waits and tells so."""
     try:
         outputs.refuse_symlinks()
         atomic.make_directory(outputs.private)
-        lock = filelock.FileLock(outputs.private / "run.lock", timeout=-1 if wait else 0)
-        lock.acquire()
+        lock = filelock.FileLock(outputs.private / "run.lock", timeout=0)
+        _acquire(lock, outputs, wait=wait, tell=tell)
         second = _lock_directory(outputs, wait=wait)
         unsign_lock(outputs)  # of a run that was killed
     except (filelock.Timeout, BlockingIOError):
@@ -36,6 +39,22 @@ def run_lock(outputs: Outputs, *, wait: bool) -> Iterator[None]:
         if second is not None:
             os.close(second)
         lock.release()
+
+
+def _acquire(lock: filelock.BaseFileLock, outputs: Outputs, *, wait: bool, tell: Callable[[str], None]) -> None:
+    """Raises filelock.Timeout, unless `wait`."""
+    while True:
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            if not wait:
+                raise
+            tell(f"another vgen run{_holder(outputs)} works on {outputs.root}; waiting for it")
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire(timeout=WAIT_S)
+                return
+        else:
+            return
 
 
 def _lock_directory(outputs: Outputs, *, wait: bool) -> int | None:

@@ -1,146 +1,20 @@
 """What the terminal shows while a run works: a live table on a TTY, else plain lines or JSON lines. Decides nothing."""
 
 import contextlib
-import json
-import os
-import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from vgen.redact import redact
-from vgen.views import progress
-from vgen.views.progress import Progress
-
-HEARTBEAT_S = 10.0
-"""Nobody has to wonder for longer whether a run is alive."""
-REFRESH_S = 0.25
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-class Lines:
-    """Plain lines, and a heartbeat when nothing else was said for a while."""
-
-    def __init__(self) -> None:
-        self._said = 0
-
-    def tell(self, record: Mapping[str, Any]) -> None:
-        """One event: `shot` (or None), `event`, `text`, and its facts."""
-        self._said += 1
-        number = record["shot"]
-        self.write(f"clip {number:03d}  {record['text']}\n" if number is not None else f"vgen: {record['text']}\n")
-
-    def write(self, text: str) -> None:
-        """Text, without what would steer the terminal: a prompt may be anybody's."""
-        with unbroken():
-            sys.stdout.write(_STEERING.sub("\N{REPLACEMENT CHARACTER}", text))
-            sys.stdout.flush()
-
-    async def watch(self, now: Callable[[], Progress]) -> None:
-        """As long as a run works: say how it stands whenever nothing was said for `HEARTBEAT_S`."""
-        import trio
-
-        said, since = self._said, trio.current_time()
-        while True:
-            await trio.sleep(HEARTBEAT_S / 10)
-            if self._said != said:
-                said, since = self._said, trio.current_time()
-            elif trio.current_time() - since >= 0.85 * HEARTBEAT_S:
-                state = now()
-                self.tell({"shot": None, "event": "heartbeat", "text": progress.heartbeat(state), **_facts(state)})
-
-
-class JsonLines(Lines):
-    """One JSON object a line."""
-
-    def tell(self, record: Mapping[str, Any]) -> None:
-        self._said += 1
-        with unbroken():
-            sys.stdout.write(json.dumps({**_stamp(), **record}, ensure_ascii=False, default=str) + "\n")
-            sys.stdout.flush()
-
-    def write(self, text: str) -> None:
-        for line in text.splitlines():
-            if line.strip():
-                self.tell({"shot": None, "event": "text", "text": line})
-
-
-class Silent(Lines):
-    """Nothing at all (`-r zero`)."""
-
-    def tell(self, record: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def write(self, text: str) -> None:
-        """Nothing."""
-
-
-class Live(Lines):
-    """A table of the shots in flight under the lines, drawn anew several times a second."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._live: Any = None
-
-    def write(self, text: str) -> None:
-        if self._live is None:
-            super().write(text)
-            return
-        with unbroken():
-            plain = _STEERING.sub("\N{REPLACEMENT CHARACTER}", text.removesuffix("\n"))
-            self._live.console.print(plain, markup=False, highlight=False, soft_wrap=True)
-
-    async def watch(self, now: Callable[[], Progress]) -> None:
-        import trio
-        from rich.console import Console
-        from rich.live import Live as RichLive
-
-        console = Console(file=sys.stdout, highlight=False)
-        if console.is_dumb_terminal:
-            await super().watch(now)
-            return
-        live = RichLive(console=console, auto_refresh=False, transient=True, redirect_stderr=False)
-        with live:
-            self._live = live
-            try:
-                while True:
-                    with unbroken():
-                        live.update(table(now(), height=console.size.height), refresh=True)
-                    await trio.sleep(REFRESH_S)
-            finally:
-                self._live = None
-                with unbroken():
-                    live.update("", refresh=True)
-
-
-def table(now: Progress, *, height: int = 24) -> Any:
-    """The shots in flight, one a row, and a line of totals: counts, money, time left."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    rows = Table.grid(padding=(0, 1), expand=True)
-    rows.add_column(no_wrap=True)
-    rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-    rows.add_column(no_wrap=True, justify="right")
-    room = max(1, height - 6)
-    for shot in now.in_flight[:room]:
-        rows.add_row(
-            Text(f"clip {shot.number:03d}", style="cyan"),
-            Text(shot.text),
-            Text(progress.duration(shot.work_s), style="dim"),
-        )
-    if (more := len(now.in_flight) - room) > 0:
-        rows.add_row("", Text(f"and {more} more", style="dim"), "")
-    parts = [progress.counts(now), progress.money(now.budget, simulated=now.simulated), progress.time_left(now)]
-    totals = Text("; ".join(part for part in parts if part), style="bold", no_wrap=True, overflow="ellipsis")
-    return Group(rows, totals)
-
+from vgen.views.live_table import LiveTable
+from vgen.views.progress import Shown
+from vgen.views.screens import JsonLines, Lines, Silent
 
 _screen: Lines = Lines()
 _secrets: tuple[str, ...] = ()
-_stamp: Callable[[], Mapping[str, Any]] = dict
 _advice: Callable[[str], str] = str
+_watched: list[Callable[[], Shown]] = []
+"""What goes on now; the last is shown."""
 
 
 def choose(
@@ -153,14 +27,14 @@ def choose(
 
     `stamp`: what every event has (time, run); `advice`: completes the commands in a text.
     """
-    global _screen, _secrets, _stamp, _advice  # noqa: PLW0603 - there is one terminal
-    _secrets, _stamp, _advice = secrets, stamp, advice
+    global _screen, _secrets, _advice  # noqa: PLW0603 - there is one terminal
+    _secrets, _advice = secrets, advice
     if reporter == "jsonl":
-        _screen = JsonLines()
+        _screen = JsonLines(stamp)
     elif reporter == "zero":
         _screen = Silent()
     elif not isinstance(reporter, str) and _is_terminal():
-        _screen = Live()
+        _screen = LiveTable()
     else:
         _screen = Lines()
 
@@ -199,36 +73,20 @@ def write(text: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def watching(now: Callable[[], Progress]) -> AsyncIterator[None]:
-    """As long as a run works, the screen shows how it stands."""
+async def watching(now: Callable[[], Shown]) -> AsyncIterator[None]:
+    """While it lasts, the screen shows how far something has come; of several, what began last."""
     import trio
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_screen.watch, now)
-        yield
-        nursery.cancel_scope.cancel()
+        _watched.append(now)
+        try:
+            nursery.start_soon(_screen.watch, now, lambda: _watched[-1] is now)
+            yield
+        finally:
+            _watched.remove(now)
+            nursery.cancel_scope.cancel()
 
 
-def _facts(now: Progress) -> dict[str, Any]:
-    budget = now.budget
-    return {
-        "done": now.done,
-        "total": now.total,
-        "failed": now.failed,
-        "in_flight": [shot.number for shot in now.in_flight],
-        "spent_usd": budget.spent / 1e6,
-        "reserved_usd": budget.reserved / 1e6,
-        "uncertain_usd": budget.uncertain / 1e6,
-    }
-
-
-@contextlib.contextmanager
-def unbroken() -> Iterator[None]:
-    """Nobody reads (`doit | head`, `doit >&-`, a full device): go on in silence; what is shown decides nothing."""
-    try:
-        yield
-    except (OSError, ValueError, AttributeError):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            silence = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(silence, sys.stdout.fileno())
-            os.close(silence)
+def close() -> None:
+    """The process is about to end at once: leave the terminal as a shell expects it."""
+    _screen.close()

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
+from vgen.cli.live import working
 from vgen.errors import ClipFailed, LedgerUnfit
 from vgen.views import terminal
 
@@ -25,8 +26,8 @@ def _begin(session: "Session") -> Action:
             found.append(str(exc))
         else:
             if not simulated:
-                async with session.open(online=True) as run:
-                    found += [text async for text in reconcile.overcharges(run)]
+                async with session.open(online=True) as run, working("asking what jobs cost", steps="jobs") as work:
+                    found += [text async for text in reconcile.overcharges(run, work.of)]
         if report_is_older(root):
             terminal.out("production_report.json is older than the last purchase; `doit -s report` writes it again")
         for text in found:

@@ -4,6 +4,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
+from vgen.cli.live import working
 from vgen.errors import ClipFailed
 from vgen.plan.decision import File
 from vgen.views import terminal
@@ -20,7 +21,10 @@ def _begin(session: "Session") -> Action:
         from vgen.media import conform
 
         folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
-        done = await conform.conform(tools(session), _sources(session), folder, ratio, tell=terminal.line)
+        async with working("conforming") as work:
+            done = await conform.conform(
+                tools(session), _sources(session), folder, ratio, tell=terminal.line, steps=work
+            )
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
         terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import conform
+from vgen.cli.live import working
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def _begin(session: "Session") -> Action:
         outputs, numbers = session.workspace.outputs, _numbers(session)
         comment = "SIMULATED by vgen" if session.workspace.ready.simulated else ""
         tools = conform.tools(session)
-        made = await cut.cut(tools, outputs.conformed, outputs.cut, numbers, tell=terminal.line, comment=comment)
+        async with working(f"joining clips into {outputs.cut.name}"):
+            made = await cut.cut(tools, outputs.conformed, outputs.cut, numbers, tell=terminal.line, comment=comment)
         what = f"{len(made.numbers)} of {len(numbers)} shots, {made.duration_s:.3f} s"
         terminal.line(None, f"{session.workspace.relative(outputs.cut)}: {what}")
 

@@ -6,11 +6,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
-from vgen.errors import Refusal, VgenError
+from vgen.cli.live import working
+from vgen.errors import ClipFailed, Refusal, VgenError
 from vgen.inputs.settings import Provider, Settings
 from vgen.money import show
 from vgen.store.freshness import refuse_unfit
 from vgen.views import terminal
+from vgen.views.progress import Work
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -21,9 +23,10 @@ REACH_S = 15.0
 LOW_DISK_BYTES = 2 << 30
 
 
-async def examine(session: "Session") -> AsyncIterator[str]:
+async def examine(session: "Session", work: Work) -> AsyncIterator[str]:
     """One line per finding: `ok`, `note` or `FIX`, each with what to do."""
     workspace = session.workspace
+    work.begin("checking ffmpeg and ffprobe")
     yield await _tools(workspace.settings)
     if workspace.problems:
         for problem in workspace.problems:
@@ -33,12 +36,14 @@ async def examine(session: "Session") -> AsyncIterator[str]:
     yield f"ok    config and prompts: {len(workspace.requests)} shots, {', '.join(settings.providers)} configured"
     for text in _tables(settings):
         yield text
-    for warning in workspace.warnings:
+    closed = {provider.closed for provider in settings.providers.values()}  # told below
+    for warning in (text for text in workspace.warnings if text not in closed):
         yield f"note  {warning}"
-    async for text in _keys(settings, session.services):
+    async for text in _keys(settings, session.services, work):
         yield text
     for text in _disk(workspace):
         yield text
+    work.begin("checking the ledger")
     yield _ledger(session)
 
 
@@ -63,7 +68,7 @@ def _tables(settings: Settings) -> Iterator[str]:
             yield f"ok    models of {protocol}: {table.as_of()}{beside}"
 
 
-async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
+async def _keys(settings: Settings, services: "Services", work: Work) -> AsyncIterator[str]:
     for provider in settings.providers.values():
         names = " or ".join(provider.key_names)
         if settings.in_process:
@@ -73,6 +78,7 @@ async def _keys(settings: Settings, services: "Services") -> AsyncIterator[str]:
         else:
             terms = provider.terms
             yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"
+            work.begin(f"asking {provider.name}")
             yield await _reached(provider, services)
 
 
@@ -119,8 +125,14 @@ def _ledger(session: "Session") -> str:
 
 def _begin(session: "Session") -> Action:
     async def show() -> None:
-        async for text in examine(session):
-            terminal.out(text)
+        """Raises ClipFailed if a line says FIX."""
+        faults = 0
+        async with working("checking") as work:
+            async for text in examine(session, work):
+                terminal.out(text)
+                faults += text.startswith("FIX")
+        if faults:
+            raise ClipFailed(f"{faults} to fix")
 
     return show
 
@@ -128,7 +140,7 @@ def _begin(session: "Session") -> Action:
 COMMAND = Command(
     name="doctor",
     doc="is everything there that a run needs, and what to do if not",
-    usage=(("doit doctor", "is everything there that a run needs?"),),
+    usage=(("doit doctor", "is everything there that a run needs? Exit 1 if not"),),
     begin=_begin,
     needs_lock=False,
     bears_unfit_ledger=True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vgen.cli import reporting
 from vgen.cli.command import Action, Command
+from vgen.cli.live import working
 from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.media import length
 from vgen.media.length import Piece
@@ -137,8 +138,12 @@ async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: d
             found = await poster(tools, root / film.path)
         if found is not None:
             into[digest] = found
+        work.step()
 
-    async with trio.open_nursery() as nursery:
+    if not films:
+        return
+    what = "drawing poster frames for the gallery"
+    async with working(what, len(films), steps="frames") as work, trio.open_nursery() as nursery:
         for digest, film in films.items():
             nursery.start_soon(one, digest, film)
 

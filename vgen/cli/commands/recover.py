@@ -6,6 +6,7 @@ Buys nothing. The rebuilding is done when the lock is taken, before anything els
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
+from vgen.cli.live import working
 from vgen.money import show
 from vgen.views import terminal
 
@@ -23,11 +24,16 @@ def _begin(session: "Session") -> Action:
             session.worked = bool(rows or lost)
             if not rows and not lost and not session.workspace.notes:
                 terminal.out("nothing is uncertain")
-            for row in rows:
-                finding = await reconcile.look(run, row, may_release=True)
-                terminal.out(f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}")
-            for row in lost:
-                terminal.out(f"shot {row.shot_number}, {row.provider}: {await reconcile.look_again(run, row)}")
+            async with working("asking about lost orders", len(rows) + len(lost), steps="orders") as work:
+                for row in rows:
+                    finding = await reconcile.look(run, row, may_release=True)
+                    work.step()
+                    text = f"shot {row.shot_number}, {show(row.price)} at {row.provider}: {finding.text}"
+                    terminal.out(f"{work.count}{text}")
+                for row in lost:
+                    text = f"shot {row.shot_number}, {row.provider}: {await reconcile.look_again(run, row)}"
+                    work.step()
+                    terminal.out(f"{work.count}{text}")
 
     return look
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vgen.cli.command import Action, Command
 from vgen.cli.commands.shot_variables import shot_number, shot_problems
 from vgen.errors import ClipFailed
+from vgen.inputs.wording import nearest
 from vgen.providers import CODECS
 from vgen.providers.base import JOB_ID
 from vgen.views import terminal
@@ -14,13 +15,16 @@ from vgen.views import terminal
 if TYPE_CHECKING:
     from vgen.cli.session import Session
 
+WORDS = ("charged", "not-charged")
 EXAMPLE = "doit settle shot=2 as=charged"
 
 
 def _check(variables: Mapping[str, str]) -> list[str]:
     word = variables.get("as", "")
     problems = list(shot_problems(variables, EXAMPLE))
-    if not re.fullmatch(JOB_ID, word):
+    if meant := "" if word in WORDS else nearest(word.lower(), WORDS, cutoff=0.7):
+        problems.append(f"as={word}: say charged, not-charged, or the id of the job that you found{meant}")
+    elif not re.fullmatch(JOB_ID, word):
         problems.append(f"as={word}: say charged, not-charged, or the id of the job that you found")
     return problems
 

@@ -4,13 +4,14 @@ Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature na
 """
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from doit import cmd_clean, cmd_info, cmd_run, doit_cmd, runner
+from doit import cmd_clean, cmd_help, cmd_info, cmd_run, doit_cmd, runner
 from doit.control import TaskDispatcher
 from doit.dependency import JsonDB
-from doit.exceptions import BaseFail
+from doit.exceptions import BaseFail, InvalidCommand
 
 
 def command_line_variables() -> dict[str, str]:
@@ -106,12 +107,32 @@ class CleanCommand(cmd_clean.Clean):  # type: ignore[misc]
 class InfoCommand(cmd_info.Info):  # type: ignore[misc]
     """doit's `info`; a subclass may look at the names first, once the tasks are loaded."""
 
-    def check(self, names: Sequence[str]) -> None:
+    def check(self, words: Sequence[str]) -> None:
         """Raise InvalidCommand for names that can't be shown."""
 
     def _execute(self, pos_args: list[str], hide_status: bool = False) -> Any:
         self.check(pos_args)
         return super()._execute(pos_args, hide_status)
+
+
+class HelpCommand(cmd_help.Help):  # type: ignore[misc]
+    """doit's `help`; a subclass may do something about a task that is not there."""
+
+    def looked_up(self, name: str, found: bool) -> None:
+        """A task's help was asked for; raise InvalidCommand if that is an error."""
+
+    def _execute(self, pos_args: list[str]) -> bool:
+        found = bool(super()._execute(pos_args))
+        self.looked_up(pos_args[0], found)
+        return found
+
+
+def wrong_name(error: InvalidCommand) -> str | None:
+    """The name that doit did not find, which it tells in two ways; None: the error is another."""
+    if error.not_found is not None:
+        return str(error.not_found)
+    found = re.fullmatch(r"'(.*)' is not a task\.", str(error))
+    return found[1] if found else None
 
 
 class DoitRunner(runner.Runner):  # type: ignore[misc]

@@ -11,14 +11,15 @@ from typing import Any
 from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand
 
-from vgen.cli import noop
+from vgen.cli import names, noop
 from vgen.cli.doit import slim_tasks
+from vgen.cli.doit.commands import BriefOptions
 from vgen.cli.doit.compat import RunCommand, runner_made_by
 from vgen.cli.doit.runner import Session, TrioRunner
-from vgen.errors import VgenError
+from vgen.errors import InputError, VgenError
 
 
-class Run(RunCommand):
+class Run(BriefOptions, RunCommand):
     """`doit run`, which also knows `par_type` "trio" and sessions."""
 
     def execute(self, params: Any, args: list[str]) -> Any:
@@ -31,9 +32,9 @@ class Run(RunCommand):
             def load_and_enter() -> Any:
                 config = load_config()
                 if config.get("session") is not None:
-                    names = [arg for arg in args if not arg.startswith("-")]
+                    words = [arg for arg in args if not arg.startswith("-")]
                     hooks = config["session"]
-                    _shown(hooks, lambda: stack.enter_context(hooks.before_load(names)))
+                    _shown(hooks, lambda: stack.enter_context(hooks.before_load(words)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
                 return config
 
@@ -52,6 +53,7 @@ class Run(RunCommand):
         named: list[str] = []
         if session is not None:
             session.reporter = options["reporter"]
+            _shown(session, self._refuse_unknown)
             named = self._named()
             selected = self._selected(single=options["single"])
             if on_trio:
@@ -77,6 +79,23 @@ class Run(RunCommand):
         if signum is None and made and made[-1].refused is not None:
             raise InvalidCommand(session.advice(str(made[-1].refused)) if session else str(made[-1].refused))
         return result or ended if signum is None else 128 + signum
+
+    def _refuse_unknown(self) -> None:
+        """Raise InputError for words that name nothing. What follows a task with parameters is for doit to judge."""
+        tasks = {task.name: task for task in self.task_list}
+        targets = {target for task in self.task_list for target in task.targets}
+        if self.sel_default_tasks or any(task.loader for task in self.task_list):  # doit may make more tasks
+            return
+        wrong = []
+        for word in self.sel_tasks:
+            if word.startswith("-") or (word in tasks and (tasks[word].params or tasks[word].pos_arg)):
+                break
+            if "*" in word:
+                wrong += [] if fnmatch.filter(tasks, word) else [names.unmatched(word, tasks)]
+            elif word not in tasks and word not in targets:
+                wrong.append(names.unknown(word, tasks, self.loader.cmd_names))
+        if wrong:
+            raise InputError(wrong)
 
     def _named(self) -> list[str]:
         """Tasks named on the command line by task, target or glob; a group's name does not name its members."""
@@ -105,11 +124,11 @@ class Run(RunCommand):
         return list(seen)
 
     def _resolved(self, words: Sequence[str]) -> Iterator[str]:
-        names = [task.name for task in self.task_list]
+        tasks = [task.name for task in self.task_list]
         targets = {target: task.name for task in self.task_list for target in task.targets}
         for word in words:
             if "*" in word:
-                yield from fnmatch.filter(names, word)
+                yield from fnmatch.filter(tasks, word)
             else:
                 yield targets.get(word, word)
 

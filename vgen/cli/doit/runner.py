@@ -22,6 +22,7 @@ from doit.exceptions import BaseFail, TaskError, TaskFailed
 from vgen.cli.doit import slim_tasks
 from vgen.cli.doit.compat import DoitRunner, arguments
 from vgen.errors import ClipFailed, VgenError
+from vgen.views import terminal
 
 _ONE_AT_A_TIME = threading.Lock()
 """Under doit's own runners, which may use threads, an async action has the session to itself."""
@@ -158,6 +159,7 @@ class TrioRunner(DoitRunner):
             task_status.started()
             async for signum in received:
                 if self.signum is not None:
+                    terminal.close()
                     os._exit(128 + signum)
                 self.signum = signum
                 self.stopped = True

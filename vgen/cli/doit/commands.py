@@ -1,0 +1,91 @@
+"""doit's commands about tasks, which answer to a wrong name in the project's own words.
+
+In a project without a session they are doit's own.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from doit import cmd_forget, cmd_ignore, cmd_list, cmd_resetdep
+from doit.cmdparse import CmdParseError
+from doit.exceptions import InvalidCommand
+
+from vgen.cli import names
+from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, wrong_name
+
+
+class BriefOptions:
+    """Mixed into a command of doit's: of an option that is wrong, only that one is told."""
+
+    name: str
+
+    def parse_execute(self, in_args: list[str]) -> Any:
+        """doit's."""
+        try:
+            return super().parse_execute(in_args)  # type: ignore[misc]
+        except CmdParseError as exc:
+            raise InvalidCommand(names.option(str(exc), in_args, self.name)) from exc
+
+
+class Explained(BriefOptions):
+    """Mixed into a command of doit's: what there is, and what a wrong name may have meant."""
+
+    loader: Any
+    task_list: Sequence[Any]
+    offered: Sequence[str] = ()
+    """doit's commands, where one could be meant."""
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        """doit's, with the session's sentence about a name that it does not find."""
+        try:
+            return super().execute(params, args)  # type: ignore[misc]
+        except InvalidCommand as exc:
+            session = self.loader.load_doit_config().get("session")
+            if (word := wrong_name(exc)) is None or session is None:
+                raise
+            text = names.unknown(word, (task.name for task in self.task_list), self.offered)
+            raise InvalidCommand(session.advice(text)) from exc
+
+
+class List(Explained, cmd_list.List):  # type: ignore[misc]
+    """`doit list`."""
+
+
+class Clean(Explained, CleanCommand):
+    """`doit clean`; a report and a gallery that are still there tell of the clips that are."""
+
+    def after_clean(self, session: Any) -> None:
+        session.after_clean()
+
+
+class Forget(Explained, cmd_forget.Forget):  # type: ignore[misc]
+    """`doit forget`."""
+
+
+class Ignore(Explained, cmd_ignore.Ignore):  # type: ignore[misc]
+    """`doit ignore`."""
+
+
+class ResetDep(Explained, cmd_resetdep.ResetDep):  # type: ignore[misc]
+    """`doit reset-dep`."""
+
+
+class Info(Explained, InfoCommand):
+    """`doit info`, which in doit ends in a traceback where no task has the name."""
+
+    def check(self, words: Sequence[str]) -> None:
+        known = {task.name for task in self.task_list}
+        if len(words) == 1 and words[0] not in known:
+            raise InvalidCommand(f"'{words[0]}' is not a task.")
+
+
+class Help(Explained, HelpCommand):
+    """`doit help`, which in doit shows all commands where it does not know the name."""
+
+    def execute(self, params: Any, args: list[str]) -> Any:
+        self.offered = tuple(self.cmds)
+        return super().execute(params, args)
+
+    def looked_up(self, name: str, found: bool) -> None:
+        if not found and self.loader.load_doit_config().get("session") is not None:
+            raise InvalidCommand(not_found=name)
