@@ -330,6 +330,14 @@ def test_a_recorded_poll_is_understood(name: str) -> None:
     assert status(wire.reply("ark", name)) == POLLS[name]
 
 
+@pytest.mark.parametrize("name", ["delete", "delete_running"])
+def test_the_answer_to_a_cancel_does_not_tell_what_became_of_the_task(name: str) -> None:
+    call = ark.cancel(JOB, ark.BASE_URL, KEY)
+    assert call
+    assert call.url.endswith(wire.recorded("ark", name)["request"]["path"])
+    assert isinstance(ark.status(call, wire.reply("ark", name), JOB, KEY), Inconclusive)
+
+
 def test_every_recorded_reply_is_one_of_these() -> None:
     assert wire.names("ark") == {*CREATES, *POLLS, *LISTS, "delete", "delete_running"}
 
