@@ -412,7 +412,7 @@ POLLS = {
     "poll_by_external": Queued(),
     "poll_unknown": Missing(),
 }
-OTHERS = {"legacy_succeed", "list", "poll_both_kinds", "poll_too_many"}
+OTHERS = ("legacy_succeed", "list", "poll_both_kinds", "poll_too_many")
 
 
 @pytest.mark.parametrize("name", CREATES)

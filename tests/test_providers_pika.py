@@ -415,7 +415,7 @@ POLLS = {
     ),
     "poll_unknown": Missing(),
 }
-OTHERS = {"balance", "catalog_item", "content", "content_early", "delete_accepted", "quote", "spend_daily"}
+OTHERS = ("balance", "catalog_item", "content", "content_early", "delete_accepted", "quote", "spend_daily")
 
 
 @pytest.mark.parametrize("name", CREATES)
