@@ -120,6 +120,7 @@ def test_every_model_can_be_ordered_and_no_length_is_left_to_it(
     assert (made.body["duration"], made.body["generate_audio"]) == (seconds, False)
     assert not made.body.keys() & {"seed", "negative_prompt", "safety_identifier"}
     assert made.price > 0
+    assert made.left_out == ("negative_prompt", "seed")
 
 
 @pytest.mark.parametrize("resolution", ["720p", "1080p"])

@@ -111,6 +111,7 @@ def test_every_model_can_be_ordered(model: str, image: str | None, shape: str, s
     made = order(model, image=image, aspect_ratio=shape, duration_s=Decimal(seconds), seed=7, negative_prompt="fog")
     assert made.body.keys() == {"model", "content", "resolution", "duration", "ratio"}
     assert made.price > 0
+    assert made.left_out == ("negative_prompt", "seed")
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
+        left_out=tables.left_out(recipe),
     )
 
 
