@@ -120,6 +120,7 @@ def test_every_model_can_be_ordered_and_no_length_is_left_to_it(
     assert (made.body["duration"], made.body["generate_audio"]) == (seconds, False)
     assert not made.body.keys() & {"seed", "negative_prompt", "safety_identifier"}
     assert made.price > 0
+    assert made.left_out == ("negative_prompt", "seed")
 
 
 @pytest.mark.parametrize("resolution", ["720p", "1080p"])
@@ -328,6 +329,14 @@ def test_a_recorded_create_is_understood(name: str) -> None:
 @pytest.mark.parametrize("name", POLLS)
 def test_a_recorded_poll_is_understood(name: str) -> None:
     assert status(wire.reply("ark", name)) == POLLS[name]
+
+
+@pytest.mark.parametrize("name", ["delete", "delete_running"])
+def test_the_answer_to_a_cancel_does_not_tell_what_became_of_the_task(name: str) -> None:
+    call = ark.cancel(JOB, ark.BASE_URL, KEY)
+    assert call
+    assert call.url.endswith(wire.recorded("ark", name)["request"]["path"])
+    assert isinstance(ark.status(call, wire.reply("ark", name), JOB, KEY), Inconclusive)
 
 
 def test_every_recorded_reply_is_one_of_these() -> None:

@@ -120,6 +120,7 @@ def test_every_model_can_be_ordered_with_every_field_said(
     settings = made.body["settings"]
     assert {"resolution", "duration"} <= settings.keys()
     assert made.price > 0
+    assert made.left_out == ("negative_prompt", "seed")
     assert "seed" not in str(made.body)  # there is none, and an unknown field would be ignored
     assert settings["duration"] == made.bought_s >= seconds
     assert ("aspect_ratio" in settings) is (image is None)
@@ -412,7 +413,7 @@ POLLS = {
     "poll_by_external": Queued(),
     "poll_unknown": Missing(),
 }
-OTHERS = {"legacy_succeed", "list", "poll_both_kinds", "poll_too_many"}
+OTHERS = ("legacy_succeed", "list", "poll_both_kinds", "poll_too_many")
 
 
 @pytest.mark.parametrize("name", CREATES)

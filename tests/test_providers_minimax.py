@@ -111,6 +111,7 @@ def test_every_model_can_be_ordered(model: str, image: str | None, shape: str, s
     made = order(model, image=image, aspect_ratio=shape, duration_s=Decimal(seconds), seed=7, negative_prompt="fog")
     assert made.body.keys() == {"model", "content", "resolution", "duration", "ratio"}
     assert made.price > 0
+    assert made.left_out == ("negative_prompt", "seed")
 
 
 @pytest.mark.parametrize(
@@ -284,6 +285,17 @@ def test_a_recorded_create_is_understood(name: str) -> None:
 @pytest.mark.parametrize("name", POLLS)
 def test_a_recorded_poll_is_understood(name: str) -> None:
     assert status(wire.reply("minimax", name)) == POLLS[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "cancelled"), [("delete_queued", True), ("delete_ended", False), ("delete_running", False)]
+)
+def test_the_answer_to_a_cancel_tells_a_task_that_was_queued(name: str, cancelled: bool) -> None:
+    call = minimax.cancel(JOB, minimax.BASE_URL, KEY)
+    assert call
+    assert call.url.endswith(wire.recorded("minimax", name)["request"]["path"])
+    found = minimax.status(call, wire.reply("minimax", name), JOB, KEY)
+    assert found == Cancelled(charged=0) if cancelled else isinstance(found, Inconclusive)
 
 
 def test_every_recorded_reply_is_one_of_these() -> None:

@@ -137,6 +137,8 @@ def test_an_order_has_only_what_its_operation_takes_or_is_refused(
     assert fields <= made.body.keys() <= fields | {"seed", "negative_prompt"}
     assert made.body[row["duration"]["field"]] == made.bought_s >= seconds
     assert made.price > 0
+    asked = {"seed", "negative_prompt"}
+    assert asked & made.body.keys() == asked - set(made.left_out)
 
 
 @pytest.mark.parametrize(
@@ -415,7 +417,7 @@ POLLS = {
     ),
     "poll_unknown": Missing(),
 }
-OTHERS = {"balance", "catalog_item", "content", "content_early", "delete_accepted", "quote", "spend_daily"}
+OTHERS = ("balance", "catalog_item", "content", "content_early", "delete_accepted", "quote", "spend_daily")
 
 
 @pytest.mark.parametrize("name", CREATES)

@@ -163,7 +163,8 @@ class Sections:
             return vendor.base_url
         spoken = providers.protocol_at(text.strip())
         if spoken not in (None, protocol):
-            self._problem(f'{name}.base_url: {host} speaks {spoken}, not {protocol}; say "protocol": "{spoken}"')
+            wrong = f'{name}.base_url: {host} speaks {spoken}, not {protocol}; say "protocol": "{spoken}"'
+            self._problem(f"{wrong}, or leave base_url out")
         return text.strip().rstrip("/").removesuffix(vendor.version).rstrip("/")
 
     def _durations(self, value: Any, name: str) -> tuple[Decimal, ...] | None:

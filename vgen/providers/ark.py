@@ -124,6 +124,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
+        left_out=tables.left_out(recipe),
     )
 
 
@@ -160,6 +161,8 @@ def poll(job: Job, base_url: str, key: str) -> Call:
 def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     """What the reply to a poll means. A task is kept for 7 days, its file for 24 h."""
     said = reply.object()
+    if call.step == "cancel":  # `{}` for a task that was cancelled, and for one whose record was erased
+        return Inconclusive(message=f"HTTP {reply.status}")
     if reply.status == 404 and _error(said):
         return Missing()
     if reply.status in (401, 403):

@@ -112,6 +112,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(bought_s),
         price=tables.to_reserve(listed, bought_s, terms, model),
+        left_out=tables.left_out(recipe),
     )
 
 

@@ -17,6 +17,7 @@ from vgen.providers.base import (
     Accepted,
     Answer,
     Call,
+    Cancelled,
     Inconclusive,
     Job,
     Listing,
@@ -102,6 +103,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
+        left_out=tables.left_out(recipe),
     )
 
 
@@ -134,6 +136,9 @@ def poll(job: Job, base_url: str, key: str) -> Call:
 def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     """What the reply to a poll means: the task is within `task`."""
     said = reply.object()
+    if call.step == "cancel":  # its words are not sure: whatever it means, the task is asked next
+        cancelled = reply.status == 200 and said.get("task_id") == job.id and said.get("status") == "cancelled"
+        return Cancelled(charged=0) if cancelled else Inconclusive(message=f"HTTP {reply.status}")
     if reply.status in (400, 404) and _NO_SUCH_TASK.search(_message(said)):
         return Missing()
     if reply.status in (401, 403):

@@ -122,6 +122,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         image_field=row["image"] if recipe.image else None,
         bought_s=Decimal(bought_s),
         price=tables.to_reserve(_listed(row, resolution, bought_s), bought_s, terms, model),
+        left_out=tables.left_out(recipe, takes=[name for name in ("seed", "negative_prompt") if row[name]]),
     )
 
 

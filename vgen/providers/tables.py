@@ -7,17 +7,15 @@ so nothing is sent that its table does not list.
 import functools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from importlib import resources
 from typing import Any
 
 from vgen.money import micros, up
 from vgen.providers import prices
-from vgen.providers.base import CannotMake, NoPrice, Terms, next_longer
-from vgen.recipe import plain
-
-MIN_LINES = 720
+from vgen.providers.base import MIN_SIDE, CannotMake, Terms, next_longer
+from vgen.recipe import Recipe, plain
 
 
 @functools.cache
@@ -39,7 +37,7 @@ def row(table: Mapping[str, Any], model: str, vendor: str) -> Mapping[str, Any]:
 def resolution(offered: Sequence[str], wanted: str | None, model: str) -> str:
     """The resolution as the vendor spells it; of none, the lowest with 720 lines. Raises CannotMake."""
     if wanted is None:
-        return next((text for text in offered if (_lines(text) or MIN_LINES) >= MIN_LINES), offered[0])
+        return next((text for text in offered if (_lines(text) or MIN_SIDE) >= MIN_SIDE), offered[0])
     found = next((text for text in offered if text.lower() == wanted.lower()), None)
     if found is None:
         raise CannotMake(f"{model} offers {', '.join(offered)}, not {wanted}")
@@ -80,11 +78,16 @@ def shape(aspect_ratio: str, offered: Sequence[str], model: str) -> str:
 
 def to_reserve(listed: int | None, bought_s: int, terms: Terms, model: str) -> int:
     """The most that an order costs: by the table, or by the config if that is more. Raises NoPrice."""
-    configured = None if terms.price is None else up(terms.price * Decimal(bought_s))
-    price = prices.settled(listed, configured)
+    price = prices.agreed(listed, terms, Decimal(bought_s))
     if price is None:
-        raise NoPrice(f"no price known for {model}; set its cost_per_second_usd in the config")
+        raise prices.missing(model)
     return price
+
+
+def left_out(recipe: Recipe, *, takes: Collection[str] = ()) -> tuple[str, ...]:
+    """What a shot asks for beside its prompt, and a model that `takes` no more does not take."""
+    asked = {"negative_prompt": bool(recipe.negative_prompt), "seed": recipe.seed is not None}
+    return tuple(name for name, wanted in asked.items() if wanted and name not in takes)
 
 
 def by_seconds(usd_per_s: str | None, bought_s: int | Decimal) -> int | None:

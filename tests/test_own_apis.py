@@ -1,0 +1,89 @@
+"""Whole productions at Kling, Pika's own API, ModelArk and MiniMax, simulated: books and bills agree."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from studio import Studio
+
+SHOTS = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "aspect_ratio": "9:16"} for n in range(1, 5)]
+SECTIONS = {
+    "kling": {"model": "kling-3.0"},
+    "pika": {"model": "kling/kling-3.0/text-to-video", "protocol": "pika", "base_url": "https://api.dev.pika.art"},
+    "ark": {"model": "dreamina-seedance-2-5-260628"},
+    "minimax": {"model": "MiniMax-H3"},
+}
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
+    monkeypatch.chdir(tmp_path)
+    made = Studio(tmp_path)
+    made.environ |= {f"{name.upper()}_API_KEY": f"{name}-vgencanary-0123456789abcdef" for name in SECTIONS}
+    made.environ.pop("FAL_KEY", None)
+    made.configure(**SECTIONS)
+    made.write_shots(SHOTS)
+    yield made
+    made.pass_time(1000)
+    made.check_money()
+    made.check_secrets()
+    made.check_clips()
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_good_day(studio: Studio, name: str) -> None:
+    assert studio.doit(f"primary_api={name}", "fallback_api=none", "budget_usd=20") == 0
+    assert studio.successes() == [True] * 4
+    assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
+    assert {row["charged_by"] for row in studio.rows()} == {"provider"}
+    assert studio.doit(f"primary_api={name}", "fallback_api=none", "budget_usd=20") == 0
+    assert studio.bought() == 4
+
+
+LOSSES = ["create_lost", "create_hang", "create_garbage", "create_cut", "create_502_accepted", "create_502",
+          "create_reset"]  # fmt: skip
+
+
+def ends(name: str, *more: str) -> tuple[str, ...]:
+    return (f"primary_api={name}", "fallback_api=none", "budget_usd=20", *more)
+
+
+@pytest.mark.parametrize("fault", LOSSES)
+@pytest.mark.parametrize("name", ["kling", "pika"])
+def test_a_lost_order_ends_by_itself_in_the_same_run(studio: Studio, name: str, fault: str) -> None:
+    studio.faults(f"{name}.{fault}=first:2")
+    assert studio.doit(*ends(name)) == 0
+    assert studio.successes() == [True] * 4
+    assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
+    assert set(studio.states()) == {"accepted"}
+
+
+@pytest.mark.parametrize("fault", LOSSES)
+def test_modelark_lists_a_lost_order_by_its_tag_or_the_money_comes_back(studio: Studio, fault: str) -> None:
+    studio.write_shots(SHOTS[:1])
+    studio.faults(f"ark.{fault}=~shot-3")
+    assert studio.doit(*ends("ark")) == 0  # an order that is not listed proves nothing unless an earlier one is
+    studio.write_shots(SHOTS)
+    arrives = fault not in ("create_502", "create_reset")
+    assert studio.doit(*ends("ark")) == (0 if arrives else 1)
+    studio.calm()
+    studio.pass_time(300)
+    studio.doit("recover", *ends("ark"))
+    assert studio.doit(*ends("ark")) == 0
+    assert studio.successes() == [True] * 4
+    assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
+
+
+@pytest.mark.parametrize("fault", ["create_lost", "create_502_accepted"])
+def test_minimax_shows_what_looks_like_a_lost_order_and_the_user_decides(
+    studio: Studio, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    studio.faults(f"minimax.{fault}=~shot-3")
+    assert studio.doit(*ends("minimax")) == 1
+    assert studio.states().count("uncertain") == 1
+    lost = next(job["id"] for job in studio.jobs() if job["prompt"] == "shot-3")
+    studio.calm()
+    assert "in its list look" in capsys.readouterr().out
+    assert studio.doit("settle", "shot=3", f"as={lost}", *ends("minimax")) == 0
+    assert studio.doit(*ends("minimax")) == 0
+    assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
