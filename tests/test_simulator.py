@@ -178,7 +178,7 @@ def test_throttled_tasks_run_later_in_order() -> None:
             assert await states() == ["SUCCEEDED", "SUCCEEDED", "RUNNING", "RUNNING", "THROTTLED"]
             await trio.sleep(2)
             assert await states() == ["SUCCEEDED"] * 5
-            assert w.cloud.charges()["peak_in_flight"] == {"runway": 5, "fal": 0}
+            assert {name: peak for name, peak in w.cloud.charges()["peak_in_flight"].items() if peak} == {"runway": 5}
             assert w.charged_usd() == 3
 
     run(story)
