@@ -211,15 +211,15 @@ def test_a_frame_with_a_fixed_ratio_fails_late_at_seedance_25() -> None:
 
 def test_adaptive_follows_the_picture() -> None:
     held = io.BytesIO()
-    Image.new("RGB", (400, 600)).save(held, "PNG")
+    Image.new("RGB", (400, 800)).save(held, "PNG")
     url = f"data:image/png;base64,{base64.b64encode(held.getvalue()).decode()}"
 
     async def story() -> None:
         async with world("ark") as w:
             task = await made(w, body(content=framed(url), ratio=None))
             facts = await w.clip(task["content"]["video_url"])
-            assert (facts["width"], facts["height"]) == (720, 1080)
-            assert task["usage"]["completion_tokens"] == 720 * 1080 * 24 * 5 / 1024
+            assert (facts["width"], facts["height"]) == (720, 1440)
+            assert task["usage"]["completion_tokens"] == 720 * 1440 * 24 * 5 / 1024
 
     run(story)
 

@@ -222,10 +222,10 @@ def test_a_picture_gives_the_clip_its_shape() -> None:
     async def story() -> None:
         async with world("kling") as w:
             path = "/image-to-video/kling-3.0"
-            parts = [{"type": "prompt", "text": "x"}, {"type": "first_frame", "url": picture(400, 600)}]
+            parts = [{"type": "prompt", "text": "x"}, {"type": "first_frame", "url": picture(400, 800)}]
             task = await made(w, path, {"contents": parts, "settings": {"duration": 5}})
             facts = await w.clip(task["outputs"][0]["url"])
-            assert (facts["width"], facts["height"]) == (720, 1080)
+            assert (facts["width"], facts["height"]) == (720, 1440)
             for size in ((299, 299), (300, 900)):
                 parts[1]["url"] = picture(*size)
                 assert (await w.ask("POST", path, {"contents": parts})).json()["code"] == 1201

@@ -1,6 +1,6 @@
 """The simulated first-party Pika: what is known of its API, request by request."""
 
-import base64
+import io
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,9 @@ import httpx
 import pytest
 import trio
 import vendors
+from PIL import Image
 from vendors import like, recorded, run, world
 
-PNG = base64.b64decode(
-    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR4nGNgYGBgQAUMDAwAABUAAZaVgE0AAAAASUVORK5CYII="
-)
 KLING = "kling/kling-3.0/text-to-video"
 BODY: dict[str, Any] = recorded("pika", "create")["request"]["body"]
 KEY = recorded("pika", "create")["request"]["headers"]["idempotency-key"]
@@ -338,17 +336,21 @@ def test_null_is_allowed_where_the_schema_says_so() -> None:
 
 
 def test_an_upload_gives_the_clip_its_shape() -> None:
+    held = io.BytesIO()
+    Image.new("RGB", (400, 800)).save(held, "PNG")
+    picture = held.getvalue()
+
     async def story() -> None:
         async with world("pika") as w:
-            asked = {"content_type": "image/png", "size_bytes": len(PNG)}
+            asked = {"content_type": "image/png", "size_bytes": len(picture)}
             upload = (await w.ask("POST", "/v1/media/uploads", asked)).json()
-            put = await w.http.put(upload["upload_url"], content=PNG)
+            put = await w.http.put(upload["upload_url"], content=picture)
             assert put.status_code == 200
             body = {"image": upload["url"], "resolution": "720p"}
             job = (await create(w, body, operation="pika/pika-2.5/image-to-video")).json()["id"]
             facts = await w.clip((await ended(w, job))["output"]["video"]["url"])
-            assert (facts["width"], facts["height"]) == (720, 1080)
-            assert (await w.http.put(f"{w.origin}/v1/media/uploads/99", content=PNG)).status_code == 404
+            assert (facts["width"], facts["height"]) == (720, 1440)
+            assert (await w.http.put(f"{w.origin}/v1/media/uploads/99", content=picture)).status_code == 404
             assert (await w.ask("POST", "/v1/media/uploads", {})).status_code == 422
 
     run(story)
