@@ -80,7 +80,7 @@ def _where(settings: Settings, protocol: str, table: ModelTable) -> str:
 COMMAND = Command(
     name="learn",
     doc="ask fal what a model takes that vgen does not know: model=ID; keyless, free",
-    usage=((EXAMPLE, "ask fal what a model takes (no key, no cost); kept in config/fal_endpoints.json"),),
+    usage=((EXAMPLE, "ask fal what an unlisted model takes; needs no key"),),
     variables=("model",),
     example=EXAMPLE,
     check=_check,
