@@ -87,6 +87,18 @@ def test_a_price_that_can_not_be_meant_is_refused_in_one_line(
     assert film.creates() == 0
 
 
+def test_a_row_with_the_least_that_can_be_said_is_planned_and_rehearsed(film: Studio) -> None:
+    row = {"kind": "text", "prompt": {}, "duration": {"values": ["4", "8"]}, "aspect_ratio": {"values": ["9:16"]},
+           "sound": {"field": "noise"}, "price": {"per_clip_usd": {"4": 0.2, "8": 0.4}}}  # fmt: skip
+    (film.root / "config" / "fal_endpoints.json").write_text(json.dumps({"endpoints": {"me/new": row}}), "utf-8")
+    film.configure(mine={"model": "me/new"})
+    assert planned(film, "primary_api=mine")["total_usd"] == pytest.approx(0.6)
+    film.environ = {}
+    film.new_cloud(extra_rows={"me/new": row})
+    assert film.doit("primary_api=mine", "fallback_api=none") == 0
+    assert film.charged() == pytest.approx(0.6)
+
+
 def test_what_a_model_does_not_take_is_told_once(film: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     film.write_shots(
         [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "seed": n, "negative_prompt": "fog"} for n in (1, 2)]

@@ -40,6 +40,8 @@ class _Loader:
         self._problems: list[str] = []
         self._warnings: list[str] = []
         self._sections: frozenset[str] = frozenset()
+        self._own_problems: list[str] = []
+        self._own_rows: dict[str, Mapping[str, Mapping[str, Any]]] = {}
 
     def settings(self) -> Settings:
         first = self._merged({})
@@ -49,6 +51,7 @@ class _Loader:
         if run is None:
             raise InputError(self._problems)
         providers_ = self._providers(config, where, run)
+        self._problems += self._own_problems  # whichever section asked first
         primary = self._chosen(run.primary_api, "primary_api", providers_)
         fallback = None
         if run.fallback_api not in ("none", run.primary_api):
@@ -126,7 +129,7 @@ class _Loader:
             environ=self._environ,
             run=run,
             given=self._given(),
-            own_models=self._own_models(),
+            own_models=self._own_models,
             problems=self._problems,
             warnings=self._warnings,
         )
@@ -148,14 +151,16 @@ class _Loader:
                 del self._problems[before[0] :], self._warnings[before[1] :]
         return found
 
-    def _own_models(self) -> dict[str, Mapping[str, Mapping[str, Any]]]:
-        found = {}
-        for protocol, table in own_models.tables():
+    def _own_models(self, protocol: str) -> Mapping[str, Mapping[str, Any]]:
+        """The project's own rows for a protocol's table of models; what is wrong with them is told once."""
+        table = providers.CODECS[protocol].VENDOR.models
+        if protocol not in self._own_rows:
+            self._own_rows[protocol] = {}
             try:
-                found[protocol] = own_models.load(self._root, table)
+                self._own_rows[protocol] = {} if table is None else own_models.load(self._root, table)
             except InputError as exc:
-                self._problems.extend(exc.problems)
-        return found
+                self._own_problems.extend(exc.problems)
+        return self._own_rows[protocol]
 
     def _given(self) -> frozenset[str]:
         """Variables named on the command line or in the environment: they override a section's own."""

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -29,15 +29,15 @@ MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 class Sections:
     """Reads one section after the other, and collects what is wrong with them.
 
-    `given`: the variables named on the command line or in the environment; they override a section's own. `own_models`:
-    protocol → the project's own rows for its table of models.
+    `given`: the variables named on the command line or in the environment; they override a section's own.
+    `own_models`: the project's own rows for a protocol's table of models.
     """
 
     where: str
     environ: Mapping[str, str]
     run: Run
     given: frozenset[str]
-    own_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    own_models: Callable[[str], Mapping[str, Mapping[str, Any]]] = lambda protocol: {}  # noqa: ARG005
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -89,7 +89,7 @@ class Sections:
             tariff=tariff if flat is None else None,
             durations=self._durations(config.durations, name),
             ratios=tuple(config.ratios or ()),
-            own_models=self.own_models.get(protocol, {}),
+            own_models=self.own_models(protocol),
         )
 
     def _problem(self, text: str) -> None:

@@ -85,7 +85,8 @@ class Fal:
 
     def _row(self, endpoint: str) -> fal_table.Row | None:
         """What an endpoint takes; None if there is none of that name."""
-        row = self._cloud.extra_rows.get(endpoint) or fal_table.shipped().get(endpoint)
+        own = self._cloud.extra_rows.get(endpoint)
+        row = fal_table.complete(own) if own else fal_table.shipped().get(endpoint)
         return fal_table.ANY if row is None and endpoint in self._cloud.extra_models[PROTOCOL] else row
 
     def _openapi(self, request: Request) -> Response:

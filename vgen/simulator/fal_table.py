@@ -49,6 +49,14 @@ def shipped() -> Mapping[str, Row]:
     return rows
 
 
+def complete(row: Row) -> Row:
+    """A row that somebody wrote by hand, with what it may leave out."""
+    first = row.get("images", {}).get("first")
+    required = ["prompt", first] if first and row["kind"] != "text" else ["prompt"]
+    found = {"required": required, "seed": False, "negative_prompt": False, **row}
+    return {**found, "sound": {"default": True, **row["sound"]}} if "sound" in row else found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bought:
     """The clip that a body gets, and its price in micro-dollars."""

@@ -29,7 +29,7 @@ def _begin(session: "Session") -> Action:
 COMMAND = Command(
     name="models",
     doc="the models of fal: what each takes and costs; find=kling",
-    usage=(("doit models find=kling", "models of fal: lengths, shapes, resolutions, sound, price and its date"),),
+    usage=(("doit models find=kling", "models of fal: what they take and cost"),),
     variables=("find",),
     begin=_begin,
     needs_lock=False,
