@@ -19,11 +19,6 @@ V2 = "dreamina-seedance-2-0-260128"
 TAG = BODY["safety_identifier"]
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    vendors.register(monkeypatch)
-
-
 def body(**changes: Any) -> dict[str, Any]:
     """BODY changed; None leaves a field out."""
     return {name: value for name, value in (BODY | changes).items() if value is not None}

@@ -13,11 +13,6 @@ BODY: dict[str, Any] = recorded("kling", "create_text")["request"]["body"]
 T2V = "/text-to-video/kling-3.0"
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    vendors.register(monkeypatch)
-
-
 def body(tag: str = "", prompt: str = "a tin robot waters a fern", **settings: Any) -> dict[str, Any]:
     """BODY with its settings changed; None leaves one out."""
     kept = {name: value for name, value in (BODY["settings"] | settings).items() if value is not None}

@@ -12,11 +12,6 @@ CREATE, QUERY = "/v2/video_generation", "/v2/query/video_generation"
 BODY: dict[str, Any] = recorded("minimax", "create")["request"]["body"]
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    vendors.register(monkeypatch)
-
-
 def body(**changes: Any) -> dict[str, Any]:
     """BODY changed; None leaves a field out."""
     return {name: value for name, value in (BODY | changes).items() if value is not None}

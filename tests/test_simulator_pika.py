@@ -17,11 +17,6 @@ BODY: dict[str, Any] = recorded("pika", "create")["request"]["body"]
 KEY = recorded("pika", "create")["request"]["headers"]["idempotency-key"]
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    vendors.register(monkeypatch)
-
-
 async def create(w: vendors.World, body: Any = BODY, key: str = KEY, operation: str = KLING) -> httpx.Response:
     return await w.ask("POST", f"/v1/media/{operation}", body, **{"idempotency-key": key})
 

@@ -21,11 +21,6 @@ CREATES = {"kling": "create_text", "pika": "create", "ark": "create", "minimax":
 """A good order of each vendor's."""
 
 
-@pytest.fixture(autouse=True)
-def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    vendors.register(monkeypatch)
-
-
 def asked(exchange: dict[str, Any], origin: str = "http://127.0.0.1:8080", **headers: str) -> Request:
     """The request of a recorded exchange, without a network."""
     request = exchange["request"]

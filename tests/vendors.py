@@ -5,46 +5,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
-import pytest
 import trio
 import trio.testing
 from fakes import transport
 
-from vgen import providers
-from vgen.providers.codec import Vendor
 from vgen.simulator import app
-from vgen.simulator.ark import Ark
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
-from vgen.simulator.kling import Kling
-from vgen.simulator.minimax import MiniMax
 from vgen.simulator.network import SimulatedNetwork
-from vgen.simulator.pika import Pika
 from vgen.simulator.renderers import FAKE_MAGIC, plain_renderer
 
 EPOCH = 1_795_824_000.0
 WIRE = Path(__file__).parent / "data" / "wire"
-PARTS = {"kling": Kling, "pika": Pika, "ark": Ark, "minimax": MiniMax}
 HOSTS = {
     "kling": "api-singapore.klingai.com",
     "pika": "api.dev.pika.art",
     "ark": "ark.ap-southeast.bytepluses.com",
     "minimax": "api.minimax.io",
 }
-
-
-def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parts, and for those without a codec as much of one as the simulator asks for."""
-    for protocol, host in HOSTS.items():
-        vendor = Vendor(protocol=protocol, keys=(), hosts=(host,), base_url=f"https://{host}", poll_interval_s=2.0)
-        if protocol not in providers.CODECS:
-            monkeypatch.setitem(providers.CODECS, protocol, SimpleNamespace(VENDOR=vendor))
-        if protocol not in app.PARTS:
-            monkeypatch.setitem(app.PARTS, protocol, PARTS[protocol])
 
 
 @dataclass

@@ -148,6 +148,8 @@ class Production:
         if spent + unsure > float(self.budget) + 1e-9 or charges["total_usd"] > float(self.budget) + 1e-9:
             return f"${charges['total_usd']} of a budget of ${self.budget}"
         good = [job["prompt"] for job in charges["jobs"] if job["charged_usd"] and not job["faults"]]
+        if ignored := charges["ignored"]:
+            return f"the vendor took orders and ignored {', '.join(ignored)}"
         if not charges["creates"]:
             return f"nothing was bought: {self.said[-1][-400:]}"
         if twice := sorted({prompt for prompt in good if good.count(prompt) > 1}):

@@ -32,7 +32,7 @@ class Part(Protocol):
         ...
 
 
-_ALL: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
+PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
     "runway": Runway,
     "fal": Fal,
     "kling": Kling,
@@ -40,8 +40,6 @@ _ALL: Mapping[str, Callable[[Cloud, Shelf], Part]] = {
     "ark": Ark,
     "minimax": MiniMax,
 }
-
-PARTS: Mapping[str, Callable[[Cloud, Shelf], Part]] = {name: part for name, part in _ALL.items() if name in CODECS}
 """Name of a protocol → who speaks it here. Each has a codec of that name in vgen/providers/__init__.py."""
 
 
