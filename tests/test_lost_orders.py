@@ -71,6 +71,7 @@ def test_it_ends_by_itself_in_the_same_run(
     assert set(studio.states()) == {"accepted"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", BY_ITSELF)
 @pytest.mark.parametrize("accepted", [True, False])
 def test_it_ends_by_itself_after_a_kill_in_the_window_of_the_create(

@@ -10,6 +10,12 @@ from workshop import RUN_S, clean_environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "provider_plugin"
 METADATA = "Metadata-Version: 2.1\nName: vgen-acme\nVersion: 0.1\n"
+MODELS = {
+    "kling": "kling-3.0",
+    "pika": "kling/kling-3.0/text-to-video",
+    "ark": "dreamina-seedance-2-5-260628",
+    "minimax": "MiniMax-H3",
+}
 POINTS = "[vgen.providers]\nacme = vgen_acme.codec\n"
 
 
@@ -33,10 +39,10 @@ def conformance(home: Path, *args: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["runway", "fal", "acme"])
+@pytest.mark.parametrize("name", ["runway", "fal", "acme", *MODELS])
 def test_a_protocol_keeps_the_money_rules(tmp_path: Path, name: str) -> None:
     installed(tmp_path)
-    code, said = conformance(tmp_path, name, "--kills", "2")
+    code, said = conformance(tmp_path, name, "--kills", "2", *(["--model", MODELS[name]] if name in MODELS else []))
     assert code == 0, said
     assert f"{name}: 16 of 16 rules hold" in said
 
@@ -93,7 +99,10 @@ def test_a_vendor_who_charges_otherwise_than_the_codec_reads_is_found(tmp_path: 
 def test_what_is_not_installed_or_broken_is_one_line(tmp_path: Path) -> None:
     codec = installed(tmp_path)
     code, said = conformance(tmp_path, "acm")
-    assert (code, said) == (3, "vgen.conformance: acm: no such protocol; there are runway, fal, acme\n")
+    assert (code, said) == (
+        3,
+        "vgen.conformance: acm: no such protocol; there are runway, fal, kling, pika, ark, minimax, acme\n",
+    )
     text = codec.read_text("utf-8")
     codec.write_text(text.replace("LOST_ORDERS: LostOrders = ", "_LOST = "), "utf-8")
     code, said = conformance(tmp_path, "acme")

@@ -88,7 +88,7 @@ def test_when_an_order_is_uncertain(studio: Studio, end: Callable) -> None:
     studio.configure(run={"budget_usd": 9})
     lines = end("fallback_api=none", code=1)
     assert lines[0] == "vgen: 2 of 3 clips; spent $1.20, uncertain $0.60 of $9.00"
-    assert "perhaps bought at runway for $0.60" in missing(lines)[2]
+    assert "runway may have charged $0.60" in missing(lines)[2]
     assert command(missing(lines)[2]) == ["recover", "fallback_api=none"]
     assert end("recover")[0] == lines[0], "it wanted something too"
     lines = end("settle", "shot=2", "as=charged")
@@ -162,7 +162,7 @@ def test_a_clip_of_another_prompt_is_out_of_date_not_missing(studio: Studio, end
     studio.doit("clip:1")
     studio.change_shot(1, runway_prompt="another boat")
     studio.faults("create_moderation=1.0")
-    assert any(line.startswith("clip 001  out of date: runway said no") for line in end("clip:1", code=1))
+    assert any(line.startswith("clip 001  out of date: runway refused the order") for line in end("clip:1", code=1))
 
 
 def test_commands_carry_what_was_typed(studio: Studio, end: Callable) -> None:
