@@ -269,6 +269,7 @@ POLLS = {
     "poll_failed_moderated": Failed(message="video description contains sensitive content", code="1026", charged=0),
     "poll_cancelled": Cancelled(charged=0),
     "poll_unknown": Missing(),
+    "poll_not_found": Missing(),
 }
 
 
