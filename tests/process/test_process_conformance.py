@@ -93,7 +93,10 @@ def test_a_vendor_who_charges_otherwise_than_the_codec_reads_is_found(tmp_path: 
 def test_what_is_not_installed_or_broken_is_one_line(tmp_path: Path) -> None:
     codec = installed(tmp_path)
     code, said = conformance(tmp_path, "acm")
-    assert (code, said) == (3, "vgen.conformance: acm: no such protocol; there are runway, fal, acme\n")
+    assert (code, said) == (
+        3,
+        "vgen.conformance: acm: no such protocol; there are runway, fal, kling, pika, ark, minimax, acme\n",
+    )
     text = codec.read_text("utf-8")
     codec.write_text(text.replace("LOST_ORDERS: LostOrders = ", "_LOST = "), "utf-8")
     code, said = conformance(tmp_path, "acme")
