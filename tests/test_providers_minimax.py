@@ -248,7 +248,7 @@ def test_a_rejected_key_says_nothing_about_the_task() -> None:
 @pytest.mark.parametrize(
     "message", ["invalid task_id", "record not found (2013)", "invalid params, no such task (2013)"]
 )
-@pytest.mark.parametrize("status_", [400, 404])
+@pytest.mark.parametrize("status_", [400, 404, 500])
 def test_a_task_that_minimax_does_not_know_is_missing(status_: int, message: str) -> None:
     assert status(reply(status_, error(message))) == Missing()
 

@@ -139,7 +139,7 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
     if call.step == "cancel":  # its words are not sure: whatever it means, the task is asked next
         cancelled = reply.status == 200 and said.get("task_id") == job.id and said.get("status") == "cancelled"
         return Cancelled(charged=0) if cancelled else Inconclusive(message=f"HTTP {reply.status}")
-    if reply.status in (400, 404, 500) and _NO_SUCH_TASK.search(_message(said)):
+    if reply.status in (400, 404, 500) and _NO_SUCH_TASK.search(_message(said)):  # by its words, not by its status
         return Missing()
     if reply.status in (401, 403):
         return Inconclusive(message=f"HTTP {reply.status}: the key was rejected", key_rejected=True)
