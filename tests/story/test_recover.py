@@ -59,6 +59,34 @@ def test_a_create_that_never_arrived_is_released_only_after_the_settling_time_an
     assert studio.booked() == (0.6, 0, 0)
 
 
+@pytest.mark.parametrize("fault", ["create_lost", "create_502"])
+def test_an_order_with_a_seed_of_the_shots_own_has_no_tag_and_is_neither_adopted_nor_released(
+    studio: Studio, capsys: pytest.CaptureFixture[str], fault: str
+) -> None:
+    """Two such orders of one shot look the same in fal's list; and what is not there may be there under its own seed."""
+    three = [shot | {"seed": 7} for shot in shots(3)]
+    studio.write_shots(three[1:2])
+    assert studio.doit(*PIKA) == 0
+    studio.write_shots(three[:2])
+    studio.worsen(f"fal.{fault}=~shot-1")
+    assert studio.doit(*PIKA) == 1
+    studio.calm()
+    studio.pass_time(7200)
+    studio.write_shots(three)
+    studio.doit(*PIKA)
+    studio.pass_time(7200)
+    capsys.readouterr()
+    assert studio.doit("recover", *PIKA) == 0
+    said = capsys.readouterr().out
+    assert sorted(studio.states()) == ["accepted", "accepted", "uncertain"]
+    assert studio.bought() == (3 if fault == "create_lost" else 2)
+    lost = [job["id"] for job in studio.jobs() if "shot-1" in job["prompt"]]
+    assert ([f"1 in its list looks like it: {job}" in said for job in lost] or ["no job in its list" in said]) == [True]
+    assert studio.doit("settle", "shot=1", f"as={lost[0] if lost else 'not-charged'}", *PIKA) == 0
+    assert studio.doit(*PIKA) == 0
+    assert (studio.bought(), studio.booked()) == (3, (0.6, 0, 0))
+
+
 def test_runway_has_no_list_so_recover_shows_its_counters_and_changes_nothing(
     one: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:

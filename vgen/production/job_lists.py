@@ -64,6 +64,8 @@ async def tagged(run: Run, row: Purchase, find: TaggedList, *, may_release: bool
         text = f"its list of requests could not be read; try again later, or {how_to_end(row)}"
         return Finding(verdict=Verdict.UNKNOWN, text=text)
     mine = _alike(run, row, find, listed)
+    if find.shared_field in json.loads(row.request):
+        return Finding(verdict=Verdict.UNKNOWN, text=f"{_told(mine)}, and it has no tag of its own; {how_to_end(row)}")
     if len(mine) == 1:
         job = provider.codec.job_from_id(mine[0].id, row.model, base_url)
         run.ledger.move(
@@ -92,11 +94,14 @@ async def alike(run: Run, row: Purchase, find: Likeness, provider: Provider) -> 
     wanted = {name: value for name, value in said.items() if not value.startswith(FOLLOWS_PICTURE)}
     owned = run.ledger.job_ids(row.provider)
     like = [job for job in listed.jobs if job.id not in owned and _is_like(job, wanted, row.sent_before)]
-    text = "no job in its list looks like it"
-    if like:
-        ids = ", ".join(job.id for job in like[:5])
-        text = f"{len(like)} in its list look{'s' if len(like) == 1 else ''} like it: {ids}"
-    return Finding(verdict=Verdict.UNKNOWN, text=f"{text}; {how_to_end(row)}")
+    return Finding(verdict=Verdict.UNKNOWN, text=f"{_told(like)}; {how_to_end(row)}")
+
+
+def _told(like: Sequence[Listed]) -> str:
+    if not like:
+        return "no job in its list looks like it"
+    ids = ", ".join(job.id for job in like[:5])
+    return f"{len(like)} in its list look{'s' if len(like) == 1 else ''} like it: {ids}"
 
 
 def _is_like(job: Listed, wanted: Mapping[str, str], sent_before: float | None) -> bool:
@@ -107,7 +112,8 @@ def _is_like(job: Listed, wanted: Mapping[str, str], sent_before: float | None) 
 
 def _alike(run: Run, row: Purchase, find: TaggedList, listed: Jobs) -> list[Listed]:
     """Jobs that carry an order's tag, and its prompt if the list shows prompts, and belong to no purchase."""
-    owned, tag, prompt = run.ledger.job_ids(row.provider), find.sent_as(row.tag), dict(row.manifest)["prompt"]
+    owned, prompt = run.ledger.job_ids(row.provider), dict(row.manifest)["prompt"]
+    tag = str(json.loads(row.request).get(find.shared_field, find.sent_as(row.tag)))
     mine = [job for job in listed.jobs if job.tag == tag and job.prompt in (None, prompt)]
     return [job for job in mine if job.id not in owned]
 

@@ -88,7 +88,8 @@ class TaggedList:
     `parse_job_list(reply, cursor)`: that page, or None if the reply says nothing; then it proves nothing either.
     `sent_as(tag)`: how the order's tag reads in the list. `lag_s`: so long after it was sent an order may be missing
     from the list though it arrived. `shows_running`: whether it lists jobs that have not ended. `apart_s`: the least
-    time between two questions for the list.
+    time between two questions for the list. `shared_field`: the field of the body that holds the tag, where a shot may
+    want it for itself; such an order carries no tag.
     """
 
     list_jobs: Callable[[str, float, str, str, str | None], Call]
@@ -97,6 +98,7 @@ class TaggedList:
     lag_s: float
     shows_running: bool
     apart_s: float = 0.0
+    shared_field: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -231,6 +231,7 @@ LOST_ORDERS: LostOrders = TaggedList(
     list_jobs=list_jobs, parse_job_list=parse_job_list, sent_as=_sent_as,
     lag_s=3600.0,  # only requests that have ended are listed: one that waits or runs must have had time to
     shows_running=False,
+    shared_field="seed",
 )  # fmt: skip
 
 
