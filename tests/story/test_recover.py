@@ -63,7 +63,7 @@ def test_a_create_that_never_arrived_is_released_only_after_the_settling_time_an
 def test_an_order_with_a_seed_of_the_shots_own_has_no_tag_and_is_neither_adopted_nor_released(
     studio: Studio, capsys: pytest.CaptureFixture[str], fault: str
 ) -> None:
-    """Two such orders of one shot look the same in fal's list; and what is not there may be there under its own seed."""
+    """Two such orders of one shot look the same in fal's list; the tag of neither is there."""
     three = [shot | {"seed": 7} for shot in shots(3)]
     studio.write_shots(three[1:2])
     assert studio.doit(*PIKA) == 0
