@@ -38,6 +38,8 @@ RUN_S = 30 * 3600.0
 CALM_S = 2 * 3600.0
 """The same in calm weather."""
 
+HANGS_AT_MOST_S = 43_200.0
+"""A provider ends a job that hangs within half a day."""
 REST_RUNS = 6
 """So many calm runs bring everything to its end."""
 
@@ -130,6 +132,8 @@ class Player:
                 self.calm = not step.faults
             case Wait():
                 stage.pass_time(step.seconds)
+                if step.seconds >= HANGS_AT_MOST_S:
+                    stage.heal_jobs()
                 stage.wall_s += step.wall_s
                 stage.safe.settle()
             case Meddle():
@@ -330,6 +334,7 @@ class Player:
             word = mine[0].id if mine else "not-charged"
             said = io.StringIO()
             cmd_run.opt_outfile["default"] = said
+            stage.fsync = Trouble(stage, random.Random(0)).fsync
             with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
                 stage.doit("settle", f"shot={numbers[0]}", f"as={word}")
             self.books = invariants.books(stage)

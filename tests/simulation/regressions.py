@@ -12,6 +12,7 @@ REGRESSIONS: Mapping[int, str] = {
     255: "killed after the order, before the answer",
     861: "two shots with one text at one provider and two at the other: the recipe was taken",
     1166: "the ledger could not be written when the left-over jobs were collected: a traceback",
+    2061: "a rebuilt ledger's lower mark was not synced: after a power loss the ledger looked old, for ever",
     10724: "killed between a take's link and its commit, other bytes the next time: its own file was in the way",
     11532: "a shot gave up waiting for money that another one, being collected, gave back",
     52547: "killed after a clip got its name, and somebody damaged it: called an edit, the shot held for ever",

@@ -42,9 +42,13 @@ class Mark:
         self._last = read(path)
 
     def write(self, value: HighWater) -> None:
-        """Raise the mark. A mark that can't be written stays where it was."""
+        """Raise the mark. A mark that can't be written stays where it was.
+
+        A rebuilt ledger may have fewer moves: were the old mark to come back in a power cut, the ledger would look old.
+        """
         if value == self._last:
             return
+        is_lowered = self._last is not None and (value.ledger != self._last.ledger or value.moves < self._last.moves)
         data = json.dumps(asdict(value)).encode().ljust(SIZE_BYTES - 1) + b"\n"
         with contextlib.suppress(OSError):
             if self._fd is None:
@@ -52,6 +56,8 @@ class Mark:
             os.lseek(self._fd, 0, os.SEEK_SET)
             os.write(self._fd, data)
             self._last = value
+        if is_lowered:
+            self.sync()
 
     def sync(self) -> None:
         """Make it safe from a power cut, as far as the disk allows."""
