@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -27,14 +28,14 @@ class TailedCloud(Cloud):
     begun: Path | None = None
     """Where the moment of the first order is written."""
 
-    def accept(self, order: Order, *, moderated: bool = False) -> Job:
+    def accept(self, order: Order, **how: Any) -> Job:
         """As the cloud does."""
         if self.begun and not self.begun.exists():
             self.begun.write_text(repr(self.now()), encoding="utf-8")
         even = self.render_s
         self.render_s = even * factor(order.prompt, tail=self.tail)
         try:
-            return super().accept(order, moderated=moderated)
+            return super().accept(order, **how)
         finally:
             self.render_s = even
 

@@ -141,6 +141,8 @@ class OddDays:
         stage.safe.sync(clip.stat().st_ino)
         stage.safe.sync_names(clip.parent)
         stage.meddled.add(clip.name)
+        for digest in [digest for digest, name in stage.world.edits.items() if name == clip.name]:
+            del stage.world.edits[digest]  # what was edited before is that somebody's own to lose
         stage.world.edits[hashlib.sha256(data).hexdigest()] = clip.name
         stage.injected["hand_edit"] += 1
         stage.note(f"    {clip.name} is edited by hand")

@@ -111,6 +111,10 @@ class Session:
         """The production as it was when this was first asked for; `look_again` looks anew."""
         return self._view or self.look_again()
 
+    def forget_view(self) -> None:
+        """What was seen may be old by now."""
+        self._view = None
+
     def look_again(self, *, again: bool = False) -> View:
         """The production as it is now. `again`: with the new takes that -a asks for, though the run has begun."""
         began = self._run is not None and self._run.began

@@ -77,14 +77,19 @@ async def watching(now: Callable[[], Shown]) -> AsyncIterator[None]:
     """While it lasts, the screen shows how far something has come; of several, what began last."""
     import trio
 
+    failed: Exception | None = None
     async with trio.open_nursery() as nursery:
         _watched.append(now)
         try:
             nursery.start_soon(_screen.watch, now, lambda: _watched[-1] is now)
             yield
+        except Exception as exc:  # noqa: BLE001 - raised below, as it was: the nursery would wrap it in a group
+            failed = exc
         finally:
             _watched.remove(now)
             nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
 
 
 def close() -> None:

@@ -62,6 +62,8 @@ class Run(BriefOptions, RunCommand):
         if on_trio:
             return self._on_trio(session, named, options)
         result = self.run_by_doit(options)
+        if session is not None:
+            session.forget_view()  # tasks may have run in other processes
         ended = 0 if session is None else session.after_run(None)
         return result or ended
 

@@ -65,6 +65,10 @@ class Session(Protocol):
         """Round one action under any other runner; nothing else may have been entered before."""
         ...
 
+    def forget_view(self) -> None:
+        """Tasks were executed where the session can't see it."""
+        ...
+
     def after_run(self, signum: int | None) -> int:
         """Everything has ended; `signum` tells which signal ended it. Returns the exit code if all went well."""
         ...
