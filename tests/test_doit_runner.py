@@ -61,6 +61,9 @@ class Session:
         self.told.append("opened")
         yield
 
+    def forget_view(self) -> None:
+        self.told.append("forgotten")
+
     def after_run(self, signum: int | None) -> int:
         self.told.append(("after", signum))
         return 0

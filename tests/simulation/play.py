@@ -229,6 +229,7 @@ class Player:
         rows = len(self.books.rows)
         began_s = stage.clock.current_time()
         self.again.asked(step.args, self.books)
+        stage.world.wishes += "-a" in step.args
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)

@@ -67,6 +67,8 @@ class World:
     forgotten_orders: int = 0
     """How many orders the present ledger does not hold because it was put back."""
     ledgers_lost: int = 0
+    wishes: int = 0
+    """Runs with -a."""
 
     def new_run(self) -> None:
         """What held for one run is over."""
