@@ -98,7 +98,8 @@ def _alone(now: "Books") -> None:
             if move["state"] in ANSWERED:  # a purchase that was rebuilt from its receipt begins with its take
                 known.add(kind)
         elif kind not in known:
-            alike = [other for other, one in sending.items() if one == kind and other != row["id"]]
+            beside = (other for other in sending if rows[other]["run_id"] == row["run_id"] and other != row["id"])
+            alike = [other for other in beside if sending[other] == kind]
             require(not alike, "M18", "two first orders of a kind at once:", alike, row["id"])
             sending[row["id"]] = kind
 
