@@ -241,6 +241,9 @@ class _Draw:
             if self.quiet:
                 chosen = [name for name in chosen if name not in TWICE_THE_SAME]
             share = round(chance / math.sqrt(len(chosen) or 1), 3)
+            if group in LATER_GROUPS and share:  # said again a minute later, it is the job's own end
+                found += [f"{name}=first:1" for name in chosen]
+                continue
             found += [f"{name}={share}" for name in chosen if share]
         return tuple(found)
 
