@@ -96,6 +96,8 @@ def at_every_moment(stage: Stage, now: Books, caps: list[int]) -> None:
     _history(stage, now)
     _files(stage, now)
     _secrets(stage)
+    for invariant, what in stage.world.watch.wrongs:
+        require(False, invariant, what)
 
 
 def bought_within(stage: Stage, now: Books, cap: int) -> None:
@@ -169,7 +171,7 @@ def _owners(stage: Stage, now: Books) -> None:
         excused = stage.id_may_be_lost(job) or ("M5" not in STRICT and stage.injected["disk_error"])
         require(excused, "M5", "its id came whole and is not on disk:", job)
     sent = sum(row["submitted_at"] is not None for row in now.rows)
-    creates = stage.requests().get("create", 0) - stage.world.forgotten_orders
+    creates = stage.requests().get("create", 0) - stage.world.watch.repeats - stage.world.forgotten_orders
     require(creates <= sent, "M5", creates, "creates, but", sent, "orders were written down")
     owners = Counter((row["provider"], row["job_id"]) for row in now.rows if row["job_id"])
     require(all(count == 1 for count in owners.values()), "M5", owners)
@@ -298,7 +300,7 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
     for row in now.rows:
         job = now.owned.get(row["id"])
         what = f"purchase {row['id']} {row['state']} {row['error']!r}, truth {job}"
-        require(row["state"] in END, "M14", "not at its end:", what)
+        require(row["state"] in END or (job and job.gone), "M14", "not at its end:", what)
         if "M10" not in STRICT and (row["error_code"] == "unreadable" or stage.injected["poll_404"]):
             continue
         if row["state"] == "failed":
@@ -348,6 +350,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             _rejected_alike(stage, now, mine),
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
+            any(job.gone for row in mine if (job := now.owned.get(row["id"]))),
             stage.clip(entry["shot_number"]).name in stage.meddled,
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from simulation import vendors
+
 KINDS: Mapping[str, str] = {
+    "protocols": "what would be bought at Runway and fal is bought at two others of the six protocols",
     "gateway": "somebody on the way answers every question about a job with the protocol's own 404, for a while",
     "other_key": "one run with another account's key: it knows none of our jobs",
     "rotated_key": "the key is replaced by another one of the same account",
@@ -36,12 +39,16 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-QUIET = frozenset({"gateway", "clock"})
+QUIET = frozenset({"gateway", "clock", "protocols"})
 """Kinds that must never make anything be bought more often (M13)."""
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
+CHANCES: Mapping[str, float] = {"protocols": 0.25}
+"""The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
+AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind"})
+"""Kinds that are told in the words of Runway and fal."""
 GONE = ("works", "404", "page")
 """How the old host answers when base_url has moved."""
 
@@ -61,8 +68,10 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
     found = [
         kind
         for kind in KINDS
-        if kind in draws and random.Random(f"odd {kind} {seed}").random() < CHANCE and (not quiet or kind in QUIET)
+        if kind in draws and random.Random(f"odd {kind} {seed}").random() < CHANCES.get(kind, CHANCE) and (not quiet or kind in QUIET)
     ]
+    if "protocols" in found:
+        found = [kind for kind in found if kind not in AT_TWO]
     if "quote" in found:  # what was quoted is in the ledger that these lose
         found = [kind for kind in found if kind not in ("old_ledger", "no_ledger")]
     return found
@@ -100,6 +109,12 @@ def _key(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> li
 
 def _moved(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
     return _before(rng, story, runs[1:] or runs, Odd(kind=kind, how=rng.choice(GONE)))
+
+
+def _protocols(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    places = vendors.drawn(rng)
+    every_s = rng.choice((3, 5, 15))
+    return [Odd(kind=kind, how="+".join(places), at=every_s), *(vendors.there(rng, places, step) for step in story)]
 
 
 def _always(*amounts: float) -> Callable[..., list[Any]]:
@@ -213,6 +228,7 @@ def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> 
 
 
 _ADD: Mapping[str, Callable[..., list[Any]]] = {
+    "protocols": _protocols,
     "gateway": _gateway,
     "other_key": _key,
     "rotated_key": _key,

@@ -9,7 +9,7 @@ from typing import Any
 
 from fakes import fake_clip
 
-from simulation import invariants, world
+from simulation import invariants, vendors, world
 from simulation.odd import Odd
 from simulation.stage import Stage, Trouble, disk_error
 
@@ -53,6 +53,11 @@ class OddDays:
         """From here on, or in the next run."""
         stage, world_ = self._stage, self._stage.world
         match odd.kind:
+            case "protocols":
+                stage.environ |= vendors.NEW_KEYS
+                common = {"poll_interval_s": odd.at, "max_concurrent": 5}
+                stage.configure(**{name: {**said, **common} for name, said in vendors.SECTIONS.items()})
+                stage.safe.settle()
             case "gateway":
                 world_.gateway = odd.at, odd.amount
             case "other_key":

@@ -208,7 +208,7 @@ class Player:
         self._run(replace(run, args=("recover", *words)), Trouble(stage, random.Random(0)))
         self.odd.ledger_is_old = False
         sent = sum(row["submitted_at"] is not None for row in self.books.rows)
-        stage.world.forgotten_orders = max(0, creates - sent)
+        stage.world.forgotten_orders = max(0, creates - stage.world.watch.repeats - sent)
         promises.recovered(stage, self.books)
         invariants.at_every_moment(stage, self.books, self.caps)
 
@@ -333,6 +333,7 @@ class Player:
                 job for job in now.unowned if (job.provider, job.prompt, job.seconds) == (provider, prompt, seconds)
             ]
             word = mine[0].id if mine else "not-charged"
+            stage.fsync = Trouble(stage, random.Random(0)).fsync  # of a process that lives
             said = io.StringIO()
             cmd_run.opt_outfile["default"] = said
             stage.fsync = Trouble(stage, random.Random(0)).fsync

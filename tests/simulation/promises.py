@@ -166,5 +166,5 @@ def theirs(stage: "Stage", now: "Books") -> bool:
 def _not_home(now: "Books") -> Iterable[tuple[dict[str, Any], "Bought"]]:
     for row in now.rows:
         job = now.owned.get(row["id"])
-        if job is not None and job.state is JobState.SUCCEEDED and row["state"] not in HOME:
+        if job is not None and job.state is JobState.SUCCEEDED and row["state"] not in HOME and not job.gone:
             yield row, job

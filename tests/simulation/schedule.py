@@ -328,5 +328,5 @@ def without_faults(steps: Sequence[Step]) -> tuple[Step, ...]:
     return tuple(
         Weather() if isinstance(step, Weather) else step
         for step in steps
-        if not isinstance(step, Odd) or step.kind == "clock"
+        if not isinstance(step, Odd) or step.kind in ("clock", "protocols")
     )

@@ -16,10 +16,10 @@ from typing import Any
 import trio
 from studio import Crash, Studio
 
+from simulation import vendors
 from simulation.powerloss import Disk
 from simulation.world import OddApp, World, image_sent
 from vgen.production.services import Services
-from vgen.providers import CODECS
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, State
 from vgen.simulator.renderers import damaged, plain_renderer
@@ -134,7 +134,7 @@ class _Watched(Faults):
 
     def first_of(self, names: Iterable[str], provider: str, prompt: str) -> str | None:
         found = super().first_of(names, provider, prompt)
-        if names is AFTER_ACCEPTING and found is None:
+        if names is AFTER_ACCEPTING and found is None and provider in ("runway", "fal"):  # the others: OddApp
             self._stage.answered.add(next(reversed(self._stage.cloud._jobs)))
         return found
 
@@ -258,6 +258,8 @@ class Bought:
     """By how much its quote was above the list."""
     quoted: bool = True
     """Whether its quote came when it was ordered."""
+    gone: bool = False
+    """Its video is not at the provider any more."""
     image: str | None = None
     """The picture that it was ordered with, as a recipe names it."""
 
@@ -268,9 +270,9 @@ class Bought:
         wasted_s = stopped_at - job.started_at if stopped_at < math.inf else 0.0
         return cls(
             id=job.id,
-            provider=CODECS[job.order.provider].VENDOR.section,
+            provider=vendors.SECTION_OF[job.order.provider],
             prompt=job.order.prompt,
-            seconds=float(job.order.duration_s),
+            seconds=vendors.ordered_s(job.order),
             charged=job.charged_micro(now),
             limit=job.order.estimate_micro // factor,
             open=not ended,
@@ -280,6 +282,7 @@ class Bought:
             answered=answered,
             wasted_s=wasted_s,
             quoted=factor == 1,
+            gone=now >= vendors.kept_until(job),
             image=image_sent(job.order),
         )
 
