@@ -227,7 +227,7 @@ class Player:
         cap = round(step.cap_usd * 1e6)
         self.caps.append(cap)
         rows = len(self.books.rows)
-        began_s = stage.clock.current_time()
+        began_s, began_at = stage.clock.current_time(), stage.now()
         self.again.asked(step.args, self.books)
         stage.world.wishes += "-a" in step.args
         code = self._run(step, trouble)
@@ -255,6 +255,9 @@ class Player:
             invariants.told_truth(stage, now, code)
         if step.full:
             self.last = step
+            if self.calm and not trouble.errors and not step.dark:
+                places = {word.partition("=")[2] for word in step.args if word.startswith(("primary_api", "fallback_api"))}
+                stage.calm_runs.append((began_at, frozenset(places)))
         return code
 
     def _run(self, step: Doit, trouble: Trouble) -> int | None:

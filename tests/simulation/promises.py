@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from simulation.vendors import BY_ITSELF
 from simulation.world import THEIRS
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, SETTLED, State
@@ -148,6 +150,32 @@ def at_the_end(stage: "Stage", now: "Books") -> None:
     """M16: a paid job that the provider would deliver is home, whatever was said of it before."""
     for row, job in _not_home(now) if "M16" in STRICT else ():
         require(row["charged_by"] == "user", "M16", f"it was there all the time: {row['state']}, {row['error']!r}", job)
+    for row in _open_for_nothing(stage, now):
+        require(False, "M16", "uncertain, though its vendor would have ended it:", row)
+
+
+def _open_for_nothing(stage: "Stage", now: "Books") -> Iterable[dict[str, Any]]:
+    """Uncertain orders of a shot of today, at a vendor that takes a repeat, which a calm run could have repeated."""
+    if stage.injected["price_overrun"]:  # then nothing is sent there any more
+        return
+    wanted = {
+        (place, str(shot.get(f"{place}_prompt", shot["prompt"])), str(shot["duration"]))
+        for shot in stage.read_shots()
+        for place in BY_ITSELF
+    }
+    for row in now.rows:
+        made = dict(json.loads(row["manifest"]))
+        if row["state"] != "uncertain" or row["superseded"] or row["provider"] not in BY_ITSELF:
+            continue
+        if (sent_at := row["submitted_at"]) is None:
+            continue  # rebuilt without its ledger: its tag is not known
+        latest = sent_at + BY_ITSELF[row["provider"]] - 600.0
+        asked = [began for began, places in stage.calm_runs if row["provider"] in places]
+        if latest < math.inf and (stage.wall_s or row["sent_before"] is None):
+            continue  # our clock does not say how old it is, or the vendor's clock was never heard before the kill
+        in_time = any(sent_at < began < latest for began in asked)
+        if in_time and (row["provider"], made["prompt"], made["duration"]) in wanted:
+            yield row
 
 
 def may_be_found(now: "Books") -> bool:

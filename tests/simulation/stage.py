@@ -150,6 +150,8 @@ class Stage(Studio):
         self.wall_s = 0.0
         self.meddled: set[str] = set()
         self.world = World()
+        self.calm_runs: list[tuple[float, frozenset[str]]] = []
+        """When runs of all shots began that nothing disturbed, and where they might buy."""
         self.unwritable: list[tuple[float, float]] = []
         """From when to when a process that was killed had been unable to write anything."""
         self.unread: list[tuple[float, float]] = []

@@ -83,7 +83,7 @@ def ordered_s(order: Order) -> float:
     match order.provider:
         case "kling":
             return float(body["settings"]["duration"])
-        case "minimax" | "ark":
+        case "minimax" | "ark" | "pika":
             return float(body["duration"])
     return float(order.duration_s)
 
