@@ -20,7 +20,7 @@ SECTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 """Protocol → its section, and what that says."""
 BY_ITSELF = ("kling", "pika")
 FAULTS = ("", "create_lost=1.0", "create_502_accepted=1.0", "create_reset=1.0")
-KEYS = {f"{name.upper()}_API_KEY": f"{name}-vgencanary-0123456789abcdef" for name in ("kling", "pika", "ark", "minimax")}
+KEYS = {f"{name}_API_KEY": f"{name}-vgencanary-0123456789abcdef" for name in ("KLING", "PIKA", "ARK", "MINIMAX")}
 LEAST_KILLS = 50
 ENDED = {"accepted", "released", "not_sent"}
 

@@ -68,7 +68,9 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
     found = [
         kind
         for kind in KINDS
-        if kind in draws and random.Random(f"odd {kind} {seed}").random() < CHANCES.get(kind, CHANCE) and (not quiet or kind in QUIET)
+        if kind in draws
+        and random.Random(f"odd {kind} {seed}").random() < CHANCES.get(kind, CHANCE)
+        and (not quiet or kind in QUIET)
     ]
     if "protocols" in found:
         found = [kind for kind in found if kind not in AT_TWO]

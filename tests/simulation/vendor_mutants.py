@@ -10,7 +10,7 @@ from vgen.providers import kling, pika
 from vgen.providers.base import Queued, RefusalReason, Refused, Running
 
 
-@mutant("an order is sent again under another tag than the first time", "M1 M2 M4 M5", 40, "protocols")
+@mutant("an order is sent again under another tag than the first time", "M1 M2 M4 M5", 100, "protocols")
 def repeat_under_a_fresh_key() -> Patches:
     for protocol in (kling, pika):
         seen: list[str] = []
