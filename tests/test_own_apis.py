@@ -1,10 +1,15 @@
 """Whole productions at Kling, Pika's own API, ModelArk and MiniMax, simulated: books and bills agree."""
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studio import Studio
+
+from vgen.providers import kling
+from vgen.providers.base import RefusalReason, Refused
 
 SHOTS = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "aspect_ratio": "9:16"} for n in range(1, 5)]
 SECTIONS = {
@@ -87,3 +92,32 @@ def test_minimax_shows_what_looks_like_a_lost_order_and_the_user_decides(
     assert studio.doit("settle", "shot=3", f"as={lost}", *ends("minimax")) == 0
     assert studio.doit(*ends("minimax")) == 0
     assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
+
+
+def _overlooked_once(studio: Studio) -> None:
+    """Kling has the order, and does not show it to the first look-up: so it is sent again, and refused as there."""
+    studio.faults("kling.create_lost=first:1", "kling.poll_404=first:1")
+    assert studio.doit(*ends("kling")) == 0
+    assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
+
+
+def test_an_order_that_is_refused_as_there_already_is_looked_up_again(studio: Studio) -> None:
+    _overlooked_once(studio)
+
+
+def test_that_an_order_is_there_already_must_not_count_as_its_refusal(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug put in on purpose breaks the story above."""
+    answer = kling.answer
+
+    def hasty(*args: Any) -> Any:
+        meant = answer(*args)
+        is_duplicate = isinstance(meant, Refused) and meant.reason is RefusalReason.DUPLICATE
+        return dataclasses.replace(meant, reason=RefusalReason.INPUT) if is_duplicate else meant
+
+    monkeypatch.setattr(kling, "answer", hasty)
+    with pytest.raises(AssertionError):
+        _overlooked_once(studio)
+    assert studio.bought() == 5
+    studio.check_money = lambda: None  # type: ignore[method-assign]  # broken on purpose

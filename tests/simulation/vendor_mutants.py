@@ -7,7 +7,7 @@ from simulation.mutants import Patches, instead, mutant
 from vgen.production import poll
 from vgen.production.http import HttpClient
 from vgen.providers import kling, pika
-from vgen.providers.base import Queued, RefusalReason, Refused, Running
+from vgen.providers.base import Queued, Running
 
 
 @mutant("an order is sent again under another tag than the first time", "M1 M2 M4 M5", 100, "protocols")
@@ -23,19 +23,6 @@ def repeat_under_a_fresh_key() -> Patches:
             return create(order, terms, key, image, tag if again == 1 else f"{tag}-{again}")
 
         yield instead(protocol, "create", fresh)
-
-
-@mutant("that an order is there already counts as its refusal", "M1 M2 M4 M5", 200, "protocols")
-def duplicate_is_failure() -> Patches:
-    answer = kling.answer
-
-    def hasty(reply: Any, terms: Any) -> Any:
-        meant = answer(reply, terms)
-        if isinstance(meant, Refused) and meant.reason is RefusalReason.DUPLICATE:
-            return dataclasses.replace(meant, reason=RefusalReason.INPUT)
-        return meant
-
-    yield instead(kling, "answer", hasty)
 
 
 @mutant("a job whose time is up is deleted, though it runs", "M10", 100, "protocols")
