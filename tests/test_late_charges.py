@@ -15,7 +15,20 @@ from toy_tags import REPLAY
 from vgen import providers
 from vgen.production.limits import PrioritySemaphore, ProviderLimiter
 from vgen.production.poll import SETTLES_S
-from vgen.providers.base import Call, Done, Failed, Job, Listed, Listing, RefusalReason, Refused, Reply, Status, Terms
+from vgen.providers.base import (
+    Accepted,
+    Call,
+    Done,
+    Failed,
+    Job,
+    Listed,
+    Listing,
+    RefusalReason,
+    Refused,
+    Reply,
+    Status,
+    Terms,
+)
 from vgen.providers.codec import TaggedList
 
 TOY = ("primary_api=toy", "fallback_api=none")
@@ -93,7 +106,7 @@ def test_a_failure_is_booked_when_its_charge_is_settled(studio: Studio, monkeypa
 
 
 @pytest.mark.parametrize("reason", [RefusalReason.CREDIT, RefusalReason.RATE_LIMITED])
-def test_a_refusal_that_is_kept_under_the_tag_ends_a_lost_order(
+def test_a_lost_order_whose_job_has_failed_is_booked_as_that_job(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, reason: RefusalReason
 ) -> None:
     tags: list[str] = []
@@ -104,15 +117,19 @@ def test_a_refusal_that_is_kept_under_the_tag_ends_a_lost_order(
         return plain(*args)  # type: ignore[arg-type]
 
     def answer(reply: Reply, terms: Terms) -> object:
+        meant = toy_protocol.answer(reply, terms)
         repeated = tags.count(tags[-1]) > 1
-        return Refused(reason=reason, message="no", kept=True) if repeated else toy_protocol.answer(reply, terms)
+        return (
+            Refused(reason=reason, message="no", job=meant.job) if repeated and isinstance(meant, Accepted) else meant
+        )
 
     speaks(studio, monkeypatch, create=create, answer=answer)
     studio.write_shots(ONE)
-    studio.faults("toy.create_reset=first:1")
+    studio.faults("toy.create_lost=first:1", "toy.job_failed=first:1")
     assert studio.doit(*TOY) == 0
-    assert studio.states() == ["released", "accepted"]
-    assert len(set(tags)) == 2
+    assert studio.states() == ["failed", "accepted"]
+    assert [row["job_id"] for row in studio.rows()] == [job["id"] for job in studio.jobs()]
+    assert (len(set(tags)), studio.booked()) == (2, (studio.charged(), 0, 0))
 
 
 @pytest.mark.parametrize(("shown", "states"), [(True, "released"), (False, "uncertain")])

@@ -180,3 +180,36 @@ def test_without_an_answer_to_the_quote_the_table_counts(studio: Studio, monkeyp
     monkeypatch.setattr(cloud, "quote", None)
     assert studio.doit(*TOY) == 0
     assert studio.bought() == 3
+
+
+@pytest.mark.parametrize("lost", BY_ITSELF)
+def test_an_approved_plan_that_buys_nothing_sends_no_lost_order_again(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, lost: Replay | LookUp
+) -> None:
+    sells(studio, monkeypatch, lost, quote=1)
+    studio.write_shots(ONE)
+    studio.faults("toy.create_reset=1.0")
+    assert studio.doit(*TOY) == 1
+    studio.calm()
+    assert studio.doit("plan", *TOY) == 0
+    studio.doit(*TOY, "plan=outputs/plan.json")
+    assert (studio.states(), studio.bought()) == (["uncertain"], 0)
+    assert studio.doit(*TOY) == 0
+    assert (studio.states(), studio.bought()) == (["accepted"], 1)
+
+
+def test_a_vendor_that_recognises_repeats_is_asked_for_its_clock_before_an_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before any answer came, the order would else be of unknown age, and uncertain for good."""
+    for k in range(1, 40):
+        studio = made_at(tmp_path / str(k), monkeypatch)
+        sells(studio, monkeypatch, REPLAY)
+        studio.write_shots(ONE)
+        studio.worsen("toy.create_reset=1.0")
+        studio.crash(k, *TOY)
+        if "submitting" in studio.states():
+            break
+    studio.calm()
+    assert studio.doit(*TOY) == 0
+    assert (studio.states(), studio.bought()) == (["accepted"], 1)

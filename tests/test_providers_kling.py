@@ -249,7 +249,7 @@ def test_an_accepting_answer_without_a_usable_id_is_none(body: Any) -> None:
 def test_an_explicit_no_is_told_by_its_code(status_: int, code: int, message: str, reason: RefusalReason) -> None:
     found = kling.answer(reply(status_, said(code, message)), terms())
     assert isinstance(found, Refused)
-    assert (found.reason, found.message, found.kept) == (reason, message, False)
+    assert (found.reason, found.message, found.job) == (reason, message, None)
 
 
 @pytest.mark.parametrize(

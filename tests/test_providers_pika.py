@@ -256,7 +256,7 @@ def test_a_job_that_failed_at_once_was_refused_and_each_repeat_is_told_so(
 ) -> None:
     body = job(status="failed", error={"code": code, "message": "Insufficient org balance"})
     found = pika.answer(reply(status_, body), terms())
-    assert found == Refused(reason=reason, message="Insufficient org balance", kept=True)
+    assert found == Refused(reason=reason, message="Insufficient org balance", job=Job(id=body["id"]))
 
 
 @pytest.mark.parametrize("status_", [200, 403])
@@ -425,7 +425,7 @@ def test_a_recorded_create_is_understood(name: str) -> None:
     found, expected = pika.answer(wire.reply("pika", name), terms()), CREATES[name]
     if isinstance(expected, RefusalReason):
         assert isinstance(found, Refused)
-        assert (found.reason, found.kept) == (expected, "failed" in name)
+        assert (found.reason, found.job is not None) == (expected, "failed" in name)
     else:
         assert found == Accepted(job=Job(id=expected)) if expected else isinstance(found, Unclear)
 

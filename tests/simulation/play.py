@@ -256,8 +256,7 @@ class Player:
             invariants.told_truth(stage, now, code)
         if step.full:
             self.last = step
-            # with rebuy, a shot whose attempts are used up ends without asking about the last (seed 1314: open)
-            if self.calm and not trouble.errors and not step.dark and "on_uncertain=hold" in step.args:
+            if self.calm and not trouble.errors and not step.dark:
                 places = {
                     word.partition("=")[2] for word in step.args if word.startswith(("primary_api", "fallback_api"))
                 }

@@ -1,5 +1,6 @@
 """Questions to a provider's API within a run: send a call, ask how a job is."""
 
+import contextlib
 import dataclasses
 
 from vgen import retry
@@ -88,3 +89,16 @@ def job_of(row: Purchase) -> Job:
     """The job as it was written down when it was bought."""
     assert row.job_id is not None, "BUG: a job without an id"
     return Job(id=row.job_id, urls=row.urls)
+
+
+async def hear_the_clock(run: Run, provider: Provider, model: str) -> None:
+    """Ask a free question for the date of its answer, unless the provider was heard in this run. It may go unheard."""
+    if run.clocks.now(provider.name) is not None:
+        return
+    codec, base_url, key = provider.codec, provider.terms.base_url, provider.key or ""
+    if codec.ACCOUNT is not None:
+        call = codec.ACCOUNT.ask(base_url, key)
+    else:
+        call = codec.poll(codec.job_from_id("0", model, base_url), base_url, key)
+    with contextlib.suppress(WireError):
+        await send(run, call, ASK_S, provider.name)

@@ -148,8 +148,20 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
             _collect_instead(clip, now.row)
         case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
             _collect_instead(clip, now.row)
+        case Action.STOP if await _any_is_found(run, request):
+            pass
         case _:
             raise ClipFailed(now.why)
+    return False
+
+
+async def _any_is_found(run: Run, request: ShotRequest) -> bool:
+    """Nothing more is bought for the shot: whether an order of it that was lost is at its provider. Once a run."""
+    lost = [row for row in run.rows(request) if row.state is State.UNCERTAIN and row.id not in run.asked_again]
+    for row in lost:
+        run.asked_again.add(row.id)
+        if request.matches(row) and await _is_found(run, row, request):
+            return True
     return False
 
 
@@ -303,7 +315,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
         run.stop_buying(problem)
         raise ClipFailed(f"not bought: {problem}")
     order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
-    order = await submit.quoted(run, order, provider)
+    order = await submit.prepared(run, order, provider)
     image = submit.picture(clip, order, provider)
     purchase_id = submit.reserve(clip, now, order, provider)
     with run.turns.reservation():

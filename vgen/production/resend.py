@@ -4,7 +4,6 @@ The repeat is the same request, byte for byte, with the same tag. A provider of 
 job; one of class LookUp takes each tag once and refuses it the second time.
 """
 
-import contextlib
 from enum import Enum, auto
 
 import trio
@@ -53,16 +52,13 @@ async def settle(run: Run, row: Purchase, provider: Provider, request: ShotReque
                 return found
             if found is _Said.NOTHING:
                 continue
-            text = (
-                f"{provider.name} has no such order yet; the run that makes the shot sends it again, under its old tag"
-            )
         elif isinstance(lost, Replay) and (problem := await _too_old(run, row, provider, lost)):
             return Finding(verdict=Verdict.UNKNOWN, text=f"{problem}; {how_to_end(row)}")
         if request is None:
             text = "not there yet; the run that makes the shot asks again, and orders it under its old tag"
         if order is None or request is None:
             break
-        if refusal := _may_not_send(run, provider):
+        if refusal := _may_not_send(run, provider, request):
             return Finding(verdict=Verdict.UNKNOWN, text=f"not sent again: {refusal}; {how_to_end(row)}")
         finding = await _again(run, row, provider, request, order)
         if finding is not None:
@@ -79,8 +75,10 @@ def same_order(row: Purchase, request: ShotRequest) -> Order | None:
     return next((order for order in orders if order and (order.model, order.path, order.text) == sent), None)
 
 
-def _may_not_send(run: Run, provider: Provider) -> str:
-    """Why nothing is sent to a provider now, not even again; "" if it may be."""
+def _may_not_send(run: Run, provider: Provider, request: ShotRequest) -> str:
+    """Why nothing is sent to a provider now, not even again, since it may be bought only now; "" if it may be."""
+    if (approved := run.intent.approved) is not None and request.number not in approved:
+        return "the approved plan does not include it"
     return run.stop_reason or run.closed.get(provider.name, "") or run.somebody_else_answers(provider)
 
 
@@ -90,26 +88,13 @@ async def _too_old(run: Run, row: Purchase, provider: Provider, lost: Replay) ->
     if (sent := run.sent_at.get(row.id)) is not None:
         age_s = trio.current_time() - sent
     else:
-        await _hear_the_clock(run, row, provider)
+        await client.hear_the_clock(run, provider, row.model)
         age_s = run.clocks.age_s(row)
     if age_s is None:
         return f"nobody knows by {row.provider}'s clock how old it is, so it is not sent again"
     if age_s > lost.remembers_s:
         return f"{row.provider} may have forgotten it after {age_s / 3600:.0f} h, so it is not sent again"
     return ""
-
-
-async def _hear_the_clock(run: Run, row: Purchase, provider: Provider) -> None:
-    """A free question, for the date of its answer."""
-    codec, base_url = provider.codec, provider.terms.base_url
-    if run.clocks.now(provider.name) is not None:
-        return
-    if codec.ACCOUNT is not None:
-        call = codec.ACCOUNT.ask(base_url, provider.key or "")
-    else:
-        call = codec.poll(codec.job_from_id(row.tag, row.model, base_url), base_url, provider.key or "")
-    with contextlib.suppress(WireError):
-        await client.send(run, call, client.ASK_S, provider.name)
 
 
 async def _look_up(run: Run, row: Purchase, provider: Provider, lost: LookUp) -> Finding | _Said:
@@ -149,6 +134,8 @@ async def _again(run: Run, row: Purchase, provider: Provider, request: ShotReque
                 except (NotSent, NoAnswer):
                     return None
                 answer = provider.codec.answer(reply, provider.terms)
+                if isinstance(answer, Refused) and answer.job is not None:  # its own status tells why, and at what cost
+                    answer = Accepted(job=answer.job)
                 if isinstance(answer, Accepted):
                     facts = Facts(job_id=answer.job.id, urls=answer.job.urls, price=max(row.price, answer.quoted or 0))
                     facts["error"] = None
@@ -167,7 +154,7 @@ def _heard(run: Run, row: Purchase, provider: Provider, answer: Answer) -> Findi
         case Accepted():
             text = f"it is job {answer.job.id}: bought once, and will be collected"
             return Finding(verdict=Verdict.ADOPTED, text=text)
-        case Refused() if answer.kept or answer.reason in _NEVER_TAKEN:
+        case Refused() if answer.reason in _NEVER_TAKEN:
             run.ledger.move(row.id, State.NOT_SENT, error=f"refused when it was sent again: {answer.message}")
             run.ledger.move(row.id, State.RELEASED)
             return Finding(verdict=Verdict.ABSENT, text=f"never taken ({answer.message}); {show(row.price)} released")

@@ -19,7 +19,7 @@ from vgen.production import booking, client
 from vgen.production.events import Phase
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
-from vgen.providers.codec import Replay
+from vgen.providers.codec import QuoteCall, Replay
 from vgen.store import receipts
 from vgen.store.order_slips import Slip
 from vgen.store.purchase import State, Why
@@ -107,11 +107,20 @@ def reserve(clip: Clip, now: Decision, order: Order, provider: Provider) -> int:
         raise ClipFailed("not bought: another purchase of the same recipe stands in the way; see `doit audit`") from exc
 
 
-async def quoted(run: Run, order: Order, provider: Provider) -> Order:
-    """The order at the price that its provider quotes without selling, if that is more; asked once a kind and run."""
+async def prepared(run: Run, order: Order, provider: Provider) -> Order:
+    """Ask what must be known before the order: the clock of who recognises a repeat, and what it costs there.
+
+    Returns the order at the price that its provider quotes, if that is more; asked once a kind and run.
+    """
     quote = provider.codec.QUOTE
-    if quote is None:
-        return order
+    if quote is not None:
+        order = await _quoted(run, order, provider, quote)
+    if isinstance(provider.codec.LOST_ORDERS, Replay):  # killed before an answer, nobody would know how old it is
+        await client.hear_the_clock(run, provider, order.model)
+    return order
+
+
+async def _quoted(run: Run, order: Order, provider: Provider, quote: QuoteCall) -> Order:
 
     async def ask() -> int | None:
         try:

@@ -178,13 +178,13 @@ class RefusalReason(StrEnum):
 class Refused:
     """An explicit no: nothing was accepted, nothing is charged.
 
-    `kept`: the provider keeps this no under the order's tag, and gives it again to every repeat of the order.
+    `job`: the provider keeps a job of the order all the same, one that has failed, and gives it again to every repeat.
     """
 
     reason: RefusalReason
     message: str
     retry_after_s: float | None = None
-    kept: bool = False
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,8 @@ def answer(reply: Reply, terms: Terms) -> Answer:
     is_id = isinstance(job_id, str) and re.fullmatch(JOB_ID, job_id)
     if is_id and said.get("status") == "failed" and code in _REASONS and not _charged(said):
         reason = _REASONS[code]
-        return Refused(reason=reason, message=message, retry_after_s=asked_to_wait_s(reply), kept=True)
+        job = Job(id=str(job_id))
+        return Refused(reason=reason, message=message, retry_after_s=asked_to_wait_s(reply), job=job)
     if is_id and (reply.status // 100 == 2 or said.get("status") in _STATUSES):
         return Accepted(job=Job(id=str(job_id)))  # one that has failed too: why, and at what cost, its status tells
     if (by_status := BY_STATUS.get(reply.status)) is None:  # 2xx without an id; 409: the key stands for another body
