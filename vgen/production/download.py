@@ -131,8 +131,8 @@ class _Expiry:
         if self._times > retry.FRESH_URL_TRIES:
             if not over.file_overdue(age_s) or self._times > retry.FRESH_URL_TRIES + 1:
                 raise ClipFailed(
-                    f"its address at {row.provider} does not answer with a file; it is paid and kept there, run again, "
-                    f"or {how_to_end(row)}"
+                    f"its address at {row.provider} does not answer with a file; it is paid: run again as long as "
+                    f"{row.provider} may keep it, or {how_to_end(row)}"
                 )
             await trio.sleep(self.absence.left_s)
         elif self._times > 1:
