@@ -4,7 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from vgen.cli.command import Command
-from vgen.inputs.wording import nearest, ranges, shown
+from vgen.inputs.wording import nearest, shown
+from vgen.ranges import ranges
 
 _CLIP = re.compile(r"(?:(?:.*/)?(?:clip|shot)s?[-_:#. ]?)?0*(\d+)(?:\.mp4)?", re.IGNORECASE)
 """`clip:9`, `clip_009.mp4`, `shot 9`, `9`."""

@@ -46,14 +46,3 @@ def refused(error: Mapping[str, Any], value: Any) -> str:
             return "must not be empty"
     message = str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """`1-6, 9`."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found) or "none"

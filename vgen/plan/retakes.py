@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vgen.plan.request import ShotRequest
+from vgen.ranges import ranges
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Placed, Purchase, Retake
@@ -130,11 +131,5 @@ def text(one: Unfinished) -> str:
 
 def _clips(numbers: Sequence[int], has: str, have: str) -> str:
     """`clip 3 has`, `clips 1-2, 7 have`."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    which = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in found)
+    which = ranges(numbers)
     return f"clip {which} {has}" if len(numbers) == 1 else f"clips {which} {have}"

@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from vgen.inputs.wording import ranges
 from vgen.money import show
 from vgen.plan.request import Offer, ShotRequest
 from vgen.providers import prices
 from vgen.providers.base import Terms
+from vgen.ranges import ranges
 
 
 def told(requests: Sequence[ShotRequest], terms: Iterable[Terms]) -> Iterator[str]:

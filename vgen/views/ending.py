@@ -3,12 +3,13 @@
 Everything that a production lacks is said here once, whatever command ended and however it ended.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from vgen.plan.decision import File
 from vgen.plan.plan import Plan
+from vgen.ranges import ranges
 from vgen.store.records import Budget
 from vgen.views import next_steps, progress, words
 from vgen.views.report import NOT_YET, Gate
@@ -109,15 +110,3 @@ def others(end: Ending) -> str:
     shots = "1 other shot has" if len(end.others) == 1 else f"{len(end.others)} other shots have"
     which = ranges(end.others, most=OTHERS)
     return f"{shots} no up-to-date clip ({which}): `doit` builds what is missing, `doit plan` says what and why"
-
-
-def ranges(numbers: Collection[int], *, most: int | None = None) -> str:
-    """`1-6, 9`; after `most` of them an ellipsis."""
-    found: list[list[int]] = []
-    for number in sorted(numbers):
-        if found and number == found[-1][1] + 1:
-            found[-1][1] = number
-        else:
-            found.append([number, number])
-    told = [str(a) if a == b else f"{a}-{b}" for a, b in found]
-    return ", ".join(told[:most] + (["…"] if most and len(told) > most else [])) or "none"

@@ -11,8 +11,8 @@ from vgen.money import show
 from vgen.plan import decision, takes
 from vgen.plan.decision import File
 from vgen.plan.plan import Step
+from vgen.ranges import ranges
 from vgen.store.records import Purchase
-from vgen.views.ending import ranges
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
