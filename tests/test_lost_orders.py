@@ -213,3 +213,23 @@ def test_a_vendor_that_recognises_repeats_is_asked_for_its_clock_before_an_order
     studio.calm()
     assert studio.doit(*TOY) == 0
     assert (studio.states(), studio.bought()) == (["accepted"], 1)
+
+
+@pytest.mark.parametrize("lost", BY_ITSELF)
+def test_a_lost_order_is_never_sent_again_with_another_key(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lost: Replay | LookUp
+) -> None:
+    """Another account's vendor knows nothing of the tag: there it would be a new order, beside the first one."""
+    sells(studio, monkeypatch, lost, quote=1)
+    studio.write_shots(ONE)
+    studio.faults("toy.create_reset=1.0")
+    assert studio.doit(*TOY) == 1
+    studio.calm()
+    key = studio.environ["TOY_SHARED_KEY"]
+    studio.environ["TOY_SHARED_KEY"] = f"another-{key}"
+    assert studio.doit(*TOY) == 1
+    assert (studio.states(), studio.bought()) == (["uncertain"], 0)
+    assert "not sent again: it was ordered with another key" in capsys.readouterr().out
+    studio.environ["TOY_SHARED_KEY"] = key
+    assert studio.doit(*TOY) == 0
+    assert (studio.states(), studio.bought()) == (["accepted"], 1)

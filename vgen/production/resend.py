@@ -58,7 +58,7 @@ async def settle(run: Run, row: Purchase, provider: Provider, request: ShotReque
             text = "not there yet; the run that makes the shot asks again, and orders it under its old tag"
         if order is None or request is None:
             break
-        if refusal := _may_not_send(run, provider, request):
+        if refusal := _may_not_send(run, row, provider, request):
             return Finding(verdict=Verdict.UNKNOWN, text=f"not sent again: {refusal}; {how_to_end(row)}")
         finding = await _again(run, row, provider, request, order)
         if finding is not None:
@@ -75,10 +75,14 @@ def same_order(row: Purchase, request: ShotRequest) -> Order | None:
     return next((order for order in orders if order and (order.model, order.path, order.text) == sent), None)
 
 
-def _may_not_send(run: Run, provider: Provider, request: ShotRequest) -> str:
+def _may_not_send(run: Run, row: Purchase, provider: Provider, request: ShotRequest) -> str:
     """Why nothing is sent to a provider now, not even again, since it may be bought only now; "" if it may be."""
     if (approved := run.intent.approved) is not None and request.number not in approved:
         return "the approved plan does not include it"
+    if provider.account != row.account:
+        return "it was ordered with another key"
+    if provider.terms.base_url != row.base_url:
+        return f"it was ordered at {row.base_url}"
     return run.stop_reason or run.closed.get(provider.name, "") or run.somebody_else_answers(provider)
 
 
