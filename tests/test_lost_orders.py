@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import toy_tags
@@ -9,6 +10,8 @@ from studio import Studio
 from toy_protocol import ToyCloud
 from toy_tags import LIKENESS, LOOK_UP, REMEMBERS_S, REPLAY, TaggedToyCloud
 
+from vgen.production import submit
+from vgen.production.run import Run
 from vgen.providers.codec import Likeness, LookUp, Replay
 from vgen.simulator.web import Request, Response
 from vgen.simulator.web import answer as answered
@@ -233,3 +236,19 @@ def test_a_lost_order_is_never_sent_again_with_another_key(
     studio.environ["TOY_SHARED_KEY"] = key
     assert studio.doit(*TOY) == 0
     assert (studio.states(), studio.bought()) == (["accepted"], 1)
+
+
+def test_who_is_closed_while_its_quote_is_asked_for_gets_no_order(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sells(studio, monkeypatch, REPLAY, quote=1)
+    quoted = submit._quoted
+
+    async def close_meanwhile(run: Run, *args: Any) -> Any:
+        order = await quoted(run, *args)
+        run.close_provider("toy", "another clip learnt of trouble")
+        return order
+
+    monkeypatch.setattr(submit, "_quoted", close_meanwhile)
+    assert studio.doit(*TOY) == 1
+    assert (studio.creates(), studio.rows()) == (0, [])
