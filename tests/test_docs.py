@@ -164,9 +164,12 @@ def test_the_readme_is_short() -> None:
 
 
 def test_the_recording_is_what_vgen_prints_now(tmp_path: Path) -> None:
-    """What happens in one and the same instant may come in another order with another version of trio or h11."""
-    now, told = recording.page(tmp_path), recording.PAGE.read_text("utf-8")
-    assert sorted(now.splitlines()) == sorted(told.splitlines()), "`python -m scripts.recording` writes it anew"
+    """What happens in one and the same instant may come in another order, and so be counted in another one."""
+    now, told = (
+        sorted(re.sub(r"\[\d+/12\]", "[n/12]", page).splitlines())
+        for page in (recording.page(tmp_path), recording.PAGE.read_text("utf-8"))
+    )
+    assert now == told, "`python -m scripts.recording` writes it anew"
 
 
 REFERENCE = ROOT / "docs" / "reference.md"

@@ -20,6 +20,7 @@ from studio import KEYS
 from simulation import promises
 from simulation.promises import STRICT, require
 from simulation.stage import Bought, Stage
+from vgen.simulator.jobs import REFUSED_AT_ONCE
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State
 
@@ -162,10 +163,15 @@ def _owners(stage: Stage, now: Books) -> None:
         for row in now.rows
         if row["job_id"] is None and (row["state"] in ("submitting", "uncertain") or row["charged_by"] == "user")
     )
+    refused = Counter(key_of(row) for row in now.rows if row["state"] == "refused")
     for job in now.unowned:
         if job.id in stage.world.excused:
             continue
         key = (job.provider, job.prompt, job.seconds)
+        if job.faults & REFUSED_AT_ONCE and refused[key] > 0:  # the answer brought a job that says no: nothing to own
+            require(not job.agreed, "M5", "refused, but charged:", job)
+            refused[key] -= 1
+            continue
         room[key] -= 1
         require(room[key] >= 0, "M5", "a job that no purchase knows of:", job)
         excused = stage.id_may_be_lost(job) or ("M5" not in STRICT and stage.injected["disk_error"])

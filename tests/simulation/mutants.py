@@ -17,7 +17,21 @@ from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
 from vgen.plan import decision
-from vgen.production import client, deliver, download, job_end, make, over, poll, reconcile, submit, workspace, world
+from vgen.production import (
+    client,
+    deliver,
+    download,
+    finding,
+    job_end,
+    job_lists,
+    make,
+    over,
+    poll,
+    reconcile,
+    submit,
+    workspace,
+    world,
+)
 from vgen.production.clocks import ProviderClocks
 from vgen.production.http import HttpClient
 from vgen.production.quotes import Quotes
@@ -158,12 +172,12 @@ def buy_again_after_crash() -> Patches:
 
 @mutant("a lost order that the provider's list does not show at once is released", "M1 M2 M4 M5", 60)
 def absent_at_once() -> Patches:
-    def trusting(run: Run, row: Any, listed: Any, *, may_release: bool) -> Any:
+    def trusting(run: Run, row: Any, find: Any, listed: Any, *, may_release: bool) -> Any:
         run.ledger.move(row.id, State.NOT_SENT, error="not listed")
         run.ledger.move(row.id, State.RELEASED)
-        return reconcile.Finding(verdict=reconcile.Verdict.ABSENT, text="never arrived")
+        return finding.Finding(verdict=finding.Verdict.ABSENT, text="never arrived")
 
-    yield instead(reconcile, "_not_listed", trusting)
+    yield instead(job_lists, "_not_listed", trusting)
 
 
 @mutant(

@@ -240,7 +240,8 @@ async def _answered(sent: Sent, answer: Accepted | Refused | Unclear, order: Ord
             final = answer.reason is RefusalReason.INPUT
             facts = Facts(error=answer.message, error_code=answer.reason.value, final=final)
             await sent.book(State.REFUSED, what="the order was refused", **facts)
-            sent.say(f"refused: {answer.message}", event="refused", no=answer.reason.value)
+            job: dict[str, Any] = {"job": answer.job.id} if answer.job else {}
+            sent.say(f"refused: {answer.message}", event="refused", no=answer.reason.value, **job)
             _refused(sent.clip, sent.provider, answer)
         case Unclear():
             await sent.uncertain(answer.message)
