@@ -41,14 +41,15 @@ from vgen.simulator.network import SimulatedNetwork
 from vgen.simulator.renderers import plain_renderer
 
 CLIP_BYTES = 1_000
+MP4 = b"\0\0\0\x10ftypisom\0\0\2\0"
 FEW = 1_000
 """The providers' books of a longer day are not printed."""
 KEPT_BYTES = 100 * CLIP_BYTES
 
 
 async def small_clip(clip: Clip) -> bytes:
-    """A kilobyte that no other clip has."""
-    return hashlib.sha256(clip.job_id.encode()).digest().ljust(CLIP_BYTES, b"\0")
+    """A kilobyte that no other clip has, and that begins as an MP4 does."""
+    return (MP4 + hashlib.sha256(clip.job_id.encode()).digest()).ljust(CLIP_BYTES, b"\0")
 
 
 async def content(path: Path, wanted: Wanted) -> Judgement:
