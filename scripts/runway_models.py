@@ -169,6 +169,7 @@ def _rule(annotation: ast.expr, doc: str, classes: Mapping[str, ast.ClassDef]) -
     position = _position(annotation, classes)
     if position:
         rule["position"] = position
+        rule["positions"] = _positions(annotation, doc, classes)
     return rule | _bounds(kinds, doc)
 
 
@@ -213,8 +214,24 @@ def _position(annotation: ast.expr, classes: Mapping[str, ast.ClassDef]) -> str:
     return "required" if fields.get("position", "").startswith("Required") else "optional"
 
 
+def _positions(annotation: ast.expr, doc: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:
+    """Where a picture of such a list may belong: by the type of its items, of an untyped one by the docstring."""
+    listed = next(words for part in _parts(annotation) if (words := ast.unparse(part)).startswith("Iterable"))
+    item = classes.get(listed.removeprefix("Iterable[").removesuffix("]"))
+    if item is None:
+        return [word for word in ("first", "last") if re.search(rf"\b{word}\b", doc)]
+    kinds = {name: kind for name, kind, _ in _attributes(item)}
+    return [value for value in ("first", "last") if "position" in kinds and value in ast.unparse(kinds["position"])]
+
+
 def _bounds(kinds: list[str], doc: str) -> Rule:
-    """What a docstring says of a number of seconds or the length of a text."""
+    """What a docstring says of a number of seconds, the length of a text or of a list of pictures."""
+    if "array" in kinds and (match := re.search(r"images?(?: references)? \(up to (\d+)\)", doc)):
+        return {"maxItems": int(match[1])}
+    if "array" in kinds and (match := re.search(r"Up to (\d+) images in total, frames included", doc)):
+        return {"maxItems": int(match[1]), "counts_frames": True}
+    if match := re.search(r"Requests with image references are capped at (\d+p)", doc):
+        return {"most_with_references": match[1]}
     if kinds == ["int"] and (match := re.search(r"(?:from|between) (\d+) (?:to|and) (\d+)", doc)):
         return {"minimum": int(match[1]), "maximum": int(match[2])}
     if kinds == ["str"] and (match := re.search(r"up to (\d+) characters", doc)):

@@ -28,7 +28,7 @@ def recipe(prompt: str = "a boat", **changes: Any) -> Recipe:
 
 
 def order(prompt: str = "a boat", price: int = PRICE) -> Order:
-    return Order(model="gen4.5", path="/v1/x", body={"p": prompt}, image_field=None, bought_s=Decimal(5), price=price)
+    return Order(model="gen4.5", path="/v1/x", body={"p": prompt}, bought_s=Decimal(5), price=price)
 
 
 def request(

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 import wire
 from hypothesis import given
@@ -54,7 +55,7 @@ def terms(model: str = V2_5, **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = V2_5, *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -163,20 +164,20 @@ def test_other_dashes_are_words(prompt: str) -> None:
 
 def test_the_create_call_carries_our_tag_and_the_key() -> None:
     made = order()
-    call = ark.create(made, terms(), KEY, None, TAG)
+    call = ark.create(made, terms(), KEY, pictured.sent(), TAG)
     assert ("POST", TASKS, "create", f"Bearer {KEY}") == (call.method, call.url, call.step, call.auth)
     assert {**made.body, "safety_identifier": f"vg1-{TAG}"} == json.loads(call.body or b"")
-    assert call == ark.create(made, terms(), KEY, None, TAG)
+    assert call == ark.create(made, terms(), KEY, pictured.sent(), TAG)
     assert len(f"vg1-{TAG}") <= 64
 
 
 def test_a_picture_is_the_first_frame_and_gives_the_video_its_shape() -> None:
     made = order(**PICTURE)
-    sent = json.loads(ark.create(made, terms(), KEY, "data:image/png;base64,AA", TAG).body or b"")
+    sent = json.loads(ark.create(made, terms(), KEY, pictured.sent(image="data:image/png;base64,AA"), TAG).body or b"")
     picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}, "role": "first_frame"}
     assert (sent["content"], sent["ratio"]) == ([{"type": "text", "text": "a tin robot"}, picture], "adaptive")
     with pytest.raises(CannotMake, match="which is 640x480"):
-        request._refuse_foreseeable(made, None, "9:16", lambda: (640, 480))
+        request._refuse_foreseeable(made, None, recipe(**PICTURE), pictured.sent(image=(640, 480)))
 
 
 def test_less_than_720_lines_are_refused_by_the_plan() -> None:
@@ -185,7 +186,7 @@ def test_less_than_720_lines_are_refused_by_the_plan() -> None:
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [ark.create(order(), terms(), KEY, None, TAG), ark.poll(JOB, "https://x", KEY),
+    calls = [ark.create(order(), terms(), KEY, pictured.sent(), TAG), ark.poll(JOB, "https://x", KEY),
              ark.cancel(JOB, "https://x", KEY)]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 3
 
@@ -348,7 +349,7 @@ def test_our_request_is_the_recorded_one(name: str) -> None:
     sent = wire.recorded("ark", name)["request"]
     image = "https://img.example/a.png" if name == "create_image" else None
     made = order(prompt="a tin robot waters a fern", image=image)
-    call = ark.create(made, terms(), "ark-test-key", image, TAG)
+    call = ark.create(made, terms(), "ark-test-key", pictured.sent(image=image), TAG)
     body = {**sent["body"], "safety_identifier": f"vg1-{TAG}"}
     assert (body, ark.BASE_URL + sent["path"]) == (json.loads(call.body or b""), call.url)
     assert call.auth == sent["headers"]["authorization"]

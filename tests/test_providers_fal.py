@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +52,7 @@ def terms(model: str = fal.MODEL, **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a paper boat", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a paper boat", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = fal.MODEL, *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -97,7 +98,7 @@ def test_the_request_is_exactly_this(
     changes: dict[str, Any], at: dict[str, Any], body: dict[str, Any], dollars: str
 ) -> None:
     made = order(at=at, **changes)
-    assert (body, "/fal-ai/pika/v2.2/text-to-video", None) == (made.body, made.path, made.image_field)
+    assert (body, "/fal-ai/pika/v2.2/text-to-video", {}) == (made.body, made.path, made.pictures)
     assert Decimal(dollars) * 1_000_000 == made.price
 
 
@@ -105,8 +106,8 @@ def test_the_request_is_exactly_this(
 def test_a_picture_goes_to_the_endpoint_for_pictures_and_decides_the_ratio(model: str) -> None:
     made = order(model, image="sha256:0")
     expected = {key: PIKA[key] for key in ("prompt", "duration", "resolution")}
-    assert (IMAGE_MODEL, f"/{IMAGE_MODEL}", expected, "image_url") == (
-        made.model, made.path, made.body, made.image_field
+    assert (IMAGE_MODEL, f"/{IMAGE_MODEL}", expected, {"image": "image_url"}) == (
+        made.model, made.path, made.body, made.pictures
     )  # fmt: skip
 
 
@@ -172,14 +173,14 @@ def test_what_the_model_cannot_make_is_told_with_the_limit(
 
 
 def test_the_create_call_is_a_post_with_key_and_picture() -> None:
-    call = fal.create(order(image="sha256:0"), terms(), KEY, "https://x/boat.png", TAG)
+    call = fal.create(order(image="sha256:0"), terms(), KEY, pictured.sent(image="https://x/boat.png"), TAG)
     assert ("POST", f"https://queue.fal.run/{IMAGE_MODEL}", "create") == (call.method, call.url, call.step)
     assert json.loads(call.body or b"")["image_url"] == "https://x/boat.png"
     assert f"Key {KEY}" == call.auth
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [fal.create(order(), terms(), KEY, None, TAG), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
+    calls = [fal.create(order(), terms(), KEY, pictured.sent(), TAG), fal.poll(JOB, "", KEY), fal.cancel(JOB, "", KEY),
              status(reply(200, {"status": "COMPLETED"}))]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 4
 

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 import wire
 from hypothesis import given
@@ -51,7 +52,7 @@ def terms(model: str = "kling-3.0", **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = "kling-3.0", *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -161,14 +162,14 @@ def test_a_lower_configured_price_is_never_used(configured: int, dollars: str) -
 
 def test_the_create_call_has_our_own_id_and_the_key() -> None:
     made = order()
-    call = kling.create(made, terms(), KEY, None, TAG)
+    call = kling.create(made, terms(), KEY, pictured.sent(), TAG)
     assert ("POST", f"{kling.BASE_URL}/text-to-video/kling-3.0", "create") == (call.method, call.url, call.step)
     sent = json.loads(call.body or b"")
     options = sent.pop("options")
     assert options == {"watermark_info": {"enabled": False}, "external_task_id": OWN_ID}
     assert sent == {name: value for name, value in made.body.items() if name != "options"}
     assert (call.auth, call.auth_header) == (f"Bearer {KEY}", "Authorization")
-    assert call == kling.create(made, terms(), KEY, None, TAG)
+    assert call == kling.create(made, terms(), KEY, pictured.sent(), TAG)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +180,7 @@ def test_the_create_call_has_our_own_id_and_the_key() -> None:
     ],
 )
 def test_a_picture_is_the_first_frame_as_url_or_plain_base64(image: str, url: str) -> None:
-    call = kling.create(order(**PICTURE), terms(), KEY, image, TAG)
+    call = kling.create(order(**PICTURE), terms(), KEY, pictured.sent(image=image), TAG)
     assert json.loads(call.body or b"")["contents"] == [
         {"type": "prompt", "text": "a tin robot"},
         {"type": "first_frame", "url": url},
@@ -196,14 +197,14 @@ def test_orders_of_other_nested_settings_are_other_kinds() -> None:
 def test_a_picture_of_another_shape_is_refused_since_the_video_has_its_shape() -> None:
     made = order(**PICTURE)
     with pytest.raises(CannotMake, match="which is 640x480"):
-        request._refuse_foreseeable(made, None, "9:16", lambda: (640, 480))
-    request._refuse_foreseeable(made, None, "9:16", lambda: (720, 1280))
+        request._refuse_foreseeable(made, None, recipe(**PICTURE), pictured.sent(image=(640, 480)))
+    request._refuse_foreseeable(made, None, recipe(**PICTURE), pictured.sent(image=(720, 1280)))
 
 
 def test_the_key_shows_in_no_repr_and_there_is_no_cancel() -> None:
     lost = kling.LOST_ORDERS
     assert isinstance(lost, LookUp)
-    calls = [kling.create(order(), terms(), KEY, None, TAG), kling.poll(JOB, "https://x", KEY),
+    calls = [kling.create(order(), terms(), KEY, pictured.sent(), TAG), kling.poll(JOB, "https://x", KEY),
              lost.find(TAG, "https://x", KEY)]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 3
     assert kling.cancel(JOB, "https://x", KEY) is None
@@ -442,7 +443,7 @@ def test_every_recorded_reply_is_one_of_these() -> None:
 
 def test_our_request_is_the_recorded_one() -> None:
     sent = wire.recorded("kling", "create_text")["request"]
-    call = kling.create(order(prompt="a tin robot waters a fern"), terms(), "api-key-kling-test", None, TAG)
+    call = kling.create(order(prompt="a tin robot waters a fern"), terms(), "api-key-kling-test", pictured.sent(), TAG)
     sent["body"]["options"]["external_task_id"] = OWN_ID
     assert (sent["body"], kling.BASE_URL + sent["path"]) == (json.loads(call.body or b""), call.url)
     assert call.auth == sent["headers"]["authorization"]

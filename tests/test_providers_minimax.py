@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 import wire
 from hypothesis import given
@@ -53,7 +54,7 @@ def terms(model: str = H3, **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = H3, *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -135,22 +136,22 @@ def test_what_the_model_cannot_make_is_told_with_the_limit(
 
 def test_the_create_call_has_the_key_and_no_tag() -> None:
     made = order()
-    call = minimax.create(made, terms(), KEY, None, TAG)
+    call = minimax.create(made, terms(), KEY, pictured.sent(), TAG)
     assert ("POST", f"{minimax.BASE_URL}/v2/video_generation", "create") == (call.method, call.url, call.step)
     assert (made.body, f"Bearer {KEY}") == (json.loads(call.body or b""), call.auth)
-    assert call == minimax.create(made, terms(), KEY, None, "other")
+    assert call == minimax.create(made, terms(), KEY, pictured.sent(), "other")
 
 
 def test_a_picture_of_another_shape_or_less_than_720_lines_are_refused_by_the_plan() -> None:
     with pytest.raises(CannotMake, match="which is 640x480"):
-        request._refuse_foreseeable(order(**PICTURE), None, "9:16", lambda: (640, 480))
+        request._refuse_foreseeable(order(**PICTURE), None, recipe(**PICTURE), pictured.sent(image=(640, 480)))
     with pytest.raises(CannotMake, match="480 lines"):
         request._refuse_foreseeable(order(MAX, at={"resolution": "480P"}), "480P", "9:16", lambda: None)
-    request._refuse_foreseeable(order(), None, "9:16", lambda: None)
+    request._refuse_foreseeable(order(), None, recipe(), pictured.sent())
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [minimax.create(order(), terms(), KEY, None, TAG), minimax.poll(JOB, "https://x", KEY),
+    calls = [minimax.create(order(), terms(), KEY, pictured.sent(), TAG), minimax.poll(JOB, "https://x", KEY),
              minimax.cancel(JOB, "https://x", KEY)]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 3
 
@@ -310,7 +311,7 @@ def test_our_request_is_the_recorded_one(name: str) -> None:
     image = "https://img.example/a.png" if name == "create_image" else None
     text, seconds = sent["body"]["content"][0]["text"], sent["body"]["duration"]
     made = order(prompt=text, image=image, duration_s=Decimal(seconds))
-    call = minimax.create(made, terms(), "mm-test-key", image, TAG)
+    call = minimax.create(made, terms(), "mm-test-key", pictured.sent(image=image), TAG)
     assert (sent["body"], minimax.BASE_URL + sent["path"]) == (json.loads(call.body or b""), call.url)
     assert call.auth == sent["headers"]["authorization"]
 

@@ -5,6 +5,7 @@ import uuid
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 import wire
 from hypothesis import given
@@ -54,7 +55,7 @@ def terms(model: str = KLING, **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a tin robot", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = KLING, *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -123,7 +124,7 @@ def test_an_order_has_only_what_its_operation_takes_or_is_refused(
 ) -> None:
     own = MODELS[model]
     possible = image or (
-        "image" not in own and shape in own.get("makes", [shape]) and seconds <= max(own["duration"]["values"])
+        "pictures" not in own and shape in own.get("makes", [shape]) and seconds <= max(own["duration"]["values"])
     )
     if not possible:
         with pytest.raises(CannotMake):
@@ -133,7 +134,7 @@ def test_an_order_has_only_what_its_operation_takes_or_is_refused(
     row = MODELS[made.model]
     fields = {"prompt", "resolution", row["duration"]["field"], *row["fixed"]}
     fields |= {row["ratio"]["field"]} if "ratio" in row else set()
-    fields |= {row["image"]} if image else set()
+    fields |= {row["pictures"]["image"]} if image else set()
     assert fields <= made.body.keys() <= fields | {"seed", "negative_prompt"}
     assert made.body[row["duration"]["field"]] == made.bought_s >= seconds
     assert made.price > 0
@@ -168,7 +169,7 @@ def test_what_the_operation_cannot_make_is_told_with_the_limit(
 def test_with_a_picture_the_video_has_its_shape(model: str) -> None:
     made = order(model, image=PICTURE)
     with pytest.raises(CannotMake, match="which is 640x480"):
-        request._refuse_foreseeable(made, None, "9:16", lambda: (640, 480))
+        request._refuse_foreseeable(made, None, recipe(image=PICTURE), pictured.sent(image=(640, 480)))
 
 
 def test_less_than_720_lines_are_refused_by_the_plan() -> None:
@@ -178,23 +179,23 @@ def test_less_than_720_lines_are_refused_by_the_plan() -> None:
 
 def test_the_create_call_has_a_key_of_its_own_for_each_order() -> None:
     made = order()
-    call = pika.create(made, terms(), KEY, None, TAG)
+    call = pika.create(made, terms(), KEY, pictured.sent(), TAG)
     headers = dict(call.headers)
     assert ("POST", f"{pika.BASE_URL}/v1/media/{KLING}", "create") == (call.method, call.url, call.step)
     assert made.body == json.loads(call.body or b"")
     assert (call.auth, call.auth_header) == (KEY, "X-API-Key")
     assert uuid.UUID(headers["Idempotency-Key"]).version == 5
-    assert call == pika.create(made, terms(), KEY, None, TAG)
-    assert dict(pika.create(made, terms(), KEY, None, TAG + "1").headers) != headers
+    assert call == pika.create(made, terms(), KEY, pictured.sent(), TAG)
+    assert dict(pika.create(made, terms(), KEY, pictured.sent(), TAG + "1").headers) != headers
 
 
 def test_the_picture_goes_as_its_address() -> None:
-    call = pika.create(order(image=PICTURE), terms(), KEY, PICTURE, TAG)
+    call = pika.create(order(image=PICTURE), terms(), KEY, pictured.sent(image=PICTURE), TAG)
     assert json.loads(call.body or b"")["image_url"] == PICTURE
 
 
 def test_the_key_shows_in_no_repr_and_nothing_is_ever_deleted() -> None:
-    calls = [pika.create(order(), terms(), KEY, None, TAG), pika.poll(JOB, "https://x", KEY)]
+    calls = [pika.create(order(), terms(), KEY, pictured.sent(), TAG), pika.poll(JOB, "https://x", KEY)]
     assert ["canary" in repr(call) for call in calls] == [False] * 2
     assert pika.cancel(JOB, "https://x", KEY) is None
 
@@ -204,7 +205,7 @@ def test_a_quote_asks_for_exactly_the_request_and_sends_no_key() -> None:
     assert isinstance(quote, QuoteCall)
     call = quote.ask(made, pika.BASE_URL)
     assert call.url == f"{pika.BASE_URL}/catalog/apis/kling%2Fkling-3.0%2Fimage-to-video/quote"
-    assert (call.auth, call.body) == ("", pika.create(made, terms(), KEY, PICTURE, TAG).body)
+    assert (call.auth, call.body) == ("", pika.create(made, terms(), KEY, pictured.sent(image=PICTURE), TAG).body)
 
 
 @pytest.mark.parametrize(
@@ -455,7 +456,7 @@ def test_a_recorded_quote_is_the_tables_price() -> None:
 
 def test_our_request_is_the_recorded_one_with_nothing_left_to_defaults() -> None:
     sent = wire.recorded("pika", "create")["request"]
-    call = pika.create(order(prompt="a tin robot waters a fern"), terms(), "pk_test_1", None, TAG)
+    call = pika.create(order(prompt="a tin robot waters a fern"), terms(), "pk_test_1", pictured.sent(), TAG)
     assert {**sent["body"], "multi_shot": False} == json.loads(call.body or b"")
     assert (pika.BASE_URL + sent["path"], call.auth) == (call.url, sent["headers"]["x-api-key"])
 

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,7 +46,7 @@ def terms(model: str = "gen4.5", **changes: Any) -> Terms:
 
 
 def recipe(**changes: Any) -> Recipe:
-    return Recipe(**{"prompt": "a paper boat", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
+    return pictured.recipe(**{"prompt": "a paper boat", "duration_s": Decimal(5), "aspect_ratio": "9:16", **changes})
 
 
 def order(model: str = "gen4.5", *, at: dict[str, Any] | None = None, **changes: Any) -> Order:
@@ -172,8 +173,8 @@ SOUND = [
 def test_the_price_table_tells_sound_from_silence(model: str, silent: int, sound: int) -> None:
     rates = prices.RUNWAY[model]
     seconds = Decimal(4)
-    assert rates.clip(seconds, "720p", sound=False, picture=False) == 4 * silent * 10_000
-    assert rates.clip(seconds, "720p", sound=True, picture=False) == 4 * sound * 10_000
+    assert rates.clip(seconds, "720p", sound=False, pictures=0) == 4 * silent * 10_000
+    assert rates.clip(seconds, "720p", sound=True, pictures=0) == 4 * sound * 10_000
 
 
 def test_where_only_the_price_with_sound_was_told_it_is_reserved_for_silence_too() -> None:
@@ -271,7 +272,7 @@ def test_the_stored_request_is_canonical_and_holds_no_picture() -> None:
 
 def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
     made = order("gen4_turbo", image="sha256:0")
-    call = runway.create(made, terms("gen4_turbo"), KEY, "data:image/png;base64,AAAA", TAG)
+    call = runway.create(made, terms("gen4_turbo"), KEY, pictured.sent(image="data:image/png;base64,AAAA"), TAG)
     assert ("POST", f"{runway.BASE_URL}/v1/image_to_video", "create") == (call.method, call.url, call.step)
     assert dict(call.headers) == {"Content-Type": "application/json", "X-Runway-Version": "2024-11-06"}
     assert {**made.body, "promptImage": "data:image/png;base64,AAAA"} == json.loads(call.body or b"")
@@ -279,7 +280,7 @@ def test_the_create_call_is_a_post_with_version_key_and_picture() -> None:
 
 
 def test_the_key_shows_in_no_repr() -> None:
-    calls = [runway.create(order(), terms(), KEY, None, TAG), runway.poll(JOB, runway.BASE_URL, KEY),
+    calls = [runway.create(order(), terms(), KEY, pictured.sent(), TAG), runway.poll(JOB, runway.BASE_URL, KEY),
              runway.cancel(JOB, runway.BASE_URL, KEY)]  # fmt: skip
     assert ["canary" in repr(call) for call in calls] == [False] * 3
 

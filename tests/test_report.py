@@ -34,7 +34,7 @@ def recipe(number: int) -> Recipe:
 
 
 def request(number: int) -> ShotRequest:
-    order = Order(model="gen4.5", path="/", body={}, image_field=None, bought_s=Decimal(5), price=PRICE)
+    order = Order(model="gen4.5", path="/", body={}, bought_s=Decimal(5), price=PRICE)
     return ShotRequest(
         shot=Shot(number=number, duration_s=Decimal(5), prompts={"": f"boat {number}"}),
         recipes={name: recipe(number) for name in ("runway", "pika")},

@@ -6,23 +6,25 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 import runway_types
 
 from scripts import runway_models as script
 from vgen.providers import runway, runway_models
 from vgen.providers.base import CannotMake, Order, Terms
-from vgen.recipe import Recipe
 
 TABLE = json.loads(script.TABLE.read_text("utf-8"))
 MODELS = sorted({name for endpoint in script.ENDPOINTS for name in runway_types.models(endpoint)})
 PICTURE = "data:image/png;base64,AAAA"
+PICTURE_LIMITS = ("takes no", "only with a first one", "not both")
 COSTS_BY_DEFAULT = {"audio": False, "draft": False, "outputFormat": "mp4"}
-SHOTS = list(
-    itertools.product(
-        ("4", "7"), ("9:16", "16:9"), (None, "sha256:0"), (None, 7), (None, "fog"), (None, "720p", "1080p")
-    )
-)
+SHOTS = [
+    *itertools.product(
+        ("4", "7"), ("9:16", "16:9"), (None, pictured.GIVEN["image"]), (None, 7), (None, "fog"), (None, "720p", "1080p")
+    ),
+    *itertools.product(("7",), ("9:16",), pictured.GIVEN.values(), (None,), (None,), (None, "1080p")),
+]
 """Seconds, shape, picture, seed, negative prompt, configured resolution."""
 
 
@@ -30,16 +32,16 @@ def ordered(model: str, shot: tuple[Any, ...]) -> tuple[Order, dict[str, Any]]:
     """The order for a shot and the body that goes over the wire. Raises CannotMake."""
     seconds, shape, image, seed, negative, resolution = shot
     terms = Terms(provider="runway", base_url=runway.BASE_URL, model=model, resolution=resolution, price=100_000)
-    recipe = Recipe(
+    recipe = pictured.recipe(
         prompt="a paper boat",
         duration_s=Decimal(seconds),
         aspect_ratio=shape,
-        image=image,
+        **(image or {}),
         seed=seed,
         negative_prompt=negative,
     )
     order = runway.order(recipe, terms)
-    call = runway.create(order, terms, "key_x", PICTURE if image else None, "")
+    call = runway.create(order, terms, "key_x", recipe.pictures.map(lambda *_: PICTURE), "")
     return order, json.loads(call.body or b"")
 
 
@@ -55,7 +57,7 @@ def every_order(model: str) -> list[tuple[tuple[Any, ...], Order | str, dict[str
 
 
 def endpoint_of(shot: tuple[Any, ...]) -> str:
-    return "image_to_video" if shot[2] else "text_to_video"
+    return "image_to_video" if "image" in (shot[2] or {}) else "text_to_video"
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -67,7 +69,7 @@ def test_every_order_is_what_the_package_takes(model: str) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_refusal_says_the_model_or_the_value_and_the_limit(model: str) -> None:
-    limits = ("does not offer", "from an image only", "choose the shape", "offers", "makes at most")
+    limits = ("does not offer", "from an image only", "choose the shape", "offers", "makes at most", *PICTURE_LIMITS)
     for shot, order, _ in every_order(model):
         if isinstance(order, str):
             assert model in order, shot
@@ -112,7 +114,7 @@ def test_each_model_can_be_ordered_for_some_shot() -> None:
 )
 def test_a_wrong_body_is_noticed(change: dict[str, Any], told: str) -> None:
     """So the tests above can fail."""
-    _, body = ordered("veo3.1", ("4", "9:16", "sha256:0", None, None, None))
+    _, body = ordered("veo3.1", ("4", "9:16", pictured.GIVEN["image"], None, None, None))
     assert runway_types.problems("image_to_video", body) == []
     wrong = {name: value for name, value in {**body, **change}.items() if value is not None}
     assert [told in problem for problem in runway_types.problems("image_to_video", wrong)] == [True]
@@ -121,14 +123,14 @@ def test_a_wrong_body_is_noticed(change: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize("model", ["hailuo3", "seedance2", "seedance2_5", "wan3", "wan3_prime", "kling_4"])
 def test_a_first_picture_is_not_taken_for_a_reference(model: str) -> None:
     """Of these models a picture without a position is a reference, or may be one; references may cost more."""
-    _, body = ordered(model, ("7", "9:16", "sha256:0", None, None, None))
+    _, body = ordered(model, ("7", "9:16", pictured.GIVEN["image"], None, None, None))
     assert body["promptImage"] == [{"uri": PICTURE, "position": "first"}]
 
 
 @pytest.mark.parametrize("model", ["wan3", "wan3_prime", "kling_4", "grok_imagine_1_5_lite"])
 def test_where_the_shape_is_the_pictures_only_the_size_is_asked_for(model: str) -> None:
-    _, plain = ordered(model, ("7", "9:16", "sha256:0", None, None, None))
-    _, large = ordered(model, ("7", "9:16", "sha256:0", None, None, "1080p"))
+    _, plain = ordered(model, ("7", "9:16", pictured.GIVEN["image"], None, None, None))
+    _, large = ordered(model, ("7", "9:16", pictured.GIVEN["image"], None, None, "1080p"))
     assert (plain["ratio"], large["ratio"]) == ("auto_720p", "auto_1080p")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from vgen import providers
 from vgen.money import up
+from vgen.pictures import Pictures
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -61,7 +62,7 @@ def list_price(model: str, resolution: str | None) -> int | None:
 
 def order(recipe: Recipe, terms: Terms) -> Order:
     price = list_price(terms.model, None)
-    if price is None or recipe.image:
+    if price is None or recipe.pictures:
         raise CannotMake(f"{terms.model}: there is toy-1, and it takes no image")
     body = {
         "model": terms.model,
@@ -73,13 +74,12 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         model=terms.model,
         path="/toy/orders",
         body=body,
-        image_field=None,
         bought_s=recipe.duration_s,
         price=up(Decimal(price) * recipe.duration_s),
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     return Call(
         method="POST", url=terms.base_url + order.path, body=order.text.encode(), auth=f"Toy {key}", step="create"
     )

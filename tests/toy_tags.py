@@ -9,6 +9,7 @@ import toy_protocol
 from toy_protocol import ToyCloud
 
 from vgen import providers
+from vgen.pictures import Pictures
 from vgen.providers.base import Answer, Call, Listed, Listing, Order, RefusalReason, Refused, Reply, Terms
 from vgen.providers.codec import Likeness, LookUp, QuoteCall, Replay
 from vgen.simulator import app
@@ -57,7 +58,7 @@ class TaggedToyCloud(ToyCloud):
         return response
 
 
-def _create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def _create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     return Call(
         method="POST", url=terms.base_url + order.path, body=order.text.encode(), headers=(("X-Tag", tag),),
         auth=f"Toy {key}", step="create",

@@ -5,6 +5,8 @@ import json
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from vgen.pictures import Pictures
+
 VERSION = 1
 """Of the manifest's format. A new version must go on finding the takes of the old one: nobody pays for an upgrade."""
 
@@ -20,13 +22,17 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One shot for one provider, as it is bought. `image`: `sha256:…` of the content, or its https URL."""
+    """One shot for one provider, as it is bought. A picture is `sha256:…` of its content, or its https URL.
+
+    `image_fit`: how the first and the last picture are made to fit the shot's shape, if the shot says so.
+    """
 
     prompt: str
     duration_s: Decimal
     aspect_ratio: str
     negative_prompt: str | None = None
-    image: str | None = None
+    pictures: Pictures[str] = field(default_factory=Pictures)
+    image_fit: str | None = None
     seed: int | None = None
     digest: str = field(init=False, repr=False, compare=False)
     """The prompt hash: sha256, hex, of the manifest with its format version."""
@@ -35,13 +41,19 @@ class Recipe:
         object.__setattr__(self, "digest", _digest(self.manifest))
 
     @property
+    def image(self) -> str | None:
+        """The first picture."""
+        return self.pictures.get("image")
+
+    @property
     def manifest(self) -> Manifest:
         fields = {
             "prompt": self.prompt,
             "negative_prompt": self.negative_prompt,
             "duration": plain(self.duration_s),
             "aspect_ratio": self.aspect_ratio,
-            "image": self.image,
+            **dict(self.pictures.named()),
+            "image_fit": self.image_fit,
             "seed": None if self.seed is None else str(self.seed),
         }
         return tuple((name, value) for name, value in fields.items() if value is not None)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
+from vgen.inputs.album import Album
 from vgen.plan import approved_plan
 from vgen.plan import plan as planning
 from vgen.plan.decision import Action
@@ -48,12 +49,21 @@ def before_build(session: "Session") -> None:
             terminal.line(None, warning)
     if impossible := plan.impossible(numbers):
         raise InputError(impossible)
+    _refuse_broken(session)
     _refuse_drift(session)
     if session.workspace.ready.simulated and any(plan.step(number).price for number in numbers):
         why = world.why_simulated(session.workspace.ready)
         terminal.line(None, f"simulated run ({why}): no real money is spent, clips are placeholder animations")
     if not fits(session) and not _has_free_work(session):
         raise refused(session)
+
+
+def _refuse_broken(session: "Session") -> None:
+    """Pictures that can't be read to their end, of shots that are to be bought. Raises InputError."""
+    due = [step.request.shot for step in session.plan.steps if step.action is Action.BUY]
+    album = Album(session.workspace.root)
+    if problems := [line for shot in due if shot.number in session.selection.numbers for line in album.broken(shot)]:
+        raise InputError([f"{session.workspace.ready.run.visual_prompts}: {problem}" for problem in problems])
 
 
 def _refuse_keyless(session: "Session") -> None:

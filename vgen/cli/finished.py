@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vgen.cli import noop
 from vgen.cli.commands import collect
+from vgen.inputs.pictures import File
 from vgen.store.lock import unsign_lock
 from vgen.store.outputs import clip_name
 
@@ -30,7 +31,8 @@ def record(session: "Session") -> None:
     rows = [placed[clip_name(step.number)] for step in steps]
     left = {row.name: (row.size_bytes, row.mtime_ns) for row in rows}
     run, shots = workspace.ready.run, [request.shot for request in workspace.requests]
-    read = [run.api_config, run.visual_prompts, *(s.image for s in shots if s.image and "://" not in s.image)]
+    pictures = (source.path for shot in shots for _, source in shot.pictures.pairs if isinstance(source, File))
+    read = [run.api_config, run.visual_prompts, *dict.fromkeys(pictures)]
     with contextlib.suppress(OSError, ValueError):
         outputs = str(workspace.outputs.root)
         text = noop.stamp(str(workspace.root), outputs, read, left=left, began_ns=session.began_ns, there=session.given)

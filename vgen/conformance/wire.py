@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from vgen.conformance.rule import Result
+from vgen.pictures import Pictures
 from vgen.providers.base import (
     Accepted,
     Call,
@@ -55,7 +56,7 @@ def rules(codec: Codec, model: str) -> Iterator[Result]:
 
 def recipe(seconds: int = 5, ratio: str = "9:16", **more: Any) -> Recipe:
     """A shot of a film."""
-    facts: dict[str, Any] = {"negative_prompt": None, "image": None, "seed": None, **more}
+    facts: dict[str, Any] = {"negative_prompt": None, "seed": None, **more}
     return Recipe(prompt="a paper boat in the rain", duration_s=Decimal(seconds), aspect_ratio=ratio, **facts)
 
 
@@ -90,11 +91,11 @@ def _orders(codec: Codec, terms: Terms) -> str:
 
 def _repeats(codec: Codec, terms: Terms) -> str:
     for order in orders(codec, terms):
-        first, second = (codec.create(order, terms, KEY, None, TAG) for _ in range(2))
+        first, second = (codec.create(order, terms, KEY, Pictures(), TAG) for _ in range(2))
         if first != second:
             return "create() gives another request for the same order and tag"
         if codec.LOST_ORDERS is not None and isinstance(codec.LOST_ORDERS, LookUp):
-            other = codec.create(order, terms, KEY, None, OTHER_TAG)
+            other = codec.create(order, terms, KEY, Pictures(), OTHER_TAG)
             if other == first:
                 return "its lost orders are looked up by their tag, and create() sends none"
         if first.step != "create":
@@ -105,7 +106,7 @@ def _repeats(codec: Codec, terms: Terms) -> str:
 def _keys(codec: Codec, terms: Terms) -> str:
     job = codec.job_from_id("job-1", terms.model, terms.base_url)
     order = orders(codec, terms)[0]
-    calls = [codec.create(order, terms, KEY, None, TAG), codec.poll(job, terms.base_url, KEY)]
+    calls = [codec.create(order, terms, KEY, Pictures(), TAG), codec.poll(job, terms.base_url, KEY)]
     if (cancel := codec.cancel(job, terms.base_url, KEY)) is not None:
         calls.append(cancel)
     if codec.ACCOUNT is not None:

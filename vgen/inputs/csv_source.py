@@ -12,6 +12,8 @@ from vgen.inputs.json_source import MAX_BYTES, Path, decode
 
 NUMBERS = frozenset({"shot_number", "duration", "seed", "takes"})
 """Columns whose cells are numbers; what does not look like one stays a text."""
+LISTS = frozenset({"references"})
+"""Columns whose cells hold several texts, parted by semicolons."""
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
 _BREAK = re.compile(r"\r\n|\r|\n")
 _Row = tuple[int, list[str]]
@@ -104,4 +106,6 @@ def _entry(names: list[str], cells: list[str]) -> dict[str, Any]:
 def _value(name: str, cell: str) -> Any:
     if name in NUMBERS and _NUMBER.fullmatch(cell):
         return Decimal(cell) if "." in cell else int(cell)
+    if name in LISTS:
+        return [part for text in cell.split(";") if (part := text.strip())]
     return cell

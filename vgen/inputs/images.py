@@ -1,99 +1,239 @@
-"""The pictures of image-to-video shots: checked, hashed, and spelled for a request. Opens files; knows no provider."""
+"""The pictures that shots are made from: read, hashed, and made what a provider takes. Opens files; knows no provider.
+
+The recipe holds the sha256 of the picture as its maker left it, never of what was prepared from it: another release of
+Pillow costs nobody a clip. A picture that needs no preparing is sent byte for byte.
+"""
 
 import base64
+import binascii
 import hashlib
+import io
 import os
 import re
 import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vgen.errors import InputError
+from vgen.inputs.pictures import Data, File, Frame, Source, Url, short
+from vgen.pictures import Accepts, Size, fitted, needs_fit
 
-MAX_BYTES = 3_900_000
-"""A data URI may have 5,242,880 characters (providers.md 1.4), and base64 makes 4 of 3."""
-_SHOWN = 80
-"""Characters of a path in a message."""
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
 
+MAX_BYTES = 100_000_000
+"""Of a file; the finest photographs have less."""
+MOST_PIXELS = 178_956_970
+"""Pillow's own bound: what has more is taken for an attack."""
+
+_KINDS = {
+    "JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff",
+    "BMP": "image/bmp", "GIF": "image/gif", "AVIF": "image/avif",
+}  # fmt: skip
+"""Pillow's names. MPO is a photograph with a preview in it, as telephones make them."""
 _ORIENTATION = 0x0112
-_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
-"""EXIF's orientations of a picture that is shown with its width and height exchanged."""
-_KINDS = (
-    (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
-    (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
-    (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
-)
+_QUALITIES = (95, 90, 85)
+_SMALLER = 0.8
+"""By how much a picture is scaled at a time that is still too big at the lowest quality."""
+_BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError, MemoryError)
+"""What Pillow's readers raise for hostile or damaged bytes."""
 
 
-def identity(root: Path, image: str | None) -> str | None:
-    """What stands in the recipe: `sha256:…` of a file's content, or the https URL itself. Raises InputError."""
-    if image is None:
-        return None
-    if image.lower().startswith("data:"):
-        size = f"{len(image):,} characters"
-        raise InputError([f"image: a data: URI ({size}); save the picture in the project and give its path"])
-    if "://" in image:
-        if not image.startswith("https://"):
-            raise InputError([f"image: {_short(image)} is neither a file nor an https URL"])
-        return image
-    return _digest(_content(root, image))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A picture at first sight. `identity`: what stands in the recipe, `sha256:…` of the content, or the https URL.
 
-
-def size(root: Path, image: str | None) -> tuple[int, int] | None:
-    """Width and height of a picture as it is shown, from its head; None for a URL, or if nobody can tell."""
-    if image is None or "://" in image:
-        return None
-    from PIL import Image  # only a production with pictures needs it
-
-    try:
-        with Image.open(root / image) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION) in _ON_ITS_SIDE
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):  # what a hostile head may lead to
-        return None
-    return (height, width) if turned else (width, height)
-
-
-def data_uri(root: Path, image: str | None, wanted: str | None) -> str | None:
-    """What goes into the request: the URL as it is, or the file as a data URI.
-
-    `wanted`: the identity that the recipe has. Raises InputError if the very bytes that would be sent are others.
+    `size`: as it is shown; None for a URL.
     """
-    if image is None or "://" in image:
-        return image
-    content = _content(root, image)
-    if _digest(content) != wanted:
-        raise InputError([f"image: {image!r} is another picture now"])
-    return f"data:{_kind(content)};base64,{base64.b64encode(content).decode()}"
+
+    identity: str
+    size: Size | None = None
 
 
-def _digest(content: bytes) -> str:
+def look(root: Path, source: Source) -> Seen:
+    """What a picture is, by its head; whether all of it can be read, `refuse_broken` tells. Raises InputError."""
+    match source:
+        case Url(url):
+            return Seen(identity=url)
+        case Frame(shot):
+            raise InputError([f"this version takes no picture of another clip (clip:{shot}); save one as a file"])
+    content = _content(root, source)
+    with _opened(content, source) as picture:
+        return Seen(identity=digest(content), size=_shown(picture))
+
+
+def refuse_broken(root: Path, source: Source) -> None:
+    """Read all of a picture. Raises InputError for one that is cut off or damaged."""
+    if isinstance(source, Url | Frame):
+        return
+    with _opened(_content(root, source), source) as picture:
+        picture.load()
+
+
+def uri(root: Path, source: Source, wanted: str, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
+    """What goes into the request: the URL as it is, or the picture as a data URI that the provider takes.
+
+    `wanted`: the identity that the recipe has. `shape`: the shot's, to which the picture is made to `fit`.
+    Raises InputError if the picture is another one now, or can't be read.
+    """
+    if isinstance(source, Url):
+        return source.url
+    content = _content(root, source)
+    if digest(content) != wanted:
+        raise InputError([f"{_name(source)} is another picture now"])
+    kind, sent = prepared(content, source, accepts, shape=shape, fit=fit)
+    return f"data:{kind};base64,{base64.b64encode(sent).decode()}"
+
+
+def digest(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _content(root: Path, image: str) -> bytes:
-    path = root / image
+# ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _content(root: Path, source: Source) -> bytes:
+    if isinstance(source, Data):
+        return _decoded(source.uri)
+    assert isinstance(source, File), "BUG: the picture is at an address"
+    name, path = _name(source), root / source.path
     if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
         # A shot list may be a language model's work: what leaves this machine lies in the project, or is linked there.
-        raise InputError([f"image: {_short(image)} lies outside the project; copy it there, or link to it"])
+        raise InputError([f"{name} lies outside the project; copy it there, or link to it"])
     try:
         facts = path.stat()
         if not stat.S_ISREG(facts.st_mode):
-            raise InputError([f"image: {_short(image)} is not a regular file"])
+            raise InputError([f"{name} is not a regular file"])
         if facts.st_size > MAX_BYTES:
-            size = f"{facts.st_size:,} bytes; at most {MAX_BYTES:,} fit into a request, or give a URL"
-            raise InputError([f"image: {_short(image)} has {size}"])
-        content = path.read_bytes()
+            raise InputError([f"{name} has {facts.st_size:,} bytes; at most {MAX_BYTES:,} are read"])
+        return path.read_bytes()
     except OSError as exc:
-        raise InputError([f"image: {_short(image)} can't be read ({exc.strerror})"]) from exc
-    if _kind(content) is None:
-        raise InputError([f"image: {_short(image)} is no JPEG, PNG or WebP picture"])
-    return content
+        raise InputError([f"{name} can't be read ({exc.strerror})"]) from exc
 
 
-def _short(image: str) -> str:
-    """A path for a message: it may be anything, a whole picture too."""
-    return repr(image if len(image) <= _SHOWN else image[:_SHOWN] + "...")
+def _decoded(text: str) -> bytes:
+    head, comma, data = text.partition(",")
+    if not comma or not re.fullmatch(r"data:[\w.+-]+/[\w.+-]+(;[\w.+=-]+)*;base64", head, re.IGNORECASE):
+        raise InputError([f"{short(text)} is no data: URI of a picture (data:image/png;base64,…)"])
+    try:
+        return base64.b64decode("".join(data.split()), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise InputError([f"{short(text)}: its base64 can't be read ({exc})"]) from exc
 
 
-def _kind(content: bytes) -> str | None:
-    return next((kind for magic, kind in _KINDS if magic.match(content)), None)
+@contextmanager
+def _opened(content: bytes, source: Source) -> Iterator["Picture"]:
+    """The one picture of a file, its head read. Raises InputError, also for what comes to light within."""
+    from PIL import Image, UnidentifiedImageError  # only a production with pictures needs it
+
+    name = _name(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # big pictures, odd EXIF: neither is for the user to mend
+            with Image.open(io.BytesIO(content), formats=tuple(_KINDS)) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    raise InputError([f"{name} has {picture.width}x{picture.height} pixels; save a smaller one"])
+                frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+                if frames > 1:
+                    raise InputError([f"{name} holds {frames} pictures; save the one that is meant"])
+                yield picture
+    except UnidentifiedImageError as exc:
+        raise InputError([f"{name} is no picture that can be read; save it as JPEG, PNG or WebP"]) from exc
+    except Image.DecompressionBombError as exc:
+        raise InputError([f"{name} has more pixels than any camera; save a smaller one"]) from exc
+    except _BROKEN as exc:
+        raise InputError([f"{name} is cut off or damaged ({exc}); save it again"]) from exc
+
+
+def _name(source: Source) -> str:
+    return short(source.path if isinstance(source, File) else getattr(source, "uri", str(source)))
+
+
+def _turned(picture: "Picture") -> bool:
+    """Whether it is shown with its width and height exchanged."""
+    return picture.getexif().get(_ORIENTATION) in (5, 6, 7, 8)
+
+
+def _shown(picture: "Picture") -> Size:
+    width, height = picture.size
+    return (height, width) if _turned(picture) else (width, height)
+
+
+# ── preparing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def prepared(
+    content: bytes, source: Source, accepts: Accepts, *, shape: str = "", fit: str | None = None
+) -> tuple[str, bytes]:
+    """A picture's media type and bytes as a provider takes them; the same for the same arguments. Raises InputError.
+
+    Turned as its EXIF says, in RGB, transparency on white, cropped or padded to the shape, scaled to the limit.
+    """
+    with _opened(content, source) as picture:
+        kind = _KINDS[str(picture.format)]
+        fits = not fit or not needs_fit(_shown(picture), shape)
+        small = len(content) <= accepts.most_bytes and max(picture.size) <= accepts.most_side
+        if fits and small and kind in accepts.kinds and _is_plain(picture):
+            return kind, content
+        plain = _plain(picture)
+        if fit and not fits:
+            plain = _fit(plain, shape, fit)
+        plain.thumbnail((accepts.most_side, accepts.most_side))
+        return "image/jpeg", _encoded(plain, accepts.most_bytes)
+
+
+def _is_plain(picture: "Picture") -> bool:
+    """Whether a picture is shown by everybody as it is: upright, in RGB or grey, without transparency."""
+    if picture.getexif().get(_ORIENTATION, 1) not in (0, 1) or picture.mode not in ("RGB", "L", "P", "RGBA", "LA"):
+        return False
+    if "transparency" in picture.info or picture.mode in ("RGBA", "LA"):
+        least, _ = picture.convert("RGBA").getchannel("A").getextrema()
+        return least == 255
+    return True
+
+
+def _plain(picture: "Picture") -> "Picture":
+    from PIL import Image, ImageOps
+
+    profile = picture.info.get("icc_profile") if picture.mode in ("RGB", "RGBA", "P") else None
+    upright = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I"):  # 16 bits of grey
+        upright = upright.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        whole = upright.convert("RGBA")
+        flat = Image.new("RGB", whole.size, "white")
+        flat.paste(whole, mask=whole.getchannel("A"))
+    else:
+        flat = upright.convert("RGB")
+    flat.info = {"icc_profile": profile} if profile else {}
+    return flat
+
+
+def _fit(picture: "Picture", shape: str, fit: str) -> "Picture":
+    from PIL import Image
+
+    width, height = fitted(picture.size, shape, fit)
+    left, top = (width - picture.width) // 2, (height - picture.height) // 2
+    if fit == "crop":
+        made = picture.crop((-left, -top, width - left, height - top))
+    else:
+        made = Image.new("RGB", (width, height), "black")
+        made.paste(picture, (left, top))
+    made.info = dict(picture.info)
+    return made
+
+
+def _encoded(picture: "Picture", most_bytes: int) -> bytes:
+    """A JPEG of at most so many bytes: less fine if need be, then smaller."""
+    profile = picture.info.get("icc_profile")
+    while True:
+        for quality in _QUALITIES:
+            out = io.BytesIO()
+            picture.save(out, "JPEG", quality=quality, subsampling=0, icc_profile=profile)
+            if out.tell() <= most_bytes:
+                return out.getvalue()
+        picture = picture.resize((max(1, int(picture.width * _SMALLER)), max(1, int(picture.height * _SMALLER))))

@@ -7,7 +7,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", "image")
+from vgen.pictures import ROLES
+
+READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit")
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
@@ -15,11 +17,8 @@ FOR_OTHERS = ("style", "camera", "lighting", "transition", "platform_params", "n
 """Keys that other stages read; nobody need be told that vgen does not."""
 
 LATER = {
-    "end_image": "this version does not send a last picture",
-    "references": "this version does not send reference pictures",
     "audio": "this version does not order sound",
     "takes": "this version buys one take of a shot",
-    "image_fit": "this version does not crop or pad pictures",
     "caption": "this version does not write captions",
 }
 """Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""

@@ -7,16 +7,19 @@ from functools import lru_cache
 from typing import Any
 
 from vgen.errors import InputError
-from vgen.inputs import csv_source, json_source
+from vgen.inputs import csv_source, json_source, pictures
 from vgen.inputs.json_source import Path
+from vgen.inputs.pictures import Source
 from vgen.inputs.shot_keys import FRAMING, Meaning, Verdict, Vocabulary, asks_nothing, is_slip
 from vgen.inputs.shots import DURATION_RULE, Shot, fault, name_shots, quote, spell, spell_all
+from vgen.pictures import ROLES, Pictures
 
 LISTS = ("visual_prompts", "prompts")
 """Keys of an object that hold the list of shots."""
 AROUND = (*LISTS, "defaults", "platform")
 """Keys of an object around the list."""
 MAX_WARNINGS = 20
+_NONE: Pictures[Source] = Pictures()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +179,8 @@ class _Parser:
             negative_prompt=self._field(whole, path, name, "negative_prompt") or None,
             aspect_ratio=self._field(whole, path, name, "aspect_ratio"),
             seed=self._field(whole, path, name, "seed"),
-            image=self._field(whole, path, name, "image") or None,
+            pictures=self._pictures(whole, path, name),
+            image_fit=self._field(whole, path, name, "image_fit") or None,
         )
         return shot if len(self.problems) == before else None
 
@@ -218,6 +222,12 @@ class _Parser:
             self._problem((*path, key), f"{name}: {key}: {wrong}")
             return None
         return value
+
+    def _pictures(self, whole: Mapping[str, Any], path: Path, name: str) -> Pictures[Source]:
+        if not any(role in whole for role in ROLES):
+            return _NONE
+        given = {role: self._field(whole, path, name, role) or None for role in ROLES}
+        return Pictures[str].of(given).map(lambda _, text: pictures.parse(text))
 
     def _prompts(self, whole: Mapping[str, Any], path: Path, name: str, meant: Collection[str]) -> Mapping[str, str]:
         prompts: dict[str, str] = {}

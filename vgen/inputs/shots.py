@@ -1,9 +1,13 @@
 """A shot, and the rules for the value of each of its keys. Opens no file, knows no provider and no list."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from vgen.inputs import pictures
+from vgen.inputs.pictures import Source
+from vgen.pictures import FITS, ROLES, Pictures
 
 ASPECT_RATIOS = ("9:16", "16:9", "1:1")
 MAX_SEED = 4_294_967_295
@@ -11,7 +15,7 @@ MAX_SEED = 4_294_967_295
 MAX_DURATION_S = 3600
 MAX_NUMBER = 9_999_999
 DURATION_RULE = f"give seconds, > 0 and <= {MAX_DURATION_S}"
-MAY_BE_EMPTY = ("negative_prompt", "image", "prompt_prefix", "prompt_suffix")
+MAY_BE_EMPTY = ("negative_prompt", "prompt_prefix", "prompt_suffix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,8 @@ class Shot:
     negative_prompt: str | None = None
     aspect_ratio: str | None = None
     seed: int | None = None
-    image: str | None = None
+    pictures: Pictures[Source] = field(default_factory=Pictures)
+    image_fit: str | None = None
 
     def prompt_for(self, provider: str) -> str | None:
         """`<provider>_prompt`, else `prompt`, else `runway_prompt`; None if the shot has none of them."""
@@ -45,6 +50,10 @@ def fault(key: str, value: Any) -> str | None:
         case "seed":
             good = is_integer(value) and 0 <= value <= MAX_SEED
             return None if good else f"{quote(value)} is not an integer from 0 to {MAX_SEED}"
+        case "image_fit":
+            return None if value == "" or value in FITS else f"{quote(value)} is not one of {', '.join(FITS)}"
+    if key in ROLES:
+        return _pictures_fault(value, is_list=ROLES[key])
     return _text_fault(value, may_be_empty=key in MAY_BE_EMPTY)
 
 
@@ -58,11 +67,26 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
 
 
-def _text_fault(value: Any, *, may_be_empty: bool) -> str | None:
+def _pictures_fault(value: Any, *, is_list: bool) -> str | None:
+    if value == "":
+        return None
+    if is_list and not isinstance(value, list):
+        return f'{quote(value)} is not a list; write it as ["one.png", "two.png"]'
+    for one in value if is_list else (value,):
+        if wrong := _text_fault(one, may_be_empty=False, empty="empty; name a picture"):
+            return wrong
+        try:
+            pictures.parse(one)
+        except ValueError as exc:
+            return str(exc)
+    return None
+
+
+def _text_fault(value: Any, *, may_be_empty: bool, empty: str = "empty; write what the shot shows") -> str | None:
     if not isinstance(value, str):
         return f"{quote(value)} is not a text"
     if not value.strip() and not may_be_empty:
-        return "empty; write what the shot shows"
+        return empty
     if "\x00" in value:
         return "holds a NUL character; remove it"
     try:

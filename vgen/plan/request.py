@@ -2,19 +2,25 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
+from vgen.pictures import FRAMES, WORDS, Accepts, Pictures, Size, fitted
 from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
 from vgen.providers.kinds import FOLLOWS_PICTURE, flat
 from vgen.recipe import Recipe, has_shape
 from vgen.store.records import Purchase
 
+NO_PICTURES: Pictures[str] = Pictures()
+Sizes = Pictures[Size | None]
+"""The sizes of a shot's pictures; None of one that nobody here can look at."""
+NO_SIZES: Sizes = Pictures()
 
-def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:
-    """The recipe of a shot at a provider, or None if the shot has no text for it. `image` as in Recipe."""
+
+def of(shot: Shot, provider: str, *, aspect_ratio: str, pictures: Pictures[str] = NO_PICTURES) -> Recipe | None:
+    """The recipe of a shot at a provider, or None if the shot has no text for it. `pictures` as in Recipe."""
     prompt = shot.prompt_for(provider)
     if prompt is None:
         return None
@@ -23,7 +29,8 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Re
         negative_prompt=shot.negative_prompt,
         duration_s=shot.duration_s,
         aspect_ratio=shot.aspect_ratio or aspect_ratio,
-        image=image,
+        pictures=pictures,
+        image_fit=shot.image_fit if any(role in pictures for role in FRAMES) else None,
         seed=shot.seed,
     )
 
@@ -50,7 +57,7 @@ class ShotRequest:
     recipes: Mapping[str, Recipe]
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
-    image: str | None = None
+    pictures: Pictures[str] = NO_PICTURES
     _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,7 +73,7 @@ class ShotRequest:
         """The recipe at any provider, also at one that is not configured any more."""
         if provider in self.recipes:
             return self.recipes[provider]
-        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image)
+        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, pictures=self.pictures)
 
     def digests(self) -> frozenset[str]:
         """Digests of all recipes that a take of this shot may have."""
@@ -78,15 +85,15 @@ class ShotRequest:
         return wanted is not None and wanted.digest == row.recipe
 
 
-def offer(
-    provider: Provider, made: Recipe | None, picture: Callable[[], tuple[int, int] | None] = lambda: None
-) -> Offer:
-    """What a provider offers for a recipe. `picture`: the size of the shot's picture, if known. Raises NoPrice."""
+def offer(provider: Provider, made: Recipe | None, sizes: Sizes = NO_SIZES) -> Offer:
+    """What a provider offers for a recipe. `sizes`: of its pictures. Raises NoPrice."""
     if made is None:
         return Offer(provider=provider.name, max_retries=provider.max_retries, problem="no prompt for this provider")
     try:
         order = provider.codec.order(made, provider.terms)
-        _refuse_foreseeable(order, provider.terms.resolution, made.aspect_ratio, picture)
+        _refuse_left_out(order, made)
+        _refuse_foreseeable(order, provider.terms.resolution, made, sizes)
+        _refuse_sizes(order, provider.codec.VENDOR.accepts, made, sizes)
     except NoPrice:
         raise
     except CannotMake as exc:
@@ -94,9 +101,14 @@ def offer(
     return Offer(provider=provider.name, max_retries=provider.max_retries, order=order)
 
 
-def _refuse_foreseeable(
-    order: Order, resolution: str | None, aspect_ratio: str, picture: Callable[[], tuple[int, int] | None]
-) -> None:
+def _refuse_left_out(order: Order, made: Recipe) -> None:
+    """A picture that a codec has no place for would be bought away without a word. Raises CannotMake."""
+    for role in made.pictures.roles:
+        if role not in order.pictures:
+            raise CannotMake(f"{order.model} takes no {WORDS[role]}; take {role} out or choose another model")
+
+
+def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, sizes: Sizes) -> None:
     """What could only be rejected when it comes is not bought. Raises CannotMake with the limit."""
     said = flat(order.body)
     told = (resolution, said.get("resolution"), said.get("ratio"), said.get("size"))
@@ -107,13 +119,24 @@ def _refuse_foreseeable(
                 f"set its resolution to {MIN_SIDE}p"
             )
     ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
-    if order.image_field and ratio.startswith(FOLLOWS_PICTURE) and (size := picture()):
-        width, height = size
-        if not has_shape(width, height, aspect_ratio):
+    if not made.image_fit and ratio.startswith(FOLLOWS_PICTURE) and "image" in order.pictures:
+        size = sizes.get("image")
+        if size is not None and not has_shape(*size, made.aspect_ratio):
             raise CannotMake(
-                f"{order.model} makes a video in the shape of its picture, which is {width}x{height}, "
-                f"and the shot asks for {aspect_ratio}; crop the picture or set the shot's aspect_ratio"
+                f"{order.model} makes a video in the shape of its picture, which is {size[0]}x{size[1]}, and the shot "
+                f'asks for {made.aspect_ratio}; crop the picture, set "image_fit": "crop" or "pad", or set the '
+                f"shot's aspect_ratio"
             )
+
+
+def _refuse_sizes(order: Order, accepts: Accepts, made: Recipe, sizes: Sizes) -> None:
+    """A picture that its provider would refuse for its size or shape. Raises CannotMake with the limit."""
+    for name, size in sizes.named():
+        if size is None:
+            continue
+        shown = fitted(size, made.aspect_ratio, made.image_fit) if made.image_fit and name in FRAMES else size
+        if problem := accepts.problem(shown):
+            raise CannotMake(f"{order.model} takes pictures of {problem} ({name})")
 
 
 def _lines(told: object) -> int | None:

@@ -307,6 +307,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
     """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
     run = clip.run
     run.events.begin(clip.number, f"ordering at {provider.name}")
+    pictures = await submit.pictures(clip, order, provider)
     order = await submit.prepared(run, order, provider)  # before the last checks: meanwhile others may learn of trouble
     if provider.name in run.closed:
         return None
@@ -316,10 +317,9 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
         run.stop_buying(problem)
         raise ClipFailed(f"not bought: {problem}")
     order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
-    image = submit.picture(clip, order, provider)
     purchase_id = submit.reserve(clip, now, order, provider)
     with run.turns.reservation():
-        if await submit.submit(clip, purchase_id, order, provider, now.attempt, image):
+        if await submit.submit(clip, purchase_id, order, provider, now.attempt, pictures):
             quoted = run.ledger.get(purchase_id).price
             run.quotes.learn(provider.name, order, quoted)
             run.quotes.answered(provider, order)

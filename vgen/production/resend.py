@@ -124,10 +124,10 @@ async def _look_up(run: Run, row: Purchase, provider: Provider, lost: LookUp) ->
 async def _again(run: Run, row: Purchase, provider: Provider, request: ShotRequest, order: Order) -> Finding | None:
     """Send the same request with the same tag. None: nobody knows more than before."""
     try:
-        image = submit.picture(submit.Clip(run, request), order, provider)
+        pictures = await submit.pictures(submit.Clip(run, request), order, provider)
     except ClipFailed as exc:
         return Finding(verdict=Verdict.UNKNOWN, text=f"not sent again: {exc}; {how_to_end(row)}")
-    call = provider.codec.create(order, provider.terms, provider.key or "", image, row.tag)
+    call = provider.codec.create(order, provider.terms, provider.key or "", pictures, row.tag)
     run.say(request.number, f"{provider.name}: asking for the same order again, with its old tag", event="resubmit")
     async with run.limits.occupy(provider.name, request.number):
         slip = await booking.when_free(run, run.slips.hold)

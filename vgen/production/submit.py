@@ -9,14 +9,17 @@ import trio
 
 from vgen import retry
 from vgen.errors import AlreadyBought, ClipFailed, InputError, LedgerError, NoAnswer, NotSent, WireError
-from vgen.inputs.images import data_uri
+from vgen.inputs import images
+from vgen.inputs.pictures import File, Source
 from vgen.inputs.settings import Provider
 from vgen.money import show
+from vgen.pictures import FRAMES, Pictures
 from vgen.plan import told
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
 from vgen.production import booking, client
 from vgen.production.events import Phase
+from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import QuoteCall, Replay
@@ -133,27 +136,49 @@ async def _quoted(run: Run, order: Order, provider: Provider, quote: QuoteCall) 
     return told.at_told_price(provider.name, order, run.quotes.told)
 
 
-def picture(clip: Clip, order: Order, provider: Provider) -> str | None:
-    """The picture that will be sent, read once: the one that the recipe names, or ClipFailed before any reservation."""
-    if not order.image_field:
-        return None
+async def pictures(clip: Clip, order: Order, provider: Provider) -> Pictures[str]:
+    """The pictures that will be sent, read once: those that the recipe names, or ClipFailed before any reservation."""
+    if not order.pictures:
+        return Pictures()
     try:
-        return data_uri(clip.run.settings.root, clip.request.shot.image, clip.request.recipes[provider.name].image)
+        return await off_loop(_bytes(clip), _prepared, clip, provider)  # type: ignore[no-any-return]
     except InputError as exc:
         raise ClipFailed(f"not bought: its picture changed after the plan; run again ({exc})") from exc
 
 
+def _bytes(clip: Clip) -> int:
+    """Of all its pictures in files: whether others would notice the work."""
+    paths = (clip.run.settings.root / one.path for _, one in clip.request.shot.pictures.pairs if isinstance(one, File))
+    with contextlib.suppress(OSError):
+        return sum(path.stat().st_size for path in paths)
+    return 0
+
+
+def _prepared(clip: Clip, provider: Provider) -> Pictures[str]:
+    recipe, root = clip.request.recipes[provider.name], clip.run.settings.root
+    wanted, accepts = dict(recipe.pictures.named()), provider.codec.VENDOR.accepts
+
+    def uri(name: str, source: Source) -> str:
+        fit = recipe.image_fit if name in FRAMES else None
+        try:
+            return images.uri(root, source, wanted[name], accepts, shape=recipe.aspect_ratio, fit=fit)
+        except InputError as exc:
+            raise InputError([f"{name}: {exc}"]) from exc
+
+    return clip.request.shot.pictures.map(uri)
+
+
 async def submit(
-    clip: Clip, purchase_id: int, order: Order, provider: Provider, attempt: int, image: str | None
+    clip: Clip, purchase_id: int, order: Order, provider: Provider, attempt: int, sent: Pictures[str]
 ) -> bool:
-    """Send the create, once; commit what came of it. True if the provider has the job. `image`: see `picture`.
+    """Send the create, once; commit what came of it. True if the provider has the job. `sent`: see `pictures`.
 
     Raises LedgerError, LedgerBusy if the order or its answer could not be written down: nothing was sent.
     """
     run = clip.run
     protocol = provider.codec
     row = run.ledger.get(purchase_id)
-    call = protocol.create(order, provider.terms, provider.key or "", image, row.tag)
+    call = protocol.create(order, provider.terms, provider.key or "", sent, row.tag)
     slip = await _written_down(run, purchase_id, provider)
     try:
         priced = f"{show(order.price)} for {order.bought_s} s of {order.model}"

@@ -4,13 +4,13 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 """
 
 import contextlib
-import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from vgen.errors import InputError, LedgerError, Refusal, VgenError
-from vgen.inputs import config, images, shot_list
+from vgen.inputs import config, shot_list
+from vgen.inputs.album import Album
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
@@ -207,33 +207,36 @@ def _read_shots(settings: Settings) -> ShotList:
 
 def _requests(shots: Sequence[Shot], settings: Settings) -> list[ShotRequest]:
     problems: list[str] = []
-    requests = [request for shot in shots if (request := _request(shot, settings, problems)) is not None]
+    album = Album(settings.root)
+    requests = [request for shot in shots if (request := _request(shot, settings, album, problems)) is not None]
     if problems:
         raise InputError(problems)
     return requests
 
 
-def _request(shot: Shot, settings: Settings, problems: list[str]) -> ShotRequest | None:
+def _request(shot: Shot, settings: Settings, album: Album, problems: list[str]) -> ShotRequest | None:
     try:
-        image = images.identity(settings.root, shot.image)
+        seen = album.look(shot)
     except InputError as exc:
         name = settings.run.visual_prompts
         problems.extend(f"{name}: shot {shot.number}: {problem}" for problem in exc.problems)
         return None
+    pictures = seen.map(lambda _, one: one.identity)
+    sizes = seen.map(lambda _, one: one.size)
+    ratio = settings.run.aspect_ratio
     recipes = {
         name: made
         for name in settings.providers
-        if (made := requesting.of(shot, name, aspect_ratio=settings.run.aspect_ratio, image=image)) is not None
+        if (made := requesting.of(shot, name, aspect_ratio=ratio, pictures=pictures)) is not None
     }
-    picture = functools.cache(functools.partial(images.size, settings.root, shot.image))
     offers = []
     for provider in settings.offers:
         try:
-            offers.append(requesting.offer(provider, recipes.get(provider.name), picture))
+            offers.append(requesting.offer(provider, recipes.get(provider.name), sizes))
         except NoPrice as exc:
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])
-    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=settings.run.aspect_ratio, image=image)
+    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=ratio, pictures=pictures)
 
 
 def _closed(settings: Settings) -> dict[str, str]:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from sys import intern
 from typing import Any
 
+from vgen.pictures import Accepts, Pictures
 from vgen.providers import content_tasks, tables, tokens
 from vgen.providers.base import (
     JOB_ID,
@@ -45,6 +46,7 @@ VENDOR = Vendor(
     model_names=r"(dreamina-|doubao-)?seedance-[\w.-]+",
     example="dreamina-seedance-2-5-260628",
     version=VERSION,
+    accepts=Accepts(most_bytes=5_000_000, least_side=300, most_side=6000, most_ratio=2.5),
     poll_interval_s=5.0,  # 20 a second are allowed; a clip takes a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -109,7 +111,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     content_tasks.refuse_parameters(recipe.prompt, "ModelArk")
     chosen = content_tasks.choose(recipe, terms, _SERVICE.table, "ModelArk's")
     rates = chosen.row["usd_per_million_tokens"]
-    made = tokens.at_most(chosen.resolution, chosen.bought_s, follows_picture=recipe.image is not None)
+    made = tokens.at_most(chosen.resolution, chosen.bought_s, follows_picture="image" in chosen.pictures)
     listed = tokens.cost(made, rates.get(chosen.resolution))
     body = {
         **chosen.body,
@@ -121,17 +123,17 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         model=terms.model,
         path=intern(_SERVICE.create),
         body=body,
-        image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
+        pictures=chosen.pictures,
         left_out=tables.left_out(recipe),
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request, with our tag in the field that comes back."""
-    body = {**order.body, "safety_identifier": _sent_as(tag)}
-    return content_tasks.create(_SERVICE, body, image if order.image_field else None, terms.base_url, key)
+    mine = {"safety_identifier": _sent_as(tag)}
+    return content_tasks.create(_SERVICE, order, pictures, terms.base_url, key, mine)
 
 
 def answer(reply: Reply, terms: Terms) -> Answer:

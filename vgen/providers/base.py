@@ -78,8 +78,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is bought for a recipe: the body without the image's bytes, the seconds billed, the most it costs.
+    """What is bought for a recipe: the body without the pictures, the seconds billed, the most it costs.
 
+    `pictures`: role (pictures.ROLES) → where the request takes pictures of that role, as the codec itself reads it. A
+    role that the shot has and this lacks can't be bought here.
     `told`: whether `price` is what the provider itself has told for this kind, above the table's. `left_out`: what the
     shot asks for and the model does not take, by the names of a shot's keys.
     """
@@ -87,9 +89,9 @@ class Order:
     model: str
     path: str
     body: Mapping[str, Any]
-    image_field: str | None
     bought_s: Decimal
     price: int
+    pictures: Mapping[str, str] = field(default_factory=dict)
     told: bool = False
     left_out: tuple[str, ...] = ()
 

@@ -4,9 +4,10 @@ A codec is a module with these members. Its functions are pure: they neither sen
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vgen.pictures import Accepts, Pictures
 from vgen.providers.base import Answer, Call, Job, Listing, Order, Reply, Status, Terms
 from vgen.recipe import Recipe
 
@@ -40,7 +41,7 @@ class Vendor:
     over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
     `quotes`: whether the answer to a create says what the job may cost at most. `model_names`: how the vendor's models
     are called (a regular expression), with `example` for one; "": any way. `models`: its table of models, if it has one
-    that people can list and extend. `version`: what a `base_url` may end with.
+    that people can list and extend. `version`: what a `base_url` may end with. `accepts`: pictures.
     """
 
     protocol: str
@@ -55,6 +56,7 @@ class Vendor:
     model_names: str = ""
     example: str = ""
     version: str = "/v1"
+    accepts: Accepts = field(default_factory=Accepts)
     models: ModelTable | None = None
 
 
@@ -147,7 +149,7 @@ class AccountCall:
 
 
 class Codec(Protocol):
-    """One wire protocol; a module can be one. `key` is the secret itself, `image` a URL or a data URI.
+    """One wire protocol; a module can be one. `key` is the secret itself, each picture a URL or a data URI.
 
     `tag`: RUN-NUMBER (hexadecimal, decimal), which no other order has; the codec spells it as the vendor wants it.
     """
@@ -165,7 +167,7 @@ class Codec(Protocol):
         """What to buy. Raises CannotMake."""
         ...
 
-    def create(self, order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+    def create(self, order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
         """The paid request; for the same arguments the same, byte for byte."""
         ...
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from vgen.pictures import Pictures
 from vgen.providers import tables
 from vgen.providers.base import (
     JOB_ID,
@@ -24,6 +25,7 @@ from vgen.providers.base import (
     Job,
     Listed,
     Listing,
+    Order,
     Queued,
     Reply,
     Running,
@@ -66,6 +68,7 @@ class Choice:
     body: dict[str, Any]
     resolution: str
     bought_s: int
+    pictures: Mapping[str, str]
 
 
 def choose(recipe: Recipe, terms: Terms, table: str, vendor: str) -> Choice:
@@ -73,7 +76,8 @@ def choose(recipe: Recipe, terms: Terms, table: str, vendor: str) -> Choice:
     model = terms.model
     row = tables.row(tables.read(table), model, vendor)
     text = tables.prompt(recipe.prompt, row.get("prompt_max"), model)
-    ratio = "adaptive" if recipe.image else tables.shape(recipe.aspect_ratio, row["ratios"], model)
+    pictures = tables.pictures(recipe, row, model)
+    ratio = "adaptive" if "image" in pictures else tables.shape(recipe.aspect_ratio, row["ratios"], model)
     resolution = tables.resolution(row["resolutions"], terms.resolution, model)
     bought_s = tables.seconds(recipe.duration_s, row["durations"], terms, model)
     body = {
@@ -83,15 +87,17 @@ def choose(recipe: Recipe, terms: Terms, table: str, vendor: str) -> Choice:
         "duration": bought_s,
         "ratio": ratio,
     }
-    return Choice(row=row, body=body, resolution=resolution, bought_s=bought_s)
+    return Choice(row=row, body=body, resolution=resolution, bought_s=bought_s, pictures=pictures)
 
 
-def create(service: Service, body: Json, image: str | None, base_url: str, key: str) -> Call:
-    """The paid request."""
-    sent = dict(body)
-    if image is not None:
-        picture = {"type": "image_url", "image_url": {"url": image}, "role": "first_frame"}
-        sent["content"] = [*body["content"], picture]
+def create(service: Service, order: Order, pictures: Pictures[str], base_url: str, key: str, more: Json) -> Call:
+    """The paid request. `more`: fields that the order has not."""
+    sent = {**order.body, **more}
+    inputs = [
+        {"type": "image_url", "image_url": {"url": uri}, "role": order.pictures[role]} for role, uri in pictures.pairs
+    ]
+    if inputs:
+        sent["content"] = [*order.body["content"], *inputs]
     data = json.dumps(sent, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"),)
     return Call(

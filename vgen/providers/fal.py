@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from vgen.pictures import ROLES, Pictures
 from vgen.providers import fal_learn, fal_models, fal_order, fal_prices, fal_rows, fal_table
 from vgen.providers.base import (
     JOB_ID,
@@ -100,7 +101,7 @@ order = fal_order.order
 """The request for a recipe (see fal_order)."""
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request. fal's own retries are left on: they do not bill twice.
 
     The tag is sent as the seed, if the shot has none and the model takes one: fal's list shows it.
@@ -108,8 +109,9 @@ def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) ->
     body = dict(order.body)
     if fal_table.endpoint(order.model, terms.own_models).seed:
         body.setdefault("seed", int(_sent_as(tag)))
-    if order.image_field:
-        body[order.image_field] = image
+    for role, field in order.pictures.items():
+        is_list = ROLES[role] and field not in fal_table.ONE_PICTURE
+        body[field] = list(pictures.all(role)) if is_list else pictures.get(role)
     data = json.dumps(body, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"),)
     return Call(

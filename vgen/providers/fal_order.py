@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from decimal import ROUND_UP, Decimal
 from typing import Any
 
+from vgen.pictures import WORDS
 from vgen.providers import fal_prices, fal_table, prices
 from vgen.providers.base import MIN_SIDE, CannotMake, Order, Tariff, Terms, next_longer, number
 from vgen.providers.fal_table import Endpoint, Field
@@ -47,7 +48,7 @@ class _Form:
 
 def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks, NoPrice if nobody told one."""
-    taken, pictured = _endpoint(recipe, terms), recipe.image is not None
+    taken, pictured = _endpoint(recipe, terms), "image" in recipe.pictures
     prompt = _prompt(recipe.prompt, taken)
     form = _form(
         taken, recipe.duration_s, recipe.aspect_ratio, pictured,
@@ -69,9 +70,9 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         model=taken.id,
         path=form.path,
         body=body,
-        image_field=taken.first_image if pictured else None,
         bought_s=form.bought_s,
         price=form.price,
+        pictures={role: taken.images[role] for role in recipe.pictures.roles},
         left_out=tuple(left_out),
     )
 
@@ -109,19 +110,31 @@ def _no_price(taken: Endpoint, lines: object, bought_s: Decimal) -> CannotMake:
 def _endpoint(recipe: Recipe, terms: Terms) -> Endpoint:
     """The row to order from: the model's own, or for a shot with a picture that of its sibling for pictures."""
     taken = fal_table.endpoint(terms.model, terms.own_models)
-    name = taken.id
-    match taken.kind:
-        case "first-last":
-            raise CannotMake(f"{name} makes the film between two pictures, and a shot has one; choose another model")
-        case "reference":
-            raise CannotMake(f"{name} makes a video after several reference pictures, which vgen does not order")
-        case "image" if not recipe.image:
-            raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
-        case "text" if recipe.image and taken.image_endpoint is None:
-            raise CannotMake(f"{name} takes no image, and fal lists no endpoint like it that does")
-        case "text" if recipe.image:
-            return fal_table.endpoint(str(taken.image_endpoint), terms.own_models)
+    if taken.kind == "text" and "image" in recipe.pictures:
+        if taken.image_endpoint is None:
+            raise CannotMake(f"{taken.id} takes no image, and fal lists no endpoint like it that does")
+        taken = fal_table.endpoint(taken.image_endpoint, terms.own_models)
+    _check_pictures(recipe, taken)
     return taken
+
+
+def _check_pictures(recipe: Recipe, taken: Endpoint) -> None:
+    """Each picture has its field, and each field that must be filled its picture. Raises CannotMake."""
+    name, given = taken.id, recipe.pictures
+    for role in given.roles:
+        if role not in taken.images:
+            raise CannotMake(f"{name} takes no {WORDS[role]}; take {role} out or choose another model")
+    lacking = [role for role, field in taken.images.items() if field in taken.required and role not in given]
+    if taken.kind == "first-last" and lacking:
+        raise CannotMake(f"{name} makes the film between two pictures; give the shot an image and an end_image")
+    if taken.kind == "reference" and (lacking or "references" in taken.images) and "references" not in given:
+        raise CannotMake(f"{name} makes a video after reference pictures; give the shot references")
+    if "image" in lacking or (taken.kind == "image" and "image" not in given):
+        raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
+    if "end_image" in given and "image" not in given:
+        raise CannotMake(f"{name} takes a last picture only with a first one; give the shot an image too")
+    if (count := len(given.all("references"))) > 1 and taken.images["references"] in fal_table.ONE_PICTURE:
+        raise CannotMake(f"{name} takes 1 reference picture, the shot has {count}")
 
 
 def _prompt(text: str, taken: Endpoint) -> str:

@@ -8,7 +8,7 @@ import difflib
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from importlib import resources
 from typing import Any
@@ -45,6 +45,7 @@ class Endpoint:
     """One row; equal to itself only.
 
     `prompt_most`: characters, or bytes of UTF-8 if `prompt_in_bytes`. `sound`: the name of its switch.
+    `images`: role of a picture → the field that takes it. `required`: fields.
     """
 
     id: str
@@ -61,7 +62,8 @@ class Endpoint:
     seed: bool = False
     negative_prompt: bool = False
     sound: str | None = None
-    first_image: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
+    required: tuple[str, ...] = ()
     image_endpoint: str | None = None
     price: Mapping[str, Any] | None = None
 
@@ -138,10 +140,23 @@ def _read(name: str, row: Row) -> Endpoint:
         seed=row.get("seed", False),
         negative_prompt=row.get("negative_prompt", False),
         sound=row.get("sound", {}).get("field"),
-        first_image=row.get("images", {}).get("first"),
+        images=_images(row.get("images", {})),
+        required=tuple(row.get("required", ())),
         image_endpoint=row.get("image_endpoint"),
         price=row.get("price"),
     )
+
+
+ONE_PICTURE = frozenset({"subject_reference_image_url"})
+"""Fields for references that hold one address, not a list."""
+_OBJECTS = frozenset({"elements", "image_references"})
+"""Fields whose references are objects with names and views of a thing: more than a picture is."""
+
+
+def _images(row: Mapping[str, Any]) -> Mapping[str, str]:
+    references = next((name for name in row.get("references", ()) if name not in _OBJECTS), None)
+    found = {"image": row.get("first"), "end_image": row.get("last"), "references": references}
+    return {role: name for role, name in found.items() if name}
 
 
 def _field(key: str, row: Row) -> Field | None:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from vgen.money import micros, up
+from vgen.pictures import Accepts, Pictures
 from vgen.providers import tables
 from vgen.providers.base import (
     JOB_ID,
@@ -52,6 +53,7 @@ VENDOR = Vendor(
     invented_hosts=("api.klingai.com",),  # the old host: /v1 only, and a 404 page for all that is below
     model_names=r"kling-[a-z0-9.-]+",
     example="kling-3.0",
+    accepts=Accepts(kinds=("image/jpeg", "image/png"), most_bytes=5_000_000, least_side=300, most_ratio=2.5),
     poll_interval_s=5.0,  # queries are free and unlimited; a clip of 5 s takes half a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -94,12 +96,14 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
     model = terms.model
     row = tables.row(tables.read("kling_models.json"), model, "Kling's")
-    way = row["picture" if recipe.image else "text"]
-    resolution = tables.resolution(row["resolutions"], terms.resolution, model)
+    pictures = tables.pictures(recipe, row, model)
+    way = row["picture" if "image" in pictures else "text"]
+    offered = row.get("pair_resolutions", row["resolutions"]) if "end_image" in pictures else row["resolutions"]
+    resolution = tables.resolution(offered, terms.resolution, model)
     bought_s = tables.seconds(recipe.duration_s, way["durations"], terms, model)
     prompt = tables.prompt(recipe.prompt, way["prompt_max"], model)
     settings: dict[str, Any] = {"resolution": resolution, "duration": bought_s, **row["settings"]}
-    if not recipe.image:  # else the video has the picture's shape
+    if "image" not in pictures:  # else the video has the picture's shape
         settings["aspect_ratio"] = tables.shape(recipe.aspect_ratio, row["ratios"], model)
     in_contents = way["function"] != "text-to-video"
     body: dict[str, Any] = {"contents": [{"type": "prompt", "text": prompt}]} if in_contents else {"prompt": prompt}
@@ -109,23 +113,27 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         model=model,
         path=intern(f"/{way['function']}/{model}"),
         body=body,
-        image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(bought_s),
         price=tables.to_reserve(listed, bought_s, terms, model),
+        pictures=pictures,
         left_out=tables.left_out(recipe),
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request, with our own task id. A picture that is no URL goes as base64 without its data: prefix."""
     body = dict(order.body)
     body["options"] = {**order.body["options"], "external_task_id": _own_id(tag)}
-    if order.image_field:
-        picture = (image or "").partition(";base64,")[2] if (image or "").startswith("data:") else image
-        body["contents"] = [*order.body["contents"], {"type": order.image_field, "url": picture}]
+    inputs = [{"type": order.pictures[role], "url": _bare(uri)} for role, uri in pictures.pairs]
+    if inputs:
+        body["contents"] = [*order.body["contents"], *inputs]
     data = json.dumps(body, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"),)
     return _call("POST", terms.base_url + order.path, key, step="create", headers=headers, body=data)
+
+
+def _bare(uri: str) -> str:
+    return uri.partition(";base64,")[2] if uri.startswith("data:") else uri
 
 
 def answer(reply: Reply, terms: Terms) -> Answer:

@@ -11,6 +11,8 @@ from decimal import Decimal
 from sys import intern
 from typing import Any
 
+from vgen.money import micros
+from vgen.pictures import Accepts, Pictures
 from vgen.providers import content_tasks, tables
 from vgen.providers.base import (
     JOB_ID,
@@ -44,6 +46,7 @@ VENDOR = Vendor(
     model_names=r"MiniMax-[\w.-]+",
     example="MiniMax-H3",
     version="/v2",
+    accepts=Accepts(most_bytes=5_000_000, least_side=256, most_side=5760, most_ratio=2.5),
     poll_interval_s=10.0,
 )
 QUOTE: QuoteCall | None = None
@@ -66,8 +69,9 @@ _NO_SUCH_TASK = re.compile(r"invalid task_?id|not found|no such|does not exist",
 
 def _cost(task: Mapping[str, Any]) -> int | None:
     seconds = content_tasks.usage(task, "total_seconds")
-    per_s = content_tasks.rate(_SERVICE, task, "usd_per_s")
-    return None if seconds is None else tables.by_seconds(per_s, seconds)
+    listed = None if seconds is None else tables.by_seconds(content_tasks.rate(_SERVICE, task, "usd_per_s"), seconds)
+    pictures = content_tasks.usage(task, "input_image_count") or 0  # first and last are counted too, and always free
+    return None if listed is None else listed + _references_cost(_row(str(task.get("model"))), int(pictures))
 
 
 _SERVICE = content_tasks.Service(
@@ -83,6 +87,16 @@ _SERVICE = content_tasks.Service(
 )
 
 
+def _row(model: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = tables.read(_SERVICE.table)["models"].get(model, {})
+    return found
+
+
+def _references_cost(row: Mapping[str, Any], count: int) -> int:
+    """Micro-dollars of the reference pictures beyond the free ones."""
+    return max(0, count - int(row["free_references"])) * micros(row["usd_per_reference"])
+
+
 def list_price(model: str, resolution: str | None) -> int | None:
     """Micro-dollars a second."""
     row = tables.read(_SERVICE.table)["models"].get(model)
@@ -96,20 +110,22 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe. Raises CannotMake with the limit that the shot breaks."""
     chosen = content_tasks.choose(recipe, terms, _SERVICE.table, "MiniMax's")
     listed = tables.by_seconds(chosen.row["usd_per_s"].get(chosen.resolution), chosen.bought_s)
+    if listed is not None:
+        listed += _references_cost(chosen.row, len(recipe.pictures.all("references")))
     return Order(
         model=terms.model,
         path=intern(_SERVICE.create),
         body=chosen.body,
-        image_field="first_frame" if recipe.image else None,
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
+        pictures=chosen.pictures,
         left_out=tables.left_out(recipe),
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request. MiniMax takes no tag."""
-    return content_tasks.create(_SERVICE, order.body, image if order.image_field else None, terms.base_url, key)
+    return content_tasks.create(_SERVICE, order, pictures, terms.base_url, key, {})
 
 
 def answer(reply: Reply, terms: Terms) -> Answer:

@@ -15,6 +15,7 @@ from sys import intern
 from typing import Any
 from urllib.parse import quote
 
+from vgen.pictures import Pictures
 from vgen.providers import tables, tokens
 from vgen.providers.base import (
     JOB_ID,
@@ -113,20 +114,21 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         if not least <= recipe.seed <= most:
             raise CannotMake(f"{model} takes seeds from {least} to {most}, not {recipe.seed}")
         body["seed"] = recipe.seed
-    if recipe.image:
-        body[row["image"]] = recipe.image  # a URL: the quote wants it too
+    pictures = tables.pictures(recipe, row, model)
+    for role, name in pictures.items():
+        body[name] = recipe.pictures.get(role)  # a URL: the quote wants it too
     return Order(
         model=model,
         path=intern(f"/v1/media/{model}"),
         body=body,
-        image_field=row["image"] if recipe.image else None,
         bought_s=Decimal(bought_s),
         price=tables.to_reserve(_listed(row, resolution, bought_s), bought_s, terms, model),
+        pictures=pictures,
         left_out=tables.left_out(recipe, takes=[name for name in ("seed", "negative_prompt") if row[name]]),
     )
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request. Its key is made from the tag: the same for each repeat, another for each order."""
     own = str(uuid.uuid5(_NAMESPACE, tag))
     headers = (("Content-Type", "application/json"), ("Idempotency-Key", own))
@@ -214,13 +216,13 @@ def _operation(recipe: Recipe, terms: Terms) -> tuple[str, Mapping[str, Any]]:
     """The operation for a recipe: the configured one, or the one beside it for pictures. Raises CannotMake."""
     table, model = tables.read("pika_models.json"), terms.model
     row = tables.row(table, model, "Pika's")
-    if not recipe.image:
-        if "image" in row:
+    if not recipe.pictures:
+        if "pictures" in row:
             raise CannotMake(f"{model} needs an image; give the shot one or choose another model")
         return model, row
-    if not recipe.image.startswith("https://"):
+    if any(not url.startswith("https://") for _, url in recipe.pictures.pairs):
         raise CannotMake(f"{model}: Pika takes pictures by https address only; put this one on the web, and name that")
-    if "image" not in row:
+    if "pictures" not in row and "image" in recipe.pictures:
         model = row["with_image"]
     return model, tables.row(table, model, "Pika's")
 

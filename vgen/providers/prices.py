@@ -21,7 +21,7 @@ class Rates:
     """What Runway takes for a model, in micro-dollars.
 
     `silent`, `sound`: a second without and with sound; a table of its own only where sound costs more. `picture`: on
-    top for a clip that starts from one. `least`: for any clip.
+    top for each picture that it is made from. `least`: for any clip.
     """
 
     silent: Prices
@@ -37,12 +37,12 @@ class Rates:
                 return price
         return None
 
-    def clip(self, seconds: Decimal, resolution: str | None, *, sound: bool, picture: bool) -> int | None:
+    def clip(self, seconds: Decimal, resolution: str | None, *, sound: bool, pictures: int) -> int | None:
         """A whole clip, in whole credits, as Runway charges; None if nobody told the price."""
         rate = self.per_second(resolution, sound=sound)
         if rate is None:
             return None
-        price = max(up(rate * seconds) + (self.picture if picture else 0), self.least)
+        price = max(up(rate * seconds) + self.picture * pictures, self.least)
         return -(-price // CREDIT) * CREDIT
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vgen.money import CREDIT, up
+from vgen.pictures import Pictures
 from vgen.providers import prices, runway_models
 from vgen.providers.base import (
     JOB_ID,
@@ -61,6 +62,8 @@ VENDOR = Vendor(
 LOST_ORDERS: LostOrders = None
 QUOTE: QuoteCall | None = None
 
+_POSITIONS = {"image": "first", "end_image": "last"}
+
 MAX_CREDITS = 10**9
 """Ten million dollars for one clip: not a price."""
 
@@ -88,16 +91,18 @@ def list_price(model: str, resolution: str | None) -> int | None:
 
 def order(recipe: Recipe, terms: Terms) -> Order:
     """The request for a recipe: it says all that decides its price. Raises CannotMake with the limit that is broken."""
-    endpoint = "image_to_video" if recipe.image else "text_to_video"
+    pictured = "image" in recipe.pictures or "end_image" in recipe.pictures
+    endpoint = "image_to_video" if pictured else "text_to_video"
     model = terms.model
     fields = runway_models.fields(endpoint, model)
-    resolution = runway_models.resolution(fields, terms)
+    pictures = runway_models.pictures(recipe, fields, model)
+    resolution = runway_models.resolution(fields, terms, references="references" in pictures)
     bought_s = next_longer(recipe.duration_s, runway_models.durations(fields, terms), model)
     body: dict[str, Any] = {
         "model": model,
         "promptText": runway_models.text(recipe.prompt, "promptText", fields, model),
     }
-    if ratio := runway_models.ratio(fields, recipe.aspect_ratio, terms, picture=recipe.image is not None):
+    if ratio := runway_models.ratio(fields, recipe.aspect_ratio, terms, picture=pictured):
         body["ratio"] = ratio
     if resolution:
         body["resolution"] = resolution
@@ -112,9 +117,9 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         model=model,
         path=intern(f"/v1/{endpoint}"),
         body=body,
-        image_field="promptImage" if recipe.image else None,
         bought_s=bought_s,
-        price=_price(body, bought_s, terms, picture=recipe.image is not None),
+        price=_price(body, bought_s, terms, pictures=len(recipe.pictures.pairs)),
+        pictures=pictures,
         left_out=_left_out(recipe, fields),
     )
 
@@ -125,24 +130,28 @@ def _left_out(recipe: Recipe, fields: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(name for name, wanted in asked.items() if wanted and spelled[name] not in fields)
 
 
-def _price(body: Mapping[str, Any], bought_s: Decimal, terms: Terms, *, picture: bool) -> int:
+def _price(body: Mapping[str, Any], bought_s: Decimal, terms: Terms, *, pictures: int) -> int:
     """What exactly this body costs at most, in micro-dollars. Raises NoPrice."""
     rates = prices.RUNWAY.get(terms.model)
     resolution = body.get("resolution") or runway_models.side(body.get("ratio")) or terms.resolution
     sound = body.get("audio") is True
-    listed = rates.clip(bought_s, resolution, sound=sound, picture=picture) if rates else None
+    listed = rates.clip(bought_s, resolution, sound=sound, pictures=pictures) if rates else None
     price = prices.agreed(listed, terms, bought_s)
     if price is None:
         raise prices.missing(terms.model)
     return price
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request. Runway takes no tag."""
     body = dict(order.body)
-    if order.image_field:
-        first = [{"uri": image, "position": "first"}]
-        body[order.image_field] = first if runway_models.is_reference(order.model) else image
+    frames = [(place, uri) for role, place in _POSITIONS.items() if (uri := pictures.get(role))]
+    if len(frames) == 1 and not runway_models.is_reference(order.model):
+        body["promptImage"] = frames[0][1]
+    elif frames:
+        body["promptImage"] = [{"uri": uri, "position": place} for place, uri in frames]
+    if references := pictures.all("references"):
+        body["references"] = [{"uri": uri} for uri in references]
     data = json.dumps(body, ensure_ascii=False).encode()
     headers = (("Content-Type", "application/json"), ("X-Runway-Version", VERSION))
     return _call("POST", terms.base_url + order.path, key, step="create", headers=headers, body=data)

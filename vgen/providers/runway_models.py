@@ -4,12 +4,13 @@ import functools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from importlib import resources
 from typing import Any
 
 from vgen.providers.base import MIN_SIDE, CannotMake, Terms
+from vgen.recipe import Recipe
 
 _ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
 _TIERS = (360, 480, 720, 1080, 1440, 2160)
@@ -157,16 +158,46 @@ def is_reference(model: str) -> bool:
     return bool(rule.get("position") == "optional")
 
 
+def pictures(recipe: Recipe, taken: Mapping[str, Any], model: str) -> dict[str, str]:
+    """Role → the field that takes its pictures. Raises CannotMake with what the model does not take."""
+    given, positions = recipe.pictures, taken.get("promptImage", {}).get("positions", ())
+    if "end_image" in given and "image" not in given:
+        raise CannotMake(f"{model} takes a last picture only with a first one; give the shot an image too")
+    if "end_image" in given and "last" not in positions:
+        raise CannotMake(f"{model} takes no last picture; take end_image out or choose another model")
+    if count := len(given.all("references")):
+        _check_references(count, given.roles, taken, model)
+    places = {"image": "promptImage", "end_image": "promptImage", "references": "references"}
+    return {role: field for role, field in places.items() if role in given}
+
+
+def _check_references(count: int, roles: Collection[str], taken: Mapping[str, Any], model: str) -> None:
+    rule = taken.get("references")
+    if rule is None and "image" in roles and "references" in fields("text_to_video", model):
+        raise CannotMake(f"{model} takes a first picture or reference pictures, not both; take one of them out")
+    if rule is None:
+        raise CannotMake(f"{model} takes no reference pictures; take references out or choose another model")
+    frames = sum(role != "references" for role in roles) if rule.get("counts_frames") else 0
+    most = rule.get("maxItems")
+    if most is not None and count + frames > most:
+        counted = ", first and last picture included" if frames else ""
+        raise CannotMake(f"{model} takes at most {most} reference pictures{counted}, the shot has {count + frames}")
+
+
 def _wanted_side(terms: Terms) -> int | None:
     match = re.fullmatch(r"(\d+)p", (terms.resolution or "").lower())
     return int(match[1]) if match else None
 
 
-def resolution(taken: Mapping[str, Any], terms: Terms) -> str | None:
+def resolution(taken: Mapping[str, Any], terms: Terms, *, references: bool = False) -> str | None:
     """The resolution to order, or None if the model has no such field. Raises CannotMake."""
-    offered = [str(text) for text in taken.get("resolution", {}).get("enum", ())]
+    rule = taken.get("resolution", {})
+    offered = [str(text) for text in rule.get("enum", ())]
     if not offered:
         return None
+    most = rule.get("most_with_references") if references else None
+    if most in offered:
+        offered = offered[: offered.index(most) + 1]
     if terms.resolution:
         if terms.resolution.lower() not in offered:
             raise CannotMake(f"{terms.model} offers {', '.join(offered)}, not {terms.resolution}")

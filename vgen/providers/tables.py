@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from vgen.money import micros, up
+from vgen.pictures import WORDS
 from vgen.providers import prices
 from vgen.providers.base import MIN_SIDE, CannotMake, Terms, next_longer
 from vgen.recipe import Recipe, plain
@@ -74,6 +75,25 @@ def shape(aspect_ratio: str, offered: Sequence[str], model: str) -> str:
     if aspect_ratio not in offered:
         raise CannotMake(f"{model} offers {', '.join(offered)}, not {aspect_ratio}")
     return aspect_ratio
+
+
+def pictures(recipe: Recipe, table_row: Mapping[str, Any], model: str) -> dict[str, str]:
+    """Role of each picture of the shot → what the vendor calls it. Raises CannotMake with what the model can't take.
+
+    Of the row: `pictures`, that map; `most_pictures` in all; `frames_or_references`: not both in one request.
+    """
+    given, places = recipe.pictures, table_row.get("pictures", {})
+    for role in given.roles:
+        if role not in places:
+            raise CannotMake(f"{model} takes no {WORDS[role]}; take {role} out or choose another model")
+    if "end_image" in given and "image" not in given:
+        raise CannotMake(f"{model} takes a last picture only with a first one; give the shot an image too")
+    if table_row.get("frames_or_references") and "references" in given and "image" in given:
+        raise CannotMake(f"{model} takes a first picture or reference pictures, not both; take one of them out")
+    most, count = table_row.get("most_pictures"), len(given.pairs)
+    if most is not None and count > most:
+        raise CannotMake(f"{model} takes at most {most} pictures, the shot has {count}")
+    return {role: places[role] for role in given.roles}
 
 
 def to_reserve(listed: int | None, bought_s: int, terms: Terms, model: str) -> int:

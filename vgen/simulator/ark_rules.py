@@ -106,7 +106,7 @@ def read(rules: Mapping[str, Any], body: Mapping[str, Any]) -> Wanted:
     Raises BadParameter.
     """
     body = {name: value for name, value in body.items() if value is not None}
-    text, inputs = _content(body)
+    text, inputs = _content(body, rules.get("references_most"))
     settings = {**body, **_suffixes(rules, text)}
     resolution = _one_of(settings, "resolution", rules["usd_per_million"], "720p")
     asked = _one_of(settings, "ratio", table()["ratios"], "adaptive")
@@ -135,12 +135,12 @@ def read(rules: Mapping[str, Any], body: Mapping[str, Any]) -> Wanted:
     )
 
 
-def _content(body: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+def _content(body: Mapping[str, Any], most: int | None) -> tuple[str, dict[str, str]]:
     """The text, and the inputs by their role."""
     content = body.get("content")
     if not isinstance(content, list) or not content:
         raise BadParameter("content", "expected a list")
-    texts, inputs = list[str](), dict[str, str]()
+    texts, inputs, roles = list[str](), dict[str, str](), list[str]()
     for one in content:
         kind = one.get("type") if isinstance(one, dict) else None
         if kind == "text" and isinstance(one.get("text"), str):
@@ -148,13 +148,25 @@ def _content(body: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
         elif isinstance(kind, str) and kind in ROLES:
             role, url = _input(kind, one)
             inputs[role] = url
+            roles.append(role)
         else:
             raise BadParameter("content", f"unknown type {kind}")
-    if "last_frame" in inputs and "first_frame" not in inputs:
-        raise BadParameter("content", "last_frame needs a first_frame")
+    _check_roles(roles, most)
     if not "".join(texts).strip() and not inputs:
         raise BadParameter("content", "expected a text or an image")
     return " ".join(texts), inputs
+
+
+def _check_roles(roles: list[str], most: int | None) -> None:
+    """First frame, first and last frame, references: "three scenarios that cannot be mixed"."""
+    if "last_frame" in roles and "first_frame" not in roles:
+        raise BadParameter("content", "last_frame needs a first_frame")
+    if any(roles.count(role) > 1 for role in FRAMES):
+        raise BadParameter("content", "more than one image of a role that takes one")
+    if set(roles) & set(FRAMES) and set(roles) - set(FRAMES):
+        raise BadParameter("content", "first or last frame cannot be mixed with reference media")
+    if most is not None and roles.count("reference_image") > most:
+        raise BadParameter("content", f"at most {most} reference images")
 
 
 def _input(kind: str, one: Mapping[str, Any]) -> tuple[str, str]:

@@ -11,6 +11,8 @@ from vgen.simulator.fal_table import ANY, Row, number
 
 Problem = dict[str, Any]
 
+ONE_PICTURE = "subject_reference_image_url"
+"""The only field for references that takes no list."""
 PICTURES = ("http://", "https://", "data:")
 
 
@@ -136,7 +138,7 @@ def _switch(name: str, value: Any) -> Iterator[Problem]:
 
 
 def _pictures(name: str, value: Any) -> Iterator[Problem]:
-    if isinstance(value, str):  # subject_reference_image_url takes one
+    if name == ONE_PICTURE:
         yield from _picture((name,), value)
     elif not isinstance(value, list):
         yield _problem("list_type", (name,), "Input should be a valid list", value)

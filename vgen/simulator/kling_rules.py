@@ -17,6 +17,8 @@ from vgen.simulator.picture import ratio, size_of
 
 EXTRA = "text-to-video/kling-3.0", "image-to-video/kling-3.0"
 """Models beyond the table take what these take."""
+SEVERAL = ("element", "refer_image")
+IMAGES = ("first_frame", "last_frame", "refer_image")
 LEAST_SIDE_PX = 300
 MOST_RATIO = 2.5
 UNREACHABLE = ".invalid"
@@ -72,7 +74,7 @@ def read(function: str, rules: Mapping[str, Any], body: Any) -> Wanted:
         raise BadValue("request body is not an object")
     settings, options = _object(body, "settings"), _object(body, "options")
     prompt, pictures = _contents(function, rules, body)
-    _check_pictures(pictures)
+    _check_pictures(pictures, rules.get("most_images"))
     if not prompt or len(prompt) > rules["prompt_most"]:
         raise BadValue(f"prompt must have 1 to {rules['prompt_most']} characters")
     resolution = _resolution(rules, settings, pictures)
@@ -113,7 +115,9 @@ def _contents(function: str, rules: Mapping[str, Any], body: Mapping[str, Any]) 
         if kind == "prompt" and isinstance(one.get("text"), str):
             prompt = one["text"]
         elif isinstance(kind, str) and kind in rules["inputs"] and isinstance(one.get("url"), str) and one["url"]:
-            inputs[kind] = one["url"]
+            if kind in inputs and kind not in SEVERAL:
+                raise BadValue(f"contents has more than one {kind}")
+            inputs[f"{kind} {len(inputs)}" if kind in inputs else kind] = one["url"]
         else:
             raise BadValue(f"contents type value '{kind}' is invalid, allowed: {_list(['prompt', *rules['inputs']])}")
     if function == "image-to-video" and "first_frame" not in inputs:
@@ -121,11 +125,13 @@ def _contents(function: str, rules: Mapping[str, Any], body: Mapping[str, Any]) 
     return prompt, inputs
 
 
-def _check_pictures(inputs: Mapping[str, str]) -> None:
+def _check_pictures(inputs: Mapping[str, str], most: int | None) -> None:
     if "last_frame" in inputs and "first_frame" not in inputs:
         raise BadValue("last_frame needs a first_frame")
-    for kind in ("first_frame", "last_frame"):
-        url = inputs.get(kind, "http://")
+    images = {kind: url for kind, url in inputs.items() if kind.partition(" ")[0] in IMAGES}
+    if most is not None and len(images) > most:
+        raise BadValue(f"contents must have at most {most} images")
+    for kind, url in images.items():
         if url.startswith(("http://", "https://")):
             continue
         size = None if url.startswith("data:") else size_of(url)

@@ -75,6 +75,8 @@ def read(rules: Mapping[str, Any], body: Mapping[str, Any]) -> Wanted:
     _extra(rules, body.get("extra", {}))
     width, height = prices.pixels(ratio, resolution)
     references = sum(role == "reference_image" for role, _ in images)
+    if references > rules["images"].get("most", references) or (references and framed):
+        raise BadParams("too many reference images, or reference images beside a frame")
     return Wanted(
         prompt=prompt,
         seconds=_seconds(rules, body),
@@ -106,6 +108,8 @@ def _content(body: Mapping[str, Any]) -> tuple[str, list[tuple[str, str]]]:
     if len(texts[0]) > PROMPT_MOST:
         raise BadParams(f"the text must have at most {PROMPT_MOST} characters")
     roles = [role for role, _ in images]
+    if any(roles.count(role) > 1 for role in FRAMES):
+        raise BadParams("a role that takes one image has more")
     if "last_frame" in roles and "first_frame" not in roles:
         raise BadParams("last_frame needs a first_frame")
     for role, url in images:

@@ -78,8 +78,8 @@ def runway_credits_per_s(model: str, body: Mapping[str, Any], *, sound: bool = F
 
 def runway_picture_micro(model: str, body: Mapping[str, Any]) -> int:
     """What the pictures of a request cost."""
-    pictures = body.get("promptImage") or ()
-    return _PICTURE.get(model, 0) * (1 if isinstance(pictures, str) else len(pictures)) * CREDIT
+    given = [body.get(name) or () for name in ("promptImage", "references")]
+    return _PICTURE.get(model, 0) * sum(1 if isinstance(one, str) else len(one) for one in given) * CREDIT
 
 
 def runway_micro(per_s: Decimal, seconds: float) -> int:

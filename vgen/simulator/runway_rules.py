@@ -58,8 +58,10 @@ def issues(endpoint: str, body: Any, extra: Collection[str]) -> list[Issue]:
     found: list[Issue] = []
     fields: Mapping[str, Any] = models[model]["fields"]
     for name, rule in fields.items():
-        found += _image(name, rule, body) if name == "promptImage" else _field(name, rule, body)
+        found += _image(name, rule, body) if name in ("promptImage", "references") else _field(name, rule, body)
     found += _keyframe(fields, body)
+    found += _places(fields, body)
+    found += _capped(fields, body)
     unknown = sorted(set(body) - set(fields) - {"model"})
     if unknown and models[model]["rejects_unknown_keys"] is True:
         keys = ", ".join(f'"{key}"' for key in unknown)
@@ -162,9 +164,9 @@ def _within(name: str, value: Any, rule: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def _image(name: str, rule: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issue]:
-    """Issues of `promptImage`: a URI, or a list of {uri, position}."""
+    """Issues of `promptImage` and `references`: a URI where the table says so, or a list of {uri, position}."""
     value = body.get(name)
-    if isinstance(value, str):
+    if isinstance(value, str) and "str" in rule["type"]:
         if not _is_image(value):
             yield _issue("invalid_value", [name], "Invalid image: expected an https, runway or data:image URI")
     elif isinstance(value, list):
@@ -183,6 +185,39 @@ def _keyframe(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Is
     placed = isinstance(pictures, list) and any(isinstance(one, dict) and "position" in one for one in pictures)
     if sizes and placed and body.get("ratio", sizes[0]) not in sizes:
         yield {**_issue("custom", ["ratio"], f"Keyframe requests must use one of {', '.join(sizes)}"), "values": sizes}
+
+
+def _places(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issue]:
+    """Positions: those that the table names, each once, and "the two modes cannot be mixed"."""
+    pictures = body.get("promptImage")
+    if not isinstance(pictures, list) or not all(isinstance(one, dict) for one in pictures):
+        return
+    rule = fields.get("promptImage", {})
+    known, said = rule.get("positions", []), [one.get("position") for one in pictures]
+    for index, place in enumerate(said):
+        if place is None and rule.get("position") == "required":
+            yield _issue("invalid_type", ["promptImage", index, "position"], "Invalid input: expected string")
+        elif place is not None and place not in known:
+            yield {**_issue("invalid_value", ["promptImage", index, "position"], "Invalid option"), "values": known}
+    if None in said and set(said) != {None}:
+        yield _issue("custom", ["promptImage"], "Keyframes and reference images cannot be mixed")
+    placed = [place for place in said if place is not None]
+    if len(placed) != len(set(placed)) or (placed and "first" not in placed):
+        yield _issue("custom", ["promptImage"], "Expected one first image, and at most one last image")
+
+
+def _capped(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issue]:
+    """What the number of reference pictures bounds: "frames included", "capped at 720p"."""
+    references = body.get("references") or []
+    rule, frames = fields.get("references", {}), body.get("promptImage") or []
+    total = len(references) + (1 if isinstance(frames, str) else len(frames))
+    if references and rule.get("counts_frames") and total > rule["maxItems"]:
+        yield _issue("too_big", ["references"], f"Too big: expected at most {rule['maxItems']} images, frames included")
+    rule = fields.get("resolution", {})
+    if references and (most := rule.get("most_with_references")) in rule.get("enum", ()):
+        allowed = rule["enum"][: rule["enum"].index(most) + 1]
+        if body.get("resolution", allowed[0]) not in allowed:
+            yield _issue("custom", ["resolution"], f"Requests with image references are capped at {most}")
 
 
 def _is_image(uri: str) -> bool:

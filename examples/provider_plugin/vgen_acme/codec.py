@@ -13,6 +13,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 from urllib.parse import quote
 
+from vgen.pictures import Pictures
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -75,7 +76,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     price = terms.price or list_price(terms.model, None)
     if price is None:
         raise NoPrice(f"no price known for {terms.model}; set its cost_per_second_usd in the config")
-    if recipe.image:
+    if recipe.pictures:
         raise CannotMake(f"{terms.model} takes no picture")
     if recipe.aspect_ratio not in SHAPES:
         raise CannotMake(f"{terms.model} makes {', '.join(SHAPES)}, not {recipe.aspect_ratio}")
@@ -84,12 +85,10 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         "model": terms.model, "text": recipe.prompt, "seconds": number(seconds), "shape": recipe.aspect_ratio,
         "silent": True,
     }  # fmt: skip
-    return Order(
-        model=terms.model, path="/clips", body=body, image_field=None, bought_s=seconds, price=int(price * seconds)
-    )
+    return Order(model=terms.model, path="/clips", body=body, bought_s=seconds, price=int(price * seconds))
 
 
-def create(order: Order, terms: Terms, key: str, image: str | None, tag: str) -> Call:
+def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
     """The paid request."""
     headers = (("Content-Type", "application/json"), ("Idempotency-Key", tag))
     return Call(
