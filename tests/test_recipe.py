@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import pictured
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ GOLDEN = "db678454c32d97e19aa9f6de67b7d41254cdaa9de6611596578303f8831d6f3a"
 
 def made(**changes: Any) -> Recipe:
     whole: dict[str, Any] = {"prompt": "a boat", "duration_s": Decimal(4), "aspect_ratio": "9:16", **changes}
-    return Recipe(**whole)
+    return pictured.recipe(**whole)
 
 
 def parsed(**changes: Any) -> Shot:
@@ -29,7 +30,7 @@ def parsed(**changes: Any) -> Shot:
 
 
 def digest_of(shot: Shot, provider: str = "runway", aspect_ratio: str = "9:16", image: str | None = None) -> str:
-    found = of(shot, provider, aspect_ratio=aspect_ratio, image=image)
+    found = of(shot, provider, aspect_ratio=aspect_ratio, pictures=pictured.sent(image=image))
     assert found is not None
     return found.digest
 
@@ -110,6 +111,27 @@ def test_the_shots_aspect_ratio_goes_before_the_runs() -> None:
     assert digest_of(parsed(aspect_ratio="16:9")) == digest_of(parsed(), aspect_ratio="16:9")
 
 
+def test_a_picture_of_each_role_is_in_the_digest_and_its_place_in_a_list_counts() -> None:
+    a, b = "sha256:00", "sha256:01"
+    given: list[dict[str, Any]] = [
+        {}, {"image": a}, {"end_image": a}, {"references": [a]}, {"references": [a, b]}, {"references": [b, a]},
+        {"image": a, "end_image": b}, {"image": a, "references": [b]}, {"image": b, "end_image": a},
+    ]  # fmt: skip
+    assert len({made(**pictures).digest for pictures in given}) == len(given)
+    assert made(references=[]).digest == made().digest
+    assert recipe.difference(made(references=[a]).manifest, made(references=[a, b]).manifest) == [
+        "references[2]: none → 'sha256:01'"
+    ]
+
+
+def test_a_fit_is_in_the_recipe_only_where_there_is_a_picture_to_fit() -> None:
+    shot = parsed(image_fit="crop")
+    assert digest_of(shot) == digest_of(parsed())
+    assert digest_of(shot, image="sha256:00") != digest_of(parsed(), image="sha256:00")
+    only = of(shot, "runway", aspect_ratio="9:16", pictures=pictured.sent(references=["sha256:00"]))
+    assert only == made(references=["sha256:00"])
+
+
 def test_the_images_content_is_in_the_digest() -> None:
     assert len({digest_of(parsed(), image=image) for image in (None, "sha256:00", "sha256:01")}) == 3
 
@@ -117,7 +139,7 @@ def test_the_images_content_is_in_the_digest() -> None:
 def test_a_shot_without_text_for_a_provider_has_no_recipe_there() -> None:
     data = b'[{"shot_number": 1, "duration": 4, "pika_prompt": "a"}]'
     [shot] = shot_list.parse(data, where="p", providers=("runway", "pika")).shots
-    assert of(shot, "runway", aspect_ratio="9:16", image=None) is None
+    assert of(shot, "runway", aspect_ratio="9:16") is None
 
 
 @given(st.text(), st.text())

@@ -112,7 +112,8 @@ def test_a_key_that_is_needed_and_misnamed_is_one_problem(key: str, changes: dic
 
 @pytest.mark.parametrize("name", SYNONYMS)
 def test_another_tools_word_beside_the_right_key_is_only_told(name: str) -> None:
-    values = {"negative_prompt": "fog", "aspect_ratio": "1:1", "seed": 1, "image": "a.png"}
+    values: dict[str, Any] = {"negative_prompt": "fog", "aspect_ratio": "1:1", "seed": 1, "image": "a.png"}
+    values |= {"end_image": "a.png", "references": ["a.png"]}
     if name in LATER:
         return
     for word in SYNONYMS[name]:
@@ -126,7 +127,7 @@ def test_what_this_version_can_not_do_is_refused_and_not_left_out(key: str) -> N
     assert line == f"p.json:6: shot 1: {key}: {LATER[key]}; take it out"
 
 
-@pytest.mark.parametrize(("key", "meant"), [("last_frame", "end_image"), ("endImage", "end_image"), ("Takes", "takes")])
+@pytest.mark.parametrize(("key", "meant"), [("generate_audio", "audio"), ("Audio", "audio"), ("Takes", "takes")])
 def test_another_name_for_what_this_version_can_not_do_says_both(key: str, meant: str) -> None:
     [line] = problems([entry(**{key: "b.png"})])
     assert f"{key}: unknown; did you mean {meant}? But {LATER[meant]}; take it out" in line
@@ -135,7 +136,7 @@ def test_another_name_for_what_this_version_can_not_do_says_both(key: str, meant
 @pytest.mark.parametrize(
     "asked",
     [{"audio": False}, {"takes": 1}, {"references": []}, {"end_image": None}, {"Seed": None}, {"image_url": ""},
-     {"mood": None}, {"generate_audio": False}],
+     {"mood": None}, {"generate_audio": False}, {"references": ""}, {"image_fit": ""}],
     ids=str,
 )  # fmt: skip
 def test_a_key_that_asks_for_nothing_is_no_matter(asked: dict[str, Any]) -> None:
@@ -174,8 +175,10 @@ def test_shots_are_named_in_runs(numbers: list[int], words: str) -> None:
         ("pika_prompt", None),
         ("default", "unknown; did you mean defaults?"),
         ("Defaults", "unknown; did you mean defaults?"),
-        ("end_image", f"{LATER['end_image']}; take it out"),
-        ("last_frame", f"unknown; did you mean end_image? But {LATER['end_image']}; take it out"),
+        ("takes", f"{LATER['takes']}; take it out"),
+        ("takes_wanted", f"unknown; did you mean takes? But {LATER['takes']}; take it out"),
+        ("end_image", 'not read here; put it into "defaults"'),
+        ("last_frame", 'unknown; did you mean end_image? Put it into "defaults"'),
     ],
 )
 def test_a_key_of_a_shot_beside_the_list_is_an_error_that_says_where_it_belongs(key: str, remark: str | None) -> None:
@@ -214,7 +217,8 @@ def recipes(value: Any) -> list[Recipe]:
         made
         for one in parse(value).shots
         for provider in (*PROVIDERS, "luma")
-        if (made := request.of(one, provider, aspect_ratio="9:16", image=one.image)) is not None
+        if (made := request.of(one, provider, aspect_ratio="9:16", pictures=one.pictures.map(lambda _, s: str(s))))
+        is not None
     ]
 
 
@@ -383,7 +387,7 @@ def check_read_or_refused(data: bytes, where: str) -> None:
         told = found.warnings
         for one in found.shots:
             for provider in (*PROVIDERS, *one.prompts):
-                made = request.of(one, provider, aspect_ratio="9:16", image=None)
+                made = request.of(one, provider, aspect_ratio="9:16")
                 assert made is None or len(made.digest) == 64
     assert all(line.startswith(where) and line.isprintable() and len(line) < 400 for line in told), told
 

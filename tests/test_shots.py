@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from vgen.errors import InputError
 from vgen.inputs import shot_list
+from vgen.inputs.pictures import Data, File, Frame, Url
 from vgen.inputs.shots import Shot
+from vgen.pictures import Pictures
 
 PROVIDERS = ("runway", "pika", "kling")
 
@@ -94,9 +96,31 @@ def test_shots_come_by_number() -> None:
 
 
 def test_every_field_is_read() -> None:
-    found = parse([entry(negative_prompt="fog", aspect_ratio="16:9", seed=0, image="boat.png", duration=2.5)])
-    expected = shot(duration_s=Decimal("2.5"), negative_prompt="fog", aspect_ratio="16:9", seed=0, image="boat.png")
+    found = parse([entry(negative_prompt="fog", aspect_ratio="16:9", seed=0, duration=2.5, image="boat.png", end_image="https://x/a.png",
+                         references=["a.png", "DATA:image/png;base64,AA"], image_fit="pad")])  # fmt: skip
+    pictures = {"image": File("boat.png"), "end_image": Url("https://x/a.png"),
+                "references": [File("a.png"), Data("DATA:image/png;base64,AA")]}  # fmt: skip
+    expected = shot(
+        duration_s=Decimal("2.5"),
+        negative_prompt="fog",
+        aspect_ratio="16:9",
+        seed=0,
+        pictures=Pictures.of(pictures),
+        image_fit="pad",
+    )
     assert [expected] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        ("clip:3", Frame(3, "last")), ("clip:3@last", Frame(3, "last")), ("clip:12@first", Frame(12, "first")),
+        ("clip:3@2.5", Frame(3, Decimal("2.5"))), ("clip:3@0", Frame(3, Decimal(0))),
+    ],
+)  # fmt: skip
+def test_a_frame_of_another_shot_is_understood(text: str, frame: Frame) -> None:
+    [one] = parse([entry(image=text)])
+    assert one.pictures.get("image") == frame
 
 
 def test_null_stands_for_absent() -> None:
@@ -179,6 +203,14 @@ def test_the_prompt_is_the_providers_own_then_everybodys_then_runways(
         ({"negative_prompt": "\x00"}, "negative_prompt", "NUL"),
         ({"image": 3}, "image", "3"),
         ({"image": "a\x00.png"}, "image", "NUL"),
+        ({"image": "http://x/a.png"}, "image", "neither a file nor an https URL"),
+        ({"end_image": ["a.png"]}, "end_image", "not a text"),
+        ({"references": "a.png"}, "references", "not a list"),
+        ({"references": ["a.png", ""]}, "references", "name a picture"),
+        ({"references": ["a.png", "clip:x"]}, "references", "clip:3@first"),
+        ({"image": "clip:0"}, "image", "names no frame"),
+        ({"image": "clip:3@later"}, "image", "names no frame"),
+        ({"image_fit": "stretch"}, "image_fit", "crop, pad"),
         ({"aspect_ratio": "4:3"}, "aspect_ratio", "'4:3'"),
         ({"aspect_ratio": ["9:16"]}, "aspect_ratio", "['9:16']"),
         ({"seed": -1}, "seed", "-1"),

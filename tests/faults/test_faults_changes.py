@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pictured
 import pytest
 from fakes import FAKE_MAGIC
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Act, Forward, ScriptedStudio, When, says
@@ -14,7 +15,7 @@ from studio import shots
 from vgen.simulator.web import Request, Response
 from vgen.store import failpoints
 
-OLD, NEW = (b"\x89PNG\r\n\x1a\n" + bytes([n]) * 64 for n in (1, 2))
+OLD, NEW = (pictured.png(colour=colour) for colour in ("navy", "teal"))
 
 
 def edit(payload: bytes) -> bytes:

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 
+import pictured
 import pytest
 from fakes import fake_clip
 from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, ScriptedStudio, says
@@ -132,7 +133,7 @@ def test_fault_077_a_picture_that_is_no_file_of_the_project_buys_nothing(
     if image == "fifo":
         os.mkfifo(one.root / "fifo")
     (one.root / "folder").mkdir()
-    (one.root.parent / "secret.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (one.root.parent / "secret.png").write_bytes(pictured.png())
     one.change_shot(1, image=image)
     assert "image" in refused(one, capfd)
     Path(one.root / "fifo").unlink(missing_ok=True)

@@ -432,10 +432,12 @@ def keep_what_is_too_dear() -> Patches:
 def send_what_lies_there() -> Patches:
     """The picture that is sent is not held against the recipe."""
 
-    def blind(root: Path, image: str, _: Any) -> str | None:
-        return images.data_uri(root, image, images.identity(root, image))
+    checked = images.uri
 
-    yield instead(submit, "data_uri", blind)
+    def blind(root: Path, source: Any, _: Any, *args: Any, **how: Any) -> str:
+        return checked(root, source, images.look(root, source).identity, *args, **how)
+
+    yield instead(images, "uri", blind)
 
 
 @_undrawn

@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable
 
+import pictured
 import pytest
 from fakes import fake_clip
 from studio import PROBED, Kept, Studio, shots
 
 SHELF: list[Kept] = []
 """The three clips, bought once for all stories that begin with them."""
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = pictured.png()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Pillow costs nobody a clip. A picture that needs no preparing is sent byte for b
 
 import base64
 import binascii
+import functools
 import hashlib
 import io
 import os
@@ -134,7 +135,7 @@ def _opened(content: bytes, source: Source) -> Iterator["Picture"]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # big pictures, odd EXIF: neither is for the user to mend
-            with Image.open(io.BytesIO(content), formats=tuple(_KINDS)) as picture:
+            with Image.open(io.BytesIO(content), formats=_formats()) as picture:
                 if picture.width * picture.height > MOST_PIXELS:
                     raise InputError([f"{name} has {picture.width}x{picture.height} pixels; save a smaller one"])
                 frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
@@ -147,6 +148,15 @@ def _opened(content: bytes, source: Source) -> Iterator["Picture"]:
         raise InputError([f"{name} has more pixels than any camera; save a smaller one"]) from exc
     except _BROKEN as exc:
         raise InputError([f"{name} is cut off or damaged ({exc}); save it again"]) from exc
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Those of our formats that this Pillow reads: AVIF only since 11.3."""
+    from PIL import Image
+
+    Image.init()
+    return tuple(name for name in _KINDS if name in Image.OPEN)
 
 
 def _name(source: Source) -> str:

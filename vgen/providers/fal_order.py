@@ -127,7 +127,7 @@ def _check_pictures(recipe: Recipe, taken: Endpoint) -> None:
     lacking = [role for role, field in taken.images.items() if field in taken.required and role not in given]
     if taken.kind == "first-last" and lacking:
         raise CannotMake(f"{name} makes the film between two pictures; give the shot an image and an end_image")
-    if taken.kind == "reference" and (lacking or "references" in taken.images) and "references" not in given:
+    if taken.kind == "reference" and "references" not in given:
         raise CannotMake(f"{name} makes a video after reference pictures; give the shot references")
     if "image" in lacking or (taken.kind == "image" and "image" not in given):
         raise CannotMake(f"{name} needs an image; give the shot one or choose another model")
