@@ -60,7 +60,7 @@ def before_build(session: "Session") -> None:
 
 def _refuse_broken(session: "Session") -> None:
     """Pictures that can't be read to their end, of shots that are to be bought. Raises InputError."""
-    due = [step.request.shot for step in session.plan.steps if step.action is Action.BUY]
+    due = [step.request.shot for step in session.plan.steps if step.action in (Action.BUY, Action.WAIT)]
     album = Album(session.workspace.root)
     if problems := [line for shot in due if shot.number in session.selection.numbers for line in album.broken(shot)]:
         raise InputError([f"{session.workspace.ready.run.visual_prompts}: {problem}" for problem in problems])
@@ -82,7 +82,7 @@ def _refuse_keyless(session: "Session") -> None:
 def _needs_provider(step: "Step") -> bool:
     """Whether a step is to be bought, or is at a provider."""
     unsold = step.action is Action.STOP and step.decision.row is None and not step.request.offers
-    return unsold or step.action in (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
+    return unsold or step.action in (*planning.PURCHASES, Action.COLLECT, Action.HELD)
 
 
 def _refuse_drift(session: "Session") -> None:

@@ -16,7 +16,7 @@ from vgen.cli.tasks import task_of
 from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
 from vgen.plan.decision import Action
-from vgen.plan.plan import Plan
+from vgen.plan.plan import PURCHASES, Plan
 from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
@@ -25,7 +25,7 @@ from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
-NEEDS_NETWORK = (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
+NEEDS_NETWORK = (*PURCHASES, Action.COLLECT, Action.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +250,12 @@ class Session:
         needed = bool(chosen.again or plan.orphans or asks)
         every = frozenset(request.number for request in self.workspace.requests)
         return Intent(
-            requests=self.workspace.requests,
+            requests=[step.request for step in plan.steps],
+            takes={
+                step.number: step.take.sha256
+                for step in plan.steps
+                if step.take and step.action in (Action.KEEP, Action.RESTORE) and step.number not in chosen.again
+            },
             wanted=chosen.numbers or every,
             done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
             again=chosen.again,

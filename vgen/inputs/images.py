@@ -60,8 +60,8 @@ def look(root: Path, source: Source) -> Seen:
     match source:
         case Url(url):
             return Seen(identity=url)
-        case Frame(shot):
-            raise InputError([f"this version takes no picture of another clip (clip:{shot}); save one as a file"])
+        case Frame():
+            return Seen(identity=source.of(None))
     content = _content(root, source)
     with _opened(content, source) as picture:
         return Seen(identity=digest(content), size=_shown(picture))
@@ -83,9 +83,15 @@ def uri(root: Path, source: Source, wanted: str, accepts: Accepts, *, shape: str
     """
     if isinstance(source, Url):
         return source.url
+    assert not isinstance(source, Frame), "BUG: a frame that nobody took"
     content = _content(root, source)
     if digest(content) != wanted:
         raise InputError([f"{_name(source)} is another picture now"])
+    return data_uri(content, source, accepts, shape=shape, fit=fit)
+
+
+def data_uri(content: bytes, source: Source, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
+    """A picture's bytes as they go into the request. Raises InputError."""
     kind, sent = prepared(content, source, accepts, shape=shape, fit=fit)
     return f"data:{kind};base64,{base64.b64encode(sent).decode()}"
 

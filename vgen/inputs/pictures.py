@@ -37,8 +37,18 @@ class Frame:
     shot: int
     at: Decimal | str = "last"
 
+    def of(self, take: str | None) -> str:
+        """What a recipe holds of it: the sha256 of the clip's take, and the moment. None: there is no take yet."""
+        at = self.at if isinstance(self.at, str) else format(self.at.normalize() + 0, "f")
+        return f"clip:{self.shot}@{at}" if take is None else f"take:{take}@{at}"
+
 
 Source = File | Url | Data | Frame
+
+
+def take_in(identity: str) -> str:
+    """The sha256 of the take whose frame a recipe holds."""
+    return identity.removeprefix("take:").partition("@")[0]
 
 
 def parse(text: str) -> Source:

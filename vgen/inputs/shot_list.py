@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from vgen.errors import InputError
-from vgen.inputs import csv_source, json_source, pictures
+from vgen.inputs import csv_source, json_source, pictures, sources
 from vgen.inputs.json_source import Path
 from vgen.inputs.pictures import Source
 from vgen.inputs.shot_keys import FRAMING, Meaning, Verdict, Vocabulary, asks_nothing, is_slip
@@ -73,6 +73,8 @@ class _Parser:
             if (value := around.get("defaults")) is not None:
                 self._read_defaults(value, (*path, "defaults"))
         shots = [shot for i, entry in enumerate(entries) if (shot := self._shot(entry, (*root, i)))]
+        for number, text in sources.problems(shots, self._shot_of):
+            self._problem((*root, self._shot_of[number] - 1), f"shot {number}: {text}")
         for (key, verdict), places in self._refused.items():
             self._problem(places[0][0], f"{name_shots([n for _, n in places])}: {spell(key)}: {verdict.remark}")
         self.warnings += [f"{name_shots(numbers)}: {_not_used(key)}" for key, numbers in self._unused.items()]

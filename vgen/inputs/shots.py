@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from vgen.inputs import pictures
-from vgen.inputs.pictures import Source
+from vgen.inputs.pictures import Frame, Source
 from vgen.pictures import FITS, ROLES, Pictures
 
 ASPECT_RATIOS = ("9:16", "16:9", "1:1")
@@ -30,6 +30,11 @@ class Shot:
     seed: int | None = None
     pictures: Pictures[Source] = field(default_factory=Pictures)
     image_fit: str | None = None
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """The shots whose frames it is made from."""
+        return frozenset(one.shot for _, one in self.pictures.pairs if isinstance(one, Frame))
 
     def prompt_for(self, provider: str) -> str | None:
         """`<provider>_prompt`, else `prompt`, else `runway_prompt`; None if the shot has none of them."""

@@ -10,7 +10,7 @@ from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import PLAN_VERSION
 
-PAID = frozenset({Action.BUY.value, Action.SHARE.value})
+PAID = frozenset({Action.BUY.value, Action.SHARE.value, Action.WAIT.value})
 FREE_NOW = frozenset({Action.KEEP.value, Action.RESTORE.value, Action.COLLECT.value})
 
 
@@ -56,13 +56,15 @@ def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    came = was["action"] == Action.WAIT.value and now["action"] != Action.WAIT.value
+    changed = was["prompt_hash"] != now["text_hash" if came and "text_hash" in now else "prompt_hash"]
     if now["action"] in FREE_NOW and was["action"] in FREE_NOW | PAID:
-        if was["prompt_hash"] != now["prompt_hash"] and was["provider"] == now["provider"]:
+        if changed and was["provider"] == now["provider"]:
             yield "its prompt has changed since then"
         return
-    if was["prompt_hash"] != now["prompt_hash"]:
+    if changed:
         yield "its prompt has changed since then"
-    elif was["action"] != now["action"]:
+    elif was["action"] != now["action"] and not (came and now["action"] in PAID):
         yield f"the plan says {_word(was['action'])}, now it is {now['action']} ({now['why']})"
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
         before = f"{_word(was['model'])} at {_word(was['provider'])}"

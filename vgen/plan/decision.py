@@ -46,6 +46,7 @@ class Action(StrEnum):
     RESTORE = "restore"  # put a take back, free
     COLLECT = "collect"  # bring a paid job home, free
     BUY = "buy"
+    WAIT = "wait"  # it is bought when the shots are there whose frames it is made from
     SHARE = "share"  # the same recipe as another shot: one purchase for both
     HELD = "held"  # an uncertain purchase blocks it
     STOP = "stop"  # nothing that vgen may do on its own

@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
-from vgen import recipe
+from vgen import chains, recipe
 from vgen.money import show, usd
 from vgen.plan import retakes
 from vgen.plan.decision import Action, Decision, File, Policy, decide
@@ -15,6 +16,8 @@ from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Budget, Placed, Purchase, Retake, Snapshot, Take
 
 PLAN_VERSION = 1
+PURCHASES = frozenset({Action.BUY, Action.SHARE, Action.WAIT})
+"""What costs something, or is free because another shot pays for it."""
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
@@ -31,6 +34,8 @@ class Step:
     take: Take | None = None
     price: int = 0
     worst: int = 0
+    blocked: bool = False
+    """It waits for a shot that this run can't make."""
 
     @property
     def number(self) -> int:
@@ -79,7 +84,8 @@ class Plan:
         for step in self.steps:
             offer = step.decision.offer
             if (
-                step.action in (Action.BUY, Action.SHARE)
+                step.action in PURCHASES
+                and not step.blocked
                 and offer
                 and offer.order
                 and (numbers is None or step.number in numbers)
@@ -98,8 +104,10 @@ class Plan:
             return None
         left = self.budget.left
         found: set[int] = set()
-        for step in self.steps:
-            if step.price <= left:
+        waiting = {step.number: step.request.waits_for for step in self.steps if step.request.waits_for}
+        for number in chains.in_order(self._by_number, waiting):
+            step = self._by_number[number]
+            if step.price <= left and found.issuperset(step.request.waits_for):
                 left -= step.price
                 found.add(step.number)
         return frozenset(found)
@@ -127,24 +135,58 @@ def plan(
     simulated: bool,
 ) -> Plan:
     """The whole production. `files`: clip name → state, for all names placed or present; `names`: shot → clip name."""
-    steps: list[Step] = []
-    bought: dict[str, int] = {}
     policy = replace(policy, chosen=snapshot.chosen)
-    retakes_ = retakes.assigned(snapshot.retakes, requests) if again else {}
-    for request in requests:
-        rows = _rows(request, snapshot)
-        mine = policy
-        if request.number in again:
-            mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, retakes_.get(request.number)))
-        steps.append(_step(request, rows, snapshot, files, mine, bought))
+    steps = _steps(requests, snapshot, files, policy)
+    if again:
+        requests = [step.request for step in steps]
+        retakes_ = retakes.assigned(snapshot.retakes, requests)
+        steps = _steps(requests, snapshot, files, policy, {number: retakes_.get(number) for number in again})
     wanted = set(names.values())
     return Plan(
         steps=steps,
-        orphans=_orphans(requests, steps, snapshot),
+        orphans=_orphans([step.request for step in steps], steps, snapshot),
         departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
         budget=snapshot.budget,
         simulated=simulated,
     )
+
+
+def _steps(
+    requests: Sequence[ShotRequest],
+    snapshot: Snapshot,
+    files: Mapping[str, File],
+    policy: Policy,
+    again: Mapping[int, Retake | None] = MappingProxyType({}),
+) -> list[Step]:
+    """A step for each shot, in their order; a shot that is made from another's frame is decided after that one."""
+    by_number = {request.number: request for request in requests}
+    sources = {request.number: request.shot.sources for request in requests if request.shot.sources}
+    bought: dict[str, int] = {}
+    takes: dict[int, str] = {}
+    steps: dict[int, Step] = {}
+    for number in chains.in_order(by_number, sources):
+        request = by_number[number].after(takes)
+        rows = _rows(request, snapshot)
+        mine = policy
+        if number in again:
+            mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, again[number]))
+        step = _step(request, rows, snapshot, files, mine, bought)
+        if step.action is Action.WAIT:
+            step = _waiting(step, steps)
+        steps[number] = step
+        if step.action in (Action.KEEP, Action.RESTORE) and step.take is not None:
+            takes[number] = step.take.sha256
+    return [steps[request.number] for request in requests]
+
+
+def _waiting(step: Step, steps: Mapping[int, Step]) -> Step:
+    """What is said of a shot that is made from frames of shots that are not there yet."""
+    stuck = [n for n in step.request.waits_for if steps[n].action in (Action.STOP, Action.HELD) or steps[n].blocked]
+    where = "; ".join(step.request.comes_from())
+    if stuck:
+        return replace(step, why=f"{where}, which this run can't make", price=0, worst=0, blocked=True)
+    clips = " and ".join(f"clip {number}" for number in step.request.waits_for)
+    return replace(step, why=f"after {clips}: {where}")
 
 
 def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: Snapshot) -> list[Purchase]:
@@ -205,6 +247,7 @@ def _step(
             act, why = Action.SHARE, f"the same recipe as shot {bought[digest]}: one purchase serves both"
         else:
             bought[digest] = request.number
+            act = Action.WAIT if request.waits_for else act
             price = now.offer.order.price
             if now.offer.order.told:
                 why += f" ({show(price)}, as {now.offer.provider} told for this kind)"
@@ -245,6 +288,9 @@ def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snaps
     if old is None:
         return "no clip yet"
     changed = recipe.difference(old.manifest, request.recipes[provider].manifest)
+    frames = request.comes_from(old.manifest)
+    if frames and len(frames) == len(changed):
+        return "; ".join(f"{one}, whose take changed" for one in frames)
     return "; ".join(changed) + " changed" if changed else "a new take was asked for"
 
 
@@ -252,14 +298,16 @@ def expected_s(plan_: Plan, snapshot: Snapshot, max_concurrent: int) -> float:
     """Seconds that the run would take: generations in rounds of `max_concurrent`, each as long as measured so far."""
     measured = [take.generation_s for take in snapshot.takes.values() if take.generation_s]
     typical_s = sum(measured) / len(measured) if measured else TYPICAL_S
-    waiting = sum(step.action in (Action.BUY, Action.COLLECT) for step in plan_.steps)
-    return -(-waiting // max_concurrent) * typical_s
+    waiting = [step for step in plan_.steps if step.action in (Action.BUY, Action.WAIT, Action.COLLECT)]
+    sources = {step.number: step.request.waits_for for step in waiting if step.request.waits_for}
+    longest = max(chains.followers([step.number for step in waiting], sources).values(), default=-1) + 1
+    return max(-(-len(waiting) // max_concurrent), longest) * typical_s
 
 
 def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
     """Why the plan does not fit the budget, with the figures and the commands that would help."""
     wanted = [step for step in plan_.steps if numbers is None or step.number in numbers]
-    buying = [step for step in wanted if step.action in (Action.BUY, Action.SHARE)]
+    buying = [step for step in wanted if step.action in PURCHASES and not step.blocked]
     needed = plan_.cost(numbers)
     budget = plan_.budget
     held = f" ({show(budget.spent)} spent, {show(budget.reserved)} reserved, {show(budget.uncertain)} uncertain)"
@@ -311,9 +359,20 @@ def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
                     if offer.order
                 ],
                 "prompt_hash": _digest(step),
+                **_chained(step),
             }
             for step in plan_.steps
         ],
+    }
+
+
+def _chained(step: Step) -> dict[str, Any]:
+    """Of a shot that is made from others' frames: from which, and what it would be whichever takes they have."""
+    if not step.request.shot.sources:
+        return {}
+    return {
+        "after": sorted(step.request.shot.sources),
+        "text_hash": _digest(replace(step, request=step.request.after({}))),
     }
 
 

@@ -1,16 +1,18 @@
 """A shot as the planner sees it: its recipe for each provider, and what each provider offers."""
 
+import dataclasses
 import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from vgen.inputs.pictures import Frame, Source
 from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
 from vgen.pictures import FRAMES, WORDS, Accepts, Pictures, Size, fitted
 from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
 from vgen.providers.kinds import FOLLOWS_PICTURE, flat
-from vgen.recipe import Recipe, has_shape
+from vgen.recipe import Manifest, Recipe, has_shape
 from vgen.store.records import Purchase
 
 NO_PICTURES: Pictures[str] = Pictures()
@@ -69,6 +71,36 @@ class ShotRequest:
     def number(self) -> int:
         return self.shot.number
 
+    @property
+    def waits_for(self) -> tuple[int, ...]:
+        """The shots whose takes it can't be ordered without, and that are not known yet."""
+        named = zip(self.shot.pictures.pairs, self.pictures.pairs, strict=True) if self.shot.sources else ()
+        found = {one.shot for (_, one), (_, known) in named if isinstance(one, Frame) and known == one.of(None)}
+        return tuple(sorted(found))
+
+    def comes_from(self, old: Manifest | None = None) -> list[str]:
+        """`its first picture comes from clip 3`, of each frame. `old`: of those that this manifest has otherwise."""
+        was = None if old is None else dict(old)
+        known = dict(self.pictures.named())
+        return [
+            f"its {WORDS[name.partition('[')[0]]} come{'' if '[' in name else 's'} from clip {one.shot}"
+            for name, one in self.shot.pictures.named()
+            if isinstance(one, Frame) and (was is None or was.get(name) != known[name])
+        ]
+
+    def after(self, takes: Mapping[int, str]) -> "ShotRequest":
+        """The same, made from frames of these takes: shot → the sha256 of its take. Of other shots none is known."""
+        if not self.shot.sources:
+            return self
+        known = dict(self.pictures.named())
+
+        def identity(name: str, source: Source) -> str:
+            return source.of(takes.get(source.shot)) if isinstance(source, Frame) else known[name]
+
+        pictures = self.shot.pictures.map(identity)
+        recipes = {provider: dataclasses.replace(old, pictures=pictures) for provider, old in self.recipes.items()}
+        return dataclasses.replace(self, recipes=recipes, pictures=pictures)
+
     def recipe_for(self, provider: str) -> Recipe | None:
         """The recipe at any provider, also at one that is not configured any more."""
         if provider in self.recipes:
@@ -83,6 +115,12 @@ class ShotRequest:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
         wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == row.recipe
+
+
+def least_size(aspect_ratio: str) -> Size:
+    """The smallest good clip of a shape."""
+    across, down = map(int, aspect_ratio.split(":"))
+    return MIN_SIDE * across // min(across, down), MIN_SIDE * down // min(across, down)
 
 
 def offer(provider: Provider, made: Recipe | None, sizes: Sizes = NO_SIZES) -> Offer:

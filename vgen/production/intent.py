@@ -19,11 +19,13 @@ class Intent:
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
     shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
     `again`: the shots that get a new take, by -a.
+    `takes`: shot → the sha256 of the take that serves it already, of which other shots' frames may be taken.
     `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
     the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
     """
 
     requests: Sequence[ShotRequest] = ()
+    takes: Mapping[int, str] = field(default_factory=dict)
     wanted: frozenset[int] = frozenset()
     done: frozenset[int] = frozenset()
     again: frozenset[int] = frozenset()

@@ -20,7 +20,7 @@ ALIKE = 0.9
 
 
 class PrioritySemaphore:
-    """At most `limit` holders; those who wait are served by the lowest number (the shot's), not by arrival."""
+    """At most `limit` holders; those who wait are served by the lowest rank (see chains.ranks), not by arrival."""
 
     def __init__(self, limit: int) -> None:
         self._queue = SlotQueue(limit)
@@ -37,20 +37,20 @@ class PrioritySemaphore:
         return self._queue.waiting
 
     @contextlib.asynccontextmanager
-    async def one(self, number: int, *, at_once: bool = False) -> AsyncIterator[None]:
+    async def one(self, rank: int, *, at_once: bool = False) -> AsyncIterator[None]:
         """Hold a slot. `at_once`: the job runs already, so its slot is taken whether or not one is free."""
         if at_once:
             self._queue.take()
         else:
-            await self._wait(number)
+            await self._wait(rank)
         try:
             yield
         finally:
             self._queue.release()
             self._wake()
 
-    async def _wait(self, number: int) -> None:
-        ticket = self._queue.ask(number)
+    async def _wait(self, rank: int) -> None:
+        ticket = self._queue.ask(rank)
         turn = self._turns[ticket] = trio.Event()
         try:
             await trio.lowlevel.checkpoint()  # all who came in the same tick are queued before the first is served
@@ -160,23 +160,23 @@ class Limits:
 
     @contextlib.asynccontextmanager
     async def acquire(
-        self, name: str, number: int, turn: contextlib.AbstractAsyncContextManager[None] | None = None
+        self, name: str, rank: int, turn: contextlib.AbstractAsyncContextManager[None] | None = None
     ) -> AsyncIterator[None]:
         """Hold a slot of the provider and one overall. Who waits for its own provider is in nobody else's way.
 
         `turn`: what else to wait for at the provider.
         """
         limiter = self.of(name)
-        async with limiter.slots.one(number), turn or contextlib.nullcontext():
+        async with limiter.slots.one(rank), turn or contextlib.nullcontext():
             while True:
                 await limiter.ready()
-                async with self.overall.one(number):
+                async with self.overall.one(rank):
                     if limiter.take():
                         yield
                         return
 
     @contextlib.asynccontextmanager
-    async def occupy(self, name: str, number: int) -> AsyncIterator[None]:
+    async def occupy(self, name: str, rank: int) -> AsyncIterator[None]:
         """Count a job that runs already, whether or not a slot is free."""
-        async with self.overall.one(number, at_once=True), self.of(name).slots.one(number, at_once=True):
+        async with self.overall.one(rank, at_once=True), self.of(name).slots.one(rank, at_once=True):
             yield

@@ -17,7 +17,7 @@ from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, deliver, poll, reconcile, retaking, submit
+from vgen.production import booking, chain, deliver, poll, reconcile, retaking, submit
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
@@ -38,6 +38,9 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
     """Make sure that the shot's clip is in place. `again`: with a new take. Raises ClipFailed."""
     try:
         await booking.when_free(run, run.start)
+        request = chain.known(run, request)
+        if again:
+            retaking.follow(run, request)
         async with run.turns.exclusive(request.number, request.digests()):
             with run.events.working(request.number):
                 clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
@@ -119,6 +122,7 @@ def _is_settled(clip: Clip, name: str) -> bool:
         return False
     take = run.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
     if take and placed and take.purchase_id == placed.purchase_id:
+        run.takes[request.number] = take.sha256
         return True
     more = f"`doit -a clip:{request.number}` buys a new take, and moves the file to takes/edited"
     if take:
@@ -195,12 +199,13 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     run = clip.run
     assert now.row is not None, "BUG: nothing to keep"
     placed = run.ledger.placed(name)
+    take = run.ledger.take_of(now.row.id)
+    assert take is not None, "BUG: an accepted purchase without a take"
+    run.takes[clip.number] = take.sha256
     if placed and placed.purchase_id == now.row.id and file is File.INTACT:
         run.counters.reused += 1
         run.tally(clip.number)
         return
-    take = run.ledger.take_of(now.row.id)
-    assert take is not None, "BUG: an accepted purchase without a take"
     await place_take(run, take, clip.number, replaces_edit=clip.fresh_after is not None and file is File.EDITED)
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
     what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
@@ -283,7 +288,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
     await run.wait_until_it_fits(clip.number, order.price)
     provider = run.settings.providers[offer.provider]
     try:
-        async with run.limits.acquire(provider.name, clip.number, run.quotes.turn(provider, order)):
+        async with run.limits.acquire(provider.name, run.rank(clip.number), run.quotes.turn(provider, order)):
             if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
                 return
             row = await _order(clip, now, order, provider)
@@ -337,7 +342,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
 async def _collect(run: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, in whatever state. Raises ClipFailed if it can't be collected now."""
     if row.state is State.RENDERING:
-        async with run.limits.occupy(row.provider, number):
+        async with run.limits.occupy(row.provider, run.rank(number)):
             with run.turns.reservation():
                 await poll.wait_for(run, row.id, number)
         row = run.ledger.get(row.id)

@@ -17,7 +17,7 @@ def ask(run: "Run") -> dict[int, Retake]:
 
     A clip of an unfinished -a continues it, and all clips of this command are then one with it.
     """
-    simulated, requests = run.settings.simulated, run.intent.requests
+    simulated, requests = run.settings.simulated, list(run.requests.values())
     known = run.ledger.retakes(simulated=simulated)
     mine = retakes.assigned(known, requests)
     named = [request for request in requests if request.number in run.intent.again]
@@ -52,6 +52,15 @@ def fresh_after(run: "Run", request: ShotRequest) -> int | None:
     return retakes.fresh_after(retake, request, rows, newest)
 
 
+def follow(run: "Run", request: ShotRequest) -> None:
+    """The shot that -a asks for is made from another take's frame than when it was asked for: it is remembered anew."""
+    retake = (run.retakes or {}).get(request.number)
+    if run.retakes is None or retake is None or retake.recipes == request.digests():
+        return
+    run.retakes[request.number] = dataclasses.replace(retake, recipes=request.digests())
+    run.ledger.ask_retakes([run.retakes[request.number]], simulated=run.settings.simulated)
+
+
 def count_as_new(run: "Run", number: int, row: Purchase) -> None:
     """An order from before the -a was found: it is collected instead of bought, as a live job is."""
     retake = (run.retakes or {}).get(number)
@@ -63,10 +72,10 @@ def count_as_new(run: "Run", number: int, row: Purchase) -> None:
 
 def settled_by(run: "Run", recipes: frozenset[str]) -> list[int]:
     """The retakes of shots with these recipes: the user has chosen a take for them."""
-    mine = retakes.assigned(run.ledger.retakes(simulated=run.settings.simulated), run.intent.requests)
+    mine = retakes.assigned(run.ledger.retakes(simulated=run.settings.simulated), list(run.requests.values()))
     return [
         mine[request.number].id
-        for request in run.intent.requests
+        for request in list(run.requests.values())
         if request.number in mine and request.digests() & recipes
     ]
 
@@ -74,7 +83,7 @@ def settled_by(run: "Run", recipes: frozenset[str]) -> list[int]:
 def over(run: "Run") -> list[int]:
     """The retakes of all commands that are finished."""
     known = run.ledger.retakes(simulated=run.settings.simulated)
-    return retakes.standing(known, run.intent.requests, _places(run))[1] if known else []
+    return retakes.standing(known, list(run.requests.values()), _places(run))[1] if known else []
 
 
 def _places(run: "Run") -> Places:

@@ -5,6 +5,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -45,6 +46,17 @@ async def _cannot_inspect(_settings: Settings, _path: Path) -> "Facts":
     raise ToolMissing("no ffmpeg")
 
 
+TakeFrame = Callable[[Settings, Path, Decimal | str, Path, str], Awaitable[Path]]
+"""Settings, clip, moment ("first", "last" or seconds), folder and the clip's sha256 → the picture's file, made once.
+
+Raises MediaError if the clip has no such picture, NotJudged, ToolMissing, OSError.
+"""
+
+
+async def _no_frame(_settings: Settings, _clip: Path, _at: Decimal | str, _folder: Path, _sha256: str) -> Path:
+    raise ToolMissing("no ffmpeg")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Wall clock, random source, way to the providers, terminal, ffmpeg. `clock` is trio's; None is the real one."""
@@ -56,6 +68,7 @@ class Services:
     watching: Callable[[Run], contextlib.AbstractAsyncContextManager[None]] = _unwatched
     tools: "Callable[[Settings], Tools | None]" = no_tools
     inspect: Inspect = _cannot_inspect
+    frame: TakeFrame = _no_frame
     who_answers: world.Ask = world.ask
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     clock: Any = None

@@ -17,7 +17,7 @@ from vgen.pictures import FRAMES, Pictures
 from vgen.plan import told
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, client
+from vgen.production import booking, chain, client
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
@@ -140,8 +140,9 @@ async def pictures(clip: Clip, order: Order, provider: Provider) -> Pictures[str
     """The pictures that will be sent, read once: those that the recipe names, or ClipFailed before any reservation."""
     if not order.pictures:
         return Pictures()
+    frames = await chain.frames(clip.run, clip.request, provider.name)
     try:
-        return await off_loop(_bytes(clip), _prepared, clip, provider)  # type: ignore[no-any-return]
+        return await off_loop(_bytes(clip), _prepared, clip, provider, frames)  # type: ignore[no-any-return]
     except InputError as exc:
         raise ClipFailed(f"not bought: its picture changed after the plan; run again ({exc})") from exc
 
@@ -154,13 +155,15 @@ def _bytes(clip: Clip) -> int:
     return 0
 
 
-def _prepared(clip: Clip, provider: Provider) -> Pictures[str]:
+def _prepared(clip: Clip, provider: Provider, frames: Mapping[str, bytes]) -> Pictures[str]:
     recipe, root = clip.request.recipes[provider.name], clip.run.settings.root
     wanted, accepts = dict(recipe.pictures.named()), provider.codec.VENDOR.accepts
 
     def uri(name: str, source: Source) -> str:
         fit = recipe.image_fit if name in FRAMES else None
         try:
+            if name in frames:
+                return images.data_uri(frames[name], source, accepts, shape=recipe.aspect_ratio, fit=fit)
             return images.uri(root, source, wanted[name], accepts, shape=recipe.aspect_ratio, fit=fit)
         except InputError as exc:
             raise InputError([f"{name}: {exc}"]) from exc

@@ -11,9 +11,12 @@ from pathlib import Path
 from vgen.errors import InputError, LedgerError, Refusal, VgenError
 from vgen.inputs import config, shot_list
 from vgen.inputs.album import Album
+from vgen.inputs.images import Seen
+from vgen.inputs.pictures import Frame, Source
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot
+from vgen.pictures import Size
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
 from vgen.plan import told, wishes
@@ -208,13 +211,16 @@ def _read_shots(settings: Settings) -> ShotList:
 def _requests(shots: Sequence[Shot], settings: Settings) -> list[ShotRequest]:
     problems: list[str] = []
     album = Album(settings.root)
-    requests = [request for shot in shots if (request := _request(shot, settings, album, problems)) is not None]
+    shapes = {shot.number: shot.aspect_ratio or settings.run.aspect_ratio for shot in shots}
+    requests = [request for shot in shots if (request := _request(shot, settings, album, shapes, problems)) is not None]
     if problems:
         raise InputError(problems)
     return requests
 
 
-def _request(shot: Shot, settings: Settings, album: Album, problems: list[str]) -> ShotRequest | None:
+def _request(
+    shot: Shot, settings: Settings, album: Album, shapes: Mapping[int, str], problems: list[str]
+) -> ShotRequest | None:
     try:
         seen = album.look(shot)
     except InputError as exc:
@@ -222,7 +228,7 @@ def _request(shot: Shot, settings: Settings, album: Album, problems: list[str]) 
         problems.extend(f"{name}: shot {shot.number}: {problem}" for problem in exc.problems)
         return None
     pictures = seen.map(lambda _, one: one.identity)
-    sizes = seen.map(lambda _, one: one.size)
+    sizes = shot.pictures.map(lambda name, source: _size(source, dict(seen.named())[name], shapes))
     ratio = settings.run.aspect_ratio
     recipes = {
         name: made
@@ -237,6 +243,11 @@ def _request(shot: Shot, settings: Settings, album: Album, problems: list[str]) 
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])
     return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=ratio, pictures=pictures)
+
+
+def _size(source: Source, seen: Seen, shapes: Mapping[int, str]) -> Size | None:
+    """A picture's size as it is shown; of a frame that is still to come, the least one of its clip's shape."""
+    return requesting.least_size(shapes[source.shot]) if isinstance(source, Frame) else seen.size
 
 
 def _closed(settings: Settings) -> dict[str, str]:

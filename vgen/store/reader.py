@@ -190,6 +190,10 @@ class LedgerReader:
     def take_of(self, purchase_id: int) -> Take | None:
         return next(iter(self._takes("purchase_id = ?", purchase_id)), None)
 
+    def take_with(self, sha256: str) -> Take | None:
+        """A take by its bytes."""
+        return next(iter(self._takes("sha256 = ?", sha256)), None)
+
     def next_take(self, recipe: str, *, simulated: bool) -> int:
         """The number of the take that comes next in a recipe."""
         query = "SELECT coalesce(max(take), 0) + 1 FROM takes WHERE recipe = ? AND simulated = ?"

@@ -7,7 +7,7 @@ from typing import Any
 from vgen.money import micros
 from vgen.plan import takes
 from vgen.plan.decision import Action, File
-from vgen.plan.plan import Plan, Step
+from vgen.plan.plan import PURCHASES, Plan, Step
 from vgen.plan.takes import Alternative
 from vgen.store.outputs import clip_name
 from vgen.store.records import Placed, Snapshot, Take
@@ -98,7 +98,7 @@ def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:
 def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
     if status is ShotStatus.GOOD:
         return step.why if step.file is File.EDITED else ""
-    if status is ShotStatus.STALE and step.action in (Action.BUY, Action.SHARE):
+    if status is ShotStatus.STALE and step.action in PURCHASES:
         return ""  # the page shows both prompts
     return str(entry["error"] or step.why)
 

@@ -33,7 +33,7 @@ def commands(step: Step, budget: str = "") -> list[str]:
             return [anew]
         case Action.STOP if step.decision.remedy is Remedy.OPEN:
             return ["doit doctor", make]
-        case Action.BUY | Action.SHARE if budget:
+        case Action.BUY | Action.WAIT | Action.SHARE if budget:
             return [f"doit budget_usd={budget} clip:{number}"]
         case _:
             return [make]
@@ -52,7 +52,7 @@ def phrase(step: Step, budget: str = "") -> tuple[str, str]:
             text = f"`{command}` goes on with it, free"
         case Action.STOP if step.decision.row is not None and step.decision.row.state in COLLECTABLE:
             text = f"`{command}` goes on with it, free"
-        case Action.BUY | Action.SHARE:
+        case Action.BUY | Action.WAIT | Action.SHARE:
             text = f"`{command}` buys it"
         case Action.STOP if step.decision.remedy is Remedy.EDIT:
             text = f"change the shot, then `{command}`"

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from vgen.money import usd
-from vgen.plan.decision import Action, File
-from vgen.plan.plan import Plan, Step
+from vgen.plan.decision import File
+from vgen.plan.plan import PURCHASES, Plan, Step
 from vgen.store.purchase import FREE, State
 from vgen.store.records import Budget, Placed, Purchase, Snapshot
 
@@ -322,7 +322,7 @@ def _failed(step: Step, rows: Sequence[Purchase], message: str | None) -> dict[s
 
 def _reason(step: Step, last: Purchase | None) -> str:
     """One sentence for a shot without a clip that no run of now has explained."""
-    if step.action in (Action.BUY, Action.SHARE):
+    if step.action in PURCHASES:
         if last is not None and last.error and last.state in {State.REJECTED, State.FAILED, State.CANCELLED, *FREE}:
             return f"{last.provider}: {last.error}"
         return NOT_YET + step.why

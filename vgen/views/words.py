@@ -10,6 +10,7 @@ _WORDS = {
     Action.RESTORE: "put back",
     Action.COLLECT: "collect",
     Action.BUY: "buy",
+    Action.WAIT: "buy",
     Action.SHARE: "share",
     Action.HELD: "HELD",
     Action.STOP: "stop",
@@ -20,7 +21,7 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
     """`doit plan` in words: a line a shot, then the money."""
     lines = []
     for step in plan.steps:
-        where = step.decision.offer.provider if step.action is Action.BUY and step.decision.offer else ""
+        where = step.decision.offer.provider if step.action in (Action.BUY, Action.WAIT) and step.decision.offer else ""
         price = show(step.price) if step.price else ""
         lines.append(f"shot {step.number:>3}  {_WORDS[step.action]:<8}  {where:<8} {price:>7}  {step.why}".rstrip())
     lines += [

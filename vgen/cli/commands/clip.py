@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vgen import chains
 from vgen.cli.command import Action, Command, Task
 from vgen.cli.doit.runner import AsyncAction
 from vgen.errors import VgenError
@@ -45,7 +46,10 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
     action = AsyncAction(make, session)
     folder = session.workspace.relative(session.workspace.outputs.clips)
     io, meta = {"capture": False}, {"soft": True}
-    for step in _steps(session):
+    steps = _steps(session)
+    sources = {step.number: step.request.shot.sources for step in steps if step.request.shot.sources}
+    ranks = chains.ranks([step.number for step in steps], sources)
+    for step in sorted(steps, key=lambda step: ranks[step.number]):  # what others wait for begins first
         yield {
             "name": str(step.number),
             "doc": _what(step),
@@ -55,7 +59,16 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
             "clean": [(clean, [step.number])],
             "io": io,
             "meta": meta,
+            **_after(step),
         }
+
+
+def _after(step: Step) -> Task:
+    """What a task has more that needs frames of other clips: it begins after theirs, however they end."""
+    if not step.request.shot.sources:
+        return {}
+    deps = [f"clip:{number}" for number in sorted(step.request.shot.sources)]
+    return {"task_dep": deps, "meta": {"soft": True, "runs_after_failures": True}}
 
 
 def _steps(session: "Session") -> Sequence[Step]:

@@ -1,0 +1,50 @@
+"""Shots that are made from frames of other shots' clips: of which takes, and the pictures themselves."""
+
+from typing import TYPE_CHECKING
+
+from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
+from vgen.inputs.pictures import Frame, take_in
+from vgen.plan.request import ShotRequest
+
+if TYPE_CHECKING:
+    from vgen.production.run import Run
+
+
+def known(run: "Run", request: ShotRequest) -> ShotRequest:
+    """The shot as it is to be bought now: with the takes whose frames it is made from.
+
+    Raises ClipFailed while one of those shots has none.
+    """
+    if not request.shot.sources:
+        return request
+    now = request.after({number: run.takes[number] for number in request.shot.sources if number in run.takes})
+    if now.waits_for:
+        raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
+    run.requests[now.number] = now
+    return now
+
+
+async def frames(run: "Run", request: ShotRequest, provider: str) -> dict[str, bytes]:
+    """Name of a picture (pictures.Pictures.named) → its bytes, of each that is a frame of another shot's take.
+
+    Raises ClipFailed if there is no such frame.
+    """
+    found: dict[str, bytes] = {}
+    identities = dict(request.recipes[provider].pictures.named())
+    for name, source in request.shot.pictures.named():
+        if isinstance(source, Frame):
+            found[name] = await _frame(run, name, source, take_in(identities[name]))
+    return found
+
+
+async def _frame(run: "Run", name: str, source: Frame, sha256: str) -> bytes:
+    take = run.ledger.take_with(sha256)
+    what = f"{name} comes from clip {source.shot}"
+    if take is None:
+        raise ClipFailed(f"not bought: {what}, whose take nobody knows; run again")
+    clip = run.outputs.root / take.path
+    try:
+        path = await run.services.frame(run.settings, clip, source.at, run.outputs.frames, sha256)
+        return path.read_bytes()
+    except (MediaError, NotJudged, ToolMissing, OSError) as exc:
+        raise ClipFailed(f"not bought: {what}, and no frame could be taken of {take.path} ({exc})") from exc
