@@ -8,13 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import jsonschema
+import pictured
 import pytest
 import trio
 from simulator_world import FAL_HEADERS, PIKA, World, fake_facts, run, tall_picture, world
 
 from vgen.providers import fal, fal_learn
 from vgen.providers.base import CannotMake, Order, Reply, Terms
-from vgen.recipe import Recipe, has_shape
+from vgen.recipe import has_shape
 from vgen.simulator import fal_openapi, fal_rules, fal_table
 
 ROWS = fal_table.shipped()
@@ -231,25 +232,28 @@ def test_a_project_s_own_row_goes_before_the_shipped_one() -> None:
 # --- what the codec orders
 
 
-SHOTS = list(itertools.product(("4", "7"), ("9:16", "16:9"), (None, "sha256:0"), (None, 7), (None, "fog")))
+SHOTS = [
+    *itertools.product(("4", "7"), ("9:16", "16:9"), ({}, pictured.GIVEN["image"]), (None, 7), (None, "fog")),
+    *itertools.product(("5",), ("9:16",), pictured.GIVEN.values(), (None,), (None,)),
+]
 
 
 def orders(price: int | None) -> Iterator[tuple[tuple[Any, ...], Order, dict[str, Any]]]:
     """All that can be ordered of these shots, with the body as it is sent."""
-    for endpoint, (seconds, shape, image, seed, negative) in itertools.product(ROWS, SHOTS):
+    for endpoint, (seconds, shape, pictures, seed, negative) in itertools.product(ROWS, SHOTS):
         terms = Terms(provider="fal", base_url=PIKA, model=endpoint, price=price)
-        recipe = Recipe(
+        recipe = pictured.recipe(
             prompt="a paper boat",
             duration_s=Decimal(seconds),
             aspect_ratio=shape,
-            image=image,
+            **pictures,
             seed=seed,
             negative_prompt=negative,
         )
         with contextlib.suppress(CannotMake):
             order = fal.order(recipe, terms)
-            call = fal.create(order, terms, "key", tall_picture() if image else None, "1")
-            yield (seconds, shape, image), order, json.loads(call.body or b"")
+            call = fal.create(order, terms, "key", recipe.pictures.map(lambda *_: tall_picture()), "1")
+            yield (seconds, shape, "image" in pictures), order, json.loads(call.body or b"")
 
 
 def test_what_the_codec_orders_is_taken_and_delivered_as_it_was_asked_for() -> None:
@@ -265,7 +269,7 @@ def test_what_the_codec_orders_is_taken_and_delivered_as_it_was_asked_for() -> N
         if "resolution" in body:
             assert min(got.width, got.height) >= 720, (order.model, body)
         seen.add(order.model)
-    assert len(seen) >= 140
+    assert len(seen) >= 160
 
 
 def test_what_the_codec_reserves_is_what_is_charged() -> None:

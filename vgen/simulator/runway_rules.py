@@ -208,8 +208,10 @@ def _places(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issu
 
 def _capped(fields: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[Issue]:
     """What the number of reference pictures bounds: "frames included", "capped at 720p"."""
-    references = body.get("references") or []
-    rule, frames = fields.get("references", {}), body.get("promptImage") or []
+    references, frames = body.get("references"), body.get("promptImage")
+    if not isinstance(references, list) or not isinstance(frames, list | str | None):
+        return
+    rule, frames = fields.get("references", {}), frames or []
     total = len(references) + (1 if isinstance(frames, str) else len(frames))
     if references and rule.get("counts_frames") and total > rule["maxItems"]:
         yield _issue("too_big", ["references"], f"Too big: expected at most {rule['maxItems']} images, frames included")
