@@ -55,9 +55,18 @@ class Maker:
     def run(self, *words: str | Path) -> None:
         subprocess.run([self.ffmpeg, "-nostdin", "-v", "error", "-y", *map(str, words)], check=True)
 
-    def encode(self, made: Path, count: int, *words: str, rate: str = "24", sound_s: float = 0, filters: str = "") -> None:
-        """`count` numbered pictures; `words`: encoder and muxer. `sound_s`: seconds of sound beside them."""
-        source = ["-f", "lavfi", "-i", f"{numbered(rate)},trim=end_frame={count}{filters}"]
+    def encode(
+        self,
+        made: Path,
+        count: int,
+        *words: str,
+        rate: str = "24",
+        sound_s: float = 0,
+        delay_s: float = 0,
+        filters: str = "",
+    ) -> None:
+        """`count` numbered pictures, from `delay_s` on; `words`: encoder and muxer. `sound_s`: of sound beside them."""
+        source = ["-itsoffset", str(delay_s), "-f", "lavfi", "-i", f"{numbered(rate)},trim=end_frame={count}{filters}"]
         sound = ["-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={sound_s}"] if sound_s else []
         coded = ["-c:a", "aac"] if sound_s else []
         self.run(*source, *sound, *words, *coded, "-fflags", "+bitexact", made)
@@ -165,7 +174,7 @@ KINDS = (
     Kind(name="music", what="H.264, sound 4 s longer", make=_encoded(49, *X264, sound_s=6.04), last=48),
     Kind(name="short-sound", what="H.264, sound 1 s shorter", make=_encoded(49, *X264, sound_s=1.04), last=48),
     Kind(name="late", what="H.264, pictures begin 0.5 s after the sound", last=48,
-         make=_encoded(49, *X264, "-fps_mode", "passthrough", sound_s=2, filters=",setpts=PTS+0.5/TB")),
+         make=_encoded(49, *X264, sound_s=2, delay_s=0.5)),
     Kind(name="empty-end", what="H.264, last sample holds no picture", make=_empty_at_the_end, last=47),
     Kind(name="fragments", what="H.264, fragmented", last=72,
          make=_encoded(73, *X264, "-g", "24", "-movflags", "frag_keyframe+empty_moov+default_base_moof")),

@@ -18,13 +18,12 @@ from typing import Any
 import ffmpeg
 import trio
 
-from vgen.errors import MediaError
+from vgen.errors import MediaError, NoDecoder, NotJudged
 from vgen.media import decoders
-from vgen.media.container import HEAD_BYTES, sniff
-from vgen.media.container import Container
+from vgen.media.container import HEAD_BYTES, Container, sniff
 from vgen.media.probe import decode_limit_s, fault
 from vgen.media.shown import Position, Shown, shown
-from vgen.media.tools import Tools, run_tool
+from vgen.media.tools import KEPT_BYTES, Tools, run_tool
 from vgen.store import atomic
 
 __all__ = ["Position", "frame", "luma", "picture"]
@@ -58,9 +57,9 @@ def file_name(sha256: str, position: Position) -> str:
 async def frame(tools: Tools, clip: Path, position: Position, folder: Path, *, sha256: str) -> Path:
     """A PNG (8 bits RGB, turned as a player does) of the picture at `position` of a clip; made once, kept in `folder`.
 
-    `position`: "first", "last", or seconds from the clip's beginning as a Decimal. `sha256`: of the clip's bytes, in hex;
-    it names the file, and the caller vouches for it. A kept file that is damaged is made anew. The caller holds the run
-    lock, as for everything in `outputs`; several calls at once within a process are fine.
+    `position`: "first", "last", or seconds from the clip's beginning as a Decimal. `sha256`: of the clip's bytes, in
+    hex; it names the file, and the caller vouches for it. A kept file that is damaged is made anew. The caller holds
+    the run lock, as for everything in `outputs`; several calls at once within a process are fine.
 
     Raises NoSuchMoment (`at_s`, `length_s`) when the clip shows nothing then, MediaError when it cannot be read,
     NoDecoder and NotJudged when it is ffmpeg that failed, OSError when the folder cannot be written.
@@ -118,16 +117,14 @@ async def _taken(tools: Tools, clip: Path, position: Position, form: _Form) -> b
         raise MediaError("not a video" if kind is None else f"is {kind.name}, not a video")
     listed = await shown(tools, clip, kind)
     listed.time_of(position)  # raises before anything is decoded
-    programs = [tools.ffmpeg, *decoders.others(tools)]
-    failed: MediaError | None = None
-    for program in programs:
-        job = _Job(tools=replace(tools, ffmpeg=program), clip=clip, kind=kind, form=form)
-        try:
-            return await job.take(listed, position)
-        except MediaError as exc:
-            failed = failed or exc
-    assert failed is not None
-    raise failed
+    job = _Job(tools=tools, clip=clip, kind=kind, form=form)
+    try:
+        return await job.take(listed, position)
+    except (NoDecoder, decoders.Unsupported):
+        for program in decoders.others(tools):
+            with contextlib.suppress(MediaError):
+                return await replace(job, tools=replace(tools, ffmpeg=program)).take(listed, position)
+        raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +153,7 @@ class _Job:
         if not drawn:
             _, told = await self._decode(listed, None, None)
             if not told:
-                raise MediaError("no picture in it decodes")
+                raise NotJudged("no such picture decodes, and this ffmpeg names no others; VGEN_FFMPEG may name a newer")
             wanted = replace(listed, times=sorted(told)).time_of(position)
             drawn, told = await self._decode(listed, wanted, None)
         if not drawn:
@@ -175,7 +172,9 @@ class _Job:
             ran = await run_tool(argv, limit_s=decode_limit_s(float(listed.end_s - listed.begin_s)))
             drawn = made.read_bytes() if made.is_file() else b""
         told = [int(time) for time in _TOLD.findall(ran.stdout)]
-        if ran.returncode != 0 and not drawn:
+        if wanted is None and len(ran.stdout) >= KEPT_BYTES:
+            raise NotJudged("it has more pictures than can be listed")
+        if ran.returncode != 0 and not drawn and not told:
             decoders.refuse_tools_fault(ran.stderr)
             damage = fault("no picture can be read", ran.stderr, self.clip)
             raise await decoders.blame(self.tools, [listed.codec], ran.stderr, damage)
@@ -204,7 +203,12 @@ class _Job:
             return ffmpeg.output(video, "-", format="null", copyts=None)
         video = video.filter("select", f"eq(pts,{wanted})").filter("setpts", "0")
         return ffmpeg.output(
-            self._converted(video, listed), f"file:{made}", copyts=None, vframes=1, flags="bitexact", **self.form.options
+            self._converted(video, listed),
+            f"file:{made}",
+            copyts=None,
+            vframes=1,
+            flags="bitexact",
+            **self.form.options,
         )
 
     def _converted(self, video: Any, listed: Shown) -> Any:

@@ -1,4 +1,4 @@
-"""Which pictures of a file a player shows, and when, as its packets say. Decodes nothing, and knows no picture's content.
+"""Which pictures of a file a player shows, and when, as its packets say. Decodes nothing.
 
 Facts (ffmpeg 4.2, 5.1, 7.0 and 8.1; docs/frames.md): headers count samples, and an edit list may hide some of them at
 either end; ffprobe flags the packets of those with D. Packets come in decoding order, so the last packet of a file with
@@ -110,9 +110,10 @@ class Shown:
         """
         place = next(index for index, packet in enumerate(self.packets) if packet.pts == wanted)
         for packet in reversed(self.packets[1 : place + 1]):
-            if packet.pts is not None and packet.is_shown and "K" in packet.flags and packet.pts <= wanted:
-                if self._is_clean(packet, path):
-                    return packet.pts
+            if packet.pts is None or packet.pts > wanted or not packet.is_shown or "K" not in packet.flags:
+                continue
+            if self._is_clean(packet, path):
+                return packet.pts
         return None
 
     def _is_clean(self, packet: Packet, path: Path) -> bool:
@@ -128,8 +129,8 @@ class Shown:
 def is_clean_start(sample: bytes, codec: str) -> bool:
     """Whether all pictures shown from this sample on decode without an earlier one, by its first slice.
 
-    H.264 (Rec. ITU-T H.264, table 7-1): slices are types 1 to 5, of an IDR picture 5. HEVC (H.265, table 7-1): slices are
-    0 to 31, of an IRAP picture 16 to 21. Each unit has its length before it, as in MP4 (ISO/IEC 14496-15).
+    H.264 (Rec. ITU-T H.264, table 7-1): slices are types 1 to 5, of an IDR picture 5. HEVC (H.265, table 7-1): slices
+    are 0 to 31, of an IRAP picture 16 to 21. Each unit has its length before it, as in MP4 (ISO/IEC 14496-15).
     """
     at = 0
     while at + _NAL_LENGTH_BYTES < len(sample):
