@@ -153,7 +153,9 @@ class _Job:
         if not drawn:
             _, told = await self._decode(listed, None, None)
             if not told:
-                raise NotJudged("no such picture decodes, and this ffmpeg names no others; VGEN_FFMPEG may name a newer")
+                raise NotJudged(
+                    "no such picture decodes, and this ffmpeg names no others; VGEN_FFMPEG may name a newer"
+                )
             wanted = replace(listed, times=sorted(told)).time_of(position)
             drawn, told = await self._decode(listed, wanted, None)
         if not drawn:
