@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgen.cli.live import watching
 from vgen.errors import ToolMissing
+from vgen.inputs.pictures import Moment
 from vgen.inputs.settings import Settings
 from vgen.plan.request import ShotRequest
 from vgen.production.intent import Online
@@ -32,6 +33,7 @@ def real_services() -> Services:
         watching=watching,
         tools=_found_tools,
         inspect=_inspect,
+        frame=_frame,
     )
 
 
@@ -52,6 +54,14 @@ async def _inspect(settings: Settings, path: "Path") -> "Facts":
     facts = await probe(tools, path)
     await decode(tools, path, facts.duration_s)
     return facts
+
+
+async def _frame(settings: Settings, clip: "Path", at: Moment, folder: "Path", sha256: str) -> "Path":
+    from vgen.media.frames import frame
+    from vgen.media.tools import find_tools
+
+    tools = find_tools(settings.ffmpeg, settings.ffprobe)
+    return await frame(tools, clip, at, folder, sha256=sha256)
 
 
 @contextlib.asynccontextmanager

@@ -3,8 +3,11 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, cast
 
 _FRAME = re.compile(r"clip:0*([1-9]\d{0,6})(?:@(first|last|\d{1,6}(?:\.\d{1,6})?))?")
+Moment = Literal["first", "last"] | Decimal
+"""Of a clip: its first or last picture, or the one at some seconds from its beginning."""
 _SHOWN = 80
 """Characters of a path in a message."""
 
@@ -35,11 +38,11 @@ class Frame:
     """A picture of another shot's clip. `at`: "first", "last", or seconds from its beginning."""
 
     shot: int
-    at: Decimal | str = "last"
+    at: Moment = "last"
 
     def of(self, take: str | None) -> str:
         """What a recipe holds of it: the sha256 of the clip's take, and the moment. None: there is no take yet."""
-        at = self.at if isinstance(self.at, str) else format(self.at.normalize() + 0, "f")
+        at = self.at if not isinstance(self.at, Decimal) else format(self.at.normalize() + 0, "f")
         return f"clip:{self.shot}@{at}" if take is None else f"take:{take}@{at}"
 
 
@@ -59,7 +62,7 @@ def parse(text: str) -> Source:
         if (found := _FRAME.fullmatch(text)) is None:
             raise ValueError(f"{short(text)} names no frame; write it as clip:3, clip:3@first or clip:3@2.5")
         at = found[2] or "last"
-        return Frame(int(found[1]), at if at in ("first", "last") else Decimal(at))
+        return Frame(int(found[1]), cast("Moment", at) if at in ("first", "last") else Decimal(at))
     if "://" in text:
         if not text.startswith("https://"):
             raise ValueError(f"{short(text)} is neither a file nor an https URL")

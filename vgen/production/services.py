@@ -5,11 +5,11 @@ import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vgen.errors import ToolMissing
+from vgen.inputs.pictures import Moment
 from vgen.inputs.settings import Settings
 from vgen.plan.request import ShotRequest
 from vgen.production import world
@@ -46,14 +46,14 @@ async def _cannot_inspect(_settings: Settings, _path: Path) -> "Facts":
     raise ToolMissing("no ffmpeg")
 
 
-TakeFrame = Callable[[Settings, Path, Decimal | str, Path, str], Awaitable[Path]]
+TakeFrame = Callable[[Settings, Path, Moment, Path, str], Awaitable[Path]]
 """Settings, clip, moment ("first", "last" or seconds), folder and the clip's sha256 → the picture's file, made once.
 
 Raises MediaError if the clip has no such picture, NotJudged, ToolMissing, OSError.
 """
 
 
-async def _no_frame(_settings: Settings, _clip: Path, _at: Decimal | str, _folder: Path, _sha256: str) -> Path:
+async def _no_frame(_settings: Settings, _clip: Path, _at: Moment, _folder: Path, _sha256: str) -> Path:
     raise ToolMissing("no ffmpeg")
 
 

@@ -89,7 +89,7 @@ class Outputs:
 
     @property
     def frames(self) -> Path:
-        """Pictures of takes, of which other shots are made."""
+        """Pictures of takes that other shots begin or end with; each can be made again."""
         return self.private / "frames"
 
     def part(self, purchase_id: int) -> Path:

@@ -6,12 +6,12 @@ In a project without a session they are doit's own.
 from collections.abc import Sequence
 from typing import Any
 
-from doit import cmd_forget, cmd_ignore, cmd_list, cmd_resetdep
+from doit import cmd_forget, cmd_ignore, cmd_resetdep
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import names
-from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, wrong_name
+from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, ListCommand, wrong_name
 
 
 class BriefOptions:
@@ -47,8 +47,8 @@ class Explained(BriefOptions):
             raise InvalidCommand(session.advice(text)) from exc
 
 
-class List(Explained, cmd_list.List):  # type: ignore[misc]
-    """`doit list`."""
+class List(Explained, ListCommand):
+    """`doit list`; `--deps` names the clips of which a clip takes a frame."""
 
 
 class Clean(Explained, CleanCommand):

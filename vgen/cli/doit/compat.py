@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from doit import cmd_clean, cmd_help, cmd_info, cmd_run, doit_cmd, runner
+from doit import cmd_clean, cmd_help, cmd_info, cmd_list, cmd_run, doit_cmd, runner
 from doit.control import TaskDispatcher
 from doit.dependency import JsonDB
 from doit.exceptions import BaseFail, InvalidCommand
@@ -27,6 +27,16 @@ _SESSION = {
     "default": None,
     "help": "object that a project puts round a run; only from DOIT_CONFIG",
 }
+
+
+class ListCommand(cmd_list.List):  # type: ignore[misc]
+    """doit's `list`; --deps also names what the tasks make that a task waits for."""
+
+    def _print_task(self, template: str, task: Any, status: bool, list_deps: bool, tasks: Mapping[str, Any]) -> None:
+        if list_deps:
+            made = (target for name in task.task_dep if name in tasks for target in tasks[name].targets)
+            task.file_dep = [*sorted(task.file_dep), *made]
+        super()._print_task(template, task, status, list_deps, tasks)
 
 
 class RunCommand(cmd_run.Run):  # type: ignore[misc]
