@@ -10,6 +10,7 @@ import pytest
 
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
+from vgen.plan import plan_json
 from vgen.plan.decision import QUEUE, Action, Decision, File, Policy, decide
 from vgen.plan.plan import Plan
 from vgen.plan.request import Offer, ShotRequest
@@ -437,7 +438,7 @@ def test_the_expected_time_learns_from_this_production() -> None:
 def test_the_plan_as_json_says_what_the_plan_says() -> None:
     seen = snapshot(row(1), cap=2_000_000, spent=333_333, placed=HERE)
     plan = made([request(1), request(2, "a ship")], seen, {"clip_001.mp4": File.INTACT})
-    found = json.loads(json.dumps(planning.as_json(plan, expected=60.04)))
+    found = json.loads(json.dumps(plan_json.as_json(plan, expected=60.04)))
     assert tuple(
         found[key] for key in ("plan_version", "simulated", "total_usd", "worst_case_usd", "fits", "expected_time_s")
     ) == (1, False, 0.6, 2.2, True, 60.0)

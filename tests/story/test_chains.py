@@ -58,6 +58,28 @@ def test_each_shot_is_made_from_the_take_before_it(studio: Studio) -> None:
     assert studio.bought() == 3
 
 
+def test_list_names_what_a_clip_is_made_from(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    film(studio)
+    capsys.readouterr()
+    assert studio.doit("list", "--deps", "clip:3") == 0
+    assert " -  outputs/clips/clip_002.mp4" in capsys.readouterr().out
+
+
+def test_a_plan_that_was_agreed_on_holds_while_its_chain_is_built(studio: Studio) -> None:
+    plan(film(studio, max_concurrent=1))
+    (studio.outputs / "plan.json").rename(studio.root / "agreed.json")
+    assert studio.doit("clip:2", "plan=agreed.json") == 0
+    assert studio.doit("plan=agreed.json") == 0
+    studio.change_shot(3, runway_prompt="shot-3 something else")
+    assert studio.doit("plan=agreed.json") == 3
+    assert studio.bought() == 3
+
+
+def test_money_for_a_part_of_a_chain_buys_it_from_its_beginning(studio: Studio) -> None:
+    assert film(studio, partial="yes", budget_usd=1.3).doit() == 1
+    assert (sorted(served(studio)), studio.bought()) == ([1, 2], 2)
+
+
 def test_a_shot_alone_brings_those_that_it_needs(studio: Studio) -> None:
     assert film(studio, 4).doit("clip:2") == 0
     assert sorted(served(studio)) == [1, 2]

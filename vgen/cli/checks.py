@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
-from vgen.plan import approved_plan
+from vgen.plan import approved_plan, plan_json
 from vgen.plan import plan as planning
 from vgen.plan.decision import Action
 from vgen.production import world
@@ -93,7 +93,7 @@ def _refuse_drift(session: "Session") -> None:
         then = approved_plan.read((session.workspace.root / name).read_bytes(), name)
     except OSError as exc:
         raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
-    now = planning.as_json(session.plan, expected=0)
+    now = plan_json.as_json(session.plan, expected=0)
     if found := approved_plan.drift(then, now, name):
         raise Refusal("\n".join([*found, "nothing was bought; run `doit plan` to make a new plan"]))
     session.approve(approved_plan.purchases(then))

@@ -251,11 +251,7 @@ class Session:
         every = frozenset(request.number for request in self.workspace.requests)
         return Intent(
             requests=[step.request for step in plan.steps],
-            takes={
-                step.number: step.take.sha256
-                for step in plan.steps
-                if step.take and step.action in (Action.KEEP, Action.RESTORE) and step.number not in chosen.again
-            },
+            takes=plan.takes(without=chosen.again),
             wanted=chosen.numbers or every,
             done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
             again=chosen.again,

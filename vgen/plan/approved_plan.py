@@ -8,7 +8,7 @@ from typing import Any
 from vgen.errors import InputError
 from vgen.money import show
 from vgen.plan.decision import Action
-from vgen.plan.plan import PLAN_VERSION
+from vgen.plan.plan_json import PLAN_VERSION
 
 PAID = frozenset({Action.BUY.value, Action.SHARE.value, Action.WAIT.value})
 FREE_NOW = frozenset({Action.KEEP.value, Action.RESTORE.value, Action.COLLECT.value})
@@ -71,9 +71,14 @@ def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         yield f"the plan says {before}, now it is {now['model']} at {now['provider']}"
     elif was["price_usd"] != now["price_usd"]:
         yield f"its price was {_dollars(was['price_usd'])} and is {_dollars(now['price_usd'])} now"
-    elif was["offers"] != now["offers"]:
+    elif _offers(was, came=came) != _offers(now, came=came):
         worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
         yield f"the plan has other retries or another fallback ({worst})"
+
+
+def _offers(shot: Mapping[str, Any], *, came: bool) -> list[dict[str, Any]]:
+    """`came`: the frames that a shot waited for are known now, and were not when the plan was made."""
+    return [{k: v for k, v in offer.items() if not came or k != "prompt_hash"} for offer in shot["offers"]]
 
 
 def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

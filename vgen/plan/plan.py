@@ -3,10 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
 
 from vgen import chains, recipe
-from vgen.money import show, usd
+from vgen.money import show
 from vgen.plan import retakes
 from vgen.plan.decision import Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
@@ -15,9 +14,10 @@ from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Budget, Placed, Purchase, Retake, Snapshot, Take
 
-PLAN_VERSION = 1
 PURCHASES = frozenset({Action.BUY, Action.SHARE, Action.WAIT})
 """What costs something, or is free because another shot pays for it."""
+SERVED = frozenset({Action.KEEP, Action.RESTORE})
+"""A take of the shot's own is there."""
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
@@ -69,6 +69,14 @@ class Plan:
 
     def step(self, number: int) -> Step:
         return self._by_number[number]
+
+    def takes(self, *, without: Collection[int] = ()) -> dict[int, str]:
+        """Shot → the sha256 of the take that serves it, but for those that get a new one."""
+        return {
+            step.number: step.take.sha256
+            for step in self.steps
+            if step.take and step.action in SERVED and step.number not in without
+        }
 
     @property
     def total(self) -> int:
@@ -174,7 +182,7 @@ def _steps(
         if step.action is Action.WAIT:
             step = _waiting(step, steps)
         steps[number] = step
-        if step.action in (Action.KEEP, Action.RESTORE) and step.take is not None:
+        if step.action in SERVED and step.take is not None:
             takes[number] = step.take.sha256
     return [steps[request.number] for request in requests]
 
@@ -319,69 +327,3 @@ def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
         f"but {show(left)} is left of the budget of {show(cap)}{held}; nothing was bought. "
         f"`doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
     )
-
-
-def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
-    """plan.json."""
-    budget = plan_.budget
-    return {
-        "plan_version": PLAN_VERSION,
-        "simulated": plan_.simulated,
-        "total_usd": usd(plan_.total),
-        "worst_case_usd": usd(plan_.worst),
-        "fits": plan_.fits(),
-        "expected_time_s": round(expected, 1),
-        "budget": {
-            "cap_usd": None if budget.cap is None else usd(budget.cap),
-            "spent_usd": usd(budget.spent),
-            "reserved_usd": usd(budget.reserved),
-            "uncertain_usd": usd(budget.uncertain),
-            "left_usd": None if budget.left is None else usd(budget.left),
-        },
-        "shots": [
-            {
-                "shot_number": step.number,
-                "action": step.action.value,
-                "why": step.why,
-                "provider": _place(step),
-                "model": step.decision.offer.order.model if step.decision.offer and step.decision.offer.order else None,
-                "price_usd": usd(step.price),
-                "worst_case_usd": usd(step.worst),
-                "offers": [
-                    {
-                        "provider": offer.provider,
-                        "model": offer.order.model,
-                        "price_usd": usd(offer.order.price),
-                        "max_retries": offer.max_retries,
-                        "prompt_hash": step.request.recipes[offer.provider].digest,
-                    }
-                    for offer in step.request.offers
-                    if offer.order
-                ],
-                "prompt_hash": _digest(step),
-                **_chained(step),
-            }
-            for step in plan_.steps
-        ],
-    }
-
-
-def _chained(step: Step) -> dict[str, Any]:
-    """Of a shot that is made from others' frames: from which, and what it would be whichever takes they have."""
-    if not step.request.shot.sources:
-        return {}
-    return {
-        "after": sorted(step.request.shot.sources),
-        "text_hash": _digest(replace(step, request=step.request.after({}))),
-    }
-
-
-def _place(step: Step) -> str | None:
-    if step.decision.offer:
-        return step.decision.offer.provider
-    return step.decision.row.provider if step.decision.row else None
-
-
-def _digest(step: Step) -> str | None:
-    provider = _place(step) or next(iter(step.request.recipes), None)
-    return step.request.recipes[provider].digest if provider and provider in step.request.recipes else None

@@ -2,12 +2,30 @@
 
 from typing import TYPE_CHECKING
 
+from vgen import chains
 from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
 from vgen.inputs.pictures import Frame, take_in
 from vgen.plan.request import ShotRequest
+from vgen.production.intent import Intent
 
 if TYPE_CHECKING:
     from vgen.production.run import Run
+
+
+class Chain:
+    """What is known of shots that are made from each other. `requests`: all shots, with the takes that there are now.
+
+    `takes`: shot → the sha256 of the take that serves it.
+    """
+
+    def __init__(self, intent: Intent) -> None:
+        self.requests = {request.number: request for request in intent.requests}
+        self.takes = dict(intent.takes)
+        self._ranks = chains.ranks(self.requests, {n: one.shot.sources for n, one in self.requests.items()})
+
+    def rank(self, number: int) -> int:
+        """A shot's place in line for slots; what most others wait for goes first."""
+        return self._ranks.get(number, number)
 
 
 def known(run: "Run", request: ShotRequest) -> ShotRequest:
@@ -17,10 +35,12 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
     """
     if not request.shot.sources:
         return request
-    now = request.after({number: run.takes[number] for number in request.shot.sources if number in run.takes})
+    now = request.after(
+        {number: run.chain.takes[number] for number in request.shot.sources if number in run.chain.takes}
+    )
     if now.waits_for:
         raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
-    run.requests[now.number] = now
+    run.chain.requests[now.number] = now
     return now
 
 

@@ -122,7 +122,7 @@ def _is_settled(clip: Clip, name: str) -> bool:
         return False
     take = run.ledger.take_of(now.row.id) if now.action is Action.KEEP and now.row else None
     if take and placed and take.purchase_id == placed.purchase_id:
-        run.takes[request.number] = take.sha256
+        run.chain.takes[request.number] = take.sha256
         return True
     more = f"`doit -a clip:{request.number}` buys a new take, and moves the file to takes/edited"
     if take:
@@ -201,7 +201,7 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
     placed = run.ledger.placed(name)
     take = run.ledger.take_of(now.row.id)
     assert take is not None, "BUG: an accepted purchase without a take"
-    run.takes[clip.number] = take.sha256
+    run.chain.takes[clip.number] = take.sha256
     if placed and placed.purchase_id == now.row.id and file is File.INTACT:
         run.counters.reused += 1
         run.tally(clip.number)
@@ -288,7 +288,7 @@ async def _buy(clip: Clip, now: Decision) -> None:
     await run.wait_until_it_fits(clip.number, order.price)
     provider = run.settings.providers[offer.provider]
     try:
-        async with run.limits.acquire(provider.name, run.rank(clip.number), run.quotes.turn(provider, order)):
+        async with run.limits.acquire(provider.name, run.chain.rank(clip.number), run.quotes.turn(provider, order)):
             if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
                 return
             row = await _order(clip, now, order, provider)
@@ -342,7 +342,7 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
 async def _collect(run: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, in whatever state. Raises ClipFailed if it can't be collected now."""
     if row.state is State.RENDERING:
-        async with run.limits.occupy(row.provider, run.rank(number)):
+        async with run.limits.occupy(row.provider, run.chain.rank(number)):
             with run.turns.reservation():
                 await poll.wait_for(run, row.id, number)
         row = run.ledger.get(row.id)

@@ -129,7 +129,7 @@ async def _again(run: Run, row: Purchase, provider: Provider, request: ShotReque
         return Finding(verdict=Verdict.UNKNOWN, text=f"not sent again: {exc}; {how_to_end(row)}")
     call = provider.codec.create(order, provider.terms, provider.key or "", pictures, row.tag)
     run.say(request.number, f"{provider.name}: asking for the same order again, with its old tag", event="resubmit")
-    async with run.limits.occupy(provider.name, run.rank(request.number)):
+    async with run.limits.occupy(provider.name, run.chain.rank(request.number)):
         slip = await booking.when_free(run, run.slips.hold)
         try:
             with trio.CancelScope(shield=True):  # between the answer and its commit no cancellation may fall

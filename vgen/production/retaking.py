@@ -17,7 +17,7 @@ def ask(run: "Run") -> dict[int, Retake]:
 
     A clip of an unfinished -a continues it, and all clips of this command are then one with it.
     """
-    simulated, requests = run.settings.simulated, list(run.requests.values())
+    simulated, requests = run.settings.simulated, list(run.chain.requests.values())
     known = run.ledger.retakes(simulated=simulated)
     mine = retakes.assigned(known, requests)
     named = [request for request in requests if request.number in run.intent.again]
@@ -72,10 +72,10 @@ def count_as_new(run: "Run", number: int, row: Purchase) -> None:
 
 def settled_by(run: "Run", recipes: frozenset[str]) -> list[int]:
     """The retakes of shots with these recipes: the user has chosen a take for them."""
-    mine = retakes.assigned(run.ledger.retakes(simulated=run.settings.simulated), list(run.requests.values()))
+    mine = retakes.assigned(run.ledger.retakes(simulated=run.settings.simulated), list(run.chain.requests.values()))
     return [
         mine[request.number].id
-        for request in list(run.requests.values())
+        for request in list(run.chain.requests.values())
         if request.number in mine and request.digests() & recipes
     ]
 
@@ -83,7 +83,7 @@ def settled_by(run: "Run", recipes: frozenset[str]) -> list[int]:
 def over(run: "Run") -> list[int]:
     """The retakes of all commands that are finished."""
     known = run.ledger.retakes(simulated=run.settings.simulated)
-    return retakes.standing(known, list(run.requests.values()), _places(run))[1] if known else []
+    return retakes.standing(known, list(run.chain.requests.values()), _places(run))[1] if known else []
 
 
 def _places(run: "Run") -> Places:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from vgen import chains, money
+from vgen import money
 from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.settings import Provider, Settings
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
 from vgen.production import retaking, world
+from vgen.production.chain import Chain
 from vgen.production.clocks import ProviderClocks
 from vgen.production.events import Events
 from vgen.production.intent import Counters, Intent, Online
@@ -173,18 +174,9 @@ class Run:
         return self._opened.intent
 
     @property
-    def requests(self) -> dict[int, ShotRequest]:
-        """The shots; those that are made from others' frames with the takes that these have now."""
-        return self._opened.requests
-
-    @property
-    def takes(self) -> dict[int, str]:
-        """Shot → the sha256 of the take that serves it."""
-        return self._opened.takes
-
-    def rank(self, number: int) -> int:
-        """A shot's place in line for slots; what most others wait for goes first."""
-        return self._opened.ranks.get(number, number)
+    def chain(self) -> Chain:
+        """What shots are made from each other."""
+        return self._opened.chain
 
     @property
     def over(self) -> set[int]:
@@ -312,9 +304,7 @@ class _Open:
         settings = run.settings
         self.ledger, self.intent = ledger, intent
         self.online: Online | None = None
-        self.requests = {request.number: request for request in intent.requests}
-        self.takes = dict(intent.takes)
-        self.ranks = chains.ranks(self.requests, {n: one.shot.sources for n, one in self.requests.items()})
+        self.chain = Chain(intent)
         self.over = set(intent.done & intent.wanted)
         self.chosen: Mapping[str, Choice] = ledger.chosen(simulated=settings.simulated)
         self.turns = Turns(PurchaseQueue(dict(intent.not_started)), lambda: run.stop_reason)
