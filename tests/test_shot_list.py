@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from vgen.errors import InputError
 from vgen.inputs import shot_list
+from vgen.inputs.pictures import File, Url
 from vgen.inputs.shot_keys import FOR_OTHERS, LATER, READ, SYNONYMS
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot, name_shots
+from vgen.pictures import Pictures
 from vgen.plan import request
 from vgen.recipe import Recipe
 
@@ -307,6 +309,14 @@ shot_number,duration,prompt,negative_prompt,seed,camera\r
 on two lines",fog,7,\r
 ,,,,,\r
 """
+
+
+def test_a_cell_of_references_holds_several_pictures() -> None:
+    head = b"shot_number,duration,prompt,image,references\n"
+    found = parse(head + b"1,4,a boat,a.png,b.png; https://x.example/c.png ;\n2,4,a boat,,\n", "p.csv").shots
+    both = [File("b.png"), Url("https://x.example/c.png")]
+    assert found[0].pictures == Pictures.of({"image": File("a.png"), "references": both})
+    assert not found[1].pictures
 
 
 @pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])

@@ -75,15 +75,18 @@ class Pictures(Generic[T]):
 class Accepts:
     """What a vendor's API takes for a picture that is sent within the request; one at an address it fetches itself.
 
-    `kinds`: media types. `most_bytes`: of the picture, before base64. `least_side`, `most_side`: pixels. `most_ratio`:
-    the longer side by the shorter one.
+    `kinds`: media types. `most_bytes`: of a picture, before base64; `most_together`: of all in one request, a bound of
+    ours, so that sending them takes no minute on a slow line. `least_side`, `most_side`: pixels. `most_ratio`:
+    the longer side by the shorter one. `longest_url`: characters of an address.
     """
 
     kinds: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")
     most_bytes: int = 3_900_000
+    most_together: int = 24_000_000
     least_side: int = 1
     most_side: int = 16_000
     most_ratio: float = 100.0
+    longest_url: int = 8_192
 
     def problem(self, size: Size) -> str:
         """Why a picture of this size is not taken, scaled down as it may be; "" if it is."""

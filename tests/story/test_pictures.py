@@ -4,12 +4,17 @@ import base64
 import hashlib
 import io
 import json
+import random
+from dataclasses import replace
 from typing import Any
 
 import pictured
 import pytest
 from PIL import Image
 from studio import Studio, shots
+
+from vgen.pictures import Accepts
+from vgen.providers import minimax
 
 KEYS = {f"{name}_API_KEY": f"{name.lower()}-vgencanary-0123456789abcdef" for name in ("KLING", "ARK", "MINIMAX")}
 FILES = {f"{name}.png": pictured.png(colour=name) for name in ("navy", "teal", "olive", "gold", "plum", "red", "gray")}
@@ -168,6 +173,18 @@ def test_a_photograph_in_cmyk_that_lies_on_its_side_is_sent_upright_in_rgb(film:
     assert (sent.size, sent.mode) == ((720, 1280), "RGB")
 
 
+def test_many_heavy_references_share_what_a_request_may_weigh(film: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(minimax, "VENDOR", replace(minimax.VENDOR, accepts=Accepts(most_together=80_000)))
+    noise = io.BytesIO()
+    Image.frombytes("RGB", (160, 160), random.Random(1).randbytes(160 * 160 * 3)).save(noise, "PNG")
+    names = [f"heavy{n}.png" for n in range(4)]
+    for n, name in enumerate(names):
+        (film.root / name).write_bytes(noise.getvalue() + bytes([n]))
+    body = made_at(film, "minimax", "MiniMax-H3", references=names)
+    sent = [base64.b64decode(one["image_url"]["url"].partition(",")[2]) for one in body["content"][1:]]
+    assert [len(content) <= 20_000 for content in sent] == [True] * 4
+
+
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 NINE = [A] * 10
@@ -188,6 +205,8 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("minimax", "MiniMax-H3", {"image": FIRST, "references": [A]}, "not both"),
     ("kling", "kling-3.0", {"image": "small.png"}, "at least 300 pixels a side, this one has 200x400 (image)"),
     ("kling", "kling-3.0-omni", {"references": [A, "small.png"]}, "(references[2])"),
+    ("runway", "gen4_turbo", {"image": "https://x.example/" + "a" * 2100}, "takes addresses of 2048 characters"),
+    ("pika", "fal-ai/kling-video/v3/standard/text-to-video", {"image": FIRST, "end_image": "wide.png"}, "1600x900"),
     ("runway", "gen4_turbo", {"image": "cut.png"}, "shot 1: image: 'cut.png' is cut off or damaged"),
     ("runway", "gen4_turbo", {"image": "clip:2"}, "takes no picture of another clip (clip:2)"),
 ]
@@ -204,6 +223,7 @@ def test_what_can_not_be_made_is_refused_with_the_limit_before_any_request(
 ) -> None:
     noise = io.BytesIO()
     Image.frombytes("RGB", (720, 1280), bytes(range(256)) * 10_800).save(noise, "PNG", compress_level=0)
+    (film.root / "wide.png").write_bytes(pictured.png((1600, 900)))
     (film.root / "small.png").write_bytes(pictured.png((200, 400)))
     (film.root / "cut.png").write_bytes(noise.getvalue()[:50_000])
     film.configure(**{section: {"model": model, "cost_per_second_usd": 0.5}})

@@ -60,9 +60,10 @@ def before_build(session: "Session") -> None:
 
 def _refuse_broken(session: "Session") -> None:
     """Pictures that can't be read to their end, of shots that are to be bought. Raises InputError."""
-    due = [step.request.shot for step in session.plan.steps if step.action in (Action.BUY, Action.WAIT)]
-    album = Album(session.workspace.root)
-    if problems := [line for shot in due if shot.number in session.selection.numbers for line in album.broken(shot)]:
+    chosen, album = session.selection, Album(session.workspace.root)
+    steps = [step for step in session.plan.steps if step.number in chosen.numbers]
+    due = [one.request.shot for one in steps if one.action in (Action.BUY, Action.WAIT) or one.number in chosen.again]
+    if problems := [line for shot in due for line in album.broken(shot)]:
         raise InputError([f"{session.workspace.ready.run.visual_prompts}: {problem}" for problem in problems])
 
 

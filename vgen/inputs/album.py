@@ -16,6 +16,8 @@ class Album:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._seen: dict[Source, Seen] = {}
+        self._whole: dict[Source, str] = {}
+        """What is wrong with the rest of a picture; "" if it is good."""
 
     def look(self, shot: Shot) -> Pictures[Seen]:
         """A shot's pictures. Raises InputError, with a line for each that can't be used, beginning with its key."""
@@ -41,8 +43,12 @@ class Album:
         """What is wrong with pictures of a shot that begin well and are cut off or damaged, a line each."""
         problems: list[str] = []
         for name, source in shot.pictures.named():
-            try:
-                images.refuse_broken(self._root, source)
-            except InputError as exc:
-                problems.extend(f"shot {shot.number}: {name}: {problem}" for problem in exc.problems)
+            if source not in self._whole:
+                try:
+                    images.refuse_broken(self._root, source)
+                    self._whole[source] = ""
+                except InputError as exc:
+                    self._whole[source] = str(exc)
+            if problem := self._whole[source]:
+                problems.append(f"shot {shot.number}: {name}: {problem}")
         return problems

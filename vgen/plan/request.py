@@ -157,9 +157,9 @@ def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, size
                 f"set its resolution to {MIN_SIDE}p"
             )
     ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
-    if not made.image_fit and ratio.startswith(FOLLOWS_PICTURE) and "image" in order.pictures:
-        size = sizes.get("image")
-        if size is not None and not has_shape(*size, made.aspect_ratio):
+    follows = not made.image_fit and ratio.startswith(FOLLOWS_PICTURE)
+    for name, size in sizes.named() if follows else ():
+        if name in FRAMES and size is not None and not has_shape(*size, made.aspect_ratio):
             raise CannotMake(
                 f"{order.model} makes a video in the shape of its picture, which is {size[0]}x{size[1]}, and the shot "
                 f'asks for {made.aspect_ratio}; crop the picture, set "image_fit": "crop" or "pad", or set the '
@@ -168,7 +168,13 @@ def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, size
 
 
 def _refuse_sizes(order: Order, accepts: Accepts, made: Recipe, sizes: Sizes) -> None:
-    """A picture that its provider would refuse for its size or shape. Raises CannotMake with the limit."""
+    """A picture that its provider would refuse for its size, shape or address. Raises CannotMake with the limit."""
+    for name, identity in made.pictures.named():
+        if identity.startswith("https://") and len(identity) > accepts.longest_url:
+            most = accepts.longest_url
+            raise CannotMake(
+                f"{order.model} takes addresses of {most} characters, this one has {len(identity)} ({name})"
+            )
     for name, size in sizes.named():
         if size is None:
             continue

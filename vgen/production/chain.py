@@ -35,9 +35,8 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
     """
     if not request.shot.sources:
         return request
-    now = request.after(
-        {number: run.chain.takes[number] for number in request.shot.sources if number in run.chain.takes}
-    )
+    takes = run.chain.takes
+    now = request.after({number: takes[number] for number in request.shot.sources & takes.keys()})
     if now.waits_for:
         raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
     run.chain.requests[now.number] = now

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Unpack
 
 import trio
@@ -158,6 +158,8 @@ def _bytes(clip: Clip) -> int:
 def _prepared(clip: Clip, provider: Provider, frames: Mapping[str, bytes]) -> Pictures[str]:
     recipe, root = clip.request.recipes[provider.name], clip.run.settings.root
     wanted, accepts = dict(recipe.pictures.named()), provider.codec.VENDOR.accepts
+    share = accepts.most_together // len(wanted)
+    accepts = replace(accepts, most_bytes=min(accepts.most_bytes, share))
 
     def uri(name: str, source: Source) -> str:
         fit = recipe.image_fit if name in FRAMES else None

@@ -28,6 +28,10 @@ def listed(own: Mapping[str, Row]) -> Iterator[tuple[str, str]]:
 
 def _described(taken: Endpoint) -> str:
     parts = [_KINDS[taken.kind], _length(taken), *_shapes(taken)]
+    if taken.kind == "image" and "end_image" in taken.images:
+        parts.append("a last picture too")
+    if "references" in taken.images and taken.kind != "reference":
+        parts.append("reference pictures too")
     if taken.sound:
         parts.append("sound can be switched off, and is")
     missing = [word for word, there in (("seed", taken.seed), ("negative prompt", taken.negative_prompt)) if not there]

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from vgen.money import CREDIT, up
-from vgen.pictures import Pictures
+from vgen.pictures import Accepts, Pictures
 from vgen.providers import prices, runway_models
 from vgen.providers.base import (
     JOB_ID,
@@ -56,6 +56,7 @@ VENDOR = Vendor(
     base_url=BASE_URL,
     model=MODEL,
     invented_hosts=("api.runwayml.com",),
+    accepts=Accepts(longest_url=2_048),
     quotes=True,  # `estimatedCost`
     poll_interval_s=5.0,  # "Do not expect updates more often than once every five seconds" (GET /v1/tasks/{id})
 )
