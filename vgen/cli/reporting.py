@@ -39,6 +39,10 @@ class Reported:
         """Whether `report` or `gallery` tells of the ledger as it is now."""
         return file in self.true_at and self.true_at[file] == commits(ledger)
 
+    def both_true(self, ledger: Path) -> bool:
+        """Whether both do."""
+        return self.is_true(ledger, "report") and self.is_true(ledger, "gallery")
+
     @contextlib.contextmanager
     def unchanged(self, ledger: Path) -> Iterator[None]:
         """What the ledger takes in meanwhile is in no report: that a run is over."""

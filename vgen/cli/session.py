@@ -15,6 +15,7 @@ from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
+from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
 from vgen.production.intent import Intent
@@ -168,7 +169,7 @@ class Session:
             yield
             return
         with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named, tell=terminal.warn):
-            self._view = None
+            _begin(self, builds=not named or not named <= registry.builds_nothing())
             yield
 
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
@@ -298,8 +299,16 @@ class Session:
         """`doit clean` took some files: what is left of report and gallery tells so, unless a run is at work."""
         if not self.workspace.problems:
             with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
-                self.look_again()
+                _begin(self, builds=False)
                 ending.tell_files(self)
+
+
+def _begin(session: Session, *, builds: bool) -> None:
+    """Under the lock: what was seen before is old. What builds nothing tells of the last run's cap, and advises so."""
+    session.forget_view()
+    cap = None if builds else session.workspace.keep_cap()
+    if cap is not None:
+        session.advice = Advice({**session.advice.given, "budget_usd": show(cap).removeprefix("$")})
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:
