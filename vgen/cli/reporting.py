@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vgen.cli.session import Session
 
 INTERRUPTED = "interrupted. "
+NOT_BEGUN = INTERRUPTED + "What is done is kept; run the command again to continue"
 
 
 @dataclass(slots=True)

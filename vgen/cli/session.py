@@ -64,7 +64,7 @@ class Session:
         own = registry.command_variables()
         run_variables = {name: value for name, value in self.variables.items() if name not in own}
         self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
-        self.workspace = Workspace(root, run_variables, environ, self.services)
+        self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
         self.selection = Selection()
@@ -116,6 +116,7 @@ class Session:
         """What was seen may be old by now."""
         self._view = None
 
+    @terminal.patience("comparing the shots with what was bought")
     def look_again(self, *, again: bool = False) -> View:
         """The production as it is now. `again`: with the new takes that -a asks for, though the run has begun."""
         began = self._run is not None and self._run.began
@@ -159,16 +160,16 @@ class Session:
         checks.refuse_strays(self.variables, names)
         self.reported.began_at = commits(self.workspace.outputs.ledger)
         named, commands = set(names), registry.commands()
-        bears = [name for name in named if name in commands and commands[name].bears_unfit_ledger]
-        self.workspace.trusts_ledger = bool(named) and len(bears) == len(named)
-        if named and all(name in registry.commands() and registry.commands()[name].bears_problems for name in named):
+        bears = [name in commands and commands[name].bears_unfit_ledger for name in named]
+        self.workspace.trusts_ledger = all(bears) and bool(bears)
+        if named and all(name in commands and commands[name].bears_problems for name in named):
             yield
             return
-        ready = self.workspace.ready
+        wait = self.workspace.ready.run.wait
         if named and named <= registry.looks_only():
             yield
             return
-        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named, tell=terminal.warn):
+        with self.workspace.locked(wait=wait, rebuild="recover" in named, tell=terminal.warn):
             _begin(self, builds=not named or not named <= registry.builds_nothing())
             yield
 
@@ -285,8 +286,7 @@ class Session:
             return 0
         began = self._run is not None and self._run.began
         if signum is not None and not began:
-            text = reporting.INTERRUPTED + "What is done is kept; run the command again to continue"
-            terminal.line(None, text, "interrupted")
+            terminal.line(None, reporting.NOT_BEGUN, "interrupted")
             return 0
         code = ending.end(self, interrupted=signum is not None)
         if began and self.selection.again:
@@ -301,6 +301,11 @@ class Session:
             with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
                 _begin(self, builds=False)
                 ending.tell_files(self)
+
+
+@terminal.patience("reading the shot list")
+def _read(root: Path, variables: Mapping[str, str], environ: Mapping[str, str] | None, services: Services) -> Workspace:
+    return Workspace(root, variables, environ, services)
 
 
 def _begin(session: Session, *, builds: bool) -> None:
