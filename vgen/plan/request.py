@@ -106,6 +106,11 @@ def _refuse_foreseeable(
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
+    if order.image_field and said.get("video_size") == "auto" and (size := picture()) and min(size) < MIN_SIDE:
+        raise CannotMake(
+            f"{order.model} makes a video in the size of its picture, {size[0]}x{size[1]}, and a good clip has "
+            f"{MIN_SIDE} lines or more; give the shot a larger picture"
+        )
     ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
     if order.image_field and ratio.startswith(FOLLOWS_PICTURE) and (size := picture()):
         width, height = size
