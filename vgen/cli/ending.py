@@ -11,7 +11,7 @@ import trio
 
 from vgen.cli import reporting
 from vgen.cli.commands import gallery
-from vgen.errors import ClipFailed
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.store import mark
 from vgen.store.database import Commits, commits
 from vgen.store.outputs import Outputs
@@ -55,24 +55,31 @@ def _are_true(session: "Session") -> bool:
     """
     outputs, done = session.workspace.outputs, session.reported
     now = commits(outputs.ledger)
-    if now is None:
+    if now is None or _is_remembered(outputs, now):
         return True
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        if outputs.told.read_text("utf-8") == _spelled(outputs, now):
-            return True
-    if not done.both_true(outputs.ledger) and not (reporting.is_current(session) and gallery.is_current(session)):
-        return False
-    _remember(session)
-    return True
+    try:
+        true = done.both_true(outputs.ledger) or (reporting.is_current(session) and gallery.is_current(session))
+    except (OSError, LedgerError, Refusal):
+        return False  # who writes them says why
+    if true:
+        _remember(session)
+    return true
 
 
 def _remember(session: "Session") -> None:
     """Write down of which state of the ledger report and gallery tell, for `_are_true`."""
     outputs = session.workspace.outputs
     now = commits(outputs.ledger)
-    if now is not None and session.reported.both_true(outputs.ledger):
+    if now is not None and session.reported.both_true(outputs.ledger) and not _is_remembered(outputs, now):
         with contextlib.suppress(OSError):
             outputs.told.write_text(_spelled(outputs, now), encoding="utf-8")
+
+
+def _is_remembered(outputs: Outputs, now: Commits) -> bool:
+    try:
+        return outputs.told.read_text("utf-8") == _spelled(outputs, now)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _spelled(outputs: Outputs, now: Commits) -> str:
