@@ -92,6 +92,11 @@ class Outputs:
         """Answers of providers that the ledger could not take yet."""
         return self.private / "orders"
 
+    @property
+    def frames(self) -> Path:
+        """Pictures of takes that other shots begin or end with; each can be made again."""
+        return self.private / "frames"
+
     def part(self, purchase_id: int) -> Path:
         """Where a purchase's bytes arrive: same file system as the takes."""
         return self.private / "parts" / f"{purchase_id}.part"
