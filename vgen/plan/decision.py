@@ -22,6 +22,8 @@ QUEUE = "queue"
 """error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
 UNREADABLE = "unreadable"
 """error_code of a job that is over, and whose result could not be read for so long that it was given up."""
+NOT_KEPT = "not_kept"
+"""error_code of a lost purchase whose provider keeps no video so long: nobody asks about it again."""
 NONE: Mapping[int, Why] = MappingProxyType({})
 """No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
