@@ -79,7 +79,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The next act for a shot, with what it needs. `remedy`: of a STOP for which every provider had its turn."""
+    """The next act for a shot, with what it needs. `remedy`: of a STOP for which every provider had its turn.
+
+    `lost_orders`: whether an order of the shot is uncertain then, of which its provider may know.
+    """
 
     action: Action
     why: str = ""
@@ -88,6 +91,7 @@ class Decision:
     supersede: Mapping[int, Why] = field(default_factory=lambda: NONE)
     attempt: int = 1
     remedy: Remedy | None = None
+    lost_orders: bool = False
 
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
@@ -233,7 +237,12 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
         )
     remedies = [*reasons.values(), Remedy.OPEN]
     remedy = Remedy.LATER if Remedy.LATER in remedies else remedies[0]
-    return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open", remedy=remedy)
+    return Decision(
+        action=Action.STOP,
+        why="; ".join(reasons) or "no provider is open",
+        remedy=remedy,
+        lost_orders=any(row.state is State.UNCERTAIN for row in mine),
+    )
 
 
 @functools.cache
