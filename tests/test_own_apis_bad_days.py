@@ -1,4 +1,4 @@
-"""Twelve shots at each vendor besides Runway and fal, and every fault there is: books and bills agree."""
+"""Twelve shots at each vendor besides Runway and fal, and a list of faults that all come: books and bills agree."""
 
 from collections.abc import Iterator
 from pathlib import Path
