@@ -1,10 +1,9 @@
 """One call of doit: the tasks of a directory, and the hooks around a run (lock, refusals, report after Ctrl-C)."""
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +60,7 @@ class Session:
         """Whether everything is as a user's own `doit` finds it."""
         self.variables = command_line_variables()
         self.services = services or real_services()
-        own = registry.command_variables()
-        run_variables = {name: value for name, value in self.variables.items() if name not in own}
+        run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
         self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
@@ -104,13 +102,14 @@ class Session:
     def run(self) -> Run:
         """The run of this session. Raises InputError if the input has problems."""
         if self._run is None:
-            services = dataclasses.replace(self.services, tell=self._tell)
-            self._run = Run(self.workspace.ready, self.workspace.outputs, services)
+            self._run = Run(self.workspace.ready, self.workspace.outputs, replace(self.services, tell=self._tell))
         return self._run
 
     def view(self) -> View:
         """The production as it was when this was first asked for; `look_again` looks anew."""
         return self._view or self.look_again()
+
+    in_processes = checks.refuse_processes
 
     def forget_view(self) -> None:
         """What was seen may be old by now."""
@@ -206,17 +205,17 @@ class Session:
 
     def approve(self, numbers: frozenset[int]) -> None:
         """With plan=FILE: only these shots may be bought."""
-        self.selection = dataclasses.replace(self.selection, approved=numbers)
+        self.selection = replace(self.selection, approved=numbers)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Around one action of a run that did not come through vgen's `run` (doit's stock runner): its own lock."""
+        self._view = None  # other actions, perhaps of other processes, may have made clips meanwhile
         if self.entered:
             yield
             return
-        self.selection = dataclasses.replace(self.selection, forced=True, tasks=frozenset({"clip"}))
+        self.selection = replace(self.selection, forced=True, tasks=frozenset({"clip"}))
         with self.workspace.locked(wait=self.workspace.ready.run.wait):
-            self._view = None
             yield
 
     @contextlib.asynccontextmanager
