@@ -6,6 +6,7 @@ from vgen import chains
 from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
 from vgen.inputs.pictures import Frame, take_in
 from vgen.plan.request import ShotRequest
+from vgen.production import retaking
 from vgen.production.intent import Intent
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ class Chain:
     `takes`: shot → the sha256 of the take that serves it.
     """
 
-    def __init__(self, intent: Intent) -> None:
+    def __init__(self, intent: Intent | None = None) -> None:
+        intent = intent or Intent()
         self.requests = {request.number: request for request in intent.requests}
         self.takes = dict(intent.takes)
         self._ranks = chains.ranks(self.requests, {n: one.shot.sources for n, one in self.requests.items()})
@@ -40,6 +42,7 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
     if now.waits_for:
         raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
     run.chain.requests[now.number] = now
+    retaking.follow(run, now)
     return now
 
 

@@ -30,6 +30,7 @@ from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Placed, Purchase, Take
 from vgen.store.takes import make_read_only, place_clip, set_aside
 
+SERVED = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
 STALE_S = 1.0
 """A provider's answer older than this is asked for again before a replacement is bought."""
 
@@ -39,14 +40,11 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
     try:
         await booking.when_free(run, run.start)
         request = chain.known(run, request)
-        if again:
-            retaking.follow(run, request)
         async with run.turns.exclusive(request.number, request.digests()):
             with run.events.working(request.number):
                 clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
                 if again and clip.fresh_after is None:
-                    text = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
-                    run.say(request.number, text, event="note")
+                    run.say(request.number, SERVED, event="note")
                 await _until_done(clip, file)
     except ClipFailed as exc:
         _give_up(run, request.number, str(exc))

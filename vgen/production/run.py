@@ -73,6 +73,7 @@ class Run:
         self.counters = Counters()
         self.retakes: dict[int, Retake] | None = None
         """Shot → the new take that was asked for with -a; None before that is written down."""
+        self.chain = Chain()
         self._capped = False
         self._asked: dict[str, str] = {}
         self._open: _Open | None = None
@@ -85,13 +86,13 @@ class Run:
         patience_s = database.BUSY_IN_A_RUN_S if intent.online else database.BUSY_S
         opened = Ledger(self.outputs.ledger, now=self.services.now, read_only=intent.read_only, patience_s=patience_s)
         with contextlib.closing(opened) as ledger:
-            self.began, self._open = True, _Open(self, ledger, intent)
+            self.began, self._open, self.chain = True, _Open(self, ledger, intent), Chain(intent)
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if intent.online:
                         way = self.services.online(self, intent.requests)
                         self._open.online = await stack.enter_async_context(way)
-                        stack.callback(self._go_offline)
+                        stack.callback(setattr, self._open, "online", None)
                         await stack.enter_async_context(self.services.watching(self))
                     yield self
             finally:
@@ -101,10 +102,6 @@ class Run:
                         ledger.finish_run(self.id, forget=retaking.over(self))
                 self._open.slips.close()
                 self._open = None
-
-    def _go_offline(self) -> None:
-        if self._open is not None:
-            self._open.online = None
 
     @property
     def _opened(self) -> "_Open":
@@ -172,11 +169,6 @@ class Run:
     def intent(self) -> Intent:
         """What this run means to do."""
         return self._opened.intent
-
-    @property
-    def chain(self) -> Chain:
-        """What shots are made from each other."""
-        return self._opened.chain
 
     @property
     def over(self) -> set[int]:
@@ -304,7 +296,6 @@ class _Open:
         settings = run.settings
         self.ledger, self.intent = ledger, intent
         self.online: Online | None = None
-        self.chain = Chain(intent)
         self.over = set(intent.done & intent.wanted)
         self.chosen: Mapping[str, Choice] = ledger.chosen(simulated=settings.simulated)
         self.turns = Turns(PurchaseQueue(dict(intent.not_started)), lambda: run.stop_reason)

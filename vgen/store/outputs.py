@@ -83,6 +83,11 @@ class Outputs:
         return self.private / "ledger.mark"
 
     @property
+    def told(self) -> Path:
+        """Of which state of the ledger report and gallery tell."""
+        return self.private / "told"
+
+    @property
     def slips(self) -> Path:
         """Answers of providers that the ledger could not take yet."""
         return self.private / "orders"
