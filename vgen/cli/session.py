@@ -245,8 +245,7 @@ class Session:
 
     def _intent(self, *, online: bool | None) -> Intent:
         plan, chosen = self.plan, self.selection
-        steps = [step for step in plan.steps if step.number in chosen.numbers]
-        due = [step for step in steps if not step.done or step.number in chosen.again]
+        due = [s for s in plan.steps if s.number in chosen.numbers and (not s.done or s.number in chosen.again)]
         asks = any(step.action in NEEDS_NETWORK or step.may_come_back for step in plan.steps)
         needed = bool(chosen.again or plan.orphans or asks)
         requests = [step.request for step in plan.steps]

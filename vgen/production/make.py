@@ -139,8 +139,8 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
             await _keep(clip, now, name, file)
             return True
         case Action.COLLECT if now.row is not None:
-            text = f"collecting the running job at {now.row.provider}"
-            run.say(request.number, text, event="resume", job=now.row.job_id)
+            said = f"collecting the running job at {now.row.provider}"
+            run.say(request.number, said, event="resume", job=now.row.job_id)
             run.events.begin(request.number, f"collecting from {now.row.provider}")
             await _collect(run, now.row, request.number)
         case Action.BUY:
@@ -159,8 +159,7 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
 
 async def _any_is_found(run: Run, request: ShotRequest) -> bool:
     """Nothing more is bought for the shot: whether an order of it that was lost is at its provider. Once a run."""
-    lost = [row for row in run.rows(request) if row.state is State.UNCERTAIN and row.id not in run.asked_again]
-    for row in lost:
+    for row in [one for one in run.rows(request) if one.state is State.UNCERTAIN and one.id not in run.asked_again]:
         run.asked_again.add(row.id)
         if request.matches(row) and await _is_found(run, row, request):
             return True
