@@ -74,6 +74,11 @@ class OddDays:
                 world_.factor = int(odd.amount)
             case "preview" | "other_clip":
                 world_.wrong = odd.kind
+            case "sound":
+                stage.configure(pika={"model": odd.how})
+                stage.safe.settle()
+            case "no_decoder":
+                world_.lacking = odd.how
             case "bad_twice":
                 pass  # the weather of its steps says it all
             case _:

@@ -7,7 +7,7 @@ from typing import Any
 from vgen import recipe
 from vgen.money import show, usd
 from vgen.plan import retakes
-from vgen.plan.decision import Action, Decision, File, Policy, decide
+from vgen.plan.decision import NOT_KEPT, Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
 from vgen.store.outputs import clip_name
@@ -43,9 +43,10 @@ class Step:
 
     @property
     def may_come_back(self) -> bool:
-        """A lost job is in its way, which its provider may have after all."""
+        """A lost job or order is in its way, which its provider may have after all."""
         row = self.decision.row
-        return self.action is Action.STOP and row is not None and row.state is State.LOST and row.job_id is not None
+        lost = row is not None and row.state is State.LOST and row.job_id is not None and row.error_code != NOT_KEPT
+        return self.action is Action.STOP and (lost or self.decision.lost_orders)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,12 +112,18 @@ def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, size
     """What could only be rejected when it comes is not bought. Raises CannotMake with the limit."""
     said = flat(order.body)
     told = (resolution, said.get("resolution"), said.get("ratio"), said.get("size"))
-    for lines in map(_lines, told):
+    for lines in (_lines(str(one or "").lower()) for one in told):
         if lines is not None and lines < MIN_SIDE:
             raise CannotMake(
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
+    size = _fitted("image", sizes.get("image"), made)
+    if said.get("video_size") == "auto" and size is not None and min(size) < MIN_SIDE:
+        raise CannotMake(
+            f"{order.model} makes a video in the size of its picture, {size[0]}x{size[1]}, and a good clip has "
+            f"{MIN_SIDE} lines or more; give the shot a larger picture"
+        )
     ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
     follows = not made.image_fit and ratio.startswith(FOLLOWS_PICTURE)
     for name, size in sizes.named() if follows else ():
@@ -138,16 +144,21 @@ def _refuse_sizes(order: Order, accepts: Accepts, made: Recipe, sizes: Sizes) ->
                 f"{order.model} takes addresses of {most} characters, this one has {len(identity)} ({name})"
             )
     for name, size in sizes.named():
-        if size is None:
-            continue
-        shown = fitted(size, made.aspect_ratio, made.image_fit) if made.image_fit and name in FRAMES else size
-        if problem := accepts.problem(shown):
+        shown = _fitted(name, size, made)
+        if shown is not None and (problem := accepts.problem(shown)):
             raise CannotMake(f"{order.model} takes pictures of {problem} ({name})")
 
 
-def _lines(told: object) -> int | None:
+def _fitted(name: str, size: Size | None, made: Recipe) -> Size | None:
+    """The size of a picture as it will be sent, but for scaling."""
+    if size is None or made.image_fit is None or name not in FRAMES:
+        return size
+    return fitted(size, made.aspect_ratio, made.image_fit)
+
+
+@functools.lru_cache(maxsize=1024)
+def _lines(text: str) -> int | None:
     """The shorter side that `480p`, `480`, `848:480` or `848x480` means; None if that is not known."""
-    text = str(told or "").lower()
     if (match := re.fullmatch(r"(\d{3,4})p?", text)) is not None:
         return int(match[1])
     if (match := re.fullmatch(r"(\d{3,5})[:x*](\d{3,5})", text)) is not None:

@@ -47,6 +47,7 @@ VENDOR = Vendor(
     example="dreamina-seedance-2-5-260628",
     version=VERSION,
     accepts=Accepts(most_bytes=5_000_000, least_side=300, most_side=6000, most_ratio=2.5),
+    files_kept_s=24 * 3600.0,  # the record stays for 7 days, with an address that no longer works
     poll_interval_s=5.0,  # 20 a second are allowed; a clip takes a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -91,6 +92,7 @@ _SERVICE = content_tasks.Service(
     video="video_url",
     cost=_cost,
     again=lambda code: not _THE_REQUESTS_FAULT.search(code),
+    ended="updated_at",
     tag="safety_identifier",
 )
 

@@ -42,6 +42,8 @@ class Vendor:
     `quotes`: whether the answer to a create says what the job may cost at most. `model_names`: how the vendor's models
     are called (a regular expression), with `example` for one; "": any way. `models`: its table of models, if it has one
     that people can list and extend. `version`: what a `base_url` may end with. `accepts`: pictures.
+    `files_kept_s`: how long after its job's end, by the vendor's clock, a video can be had at most: later, no question
+    brings another address. None: unknown.
     """
 
     protocol: str
@@ -57,6 +59,7 @@ class Vendor:
     example: str = ""
     version: str = "/v1"
     accepts: Accepts = field(default_factory=Accepts)
+    files_kept_s: float | None = None
     models: ModelTable | None = None
 
 

@@ -54,6 +54,7 @@ VENDOR = Vendor(
     model_names=r"kling-[a-z0-9.-]+",
     example="kling-3.0",
     accepts=Accepts(kinds=("image/jpeg", "image/png"), most_bytes=5_000_000, least_side=300, most_ratio=2.5),
+    files_kept_s=30 * 86_400.0,
     poll_interval_s=5.0,  # queries are free and unlimited; a clip of 5 s takes half a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -182,7 +183,10 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "processing":
             return Running()
         case "succeeded":
-            return Done(url=_video(task.get("outputs")), charged=charged, unsettled=not task.get("billing"))
+            url = _video(task.get("outputs"))
+            return Done(
+                url=url, charged=charged, unsettled=not task.get("billing"), ended_at=_seconds(task.get("update_time"))
+            )
         case "failed":
             message = brief(task.get("message") or "the task failed")
             again = not _RULES.search(message)
@@ -242,6 +246,11 @@ def _tasks(reply: Reply) -> list[Mapping[str, Any]] | None:
     if reply.status != 200 or said.get("code") != 0 or not isinstance(data, list):
         return None
     return data if all(isinstance(one, dict) for one in data) else None
+
+
+def _seconds(told: object) -> float | None:
+    """A time in milliseconds as Unix seconds."""
+    return float(told) / 1000 if isinstance(told, int | Decimal) and not isinstance(told, bool) else None
 
 
 def _video(outputs: object) -> str:
