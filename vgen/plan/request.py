@@ -156,8 +156,8 @@ def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, size
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
-    size = sizes.get("image") if said.get("video_size") == "auto" and "image" in order.pictures else None
-    if size is not None and min(size) < MIN_SIDE:
+    size = _fitted("image", sizes.get("image"), made)
+    if said.get("video_size") == "auto" and size is not None and min(size) < MIN_SIDE:
         raise CannotMake(
             f"{order.model} makes a video in the size of its picture, {size[0]}x{size[1]}, and a good clip has "
             f"{MIN_SIDE} lines or more; give the shot a larger picture"
@@ -182,11 +182,16 @@ def _refuse_sizes(order: Order, accepts: Accepts, made: Recipe, sizes: Sizes) ->
                 f"{order.model} takes addresses of {most} characters, this one has {len(identity)} ({name})"
             )
     for name, size in sizes.named():
-        if size is None:
-            continue
-        shown = fitted(size, made.aspect_ratio, made.image_fit) if made.image_fit and name in FRAMES else size
-        if problem := accepts.problem(shown):
+        shown = _fitted(name, size, made)
+        if shown is not None and (problem := accepts.problem(shown)):
             raise CannotMake(f"{order.model} takes pictures of {problem} ({name})")
+
+
+def _fitted(name: str, size: Size | None, made: Recipe) -> Size | None:
+    """The size of a picture as it will be sent, but for scaling."""
+    if size is None or made.image_fit is None or name not in FRAMES:
+        return size
+    return fitted(size, made.aspect_ratio, made.image_fit)
 
 
 @functools.lru_cache(maxsize=1024)
