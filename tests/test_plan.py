@@ -10,6 +10,7 @@ import pytest
 
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
+from vgen.plan import plan_json, refusal
 from vgen.plan.decision import QUEUE, Action, Decision, File, Policy, decide
 from vgen.plan.plan import Plan
 from vgen.plan.request import Offer, ShotRequest
@@ -375,7 +376,7 @@ def test_free_work_fits_any_budget() -> None:
 
 def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
     seen = snapshot(cap=2_000_000, spent=1_000_000, reserved=100_000, uncertain=200_000)
-    text = planning.refusal(made([request(1), request(2, "a ship")], seen))
+    text = refusal.refusal(made([request(1), request(2, "a ship")], seen))
     expected = [
         "2 clips cost $1.20", "$0.70 is left of the budget of $2.00", "$1.00 spent", "$0.10 reserved",
         "$0.20 uncertain", "nothing was bought", "`doit budget_usd=2.50`", "`doit partial=yes`", "`doit plan`",
@@ -385,14 +386,14 @@ def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
 
 def test_the_budget_that_a_refusal_names_is_enough() -> None:
     money = {"spent": 999_999, "reserved": 1, "uncertain": 333_334}
-    text = planning.refusal(made([request(1)], snapshot(cap=1, **money)))
+    text = refusal.refusal(made([request(1)], snapshot(cap=1, **money)))
     named = Decimal(text.split("budget_usd=")[1].split("`")[0])
     assert made([request(1)], snapshot(cap=int(named * 1_000_000), **money)).fits()
 
 
 def test_a_refusal_of_named_shots_counts_those() -> None:
     plan = made([request(1), request(2, "a ship"), request(3, "a raft")], snapshot(cap=PRICE))
-    assert planning.refusal(plan, {2, 3}).startswith("2 clips cost $1.20")
+    assert refusal.refusal(plan, {2, 3}).startswith("2 clips cost $1.20")
 
 
 def test_shots_that_nobody_can_make_are_bad_input() -> None:
@@ -437,7 +438,7 @@ def test_the_expected_time_learns_from_this_production() -> None:
 def test_the_plan_as_json_says_what_the_plan_says() -> None:
     seen = snapshot(row(1), cap=2_000_000, spent=333_333, placed=HERE)
     plan = made([request(1), request(2, "a ship")], seen, {"clip_001.mp4": File.INTACT})
-    found = json.loads(json.dumps(planning.as_json(plan, expected=60.04)))
+    found = json.loads(json.dumps(plan_json.as_json(plan, expected=60.04)))
     assert tuple(
         found[key] for key in ("plan_version", "simulated", "total_usd", "worst_case_usd", "fits", "expected_time_s")
     ) == (1, False, 0.6, 2.2, True, 60.0)

@@ -82,7 +82,13 @@ def shared(studio: Studio) -> None:
     studio.doit("-s", "report")
 
 
-STORIES = (good, failed, held, still_running, edited, damaged_by_hand, kept, over_budget, no_shots, impossible, shared)
+def wanting_takes(studio: Studio) -> None:
+    studio.change_shot(2, takes=2)
+    studio.doit("budget_usd=1.8", "partial=yes")
+
+
+STORIES = (good, failed, held, still_running, edited, damaged_by_hand, kept, over_budget, no_shots, impossible, shared,
+           wanting_takes)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

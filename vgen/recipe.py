@@ -11,6 +11,9 @@ VERSION = 1
 SQUARE_WITHIN = 0.10
 """1:1 may differ by this share."""
 
+MAX_TAKES = 20
+"""Takes of one recipe that can be wanted."""
+
 Manifest = tuple[tuple[str, str], ...]
 """(field, value) pairs in a fixed order: the one walk that is hashed, stored and explained."""
 
@@ -20,7 +23,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """One shot for one provider, as it is bought. `image`: `sha256:…` of the content, or its https URL."""
+    """One shot for one provider, as it is bought. `image`: `sha256:…` of the content, or its https URL.
+
+    `take`: which of the takes wanted it is (contract 13); the first is the recipe of a shot that wants one take only.
+    """
 
     prompt: str
     duration_s: Decimal
@@ -28,6 +34,7 @@ class Recipe:
     negative_prompt: str | None = None
     image: str | None = None
     seed: int | None = None
+    take: int = 1
     digest: str = field(init=False, repr=False, compare=False)
     """The prompt hash: sha256, hex, of the manifest with its format version."""
 
@@ -43,6 +50,7 @@ class Recipe:
             "aspect_ratio": self.aspect_ratio,
             "image": self.image,
             "seed": None if self.seed is None else str(self.seed),
+            "take": str(self.take) if self.take > 1 else None,
         }
         return tuple((name, value) for name, value in fields.items() if value is not None)
 
@@ -50,6 +58,25 @@ class Recipe:
 def _digest(manifest: Manifest) -> str:
     text = _encode([f"vgen recipe {VERSION}", *manifest])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_of(manifest: Manifest) -> str:
+    """The digest of the first take's recipe; a manifest of a first take gives its own."""
+    return _digest(_as_take(manifest, 1))
+
+
+def family(manifest: Manifest) -> list[str]:
+    """The digests of the recipes of all takes that can be wanted beside this one, its own included."""
+    return [_digest(_as_take(manifest, take)) for take in range(1, MAX_TAKES + 1)]
+
+
+def _as_take(manifest: Manifest, take: int) -> Manifest:
+    """The manifest of another of the takes wanted: the n-th has the first one's seed + n - 1."""
+    fields = dict(manifest)
+    further = take - int(fields.pop("take", "1"))
+    if "seed" in fields:
+        fields["seed"] = str(int(fields["seed"]) + further)
+    return (*fields.items(), *((("take", str(take)),) if take > 1 else ()))
 
 
 def difference(old: Manifest, new: Manifest) -> list[str]:

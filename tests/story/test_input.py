@@ -50,7 +50,7 @@ BAD_SHOTS: list[tuple[Any, tuple[str, ...]]] = [
     ([shots(1)[0] | {"aspectRatio": "1:1"}], ("shot 1", "aspectRatio", "did you mean aspect_ratio?")),
     ([shots(1)[0] | {"image_url": "https://x/a.png"}], ("shot 1", "image_url", "did you mean image?")),
     ([shots(1)[0] | {"last_frame": "a.png"}], ("shot 1", "last_frame", "did you mean end_image?")),
-    ([shots(1)[0] | {"takes": 3}], ("shot 1", "takes", "one take")),
+    ([shots(1)[0] | {"takes": 0}], ("shot 1", "takes", "from 1 to 20")),
     ([shots(1)[0] | {"image": "data:image/png;base64," + "A" * 10**6}], ("shot 1", "data: URI")),
     ({"aspect_ratio": "1:1", "prompts": shots(1)}, ("aspect_ratio", "defaults")),
     ({"defaults": {"duration": 0}, "prompts": shots(1)}, ("defaults", "duration")),

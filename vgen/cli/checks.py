@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
-from vgen.plan import approved_plan
-from vgen.plan import plan as planning
+from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action
 from vgen.production import world
 from vgen.views import terminal
@@ -72,7 +71,7 @@ def _refuse_keyless(session: "Session") -> None:
 def _needs_provider(step: "Step") -> bool:
     """Whether a step is to be bought, or is at a provider."""
     unsold = step.action is Action.STOP and step.decision.row is None and not step.request.offers
-    return unsold or step.action in (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
+    return unsold or not step.actions.isdisjoint((Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD))
 
 
 def _refuse_drift(session: "Session") -> None:
@@ -83,7 +82,7 @@ def _refuse_drift(session: "Session") -> None:
         then = approved_plan.read((session.workspace.root / name).read_bytes(), name)
     except OSError as exc:
         raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
-    now = planning.as_json(session.plan, expected=0)
+    now = plan_json.as_json(session.plan, expected=0)
     if found := approved_plan.drift(then, now, name):
         raise Refusal("\n".join([*found, "nothing was bought; run `doit plan` to make a new plan"]))
     session.approve(approved_plan.purchases(then))
@@ -93,7 +92,7 @@ def has_work(session: "Session") -> bool:
     """Whether a build has anything to do."""
     plan, chosen = session.plan, session.selection
     left_over = chosen.full and (plan.orphans or plan.departed)
-    undone = any(not step.done for step in plan.steps if step.number in chosen.numbers)
+    undone = any(not step.finished for step in plan.steps if step.number in chosen.numbers)
     return bool(chosen.again or left_over or undone)
 
 
@@ -104,15 +103,15 @@ def fits(session: "Session") -> bool:
 
 def _has_free_work(session: "Session") -> bool:
     plan, chosen = session.plan, session.selection
-    free = (Action.RESTORE, Action.COLLECT)
+    free = {Action.RESTORE, Action.COLLECT}
     return bool(
-        any(step.number in chosen.numbers and step.action in free for step in plan.steps)
+        any(step.number in chosen.numbers and step.actions & free for step in plan.steps)
         or (chosen.full and plan.orphans)
     )
 
 
 def refused(session: "Session") -> Refusal:
     """The plan does not fit the budget."""
-    text = planning.refusal(session.plan, session.selection.numbers)
+    text = refusal.refusal(session.plan, session.selection.numbers)
     reporting.announce(session, "cap", text)
     return Refusal(text)

@@ -11,6 +11,7 @@ import trio
 from vgen.cli import reporting
 from vgen.cli.commands import gallery
 from vgen.errors import ClipFailed
+from vgen.plan import takes_wanted
 from vgen.store.database import commits
 from vgen.views import ending, terminal
 from vgen.views.ending import Ending, Missing
@@ -62,7 +63,7 @@ def _tell(session: "Session", now: Ending, *, interrupted: bool) -> None:
     told = [ending.count(now), *ending.edits(now)]
     for text in told:
         terminal.line(None, text, "summary")
-    for one in (*_no_new_take(session, now), *now.missing):
+    for one in (*_no_new_take(session, now), *now.missing, *_too_few_takes(session, now)):
         terminal.line(one.number, one.text, "missing", command=one.command)
     gates = [f"quality gate failed: {text}" for text in now.gates] if session.judges else []
     rest = [text for text in (ending.others(now), *gates) if text]
@@ -82,3 +83,15 @@ def _no_new_take(session: "Session", now: Ending) -> Iterator[Missing]:
         text = f"no new take: {session.run.messages[number].rstrip('.')}"
         text += "" if command in text else f"; {command} tries again"
         yield Missing(number=number, text=text, command=command.strip("`"))
+
+
+def _too_few_takes(session: "Session", now: Ending) -> Iterator[Missing]:
+    """Clips in place with fewer takes than are wanted, of those that the command was about."""
+    for step in session.plan.steps if session.selection.builds else ():
+        asked = step.number in now.good and (now.wanted is None or step.number in now.wanted)
+        if not asked or not step.further:
+            continue
+        command = session.advice(f"`doit clip:{step.number}`")
+        text = f"has {takes_wanted.text(step.request, step.takes, step.further)}"
+        text += f"; {command} goes on" if any(one.is_due for one in step.further) else ""
+        yield Missing(number=step.number, text=text, command=command.strip("`"))

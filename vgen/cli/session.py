@@ -25,6 +25,7 @@ from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
+FREE = frozenset({Action.RESTORE, Action.COLLECT})
 NEEDS_NETWORK = (Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD)
 
 
@@ -244,18 +245,18 @@ class Session:
 
     def _intent(self, *, online: bool | None) -> Intent:
         plan, chosen = self.plan, self.selection
-        steps = [step for step in plan.steps if step.number in chosen.numbers]
-        due = [step for step in steps if not step.done or step.number in chosen.again]
-        asks = any(step.action in NEEDS_NETWORK or step.may_come_back for step in plan.steps)
+        mine = (step for step in plan.steps if step.number in chosen.numbers)
+        due = [step for step in mine if not step.finished or step.number in chosen.again]
+        asks = any(not step.actions.isdisjoint(NEEDS_NETWORK) or step.may_come_back for step in plan.steps)
         needed = bool(chosen.again or plan.orphans or asks)
         every = frozenset(request.number for request in self.workspace.requests)
         return Intent(
             requests=self.workspace.requests,
             wanted=chosen.numbers or every,
-            done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
+            done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
             again=chosen.again,
             seen=self.view().stats,
-            not_started={s.number: s.decision.offer.provider if s.decision.offer else "" for s in due},
+            not_started={step.number: step.buys_at for step in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,
             approved=chosen.approved,
             online=needed if online is None else online,
@@ -267,7 +268,7 @@ class Session:
         from vgen.production import make
 
         plan, chosen = self.plan, self.selection
-        steps = [s for s in plan.steps if s.number in chosen.numbers and s.action in (Action.RESTORE, Action.COLLECT)]
+        steps = [step for step in plan.steps if step.number in chosen.numbers and step.actions & FREE]
         async with self.open() as run:
             run.start()
             with run.without_buying("the plan does not fit the budget"):

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", "image")
+READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", "image", "takes")
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
@@ -18,7 +18,6 @@ LATER = {
     "end_image": "this version does not send a last picture",
     "references": "this version does not send reference pictures",
     "audio": "this version does not order sound",
-    "takes": "this version buys one take of a shot",
     "image_fit": "this version does not crop or pad pictures",
     "caption": "this version does not write captions",
 }

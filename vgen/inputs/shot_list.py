@@ -177,6 +177,7 @@ class _Parser:
             aspect_ratio=self._field(whole, path, name, "aspect_ratio"),
             seed=self._field(whole, path, name, "seed"),
             image=self._field(whole, path, name, "image") or None,
+            takes=self._field(whole, path, name, "takes"),
         )
         return shot if len(self.problems) == before else None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from vgen.recipe import MAX_TAKES
+
 ASPECT_RATIOS = ("9:16", "16:9", "1:1")
 MAX_SEED = 4_294_967_295
 """Runway's bound (runway_models.json); fal takes any integer."""
@@ -25,6 +27,8 @@ class Shot:
     aspect_ratio: str | None = None
     seed: int | None = None
     image: str | None = None
+    takes: int | None = None
+    """How many takes are wanted; None: as many as the run says."""
 
     def prompt_for(self, provider: str) -> str | None:
         """`<provider>_prompt`, else `prompt`, else `runway_prompt`; None if the shot has none of them."""
@@ -45,6 +49,9 @@ def fault(key: str, value: Any) -> str | None:
         case "seed":
             good = is_integer(value) and 0 <= value <= MAX_SEED
             return None if good else f"{quote(value)} is not an integer from 0 to {MAX_SEED}"
+        case "takes":
+            good = is_integer(value) and 1 <= value <= MAX_TAKES
+            return None if good else f"{quote(value)} is not an integer from 1 to {MAX_TAKES}"
     return _text_fault(value, may_be_empty=key in MAY_BE_EMPTY)
 
 

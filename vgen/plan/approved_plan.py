@@ -8,7 +8,7 @@ from typing import Any
 from vgen.errors import InputError
 from vgen.money import show
 from vgen.plan.decision import Action
-from vgen.plan.plan import PLAN_VERSION
+from vgen.plan.plan_json import PLAN_VERSION
 
 PAID = frozenset({Action.BUY.value, Action.SHARE.value})
 FREE_NOW = frozenset({Action.KEEP.value, Action.RESTORE.value, Action.COLLECT.value})
@@ -67,11 +67,19 @@ def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
         before = f"{_word(was['model'])} at {_word(was['provider'])}"
         yield f"the plan says {before}, now it is {now['model']} at {now['provider']}"
-    elif was["price_usd"] != now["price_usd"]:
+    elif was["price_usd"] != now["price_usd"] and not _fewer_takes(was, now):
         yield f"its price was {_dollars(was['price_usd'])} and is {_dollars(now['price_usd'])} now"
     elif was["offers"] != now["offers"]:
         worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
         yield f"the plan has other retries or another fallback ({worst})"
+
+
+def _fewer_takes(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether some of the takes that were to be bought are here, and no more than the others is left to buy."""
+    then, today = was.get("takes"), now.get("takes")
+    if not then or not today or then["wanted"] != today["wanted"]:
+        return False
+    return bool(today["to_buy"] < then["to_buy"] and now["price_usd"] < was["price_usd"])
 
 
 def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

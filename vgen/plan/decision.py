@@ -93,11 +93,13 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
     mine = [row for row in rows if request.matches(row)]
     fresh = [row for row in mine if policy.fresh_after is None or row.id > policy.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
+    if policy.fresh_after is None and request.others:  # any of the takes wanted is a clip
+        good = [row for row in rows if row.state is State.ACCEPTED and request.has_take(row)]
     unfinished = _unfinished(request, mine, policy) or _stranger(request, rows, policy)
     if unfinished and unfinished.action is Action.COLLECT:  # also beside a good take: -a that was interrupted
         return unfinished
-    if chosen := _chosen(request, rows, policy):
-        return Decision(action=Action.KEEP, row=chosen)
+    if picked := chosen(request, rows, policy):
+        return Decision(action=Action.KEEP, row=picked)
     if good:
         return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
     return unfinished or _found_again(mine, policy) or _purchase(request, mine, fresh, policy)
@@ -116,7 +118,7 @@ def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) ->
     return None
 
 
-def _chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
+def chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
     """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
     if policy.fresh_after is not None:
         return None

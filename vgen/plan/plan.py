@@ -2,26 +2,29 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from vgen import recipe
-from vgen.money import show, usd
-from vgen.plan import retakes
+from vgen.money import show
+from vgen.plan import retakes, takes_wanted
 from vgen.plan.decision import Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
+from vgen.plan.takes_wanted import Further
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Budget, Placed, Purchase, Retake, Snapshot, Take
 
-PLAN_VERSION = 1
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What would happen for one shot. Prices in micro-dollars: `price` at the first offer, `worst` with all retries."""
+    """What would happen for one shot. Prices in micro-dollars: `price` at the first offer, `worst` with all retries.
+
+    `action`, `decision` and `take` are about the clip; `further` are the takes wanted beside it that are not here yet,
+    and the prices count them. `takes`: how many good ones there are.
+    """
 
     request: ShotRequest
     action: Action
@@ -31,6 +34,8 @@ class Step:
     take: Take | None = None
     price: int = 0
     worst: int = 0
+    takes: int = 0
+    further: Sequence[Further] = ()
 
     @property
     def number(self) -> int:
@@ -42,10 +47,32 @@ class Step:
         return self.action is Action.KEEP
 
     @property
+    def finished(self) -> bool:
+        """The clip in place is the shot's own, and a run can do nothing more for the takes wanted."""
+        return self.done and not any(one.is_due for one in self.further)
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """What would happen for the clip, and for the takes wanted beside it."""
+        return frozenset((self.action, *(one.decision.action for one in self.further)))
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """The clip's, and those of the takes wanted beside it."""
+        return (self.decision, *(one.decision for one in self.further))
+
+    @property
+    def buys_at(self) -> str:
+        """The provider of its first purchase; "" if it buys nothing."""
+        return next((now.offer.provider for now in self.decisions if now.offer), "")
+
+    @property
     def may_come_back(self) -> bool:
         """A lost job is in its way, which its provider may have after all."""
         row = self.decision.row
-        return self.action is Action.STOP and row is not None and row.state is State.LOST and row.job_id is not None
+        stopped = self.action is Action.STOP
+        lost = stopped and row is not None and row.state is State.LOST and row.job_id is not None
+        return lost or any(one.may_come_back for one in self.further)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,35 +100,43 @@ class Plan:
     def worst(self) -> int:
         return sum(step.worst for step in self.steps)
 
-    def cost(self, numbers: Collection[int] | None = None) -> int:
-        """What the purchases (of the named shots) cost at the first offer's price; a shared recipe once."""
+    def orders(self, numbers: Collection[int] | None = None) -> dict[str, int]:
+        """What is to be bought (for the named shots): recipe → price at the first offer; a shared recipe once."""
         prices: dict[str, int] = {}
         for step in self.steps:
-            offer = step.decision.offer
-            if (
-                step.action in (Action.BUY, Action.SHARE)
-                and offer
-                and offer.order
-                and (numbers is None or step.number in numbers)
-            ):
-                prices[step.request.recipes[offer.provider].digest] = offer.order.price
-        return sum(prices.values())
+            if numbers is not None and step.number not in numbers:
+                continue
+            if step.action in (Action.BUY, Action.SHARE):
+                prices |= _price(step.request, step.decision)
+            for one in step.further:
+                if one.decision.action in (Action.BUY, Action.SHARE):
+                    prices |= _price(one.request, one.decision)
+        return prices
+
+    def cost(self, numbers: Collection[int] | None = None) -> int:
+        """What the purchases (of the named shots) cost at the first offer's price."""
+        return sum(self.orders(numbers).values())
 
     def fits(self, numbers: Collection[int] | None = None) -> bool:
         """Whether the purchases (of the named shots) fit what is left of the cap."""
         wanted = self.cost(numbers)
         return wanted == 0 or self.budget.left is None or wanted <= self.budget.left
 
-    def fitting(self) -> frozenset[int] | None:
-        """The shots that fit what is left of the cap, in shot order; None if nothing binds."""
+    def fitting(self) -> frozenset[tuple[int, int]] | None:
+        """What fits what is left of the cap: (shot, which of its takes wanted), in shot order, all clips first.
+
+        None if nothing binds.
+        """
         if self.budget.left is None:
             return None
         left = self.budget.left
-        found: set[int] = set()
-        for step in self.steps:
-            if step.price <= left:
-                left -= step.price
-                found.add(step.number)
+        found: set[tuple[int, int]] = set()
+        wanted = [((step.number, 1), step.price - sum(one.price for one in step.further)) for step in self.steps]
+        wanted += [((step.number, one.request.take), one.price) for step in self.steps for one in step.further]
+        for which, price in wanted:
+            if price <= left:
+                left -= price
+                found.add(which)
         return frozenset(found)
 
     def impossible(self, numbers: Collection[int] | None = None) -> list[str]:
@@ -149,12 +184,14 @@ def plan(
 
 def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: Snapshot) -> list[Purchase]:
     """Jobs that no shot collects itself: of an earlier list, or bought again meanwhile."""
-    collected = {step.decision.row.id for step in steps if step.action is Action.COLLECT and step.decision.row}
+    decided = [(step.action, step.decision) for step in steps]
+    decided += [(one.decision.action, one.decision) for step in steps for one in step.further]
+    collected = {now.row.id for action, now in decided if action is Action.COLLECT and now.row}
     unfinished = [row for row in snapshot.purchases.values() if row.state in COLLECTABLE and row.id not in collected]
     if not unfinished:
         return []
     wishes_of: dict[str, list[ShotRequest]] = {}
-    for request in requests:
+    for request in (one for first in requests for one in (first, *first.further)):
         for digest in request.digests():
             wishes_of.setdefault(digest, []).append(request)
     return [
@@ -166,7 +203,7 @@ def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: S
 
 def _rows(request: ShotRequest, snapshot: Snapshot) -> list[Purchase]:
     """All purchases of a shot's recipes, and those that the user chose for them, oldest first."""
-    found = {row.id: row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())}
+    found = {row.id: row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())}
     for digest in request.digests() & snapshot.chosen.keys():
         choice = snapshot.chosen[digest]
         found[choice.purchase_id] = snapshot.purchases[choice.purchase_id]
@@ -199,17 +236,55 @@ def _step(
     act, why = _against_file(request, now, placed, file, forced=policy.fresh_after is not None)
     price = worst = 0
     if act is Action.BUY and now.offer is not None and now.offer.order is not None:
-        digest = request.recipes[now.offer.provider].digest
         why = _why_stale(request, now.offer.provider, placed, snapshot)
-        if digest in bought:
-            act, why = Action.SHARE, f"the same recipe as shot {bought[digest]}: one purchase serves both"
-        else:
-            bought[digest] = request.number
-            price = now.offer.order.price
-            if now.offer.order.told:
-                why += f" ({show(price)}, as {now.offer.provider} told for this kind)"
-            worst = sum(offer.order.price * offer.max_retries for offer in request.offers if offer.order)
-    return Step(request=request, action=act, why=why, file=file, decision=now, take=take, price=price, worst=worst)
+        if now.offer.order.told:
+            why += f" ({show(now.offer.order.price)}, as {now.offer.provider} told for this kind)"
+        price, worst, other = _priced(request, now, bought)
+        if other is not None:
+            act, why = Action.SHARE, f"the same recipe as shot {other}: one purchase serves both"
+    retaken = act is Action.BUY and policy.fresh_after is not None
+    further = [_further(one, bought) for one in takes_wanted.missing(request, rows, policy, retaken=retaken)]
+    if file is File.EDITED and act is Action.STOP:  # nothing is bought for a shot that somebody works on
+        further = [one for one in further if one.decision.action is Action.COLLECT]
+    return Step(
+        request=request,
+        action=act,
+        why=why,
+        file=file,
+        decision=now,
+        take=take,
+        price=price + sum(one.price for one in further),
+        worst=worst + sum(one.worst for one in further),
+        takes=takes_wanted.accepted(request, rows) if request.further else 0,
+        further=further,
+    )
+
+
+def _further(one: Further, bought: dict[str, int]) -> Further:
+    """With its prices; one that another shot of the same recipe buys is shared."""
+    if one.decision.action is not Action.BUY:
+        return one
+    price, worst, other = _priced(one.request, one.decision, bought)
+    shared = replace(one.decision, action=Action.SHARE) if other is not None else one.decision
+    return replace(one, decision=shared, price=price, worst=worst)
+
+
+def _priced(request: ShotRequest, now: Decision, bought: dict[str, int]) -> tuple[int, int, int | None]:
+    """What a purchase costs, also at worst; or nothing, and the shot that buys it already."""
+    assert now.offer is not None, "BUG: a purchase without an offer"
+    assert now.offer.order is not None, "BUG: a purchase without an order"
+    digest = request.recipes[now.offer.provider].digest
+    if digest in bought:
+        return 0, 0, bought[digest]
+    bought[digest] = request.number
+    worst = sum(offer.order.price * offer.max_retries for offer in request.offers if offer.order)
+    return now.offer.order.price, worst, None
+
+
+def _price(request: ShotRequest, now: Decision) -> dict[str, int]:
+    if now.offer is None or now.offer.order is None:
+        return {}
+    return {request.recipes[now.offer.provider].digest: now.offer.order.price}
 
 
 def _against_file(
@@ -252,77 +327,7 @@ def expected_s(plan_: Plan, snapshot: Snapshot, max_concurrent: int) -> float:
     """Seconds that the run would take: generations in rounds of `max_concurrent`, each as long as measured so far."""
     measured = [take.generation_s for take in snapshot.takes.values() if take.generation_s]
     typical_s = sum(measured) / len(measured) if measured else TYPICAL_S
-    waiting = sum(step.action in (Action.BUY, Action.COLLECT) for step in plan_.steps)
+    actions = [step.action for step in plan_.steps]
+    actions += [one.decision.action for step in plan_.steps for one in step.further]
+    waiting = sum(action in (Action.BUY, Action.COLLECT) for action in actions)
     return -(-waiting // max_concurrent) * typical_s
-
-
-def refusal(plan_: Plan, numbers: Collection[int] | None = None) -> str:
-    """Why the plan does not fit the budget, with the figures and the commands that would help."""
-    wanted = [step for step in plan_.steps if numbers is None or step.number in numbers]
-    buying = [step for step in wanted if step.action in (Action.BUY, Action.SHARE)]
-    needed = plan_.cost(numbers)
-    budget = plan_.budget
-    held = f" ({show(budget.spent)} spent, {show(budget.reserved)} reserved, {show(budget.uncertain)} uncertain)"
-    cap, left = budget.cap or 0, budget.left or 0
-    enough = show(budget.exposure + needed).removeprefix("$")
-    clips = "1 clip costs" if len(buying) == 1 else f"{len(buying)} clips cost"
-    return (
-        f"{clips} {show(needed)} at list price, "
-        f"but {show(left)} is left of the budget of {show(cap)}{held}; nothing was bought. "
-        f"`doit budget_usd={enough}` allows it, `doit partial=yes` buys what fits, `doit plan` shows each shot"
-    )
-
-
-def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
-    """plan.json."""
-    budget = plan_.budget
-    return {
-        "plan_version": PLAN_VERSION,
-        "simulated": plan_.simulated,
-        "total_usd": usd(plan_.total),
-        "worst_case_usd": usd(plan_.worst),
-        "fits": plan_.fits(),
-        "expected_time_s": round(expected, 1),
-        "budget": {
-            "cap_usd": None if budget.cap is None else usd(budget.cap),
-            "spent_usd": usd(budget.spent),
-            "reserved_usd": usd(budget.reserved),
-            "uncertain_usd": usd(budget.uncertain),
-            "left_usd": None if budget.left is None else usd(budget.left),
-        },
-        "shots": [
-            {
-                "shot_number": step.number,
-                "action": step.action.value,
-                "why": step.why,
-                "provider": _place(step),
-                "model": step.decision.offer.order.model if step.decision.offer and step.decision.offer.order else None,
-                "price_usd": usd(step.price),
-                "worst_case_usd": usd(step.worst),
-                "offers": [
-                    {
-                        "provider": offer.provider,
-                        "model": offer.order.model,
-                        "price_usd": usd(offer.order.price),
-                        "max_retries": offer.max_retries,
-                        "prompt_hash": step.request.recipes[offer.provider].digest,
-                    }
-                    for offer in step.request.offers
-                    if offer.order
-                ],
-                "prompt_hash": _digest(step),
-            }
-            for step in plan_.steps
-        ],
-    }
-
-
-def _place(step: Step) -> str | None:
-    if step.decision.offer:
-        return step.decision.offer.provider
-    return step.decision.row.provider if step.decision.row else None
-
-
-def _digest(step: Step) -> str | None:
-    provider = _place(step) or next(iter(step.request.recipes), None)
-    return step.request.recipes[provider].digest if provider and provider in step.request.recipes else None

@@ -9,12 +9,12 @@ from vgen.inputs.settings import Provider
 from vgen.inputs.shots import Shot
 from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
 from vgen.providers.kinds import FOLLOWS_PICTURE, flat
-from vgen.recipe import Recipe, has_shape
+from vgen.recipe import Recipe, first_of, has_shape
 from vgen.store.records import Purchase
 
 
-def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Recipe | None:
-    """The recipe of a shot at a provider, or None if the shot has no text for it. `image` as in Recipe."""
+def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None, take: int = 1) -> Recipe | None:
+    """The recipe of a shot at a provider, or None if the shot has no text for it. `image`, `take` as in Recipe."""
     prompt = shot.prompt_for(provider)
     if prompt is None:
         return None
@@ -24,7 +24,8 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None) -> Re
         duration_s=shot.duration_s,
         aspect_ratio=shot.aspect_ratio or aspect_ratio,
         image=image,
-        seed=shot.seed,
+        seed=None if shot.seed is None else shot.seed + take - 1,
+        take=take,
     )
 
 
@@ -44,13 +45,20 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotRequest:
-    """A shot with its recipe for each provider, and the offers in the order of preference."""
+    """A shot with its recipe for each provider, and the offers in the order of preference.
+
+    `take`: which of the takes wanted it is for. `further`: of the first, the requests for the others, in order.
+    `others`: digests of the recipes of further takes, those that were bought when more were wanted included.
+    """
 
     shot: Shot
     recipes: Mapping[str, Recipe]
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
     image: str | None = None
+    take: int = 1
+    further: tuple["ShotRequest", ...] = ()
+    others: frozenset[str] = frozenset()
     _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,16 +74,31 @@ class ShotRequest:
         """The recipe at any provider, also at one that is not configured any more."""
         if provider in self.recipes:
             return self.recipes[provider]
-        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image)
+        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image, take=self.take)
+
+    @property
+    def takes_wanted(self) -> int:
+        return 1 + len(self.further)
 
     def digests(self) -> frozenset[str]:
-        """Digests of all recipes that a take of this shot may have."""
+        """Digests of the shot's own recipes: of the take that it is for."""
         return frozenset(self._digests)
+
+    def all_digests(self) -> frozenset[str]:
+        """Digests of all recipes that a take of this shot may have, further takes included."""
+        return self.others.union(self._digests) if self.others else frozenset(self._digests)
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
         wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == row.recipe
+
+    def has_take(self, row: Purchase) -> bool:
+        """Whether a purchase is of this shot as it is now: its own recipe's, or a further take's."""
+        if row.recipe not in self.others:
+            return self.matches(row)
+        wanted = self.recipe_for(row.provider)
+        return wanted is not None and wanted.digest == first_of(row.manifest)
 
 
 def offer(

@@ -41,7 +41,7 @@ def of_all(plan: Plan, snapshot: Snapshot) -> Iterator[tuple[Step, list[Alternat
 
 def _earlier(plan: Plan, snapshot: Snapshot) -> dict[int, list[Purchase]]:
     """Shot → what was bought for its number, and made a take, by recipes that no shot has any more."""
-    requested = {digest for step in plan.steps for digest in step.request.digests()}
+    requested = {digest for step in plan.steps for digest in step.request.all_digests()}
     found: dict[int, list[Purchase]] = defaultdict(list)
     for row in snapshot.purchases.values():
         if row.recipe not in requested and row.id in snapshot.takes:
@@ -53,12 +53,14 @@ def _of_shot(
     request: ShotRequest, snapshot: Snapshot, others: list[Purchase], in_place: int | None
 ) -> list[Alternative]:
     """`in_place`: the purchase whose take has the clip's name."""
-    same = [row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())]
-    fitting = sorted((row for row in same if row.id in snapshot.takes and request.matches(row)), key=lambda row: row.id)
+    same = [row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())]
+    fits = (row for row in same if row.id in snapshot.takes and request.has_take(row))
+    fitting = sorted(fits, key=lambda row: row.id)
     here = snapshot.purchases.get(in_place or 0)
     if here is not None and here not in fitting and here not in others:
         others = [*others, here]
-    alone = len({row.recipe for row in fitting}) < 2
+    numbers = {snapshot.takes[row.id].take for row in fitting}
+    alone = len(numbers) == len(fitting) and len({row.recipe for row in fitting} - request.others) < 2
     return [_alternative(request, row, snapshot, in_place, plain=alone) for row in fitting] + [
         _alternative(request, row, snapshot, in_place, plain=False) for row in others
     ]
@@ -111,7 +113,7 @@ def _alternative(
 ) -> Alternative:
     take = snapshot.takes[row.id]
     wanted = request.recipe_for(row.provider) or next(iter(request.recipes.values()), None)
-    fits = request.matches(row)
+    fits = request.has_take(row)
     return Alternative(
         label=str(take.take) if plain else f"{row.recipe[:8]}/{take.take}",
         row=row,

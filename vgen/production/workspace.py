@@ -6,17 +6,17 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 import contextlib
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vgen.errors import InputError, LedgerError, Refusal, VgenError
 from vgen.inputs import config, images, shot_list
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
-from vgen.inputs.shots import Shot
+from vgen.inputs.shots import MAX_SEED, Shot
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
-from vgen.plan import told, wishes
+from vgen.plan import takes_wanted, told, wishes
 from vgen.plan.decision import File, Policy
 from vgen.plan.plan import Plan, Step
 from vgen.plan.request import ShotRequest
@@ -120,7 +120,7 @@ class Workspace:
         with contextlib.closing(self.reading()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
             prices = told_prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
-            requests = told.raised(self.requests, prices)
+            requests = told.raised(takes_wanted.with_further(self.requests, snapshot.purchases.values()), prices)
         names = {request.number: clip_name(request.number) for request in requests}
         if self._clip_files is None:
             self._clip_files = ClipFiles(settings, self.outputs, self.services)
@@ -220,12 +220,32 @@ def _request(shot: Shot, settings: Settings, problems: list[str]) -> ShotRequest
         name = settings.run.visual_prompts
         problems.extend(f"{name}: shot {shot.number}: {problem}" for problem in exc.problems)
         return None
+    wanted = shot.takes or settings.run.takes_wanted
+    if shot.seed is not None and shot.seed + wanted - 1 > MAX_SEED:
+        name = settings.run.visual_prompts
+        problems.append(f"{name}: shot {shot.number}: seed: {wanted} takes need it at most {MAX_SEED - wanted + 1}")
+        return None
+    picture = functools.cache(functools.partial(images.size, settings.root, shot.image))
+    further = [_of_take(shot, settings, image, picture, take, problems) for take in range(2, wanted + 1)]
+    first = _of_take(shot, settings, image, picture, 1, problems)
+    return replace(first, further=tuple(further)) if further else first
+
+
+def _of_take(
+    shot: Shot,
+    settings: Settings,
+    image: str | None,
+    picture: Callable[[], tuple[int, int] | None],
+    take: int,
+    problems: list[str],
+) -> ShotRequest:
+    """The request for one of the takes wanted of a shot."""
+    aspect_ratio = settings.run.aspect_ratio
     recipes = {
         name: made
         for name in settings.providers
-        if (made := requesting.of(shot, name, aspect_ratio=settings.run.aspect_ratio, image=image)) is not None
+        if (made := requesting.of(shot, name, aspect_ratio=aspect_ratio, image=image, take=take)) is not None
     }
-    picture = functools.cache(functools.partial(images.size, settings.root, shot.image))
     offers = []
     for provider in settings.offers:
         try:
@@ -233,7 +253,7 @@ def _request(shot: Shot, settings: Settings, problems: list[str]) -> ShotRequest
         except NoPrice as exc:
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])
-    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=settings.run.aspect_ratio, image=image)
+    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=aspect_ratio, image=image, take=take)
 
 
 def _closed(settings: Settings) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _shot(
         prompt=recipe.prompt if recipe else "",
         status=status,
         reason=advice(_reason(step, entry, status)),
-        made_from=dict(row.manifest).get("prompt") if row and not step.request.matches(row) else None,
+        made_from=dict(row.manifest).get("prompt") if row and not step.request.has_take(row) else None,
         film=_film_in_place(step, take, placed) if placed and take else None,
         take=take.take if take else None,
         provider=row.provider if row else entry["api_used"],

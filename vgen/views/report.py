@@ -239,7 +239,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advic
     entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
     if entry["error"]:
         entry["error"] = advice(entry["error"])
-    entry["kept"] = bool(step.done and step.decision.row and not step.request.matches(step.decision.row))
+    entry["kept"] = bool(step.done and step.decision.row and not step.request.has_take(step.decision.row))
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
@@ -259,9 +259,9 @@ def _edited(placed: Placed | None) -> dict[str, Any]:
 def _rows(step: Step, snapshot: Snapshot) -> list[Purchase]:
     found = [
         row
-        for digest in step.request.digests()
+        for digest in step.request.all_digests()
         for row in snapshot.by_recipe.get(digest, ())
-        if step.request.matches(row)
+        if step.request.has_take(row)
     ]
     return sorted(found, key=lambda row: row.id)
 

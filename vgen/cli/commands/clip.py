@@ -51,7 +51,7 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
             "doc": _what(step),
             "actions": [(action, [step.number])],
             "targets": [f"{folder}/{clip_name(step.number)}"],
-            "uptodate": [step.done],
+            "uptodate": [step.finished],
             "clean": [(clean, [step.number])],
             "io": io,
             "meta": meta,

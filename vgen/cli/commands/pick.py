@@ -66,9 +66,8 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
         if step.action is decision.Action.RESTORE:
             await make.make(run, step.request, step.file)
     others = [step.number for step in sharing if step.number != request.number]
-    kept = (
-        "" if request.matches(row) else ". It will be kept even though the prompt has changed, until you buy a new take"
-    )
+    until = ". It will be kept even though the prompt has changed, until you buy a new take"
+    kept = "" if request.has_take(row) else until
     run.say(request.number, f"{choice.text}, is now in use{kept}", event="chosen", job=row.job_id)
     if others:
         numbers = ", ".join(map(str, others))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from vgen.cli import unfinished
 from vgen.cli.command import Action, Command
 from vgen.plan import plan as planning
+from vgen.plan import plan_json
 from vgen.store.atomic import write_whole
 from vgen.views import report, terminal, words
 
@@ -24,7 +25,7 @@ def _begin(session: "Session") -> Action:
             terminal.out(f"can't be made: {text}")
         try:
             outputs.root.mkdir(parents=True, exist_ok=True)
-            write_whole(outputs.plan_json, report.to_bytes(planning.as_json(view.plan, expected=expected_s)))
+            write_whole(outputs.plan_json, report.to_bytes(plan_json.as_json(view.plan, expected=expected_s)))
         except OSError as exc:
             terminal.out(f"plan.json can't be written: {exc.strerror}")
 
