@@ -11,6 +11,7 @@ VERSION = 1
 SQUARE_WITHIN = 0.10
 """1:1 may differ by this share."""
 
+DRAFT = "draft"
 MAX_TAKES = 20
 """Takes of one recipe that can be wanted."""
 
@@ -25,7 +26,8 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Recipe:
     """One shot for one provider, as it is bought. `image`: `sha256:…` of the content, or its https URL.
 
-    `take`: which of the takes wanted it is (contract 13); the first is the recipe of a shot that wants one take only.
+    `tier`: "draft" for a draft, else None. `take`: which of the takes wanted it is (contract 13); the first is the
+    recipe of a shot that wants one take only.
     """
 
     prompt: str
@@ -34,6 +36,7 @@ class Recipe:
     negative_prompt: str | None = None
     image: str | None = None
     seed: int | None = None
+    tier: str | None = None
     take: int = 1
     digest: str = field(init=False, repr=False, compare=False)
     """The prompt hash: sha256, hex, of the manifest with its format version."""
@@ -50,6 +53,7 @@ class Recipe:
             "aspect_ratio": self.aspect_ratio,
             "image": self.image,
             "seed": None if self.seed is None else str(self.seed),
+            "tier": self.tier,
             "take": str(self.take) if self.take > 1 else None,
         }
         return tuple((name, value) for name, value in fields.items() if value is not None)
@@ -77,6 +81,11 @@ def _as_take(manifest: Manifest, take: int) -> Manifest:
     if "seed" in fields:
         fields["seed"] = str(int(fields["seed"]) + further)
     return (*fields.items(), *((("take", str(take)),) if take > 1 else ()))
+
+
+def is_draft(manifest: Manifest) -> bool:
+    """Whether it was bought as a draft."""
+    return ("tier", DRAFT) in manifest
 
 
 def difference(old: Manifest, new: Manifest) -> list[str]:

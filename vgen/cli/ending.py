@@ -63,8 +63,10 @@ def _tell(session: "Session", now: Ending, *, interrupted: bool) -> None:
     told = [ending.count(now), *ending.edits(now)]
     for text in told:
         terminal.line(None, text, "summary")
-    for one in (*_no_new_take(session, now), *now.missing, *_too_few_takes(session, now)):
+    for one in (*_no_new_take(session, now), *now.missing):
         terminal.line(one.number, one.text, "missing", command=one.command)
+    for number, text in _too_few_takes(session, now):
+        terminal.line(number, text, "note")
     gates = [f"quality gate failed: {text}" for text in now.gates] if session.judges else []
     rest = [text for text in (ending.others(now), *gates) if text]
     for text in rest:
@@ -85,13 +87,12 @@ def _no_new_take(session: "Session", now: Ending) -> Iterator[Missing]:
         yield Missing(number=number, text=text, command=command.strip("`"))
 
 
-def _too_few_takes(session: "Session", now: Ending) -> Iterator[Missing]:
-    """Clips in place with fewer takes than are wanted, of those that the command was about."""
+def _too_few_takes(session: "Session", now: Ending) -> Iterator[tuple[int, str]]:
+    """Of the clips in place that the command was about, those with fewer takes than are wanted, and what to type."""
     for step in session.plan.steps if session.selection.builds else ():
         asked = step.number in now.good and (now.wanted is None or step.number in now.wanted)
         if not asked or not step.further:
             continue
-        command = session.advice(f"`doit clip:{step.number}`")
         text = f"has {takes_wanted.text(step.request, step.takes, step.further)}"
-        text += f"; {command} goes on" if any(one.is_due for one in step.further) else ""
-        yield Missing(number=step.number, text=text, command=command.strip("`"))
+        text += f"; `doit clip:{step.number}` goes on" if any(one.is_due for one in step.further) else ""
+        yield step.number, text

@@ -8,7 +8,7 @@ import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -90,6 +90,8 @@ class Decision:
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
     """What to do next for a shot, from all purchases of its recipes and those that were chosen for them."""
+    if request.final is not None and (now := _final(request, request.final, rows, policy, placed)) is not None:
+        return now
     mine = [row for row in rows if request.matches(row)]
     fresh = [row for row in mine if policy.fresh_after is None or row.id > policy.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
@@ -103,6 +105,18 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
     if good:
         return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
     return unfinished or _found_again(mine, policy) or _purchase(request, mine, fresh, policy)
+
+
+def _final(
+    request: ShotRequest, final: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None
+) -> Decision | None:
+    """Of a draft whose final is here, or is coming: that one, and no draft is bought beside it; None without one."""
+    if chosen(request, rows, policy) is not None:
+        return None
+    now = decide(final, rows, replace(policy, fresh_after=None), placed)
+    if now.action is Action.KEEP and policy.fresh_after is not None:
+        return Decision(action=Action.STOP, row=now.row, why="its final is here, so no draft of it is bought")
+    return now if now.action in (Action.KEEP, Action.COLLECT) else None
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:

@@ -319,6 +319,8 @@ def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snaps
     old = snapshot.purchases.get(placed.purchase_id) if placed else None
     if old is None:
         return "no clip yet"
+    if recipe.is_draft(old.manifest) and request.tier is None:
+        return "the clip in place is a draft"
     changed = recipe.difference(old.manifest, request.recipes[provider].manifest)
     return "; ".join(changed) + " changed" if changed else "a new take was asked for"
 

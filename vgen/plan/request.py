@@ -13,8 +13,10 @@ from vgen.recipe import Recipe, first_of, has_shape
 from vgen.store.records import Purchase
 
 
-def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None, take: int = 1) -> Recipe | None:
-    """The recipe of a shot at a provider, or None if the shot has no text for it. `image`, `take` as in Recipe."""
+def of(
+    shot: Shot, provider: str, *, aspect_ratio: str, image: str | None, tier: str | None = None, take: int = 1
+) -> Recipe | None:
+    """The recipe of a shot at a provider, or None if the shot has no text for it. The rest is as in Recipe."""
     prompt = shot.prompt_for(provider)
     if prompt is None:
         return None
@@ -25,6 +27,7 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, image: str | None, take:
         aspect_ratio=shot.aspect_ratio or aspect_ratio,
         image=image,
         seed=None if shot.seed is None else shot.seed + take - 1,
+        tier=tier,
         take=take,
     )
 
@@ -47,6 +50,7 @@ class Offer:
 class ShotRequest:
     """A shot with its recipe for each provider, and the offers in the order of preference.
 
+    `tier` as in Recipe; `final`: of a draft, the request for its final, which buys nothing.
     `take`: which of the takes wanted it is for. `further`: of the first, the requests for the others, in order.
     `others`: digests of the recipes of further takes, those that were bought when more were wanted included.
     """
@@ -56,6 +60,8 @@ class ShotRequest:
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
     image: str | None = None
+    tier: str | None = None
+    final: "ShotRequest | None" = None
     take: int = 1
     further: tuple["ShotRequest", ...] = ()
     others: frozenset[str] = frozenset()
@@ -74,7 +80,7 @@ class ShotRequest:
         """The recipe at any provider, also at one that is not configured any more."""
         if provider in self.recipes:
             return self.recipes[provider]
-        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image, take=self.take)
+        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, image=self.image, tier=self.tier, take=self.take)
 
     @property
     def takes_wanted(self) -> int:
@@ -85,8 +91,9 @@ class ShotRequest:
         return frozenset(self._digests)
 
     def all_digests(self) -> frozenset[str]:
-        """Digests of all recipes that a take of this shot may have, further takes included."""
-        return self.others.union(self._digests) if self.others else frozenset(self._digests)
+        """Digests of all recipes that a take of this shot may have: further takes included, and a draft's final."""
+        found = self.others.union(self._digests) if self.others else frozenset(self._digests)
+        return found | self.final.all_digests() if self.final is not None else found
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
@@ -99,6 +106,10 @@ class ShotRequest:
             return self.matches(row)
         wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == first_of(row.manifest)
+
+    def is_served_by(self, row: Purchase) -> bool:
+        """Whether a take of this purchase is a clip of the shot as it is now; for a draft, its final is one too."""
+        return self.has_take(row) or (self.final is not None and self.final.has_take(row))
 
 
 def offer(

@@ -54,7 +54,7 @@ def _of_shot(
 ) -> list[Alternative]:
     """`in_place`: the purchase whose take has the clip's name."""
     same = [row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())]
-    fits = (row for row in same if row.id in snapshot.takes and request.has_take(row))
+    fits = (row for row in same if row.id in snapshot.takes and request.is_served_by(row))
     fitting = sorted(fits, key=lambda row: row.id)
     here = snapshot.purchases.get(in_place or 0)
     if here is not None and here not in fitting and here not in others:
@@ -97,6 +97,8 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
         for one in alternatives:
             mark = "*" if one.in_place else " "
             verdict = "; ".join(("ok", *one.take.remarks)) if one.take.good else f"rejected: {one.take.reason}"
+            if recipe.is_draft(one.row.manifest):
+                verdict += "; draft"
             if not one.fits:
                 verdict += f"; from an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
             size = f"{one.take.width}x{one.take.height}" if one.take.width else ""
@@ -113,12 +115,18 @@ def _alternative(
 ) -> Alternative:
     take = snapshot.takes[row.id]
     wanted = request.recipe_for(row.provider) or next(iter(request.recipes.values()), None)
-    fits = request.has_take(row)
+    fits = request.is_served_by(row)
     return Alternative(
         label=str(take.take) if plain else f"{row.recipe[:8]}/{take.take}",
         row=row,
         take=take,
         fits=fits,
         in_place=row.id == in_place,
-        changed=() if fits or wanted is None else recipe.difference(row.manifest, wanted.manifest),
+        changed=() if fits or wanted is None else _changed(row.manifest, wanted.manifest),
     )
+
+
+def _changed(then: recipe.Manifest, now: recipe.Manifest) -> list[str]:
+    """What differs besides the tier, which is told by itself."""
+    was, wanted = (tuple(pair for pair in manifest if pair[0] != "tier") for manifest in (then, now))
+    return recipe.difference(was, wanted)

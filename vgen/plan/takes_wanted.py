@@ -53,7 +53,8 @@ def _with_others(request: ShotRequest, bought: Mapping[str, set[str]]) -> ShotRe
     digests = request.digests()
     found = {digest for first in digests & bought.keys() for digest in bought[first]}
     found = found.union(*(one.digests() for one in request.further))
-    return replace(request, others=frozenset(found)) if found else request
+    final = None if request.final is None else _with_others(request.final, bought)
+    return replace(request, others=frozenset(found), final=final) if found or final is not request.final else request
 
 
 def accepted(request: ShotRequest, rows: Sequence[Purchase]) -> int:
@@ -67,7 +68,8 @@ def missing(
     """The takes wanted that are not here, beside the one that the clip is made of: in order, no more than wanted.
 
     What may come counts as come: a job in flight, an order that nobody knows the fate of. Nothing further is bought for
-    a shot that has no take and whose first one can't be bought, nor for one whose clip was kept from another prompt.
+    a shot that has no take and whose first one can't be bought, for one whose clip was kept from another prompt, nor a
+    draft where there is a final.
     `retaken`: -a buys a take first, which counts too.
     """
     if not request.further:
@@ -75,6 +77,8 @@ def missing(
     mine = [row for row in rows if request.has_take(row)]
     picked = chosen(request, rows, replace(policy, fresh_after=None))
     if picked is not None and not request.has_take(picked):
+        return
+    if request.final is not None and any(row.state is State.ACCEPTED and request.final.has_take(row) for row in rows):
         return
     waits = _MAY_COME if policy.on_uncertain == "hold" else _MAY_COME - {State.UNCERTAIN}
     good = sum(row.state is State.ACCEPTED for row in mine)

@@ -25,6 +25,7 @@ from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
 from vgen.production.told_prices import told_prices
 from vgen.providers.base import NoPrice
+from vgen.recipe import DRAFT
 from vgen.store import freshness
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
@@ -228,6 +229,9 @@ def _request(shot: Shot, settings: Settings, problems: list[str]) -> ShotRequest
     picture = functools.cache(functools.partial(images.size, settings.root, shot.image))
     further = [_of_take(shot, settings, image, picture, take, problems) for take in range(2, wanted + 1)]
     first = _of_take(shot, settings, image, picture, 1, problems)
+    if settings.run.tier == DRAFT:
+        recipes = {name: replace(made, tier=None) for name, made in first.recipes.items()}
+        first = replace(first, final=replace(first, recipes=recipes, offers=(), tier=None))
     return replace(first, further=tuple(further)) if further else first
 
 
@@ -240,11 +244,11 @@ def _of_take(
     problems: list[str],
 ) -> ShotRequest:
     """The request for one of the takes wanted of a shot."""
-    aspect_ratio = settings.run.aspect_ratio
+    aspect_ratio, tier = settings.run.aspect_ratio, DRAFT if settings.run.tier == DRAFT else None
     recipes = {
         name: made
         for name in settings.providers
-        if (made := requesting.of(shot, name, aspect_ratio=aspect_ratio, image=image, take=take)) is not None
+        if (made := requesting.of(shot, name, aspect_ratio=aspect_ratio, image=image, tier=tier, take=take)) is not None
     }
     offers = []
     for provider in settings.offers:
@@ -253,7 +257,9 @@ def _of_take(
         except NoPrice as exc:
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])
-    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=aspect_ratio, image=image, take=take)
+    return ShotRequest(
+        shot=shot, recipes=recipes, offers=offers, aspect_ratio=aspect_ratio, image=image, tier=tier, take=take
+    )
 
 
 def _closed(settings: Settings) -> dict[str, str]:
