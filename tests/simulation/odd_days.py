@@ -74,6 +74,11 @@ class OddDays:
                 world_.factor = int(odd.amount)
             case "preview" | "other_clip":
                 world_.wrong = odd.kind
+            case "takes":
+                world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
+            case "drafts":
+                stage.configure(runway={"draft": {"model": world.DRAFT_MODEL}})
+                stage.safe.settle()
             case "bad_twice":
                 pass  # the weather of its steps says it all
             case _:
