@@ -31,7 +31,7 @@ from fakes import FAKE_MAGIC, fake_judge
 from vgen.cli.session import Session
 from vgen.errors import MediaError
 from vgen.inputs.settings import Settings
-from vgen.media.judge import Wanted
+from vgen.media.judge import Judge, Wanted
 from vgen.media.probe import Facts
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
@@ -133,6 +133,7 @@ class Studio:
         self.lines_of_credit = 1  # outputs directories that bought the same
         self.cloud = self.new_cloud()
         self.network_refuses = None
+        self.judge: Judge = fake_judge
         self.fsync: Callable[[int], None] = lambda fd: None  # a disk's pace is its own
         self._runs = 0
         (root / "config").mkdir(parents=True)
@@ -215,7 +216,7 @@ class Studio:
         async with trio.open_nursery() as nursery:
             network = SimulatedNetwork(nursery=nursery, app=self.app(), refuse=self.network_refuses)
             async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
-                yield Online(http=http, judge=fake_judge)
+                yield Online(http=http, judge=self.judge)
             nursery.cancel_scope.cancel()
 
     def services(self) -> Services:

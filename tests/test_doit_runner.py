@@ -61,6 +61,9 @@ class Session:
         self.told.append("opened")
         yield
 
+    def in_processes(self) -> None:
+        raise Refusal("not in two processes")
+
     def forget_view(self) -> None:
         self.told.append("forgotten")
 
@@ -296,6 +299,13 @@ def test_other_par_types_run_an_either_way_action_too(args: tuple[str, ...]) -> 
 
     assert doit(session, {"a": {"actions": [AsyncAction(act, session)]}}, *args) == 0
     assert ran == ["yes"]
+
+
+def test_a_session_may_refuse_several_processes_and_one_is_none(capfd: pytest.CaptureFixture[str]) -> None:
+    ran = {"a": {"actions": [lambda: None]}}
+    assert doit(Session(), ran, "-n", "2", "-P", "process") == 3
+    assert capfd.readouterr().err == "ERROR: not in two processes\n"
+    assert doit(Session(), ran, "-n", "2", "-P", "thread") == 0
 
 
 def test_without_a_session_run_is_doits_own() -> None:

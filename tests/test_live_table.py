@@ -1,8 +1,10 @@
 """The live table: it fits its terminal, leaves nothing behind, and lets others print."""
 
 import contextlib
+import io
 import json
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -251,3 +253,39 @@ def test_a_step_that_says_something_carries_its_count(capsys: pytest.CaptureFixt
     work.step()
     assert capsys.readouterr().out == "[1/40] clip 007  conformed\n[2/40] clip 003  conformed\n"
     assert work.count == "[3/40] "
+
+
+# ── before anything can be watched ────────────────────────────────────────────────────────────────────────
+
+
+class Stderr(io.StringIO):
+    """A terminal, or not, that knows when something is written."""
+
+    def __init__(self, *, is_terminal: bool) -> None:
+        super().__init__()
+        self.isatty = lambda: is_terminal  # type: ignore[method-assign]
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        if text:
+            self.written.set()
+        return super().write(text)
+
+
+def test_a_terminal_is_told_what_it_waits_for_and_keeps_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    stderr = Stderr(is_terminal=True)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(terminal, "MOMENT_S", 0)
+    with terminal.patience("reading the shot list"):
+        assert stderr.written.wait(timeout=60)
+    assert stderr.getvalue() == "vgen: reading the shot list ...\r\x1b[K"
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_is_quick_or_goes_to_a_pipe_is_not_told(monkeypatch: pytest.MonkeyPatch, is_terminal: bool) -> None:
+    stderr = Stderr(is_terminal=is_terminal)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(terminal, "MOMENT_S", 3600 if is_terminal else 0)
+    with terminal.patience("reading the shot list"):
+        pass
+    assert stderr.getvalue() == ""

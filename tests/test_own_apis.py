@@ -94,6 +94,21 @@ def test_minimax_shows_what_looks_like_a_lost_order_and_the_user_decides(
     assert (studio.bought(), studio.booked()) == (4, (studio.charged(), 0, 0))
 
 
+@pytest.mark.parametrize("name", ["kling", "pika"])
+def test_an_order_that_stayed_uncertain_is_asked_about_though_its_shots_attempts_are_used_up(
+    studio: Studio, name: str
+) -> None:
+    """Seed 3267: the run that had nothing to buy did not even go online."""
+    only_one_try = ends(name, "on_uncertain=rebuy", "max_retries=1")
+    studio.write_shots(SHOTS[:1])
+    studio.faults(f"{name}.create_502=1")
+    assert studio.doit(*only_one_try) == 1
+    assert studio.states() == ["uncertain"]
+    studio.calm()
+    assert studio.doit(*only_one_try) == 0
+    assert (studio.bought(), studio.booked(), studio.states()) == (1, (studio.charged(), 0, 0), ["accepted"])
+
+
 def _overlooked_once(studio: Studio) -> None:
     """Kling has the order, and does not show it to the first look-up: so it is sent again, and refused as there."""
     studio.faults("kling.create_lost=first:1", "kling.poll_404=first:1")

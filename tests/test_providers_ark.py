@@ -296,7 +296,7 @@ CREATES = {
 POLLS = {
     "poll_queued": Queued(),
     "poll_running": Running(),
-    "poll_succeeded": Done(url=URL, charged=1_155_600),
+    "poll_succeeded": Done(url=URL, charged=1_155_600, ended_at=1_795_824_990.0),
     "poll_failed": Failed(
         message="The service encountered an unexpected internal error.",
         code="InternalServiceError", again=True, charged=0,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vgen.plan import request
 from vgen.providers import fal, protocol_of
 from vgen.providers.base import (
     Accepted,
@@ -546,3 +547,11 @@ def test_any_answer_means_something(status_: int, body: bytes, headers: dict[str
     assert isinstance(fal.answer(answer, terms()), Accepted | Refused | Unclear)
     assert isinstance(status(answer), Queued | Running | Failed | Cancelled | Missing | Inconclusive | Call)
     assert isinstance(result(answer), Running | Done | Failed | Missing | Inconclusive)
+
+
+def test_a_picture_that_is_too_small_is_refused_where_the_video_has_its_size() -> None:
+    made = order("fal-ai/ltx-2-19b/image-to-video", at={"price": 40_000}, image="sha256:0", duration_s=Decimal(4))
+    assert made.body["video_size"] == "auto"
+    with pytest.raises(CannotMake, match="picture, 360x640, and a good clip has 720 lines"):
+        request._refuse_foreseeable(made, None, "9:16", lambda: (360, 640))
+    request._refuse_foreseeable(made, None, "9:16", lambda: (720, 1280))

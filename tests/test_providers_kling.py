@@ -405,9 +405,9 @@ RECORDED_URL = "https://v15-kling-fdl.klingai.com/bs2/x/5f.mp4?Expires=179841609
 POLLS = {
     "poll_submitted": Queued(),
     "poll_processing": Running(),
-    "poll_succeeded": Done(url=RECORDED_URL, charged=420_000),
-    "poll_succeeded_cash": Done(url=RECORDED_URL, charged=420_000),
-    "poll_succeeded_test_balance": Done(url=RECORDED_URL, charged=0),
+    "poll_succeeded": Done(url=RECORDED_URL, charged=420_000, ended_at=1_795_824_093.0),
+    "poll_succeeded_cash": Done(url=RECORDED_URL, charged=420_000, ended_at=1_795_824_093.0),
+    "poll_succeeded_test_balance": Done(url=RECORDED_URL, charged=0, ended_at=1_795_824_093.0),
     "poll_failed": Failed(message="The first frame could not be downloaded.", charged=0),
     "poll_two": Queued(),
     "poll_by_external": Queued(),

@@ -26,6 +26,9 @@ LUMA = "fal-ai/luma-dream-machine/ray-2"
 HAPPY = "alibaba/happy-horse/text-to-video"
 HAILUO = "fal-ai/minimax/hailuo-2.3/standard/text-to-video"
 LTX = "fal-ai/ltx-2-19b/text-to-video"
+LTX_IMAGE = "fal-ai/ltx-2-19b/image-to-video"
+MAREY = "moonvalley/marey/t2v"
+COSMOS = "nvidia/cosmos-3-super/image-to-video"
 PIKA_TEXT = "fal-ai/pika/v2.2/text-to-video"
 URL = "https://example.org/a.png"
 
@@ -53,6 +56,7 @@ async def ended(w: World, endpoint: str, body: Mapping[str, Any]) -> Any:
 
 
 ONE_OF = "literal_error"
+PRESETS = "'square_hd', 'square', 'portrait_4_3', 'portrait_16_9', 'landscape_4_3'"
 WRONG = [
     (VEO, {"duration": 4}, "duration", ONE_OF, "'4s', '6s' or '8s'"),
     (VEO, {"duration": "4"}, "duration", ONE_OF, "'4s', '6s' or '8s'"),
@@ -76,6 +80,23 @@ WRONG = [
     (VEO, {"seed": 1.5}, "seed", "int_from_float", "got a number with a fractional part"),
     (VEO, {"negative_prompt": 3}, "negative_prompt", "string_type", "Input should be a valid string"),
     (VEO, {"prompt": None}, "prompt", "string_type", "Input should be a valid string"),
+    (LTX, {"video_size": "portrait_9_16"}, "video_size", ONE_OF, f"{PRESETS} or 'landscape_16_9'"),
+    (LTX, {"video_size": "1280x720"}, "video_size", ONE_OF, f"{PRESETS} or 'landscape_16_9'"),
+    (COSMOS, {"image_size": "auto", "image_url": URL}, "image_size", ONE_OF, f"{PRESETS} or 'landscape_16_9'"),
+    (
+        MAREY,
+        {"dimensions": "1080x1920"},
+        "dimensions",
+        ONE_OF,
+        "'1920x1080', '1152x1152', '1536x1152' or '1152x1536'",
+    ),
+    (
+        MAREY,
+        {"dimensions": {"width": 1920, "height": 1080}},
+        "dimensions",
+        ONE_OF,
+        "'1920x1080', '1152x1152', '1536x1152' or '1152x1536'",
+    ),
     (KLING_IMAGE, {}, "start_image_url", "missing", "Field required"),
     (KLING_IMAGE, {"image_url": URL}, "start_image_url", "missing", "Field required"),
     (
@@ -101,6 +122,58 @@ def test_what_the_schema_refuses_is_taken_and_refused_at_the_result(
             assert words in problem["msg"]
             assert kind != ONE_OF or problem["msg"] == f"Input should be {words}"
             assert (w.charged_usd(), result.headers["x-fal-retryable"]) == (0, "false")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("sides", "where", "kind"),
+    [
+        ({"width": "wide"}, "width", "int_parsing"),
+        ({"width": 720.5}, "width", "int_from_float"),
+        ({"height": None}, "height", "int_type"),
+        ({"height": 0}, "height", "greater_than"),
+        ({"width": -720, "height": 1280}, "width", "greater_than"),
+        ({"width": 14_143, "height": 1280}, "width", "less_than_equal"),
+    ],
+    ids=str,
+)
+def test_pixels_that_are_none_are_refused_at_the_result(sides: dict[str, Any], where: str, kind: str) -> None:
+    async def story() -> None:
+        async with world() as w:
+            result = await ended(w, LTX, {"prompt": "a paper boat", "video_size": sides})
+            assert result.status_code == 422
+            assert [(p["loc"], p["type"]) for p in result.json()["detail"]] == [(["body", "video_size", where], kind)]
+            assert w.charged_usd() == 0
+
+    run(story)
+
+
+def test_every_endpoint_with_a_size_delivers_each_that_it_offers() -> None:
+    seen = 0
+    for endpoint, row in ROWS.items():
+        for value in row.get("size", {}).get("values", ()):
+            body = {**least(row), row["size"]["field"]: value}
+            assert fal_rules.problems(row, body) == [], endpoint
+            got = fal_table.bought(endpoint, row, body, None)
+            if "x" in value:
+                assert f"{got.width}x{got.height}" == value
+            elif value != "auto":
+                across, down = {"square": (1, 1), "portrait_4_3": (3, 4), "portrait_16_9": (9, 16)}.get(
+                    value.removesuffix("_hd"), (4, 3) if value == "landscape_4_3" else (16, 9)
+                )
+                assert has_shape(got.width, got.height, f"{across}:{down}"), (endpoint, value)
+            seen += 1
+    assert seen > 100
+
+
+def test_a_size_at_an_endpoint_that_no_row_tells_of_is_made_too() -> None:
+    async def story() -> None:
+        async with world(extra_models={"fal": {"somebody/new": 100_000}}) as w:
+            for name, size in (("video_size", "portrait_16_9"), ("dimensions", "576x1024")):
+                result = await ended(w, "somebody/new", {"prompt": "x", name: size})
+                got = fake_facts((await w.http.get(result.json()["video"]["url"])).content)
+                assert (got["width"], got["height"]) == (576, 1024)
 
     run(story)
 
@@ -164,6 +237,14 @@ def test_an_endpoint_that_nobody_sells_is_not_found(endpoint: str) -> None:
         # sizes by other names
         (LTX, {"video_size": "portrait_16_9"}, (576, 1024, None, None), None),
         (LTX, {"video_size": {"width": 1280, "height": 720}}, (1280, 720, None, None), None),
+        (LTX, {"video_size": {"width": 1280}}, (1280, 512, None, None), None),
+        (LTX, {}, (1024, 768, None, None), None),
+        (LTX_IMAGE, {"image_url": "TALL"}, (144, 256, None, None), None),
+        (LTX_IMAGE, {"image_url": "TALL", "video_size": "landscape_16_9"}, (1024, 576, None, None), None),
+        (MAREY, {"dimensions": "1152x1536"}, (1152, 1536, None, None), None),
+        (MAREY, {"video_size": "square_hd"}, (1920, 1080, None, None), None),
+        ("fal-ai/cogvideox-5b", {}, (720, 480, None, None), None),
+        (COSMOS, {"image_size": "square_hd", "image_url": "TALL"}, (1024, 1024, None, None), None),
         ("minimax/h3/text-to-video", {}, (2560, 1440, 5, False), None),
         # pictures
         (KLING_IMAGE, {"start_image_url": "TALL"}, (720, 1280, 5, True), 0.63),
@@ -326,6 +407,10 @@ def tries(row: Mapping[str, Any]) -> list[dict[str, Any]]:
         spec = row.get(field, {})
         values = [*spec.get("values", ()), spec.get("min", 1), spec.get("max", 2), 0, 7, []]
         found += [{field: value} for value in values]
+    if "size" in row:
+        sides = ({}, {"width": 720}, {"width": 0}, {"height": 14_143}, {"height": "tall"}, {"width": 1.5})
+        values = [*row["size"]["values"], "auto", "1280x720", 720, *sides]
+        found += [{row["size"]["field"]: value} for value in values]
     return found
 
 

@@ -12,6 +12,7 @@ VgenError
 │   ├── NoAnswer        sent, perhaps accepted, and no readable answer came back
 │   └── BlockedAddress  a URL that must not be opened (SECURITY: contract 7)
 ├── MediaError          the world: a file could not be judged or made
+│   ├── NoSuchMoment    a clip shows nothing at the moment that was asked for: it is shorter
 │   └── NotJudged       ffprobe or ffmpeg timed out or died; says nothing about the clip
 │       └── NoDecoder   this ffmpeg lacks the decoder; another may have it
 ├── LedgerError         the ledger refused a write: the disk, or a rule of the purchase table
@@ -22,6 +23,7 @@ VgenError
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 
 class VgenError(Exception):
@@ -79,6 +81,16 @@ class BlockedAddress(WireError):
 
 class MediaError(VgenError):
     """A media file could not be made or judged."""
+
+
+class NoSuchMoment(MediaError):
+    """A clip of `length_s` seconds has no picture at `at_s`. The message says both, and not which clip it is."""
+
+    def __init__(self, *, at_s: Decimal, length_s: float) -> None:
+        self.at_s = at_s
+        self.length_s = length_s
+        lasts = f"the clip lasts {length_s:.3f} s"
+        super().__init__(f"no picture at {at_s:f} s: {lasts}; name a moment within it, or its last picture")
 
 
 class NotJudged(MediaError):

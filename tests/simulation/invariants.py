@@ -306,7 +306,7 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
     for row in now.rows:
         job = now.owned.get(row["id"])
         what = f"purchase {row['id']} {row['state']} {row['error']!r}, truth {job}"
-        require(row["state"] in END or (job and job.gone), "M14", "not at its end:", what)
+        require(row["state"] in END, "M14", "not at its end:", what)
         if "M10" not in STRICT and (row["error_code"] == "unreadable" or stage.injected["poll_404"]):
             continue
         if row["state"] == "failed":
@@ -356,7 +356,6 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             _rejected_alike(stage, now, mine),
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
-            any(job.gone for row in mine if (job := now.owned.get(row["id"]))),
             stage.clip(entry["shot_number"]).name in stage.meddled,
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text

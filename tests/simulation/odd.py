@@ -32,6 +32,8 @@ KINDS: Mapping[str, str] = {
     "other_clip": "the first download of each job brings a clip that we have already, the next ones the right one",
     "takes": "two or three takes are wanted of each shot",
     "drafts": "some runs buy drafts, at Runway with another model, before the finals",
+    "sound": "the model at fal makes sound unless it is told not to, and charges half as much again for it, or twice",
+    "no_decoder": "in some runs the tools here can't decode what is delivered, or can't tell whether they could",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
@@ -41,6 +43,9 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts"})
+"""Kinds that came after the first seeds were kept: those are replayed without them."""
+
 QUIET = frozenset({"gateway", "clock", "protocols"})
 """Kinds that must never make anything be bought more often (M13)."""
 
@@ -49,8 +54,10 @@ CHANCE = 0.08
 CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
-AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind"})
+AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound"})
 """Kinds that are told in the words of Runway and fal."""
+WITH_SOUND = tuple(f"fal-ai/kling-video/{name}/text-to-video" for name in ("v3/standard", "v3/pro", "v2.6/pro"))
+"""Endpoints of fal's whose switch for sound is on unless it is sent off."""
 GONE = ("works", "404", "page")
 """How the old host answers when base_url has moved."""
 
@@ -78,6 +85,8 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
         found = [kind for kind in found if kind not in AT_TWO]
     if "picture" in found or "protocols" in found:  # whose places and models are their own
         found = [kind for kind in found if kind != "drafts"]
+    if "picture" in found:  # all is bought at Runway then
+        found = [kind for kind in found if kind != "sound"]
     if "quote" in found:  # what was quoted is in the ledger that these lose
         found = [kind for kind in found if kind not in ("old_ledger", "no_ledger")]
     return found
@@ -229,6 +238,30 @@ def _again(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> 
     return [*story[:where], calm, good, *edit, killed, *between, force, *story[where:]]
 
 
+def _sound(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """From the start on; fal is asked first."""
+    return [Odd(kind=kind, how=rng.choice(WITH_SOUND)), *(_first("pika", step) for step in story)]
+
+
+def _first(provider: str, run: Any) -> Any:
+    """The run, with that provider first, if it buys anywhere else too."""
+    if not hasattr(run, "args"):
+        return run
+    words = dict(word.partition("=")[::2] for word in run.args if "_api=" in word)
+    other = next(
+        (api for api in (words["primary_api"], words["fallback_api"]) if api not in (provider, "none")), "none"
+    )
+    first = {"primary_api": f"primary_api={provider}", "fallback_api": f"fallback_api={other}"}
+    return dataclasses.replace(run, args=tuple(first.get(word.partition("=")[0], word) for word in run.args))
+
+
+def _no_decoder(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    for where in sorted(rng.sample(runs, rng.randint(1, len(runs))), reverse=True):
+        odd = Odd(kind=kind, how=rng.choice(("certainly", "perhaps")))
+        story = [*story[:where], odd, *story[where:]]
+    return story
+
+
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
     return _before(rng, story, runs, Odd(kind=kind))
 
@@ -276,6 +309,8 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "preview": _media,
     "other_clip": _media,
     "behind": _behind,
+    "sound": _sound,
+    "no_decoder": _no_decoder,
     "bad_twice": _bad_twice,
     "takes": _takes,
     "drafts": _drafts,

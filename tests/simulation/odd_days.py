@@ -74,22 +74,27 @@ class OddDays:
                 world_.factor = int(odd.amount)
             case "preview" | "other_clip":
                 world_.wrong = odd.kind
-            case "takes":
-                world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
-            case "drafts":
-                stage.configure(runway={"draft": {"model": world.DRAFT_MODEL}})
+            case "sound":
+                stage.configure(pika={"model": odd.how})
                 stage.safe.settle()
+            case "no_decoder":
+                world_.lacking = odd.how
             case "bad_twice":
                 pass  # the weather of its steps says it all
             case _:
                 self._begin_here(odd)
 
     def _begin_here(self, odd: Odd) -> None:
-        """What is odd about our own machine."""
+        """What is odd about our own machine, or about what is asked of vgen."""
         stage, world_ = self._stage, self._stage.world
         match odd.kind:
             case "clock" | "behind":
                 stage.wall_s += odd.amount
+            case "takes":
+                world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
+            case "drafts":
+                stage.configure(runway={"draft": {"model": world.DRAFT_MODEL}})
+                stage.safe.settle()
             case "old_ledger" | "no_ledger":
                 self._ledger(odd.how)
             case "reader" | "full_disk":

@@ -7,9 +7,10 @@ from simulation.mutants import Patches, instead, mutant
 from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import sections, settings
 from vgen.inputs.shots import Shot
+from vgen.media.judge import Verdict
 from vgen.plan import decision
 from vgen.plan import request as requesting
-from vgen.production import make, reconcile, workspace
+from vgen.production import deliver, make, reconcile, workspace
 from vgen.production.clocks import ProviderClocks
 from vgen.production.run import Run
 from vgen.providers import fal, runway
@@ -131,3 +132,26 @@ def draft_is_final() -> Patches:
 @mutant("a final is no reason not to buy a draft", "M23", 20, "drafts")
 def draft_beside_final() -> Patches:
     yield instead(decision, "_final", lambda *_: None)
+
+
+@mutant("the switch that turns sound off is left out of the order", "M1 M2 M8", 10, "sound")
+def omit_the_sound_switch() -> Patches:
+    order = fal.order
+
+    def by_default(recipe: Any, terms: Any) -> Any:
+        made = order(recipe, terms)
+        return dataclasses.replace(made, body={k: v for k, v in made.body.items() if k != "generate_audio"})
+
+    yield instead(fal, "order", by_default)
+
+
+@mutant("what the tools here can't decode is rejected, and bought again", "M9", 10, "no_decoder")
+def reject_on_lack_of_a_decoder() -> Patches:
+    judge = deliver._judge
+
+    async def severe(run: Run, row: Purchase, part: Any) -> Any:
+        found = await judge(run, row, part)
+        unable = found.lacking or found.verdict is Verdict.NOT_JUDGED
+        return dataclasses.replace(found, verdict=Verdict.BAD, lacking=False) if unable else found
+
+    yield instead(deliver, "_judge", severe)

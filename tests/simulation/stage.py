@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from fakes import fake_judge
 from studio import Crash, Studio
 
 from simulation import vendors
 from simulation.powerloss import Disk
 from simulation.world import OddApp, World, image_sent
+from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.production.services import Services
 from vgen.simulator.faults import AFTER_ACCEPTING, Faults
 from vgen.simulator.jobs import Job, State
@@ -160,6 +162,7 @@ class Stage(Studio):
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
         super().__init__(root, seed=seed)
+        self.judge = self._judge
         self.hung = False
         self._idle_since = math.inf
         self.clock._autojump = self._jump_or_give_up  # trio's own hook for a clock that may jump
@@ -194,6 +197,16 @@ class Stage(Studio):
 
     def app(self) -> OddApp:
         return OddApp(self)
+
+    async def _judge(self, path: Path, wanted: Wanted) -> Judgement:
+        """The tools that are here: they may lack a decoder, and then say nothing of the clip."""
+        found = await fake_judge(path, wanted)
+        if not self.world.lacking or found.facts is None:
+            return found
+        self.injected["no_decoder"] += 1
+        unsure = self.world.lacking == "perhaps"
+        verdict = Verdict.DAMAGED if unsure else Verdict.NOT_JUDGED
+        return Judgement(verdict=verdict, reason="no decoder for av1", facts=found.facts, lacking=unsure)
 
     def note(self, text: str) -> None:
         """A line of the story, with the virtual time."""

@@ -7,10 +7,10 @@ from simulation.mutants import Patches, instead, mutant
 from vgen.production import poll
 from vgen.production.http import HttpClient
 from vgen.providers import kling, pika
-from vgen.providers.base import Queued, Running
+from vgen.providers.base import Queued, RefusalReason, Refused, Running
 
 
-@mutant("an order is sent again under another tag than the first time", "M1 M2 M4 M5", 100, "protocols")
+@mutant("an order is sent again under another tag than the first time", "M1 M2 M4 M5", 60, "protocols")
 def repeat_under_a_fresh_key() -> Patches:
     for protocol in (kling, pika):
         seen: list[str] = []
@@ -23,6 +23,18 @@ def repeat_under_a_fresh_key() -> Patches:
             return create(order, terms, key, image, tag if again == 1 else f"{tag}-{again}")
 
         yield instead(protocol, "create", fresh)
+
+
+@mutant("Kling's refusal of a repeat is taken for a refusal of the order", "M1 M2 M4 M5", 60, "protocols")
+def duplicate_is_refusal() -> Patches:
+    answer = kling.answer
+
+    def hasty(reply: Any, terms: Any) -> Any:
+        meant = answer(reply, terms)
+        is_duplicate = isinstance(meant, Refused) and meant.reason is RefusalReason.DUPLICATE
+        return dataclasses.replace(meant, reason=RefusalReason.INPUT) if is_duplicate else meant
+
+    yield instead(kling, "answer", hasty)
 
 
 @mutant("a job whose time is up is deleted, though it runs", "M10", 100, "protocols")

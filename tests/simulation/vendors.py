@@ -42,8 +42,9 @@ PAIRS = tuple(
 """Who stands in for Runway, and who for fal."""
 ALWAYS = ("billing_pending", "list_hides_tag", "failed_id_free", "grid_nearest")
 """Faults that make nothing be bought more often."""
+FIND_LATE = "find_late"
 AT_CREATES = (*VENDORS_BEFORE, *VENDORS_AFTER, "failed_on_create")
-FAULTS = (*ALWAYS, *AT_CREATES)
+FAULTS = (*ALWAYS, *AT_CREATES, FIND_LATE)
 LATE_S = 60.0
 
 
@@ -70,6 +71,9 @@ def there(rng: random.Random, places: tuple[str, str], step: Any) -> Any:
         if any(fault.partition(".")[2].startswith("create_") or fault.startswith("create_") for fault in step.faults):
             names += rng.sample(AT_CREATES, 2)
         more = tuple(f"{name}={rng.choice((0.05, 0.25))}" for name in names)
+        if "kling" in places:  # dice of its own: what came before it stays what it was
+            late = random.Random(f"{FIND_LATE} {step.faults}").choice((0.0, 0.25, 0.6))
+            more += (f"{FIND_LATE}={late}", f"kling.create_lost={late}") if late else ()
         return dataclasses.replace(step, faults=step.faults + more)
     return step
 

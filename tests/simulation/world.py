@@ -62,6 +62,8 @@ class World:
     factor: int = 1
     """What Runway quotes, in list prices."""
     at_request: tuple[int, Callable[[], None]] | None = None
+    lacking: str = ""
+    """Whether the tools here certainly or perhaps lack a decoder."""
     wrong: str = ""
     wrongly_given: set[str] = field(default_factory=set)
     damaged: Counter[str] = field(default_factory=Counter)
@@ -84,7 +86,7 @@ class World:
     def new_run(self) -> None:
         """What held for one run is over."""
         self.gateway, self.gateway_until, self.at_request = None, -math.inf, None
-        self.refusal = MISSING
+        self.refusal, self.lacking = MISSING, ""
 
     def quoted(self, order: Order) -> Order:
         """The order at the price that Runway asks today."""

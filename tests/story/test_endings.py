@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from fakes import fake_clip
-from studio import Studio, shots
+from studio import Crash, CrashAt, Studio, shots
 
-from vgen.cli import notify
+from vgen.cli import notify, reporting
+from vgen.store import failpoints
 from vgen.views.gallery import stated_digest
 
 Capture = pytest.CaptureFixture[str]
@@ -295,3 +296,124 @@ def test_clean_of_everything_leaves_no_report(studio: Studio) -> None:
     assert studio.doit("clean") == 0
     assert not (studio.outputs / "clips.json").exists()
     assert not (studio.outputs / "gallery.html").exists()
+
+
+# ── the cap that a report tells ───────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("words", [("pick", "shot=1", "take=1"), ("keep", "shot=1"), ("recover",)], ids=lambda w: w[0])
+def test_what_buys_nothing_tells_of_the_last_run_s_cap(studio: Studio, words: tuple[str, ...]) -> None:
+    studio.write_shots(shots(2))
+    studio.doit("budget_usd=9")
+    studio.doit("-a", "clip:1", "budget_usd=7")
+    if words[0] == "keep":
+        studio.change_shot(1, runway_prompt="another boat")
+    assert studio.doit(*words) == 0
+    told = studio.report()["budget"]
+    assert (told["cap_usd"], told["remaining_usd"]) == (7, 7 - told["spent_usd"])
+    assert [row["cap"] for row in studio.rows("SELECT cap FROM runs")][1:] in ([7_000_000], [7_000_000, 7_000_000])
+    assert studio.doit(*words, "budget_usd=5") == 0
+    assert studio.report()["budget"]["cap_usd"] == (5 if words[0] != "recover" else 7), "recover changed nothing"
+
+
+def test_what_is_settled_is_told_under_the_last_run_s_cap_and_its_advice_too(studio: Studio, end: Callable) -> None:
+    studio.write_shots(shots(5))
+    studio.faults("create_lost=~shot-2")
+    studio.doit("partial=yes", "budget_usd=2.5", "fallback_api=none")
+    lines = end("settle", "shot=2", "as=charged")
+    assert lines[0] == "vgen: 3 of 5 clips; spent $2.40 of $2.50"
+    assert studio.report()["budget"]["cap_usd"] == 2.5
+    assert "budget_usd=2.50" in command(missing(lines)[2])
+    assert "`doit budget_usd=2.50` builds what is missing" in lines[-1]
+
+
+def test_a_build_is_told_under_its_own_cap_and_play_money_under_none(studio: Studio, new_studio: Any) -> None:
+    studio.doit("budget_usd=9")
+    studio.doit("report")
+    assert studio.report()["budget"]["cap_usd"] == 2
+    play = new_studio(live=False)
+    play.doit()
+    play.doit("-a", "clip:1")
+    play.doit("pick", "shot=1", "take=1")
+    assert play.report()["budget"]["cap_usd"] is None
+
+
+# ── killed before the report ──────────────────────────────────────────────────────────────────────────────
+
+
+def killed_before_its_report(studio: Studio) -> None:
+    """Every clip is in place and booked; report and gallery are of the run before."""
+    studio.write_shots(shots(1))
+    studio.doit()
+    studio.write_shots(shots(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporting, "write_report", dying)
+        patch.setattr(reporting, "reported", dying)
+        with pytest.raises(Crash):
+            studio.doit()
+    assert len(studio.clips()) == 1
+    assert studio.clip(2).exists()
+
+
+def dying(*_: object, **__: object) -> None:
+    raise Crash("killed")
+
+
+@pytest.mark.parametrize("words", [(), ("clip:2",), ("cut",), ("recover",)], ids=lambda w: " ".join(w) or "doit")
+def test_the_next_command_mends_what_a_killed_run_left_old(
+    studio: Studio, end: Callable, words: tuple[str, ...]
+) -> None:
+    killed_before_its_report(studio)
+    bought = studio.bought()
+    lines = end(*words)
+    assert lines[0].endswith(
+        "2 of 2 clips; spent $1.20 of $2.00" if words != ("clip:2",) else "2 of 2 in all; spent $1.20 of $2.00"
+    )
+    assert studio.successes() == [True, True]
+    assert studio.report()["budget"]["spent_usd"] == 1.2
+    digest = stated_digest((studio.outputs / "gallery.html").read_text("utf-8"))
+    assert studio.doit("gallery") == 0
+    assert stated_digest((studio.outputs / "gallery.html").read_text("utf-8")) == digest
+    assert studio.bought() == bought
+    assert end("clip:2") == [], "told once"
+
+
+def test_report_and_gallery_are_not_looked_at_again_while_the_ledger_is_as_they_tell(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.doit()
+    monkeypatch.setattr(reporting, "reported", dying)
+    assert studio.doit("clip:1") == 0
+
+
+def test_a_production_of_before_stays_quiet(studio: Studio, end: Callable) -> None:
+    studio.doit()
+    (studio.outputs / ".vgen" / "told").unlink()
+    before = (studio.outputs / "production_report.json").read_bytes()
+    assert end("clip:1") == []
+    assert (studio.outputs / "production_report.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("at", ["ledger.move.submitting after", "ledger.move.rendering after", "ledger.reserve after"])
+def test_a_plan_after_a_kill_says_what_the_next_run_does(
+    new_studio: Callable[..., Studio], capfd: Capture, at: str
+) -> None:
+    other, studio = new_studio(), new_studio()
+    hook = CrashAt(names=[])
+    for one in (other, studio):
+        one.write_shots(shots(1))
+    with failpoints.hooked(hook):
+        other.doit()
+    assert hook.names is not None
+    studio.crash(hook.names.index(at) + 1)
+    before, ledger = studio.bought(), (studio.outputs / "ledger.db").read_bytes()
+    capfd.readouterr()
+    assert studio.doit("plan") == 0
+    assert "another run" not in capfd.readouterr().out, "nobody works here"
+    assert (studio.outputs / "ledger.db").read_bytes() == ledger
+    planned = json.loads((studio.outputs / "plan.json").read_text("utf-8"))
+    studio.doit("max_retries=1")
+    assert (planned["total_usd"] > 0) == (studio.bought() > before)
+    left = planned["budget"]["left_usd"]
+    told = studio.report()["budget"]
+    assert left == told["remaining_usd"] + (told["spent_usd"] if studio.bought() > before else 0)

@@ -88,6 +88,13 @@ def _refuse_drift(session: "Session") -> None:
     session.approve(approved_plan.purchases(then))
 
 
+def refuse_processes(session: "Session") -> None:
+    """Raise InputError if clips are simulated inside vgen: each process would have providers of its own."""
+    if session.selection.builds and session.workspace.ready.in_process:
+        text = "-P process: the simulated providers live inside vgen, and each process would have its own; take out "
+        raise InputError([f"{text}-P process, or start `python -m vgen.simulator` and set base_url"])
+
+
 def has_work(session: "Session") -> bool:
     """Whether a build has anything to do."""
     plan, chosen = session.plan, session.selection

@@ -3,6 +3,7 @@
 One place for all commands: whether there is anything to do is asked of the ledger, which every change passes.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ import trio
 
 from vgen.cli import reporting
 from vgen.cli.commands import gallery
-from vgen.errors import ClipFailed
+from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.plan import takes_wanted
-from vgen.store.database import commits
+from vgen.store import mark
+from vgen.store.database import Commits, commits
+from vgen.store.outputs import Outputs
 from vgen.views import ending, terminal
 from vgen.views.ending import Ending, Missing
 
@@ -30,7 +33,7 @@ def end(session: "Session", *, interrupted: bool) -> int:
     """
     done, ledger = session.reported, session.workspace.outputs.ledger
     changed = commits(ledger) != done.began_at
-    if not (changed or session.worked or session.judges):
+    if not (changed or session.worked or session.judges) and _are_true(session):
         return 0
     try:
         if interrupted or not done.is_true(ledger, "report") or done.ending is None:
@@ -42,7 +45,48 @@ def end(session: "Session", *, interrupted: bool) -> int:
     finally:
         if done.ending is not None:
             _tell(session, done.ending, interrupted=interrupted)
+    _remember(session)
     return 0
+
+
+def _are_true(session: "Session") -> bool:
+    """Whether report and gallery tell of this ledger: a run that was killed left them as they had been before it.
+
+    They are looked at only where nobody has remembered of what they tell.
+    """
+    outputs, done = session.workspace.outputs, session.reported
+    now = commits(outputs.ledger)
+    if now is None or _is_remembered(outputs, now):
+        return True
+    try:
+        true = done.both_true(outputs.ledger) or (reporting.is_current(session) and gallery.is_current(session))
+    except (OSError, LedgerError, Refusal):
+        return False  # who writes them says why
+    if true:
+        _remember(session)
+    return true
+
+
+def _remember(session: "Session") -> None:
+    """Write down of which state of the ledger report and gallery tell, for `_are_true`."""
+    outputs = session.workspace.outputs
+    now = commits(outputs.ledger)
+    if now is not None and session.reported.both_true(outputs.ledger) and not _is_remembered(outputs, now):
+        with contextlib.suppress(OSError):
+            outputs.told.write_text(_spelled(outputs, now), encoding="utf-8")
+
+
+def _is_remembered(outputs: Outputs, now: Commits) -> bool:
+    try:
+        return outputs.told.read_text("utf-8") == _spelled(outputs, now)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _spelled(outputs: Outputs, now: Commits) -> str:
+    """Which ledger, by its own name (a copy of the project is another file), and how often it was written."""
+    known = mark.read(outputs.mark)
+    return f"{known.ledger if known else ''} {now[1]}\n"
 
 
 def tell_files(session: "Session") -> None:

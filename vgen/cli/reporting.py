@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vgen.cli.session import Session
 
 INTERRUPTED = "interrupted. "
+NOT_BEGUN = INTERRUPTED + "What is done is kept; run the command again to continue"
 
 
 @dataclass(slots=True)
@@ -38,6 +39,10 @@ class Reported:
     def is_true(self, ledger: Path, file: str) -> bool:
         """Whether `report` or `gallery` tells of the ledger as it is now."""
         return file in self.true_at and self.true_at[file] == commits(ledger)
+
+    def both_true(self, ledger: Path) -> bool:
+        """Whether both do."""
+        return self.is_true(ledger, "report") and self.is_true(ledger, "gallery")
 
     @contextlib.contextmanager
     def unchanged(self, ledger: Path) -> Iterator[None]:

@@ -1,10 +1,9 @@
 """One call of doit: the tasks of a directory, and the hooks around a run (lock, refusals, report after Ctrl-C)."""
 
 import contextlib
-import dataclasses
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
+from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
 from vgen.production.intent import Intent
@@ -61,10 +61,9 @@ class Session:
         """Whether everything is as a user's own `doit` finds it."""
         self.variables = command_line_variables()
         self.services = services or real_services()
-        own = registry.command_variables()
-        run_variables = {name: value for name, value in self.variables.items() if name not in own}
+        run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
         self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
-        self.workspace = Workspace(root, run_variables, environ, self.services)
+        self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
         self.selection = Selection()
@@ -104,18 +103,20 @@ class Session:
     def run(self) -> Run:
         """The run of this session. Raises InputError if the input has problems."""
         if self._run is None:
-            services = dataclasses.replace(self.services, tell=self._tell)
-            self._run = Run(self.workspace.ready, self.workspace.outputs, services)
+            self._run = Run(self.workspace.ready, self.workspace.outputs, replace(self.services, tell=self._tell))
         return self._run
 
     def view(self) -> View:
         """The production as it was when this was first asked for; `look_again` looks anew."""
         return self._view or self.look_again()
 
+    in_processes = checks.refuse_processes
+
     def forget_view(self) -> None:
         """What was seen may be old by now."""
         self._view = None
 
+    @terminal.patience("comparing the shots with what was bought")
     def look_again(self, *, again: bool = False) -> View:
         """The production as it is now. `again`: with the new takes that -a asks for, though the run has begun."""
         began = self._run is not None and self._run.began
@@ -159,17 +160,17 @@ class Session:
         checks.refuse_strays(self.variables, names)
         self.reported.began_at = commits(self.workspace.outputs.ledger)
         named, commands = set(names), registry.commands()
-        bears = [name for name in named if name in commands and commands[name].bears_unfit_ledger]
-        self.workspace.trusts_ledger = bool(named) and len(bears) == len(named)
-        if named and all(name in registry.commands() and registry.commands()[name].bears_problems for name in named):
+        bears = [name in commands and commands[name].bears_unfit_ledger for name in named]
+        self.workspace.trusts_ledger = all(bears) and bool(bears)
+        if named and all(name in commands and commands[name].bears_problems for name in named):
             yield
             return
-        ready = self.workspace.ready
+        wait = self.workspace.ready.run.wait
         if named and named <= registry.looks_only():
             yield
             return
-        with self.workspace.locked(wait=ready.run.wait, rebuild="recover" in named, tell=terminal.warn):
-            self._view = None
+        with self.workspace.locked(wait=wait, rebuild="recover" in named, tell=terminal.warn):
+            _begin(self, builds=not named or not named <= registry.builds_nothing())
             yield
 
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
@@ -205,17 +206,17 @@ class Session:
 
     def approve(self, numbers: frozenset[int]) -> None:
         """With plan=FILE: only these shots may be bought."""
-        self.selection = dataclasses.replace(self.selection, approved=numbers)
+        self.selection = replace(self.selection, approved=numbers)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Around one action of a run that did not come through vgen's `run` (doit's stock runner): its own lock."""
+        self._view = None  # other actions, perhaps of other processes, may have made clips meanwhile
         if self.entered:
             yield
             return
-        self.selection = dataclasses.replace(self.selection, forced=True, tasks=frozenset({"clip"}))
+        self.selection = replace(self.selection, forced=True, tasks=frozenset({"clip"}))
         with self.workspace.locked(wait=self.workspace.ready.run.wait):
-            self._view = None
             yield
 
     @contextlib.asynccontextmanager
@@ -285,8 +286,7 @@ class Session:
             return 0
         began = self._run is not None and self._run.began
         if signum is not None and not began:
-            text = reporting.INTERRUPTED + "What is done is kept; run the command again to continue"
-            terminal.line(None, text, "interrupted")
+            terminal.line(None, reporting.NOT_BEGUN, "interrupted")
             return 0
         code = ending.end(self, interrupted=signum is not None)
         if began and self.selection.again:
@@ -299,8 +299,21 @@ class Session:
         """`doit clean` took some files: what is left of report and gallery tells so, unless a run is at work."""
         if not self.workspace.problems:
             with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
-                self.look_again()
+                _begin(self, builds=False)
                 ending.tell_files(self)
+
+
+@terminal.patience("reading the shot list")
+def _read(root: Path, variables: Mapping[str, str], environ: Mapping[str, str] | None, services: Services) -> Workspace:
+    return Workspace(root, variables, environ, services)
+
+
+def _begin(session: Session, *, builds: bool) -> None:
+    """Under the lock: what was seen before is old. What builds nothing tells of the last run's cap, and advises so."""
+    session.forget_view()
+    cap = None if builds else session.workspace.keep_cap()
+    if cap is not None:
+        session.advice = Advice({**session.advice.given, "budget_usd": show(cap).removeprefix("$")})
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:

@@ -223,6 +223,7 @@ class _Loader:
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,
             warnings=tuple(self._warnings),
             keyless=keyless,
+            cap_given=explicit,
         )
 
     def _opened(self, provider: Provider, *, live: bool) -> Provider:

@@ -69,6 +69,8 @@ class Settings:
     warnings: tuple[str, ...]
     rehearsal: bool = False
     keyless: bool = False
+    cap_given: bool = False
+    """Whether somebody set budget_usd; if not, `cap` is the default."""
 
     @property
     def in_process(self) -> bool:

@@ -22,6 +22,8 @@ QUEUE = "queue"
 """error_code of a job that never left the provider's queue and was cancelled: the fallback's turn."""
 UNREADABLE = "unreadable"
 """error_code of a job that is over, and whose result could not be read for so long that it was given up."""
+NOT_KEPT = "not_kept"
+"""error_code of a lost purchase whose provider keeps no video so long: nobody asks about it again."""
 NONE: Mapping[int, Why] = MappingProxyType({})
 """No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
@@ -77,7 +79,10 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """The next act for a shot, with what it needs. `remedy`: of a STOP for which every provider had its turn."""
+    """The next act for a shot, with what it needs. `remedy`: of a STOP for which every provider had its turn.
+
+    `lost_orders`: whether an order of the shot is uncertain then, of which its provider may know.
+    """
 
     action: Action
     why: str = ""
@@ -86,6 +91,14 @@ class Decision:
     supersede: Mapping[int, Why] = field(default_factory=lambda: NONE)
     attempt: int = 1
     remedy: Remedy | None = None
+    lost_orders: bool = False
+
+    @property
+    def may_come_back(self) -> bool:
+        """Whether a lost job or order is in the way, which its provider may have after all."""
+        row = self.row
+        lost = row is not None and row.state is State.LOST and row.job_id is not None and row.error_code != NOT_KEPT
+        return self.action is Action.STOP and (lost or self.lost_orders)
 
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
@@ -247,7 +260,12 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
         )
     remedies = [*reasons.values(), Remedy.OPEN]
     remedy = Remedy.LATER if Remedy.LATER in remedies else remedies[0]
-    return Decision(action=Action.STOP, why="; ".join(reasons) or "no provider is open", remedy=remedy)
+    return Decision(
+        action=Action.STOP,
+        why="; ".join(reasons) or "no provider is open",
+        remedy=remedy,
+        lost_orders=any(row.state is State.UNCERTAIN for row in mine),
+    )
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
 from vgen.plan.takes_wanted import Further
 from vgen.store.outputs import clip_name
-from vgen.store.purchase import COLLECTABLE, State
+from vgen.store.purchase import COLLECTABLE
 from vgen.store.records import Budget, Placed, Purchase, Retake, Snapshot, Take
 
 TYPICAL_S = 60.0
@@ -68,11 +68,8 @@ class Step:
 
     @property
     def may_come_back(self) -> bool:
-        """A lost job is in its way, which its provider may have after all."""
-        row = self.decision.row
-        stopped = self.action is Action.STOP
-        lost = stopped and row is not None and row.state is State.LOST and row.job_id is not None
-        return lost or any(one.may_come_back for one in self.further)
+        """A lost job or order is in its way, which its provider may have after all."""
+        return self.decision.may_come_back or any(one.decision.may_come_back for one in self.further)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,12 +134,17 @@ def _refuse_foreseeable(
     """What could only be rejected when it comes is not bought. Raises CannotMake with the limit."""
     said = flat(order.body)
     told = (resolution, said.get("resolution"), said.get("ratio"), said.get("size"))
-    for lines in map(_lines, told):
+    for lines in (_lines(str(one or "").lower()) for one in told):
         if lines is not None and lines < MIN_SIDE:
             raise CannotMake(
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
+    if order.image_field and said.get("video_size") == "auto" and (size := picture()) and min(size) < MIN_SIDE:
+        raise CannotMake(
+            f"{order.model} makes a video in the size of its picture, {size[0]}x{size[1]}, and a good clip has "
+            f"{MIN_SIDE} lines or more; give the shot a larger picture"
+        )
     ratio = str(said.get("aspect_ratio", said.get("ratio", FOLLOWS_PICTURE[0])))
     if order.image_field and ratio.startswith(FOLLOWS_PICTURE) and (size := picture()):
         width, height = size
@@ -150,9 +155,9 @@ def _refuse_foreseeable(
             )
 
 
-def _lines(told: object) -> int | None:
+@functools.lru_cache(maxsize=1024)
+def _lines(text: str) -> int | None:
     """The shorter side that `480p`, `480`, `848:480` or `848x480` means; None if that is not known."""
-    text = str(told or "").lower()
     if (match := re.fullmatch(r"(\d{3,4})p?", text)) is not None:
         return int(match[1])
     if (match := re.fullmatch(r"(\d{3,5})[:x*](\d{3,5})", text)) is not None:

@@ -28,16 +28,9 @@ class Further:
     worst: int = 0
 
     @property
-    def may_come_back(self) -> bool:
-        """Whether its provider has perhaps found the job that it had lost."""
-        row = self.decision.row
-        stopped = self.decision.action is Action.STOP
-        return stopped and row is not None and row.state is State.LOST and row.job_id is not None
-
-    @property
     def is_due(self) -> bool:
         """Whether a run has anything to do about it."""
-        return self.decision.action in DUE or self.may_come_back
+        return self.decision.action in DUE or self.decision.may_come_back
 
 
 def with_further(requests: Sequence[ShotRequest], rows: Iterable[Purchase]) -> Sequence[ShotRequest]:

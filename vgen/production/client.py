@@ -7,13 +7,31 @@ from vgen import retry
 from vgen.errors import WireError
 from vgen.inputs.settings import Provider
 from vgen.production.run import Run
+from vgen.providers import CODECS
 from vgen.providers.base import Call, Inconclusive, Job, Missing, Reply, Status
+from vgen.providers.codec import Vendor
 from vgen.redact import exactly
 from vgen.store.records import Facts, Purchase
 
 ASK_S = 30.0
 REAL_KEY_LENGTH = 12
 """Shorter "keys" are test words, which may stand in any answer."""
+
+
+def vendor_of(run: Run, row: Purchase) -> Vendor:
+    """Who sells by the protocol that a purchase was made by."""
+    return CODECS[run.settings.protocol_of(row.provider, row.base_url)].VENDOR
+
+
+def how_long(run: Run, row: Purchase) -> str:
+    """Until when to come again for a video, in words to be put behind that; "" if its provider does not say."""
+    kept_s = vendor_of(run, row).files_kept_s
+    return "" if kept_s is None else f" ({row.provider} keeps a video for {in_words(kept_s)})"
+
+
+def in_words(kept_s: float) -> str:
+    """Hours, or days if they are many."""
+    return f"{kept_s / 3600:g} h" if kept_s <= 48 * 3600 else f"{kept_s / 86_400:g} days"
 
 
 async def ask(run: Run, row: Purchase) -> Status:

@@ -8,9 +8,11 @@ from vgen import recipe, retry
 from vgen.errors import ClipFailed
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
-from vgen.plan.decision import how_to_end
+from vgen.plan.decision import NOT_KEPT, how_to_end
 from vgen.production import job_end
-from vgen.production.download import Downloaded, Ended, Gone, download_file, fresh_url
+from vgen.production.address import Ended, Gone, fresh_url
+from vgen.production.client import how_long
+from vgen.production.download import Downloaded, download_file
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
@@ -51,8 +53,8 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
         _publish(run, row, part, judgement, got, number)
         return
     raise ClipFailed(
-        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid and kept there, run again, "
-        f"or {how_to_end(row)}"
+        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid, "
+        f"run again{how_long(run, row)}, or {how_to_end(row)}"
     )
 
 
@@ -68,7 +70,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Download
     except Ended as exc:
         job_end.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
-        run.ledger.move(row.id, State.LOST, error=str(exc))
+        run.ledger.move(row.id, State.LOST, error=str(exc), error_code=NOT_KEPT if exc.for_good else None)
         run.say(number, f"paid {show(row.charged)}, but {exc}", event="lost", job=row.job_id)
     else:
         run.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)

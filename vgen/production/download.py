@@ -16,12 +16,11 @@ from vgen import retry
 from vgen.errors import BlockedAddress, ClipFailed, WireError
 from vgen.media.container import HEAD_BYTES, is_page
 from vgen.plan.decision import how_to_end
-from vgen.production import over
-from vgen.production.client import ask
+from vgen.production import address, over
+from vgen.production.client import how_long
 from vgen.production.http import Download, HttpClient, Piece
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
-from vgen.providers.base import Cancelled, Done, Failed, Inconclusive, Missing, Status
 from vgen.store import atomic, failpoints
 from vgen.store.records import Purchase
 
@@ -31,18 +30,6 @@ WHOLE_DOWNLOAD_S = 1800.0
 UNPACKED_BYTES = 64 << 20
 """What came packed may be so long, or four times as long as it came: video hardly packs, and a bomb is none."""
 _GZIP = b"\x1f\x8b\x08"
-
-
-class Gone(Exception):
-    """The provider no longer has the file: paid, and not fetchable."""
-
-
-class Ended(Exception):
-    """The provider says now that the job ended without a file: `status`."""
-
-    def __init__(self, status: Failed | Cancelled) -> None:
-        super().__init__("ended otherwise than it first said")
-        self.status = status
 
 
 class TooLong(Exception):
@@ -67,7 +54,7 @@ class Downloaded:
 
 
 async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Downloaded:
-    """All bytes of the output, synced. Raises Gone, Ended, ClipFailed."""
+    """All bytes of the output, synced. Raises address.Gone, address.Ended, ClipFailed."""
     expired = _Expiry(run, row)
     etag: str | None = None
     url = row.urls.get("output", "")
@@ -80,7 +67,8 @@ async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Dow
                 return await loader.run()
         except _Expired:
             await expired.once_more()
-            url = await fresh_url(run, row)
+            done = await address.fresh_url(run, row)
+            url, expired.ended_at = done.url, done.ended_at
             part.unlink(missing_ok=True)
             continue
         except (BlockedAddress, TooLong) as exc:
@@ -100,7 +88,7 @@ async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Dow
         run.events.doing(number, f"downloading from {row.provider}, attempt {attempt + 1}")
         await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, run.rng))
     raise ClipFailed(
-        f"could not be downloaded ({reason}); it is paid and waits at {row.provider}, run again, or {how_to_end(row)}"
+        f"could not be downloaded ({reason}); it is paid, run again{how_long(run, row)}, or {how_to_end(row)}"
     )
 
 
@@ -109,7 +97,7 @@ def _not_written(run: Run, exc: OSError) -> str:
     if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
         return f"writing failed: {exc.strerror}"
     run.stop_buying("the disk is full")
-    raise ClipFailed("the disk is full; the clip is paid and waits at the provider, make room and run again") from exc
+    raise ClipFailed("the disk is full; the clip is paid, make room and run again") from exc
 
 
 class _Expiry:
@@ -119,62 +107,25 @@ class _Expiry:
         self._run, self._row = run, row
         self._times = 0
         self.absence = over.Absence(clock=trio.current_time)
+        self.ended_at: float | None = None
 
     async def once_more(self) -> None:
         """Wait until a fresh address is worth asking for. Raises Gone, ClipFailed."""
         run, row = self._run, self._row
         self._times += 1
         self.absence.seen()
-        age_s = run.clocks.age_s(row)
-        if over.file_gone(self.absence, age_s):
-            raise Gone(f"its address at {row.provider} has expired for good")
+        kept = address.kept(run, row, self.ended_at)
+        if over.file_gone(self.absence, kept):
+            raise address.gone(row, kept)
         if self._times > retry.FRESH_URL_TRIES:
-            if not over.file_overdue(age_s) or self._times > retry.FRESH_URL_TRIES + 1:
+            if not kept.is_overdue or self._times > retry.FRESH_URL_TRIES + 1:
                 raise ClipFailed(
                     f"its address at {row.provider} does not answer with a file; it is paid: run again as long as "
-                    f"{row.provider} may keep it, or {how_to_end(row)}"
+                    f"{row.provider} may keep it{how_long(run, row)}, or {how_to_end(row)}"
                 )
             await trio.sleep(self.absence.left_s)
         elif self._times > 1:
             await trio.sleep(retry.backoff_s(retry.DOWNLOAD, self._times, run.rng))
-
-
-async def fresh_url(run: Run, row: Purchase) -> str:
-    """The job's present address, written down. Raises Gone, Ended, ClipFailed."""
-    status: Status = Inconclusive(message="not asked")
-    missing = over.Absence(clock=trio.current_time)
-    for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        status = await ask(run, row)
-        pause_s = retry.backoff_s(retry.DOWNLOAD, attempt, run.rng)
-        match status:
-            case Done() if status.url:
-                run.ledger.note(row.id, urls={**row.urls, "output": status.url})
-                return status.url
-            case Done() if attempt >= retry.FRESH_URL_TRIES:
-                raise ClipFailed(
-                    f"is finished at {row.provider} and paid, but {status.instead or 'it names no file'}; run again, "
-                    f"or ask it about job {row.job_id}, or {how_to_end(row)}"
-                )
-            case Cancelled():
-                raise Ended(status)
-            case Failed() if not status.unconfirmed:
-                raise Ended(status)
-            case Missing():
-                missing.seen()
-                if over.forgotten(missing):
-                    raise Gone(f"{row.provider} no longer knows the job")
-                if attempt == retry.DOWNLOAD_TRIES - 1:
-                    pause_s = max(pause_s, missing.left_s)
-            case _:
-                missing.broken()
-        if isinstance(status, Inconclusive) and status.key_rejected:
-            break
-        await trio.sleep(pause_s)
-    word = f" ({status.message})" if isinstance(status, Inconclusive) else ""
-    raise ClipFailed(
-        f"{row.provider} gives no fresh address for job {row.job_id}{word}; the clip is paid, run again, "
-        f"or {how_to_end(row)}"
-    )
 
 
 class Loader:

@@ -13,7 +13,8 @@ APART_S = 60.0
 UNREADABLE_S = 3600.0
 """A job that is over, and whose outcome can't be read for so long, is given up; an outage of a provider is shorter."""
 FILES_KEPT_S = 48 * 3600.0
-"""Runway keeps outputs for 24 to 48 h, fal for a week: until then a file that is not there may come back."""
+"""Runway keeps outputs for 24 to 48 h, fal for a week: until then a file that is not there may come back. Of the age of
+an order, where its protocol does not say how long (`Vendor.files_kept_s`) or its provider not since when."""
 JOBS_KEPT_S = 7 * 86_400.0
 """So old, a job that its provider did not find is not asked about by each run any more; `doit recover` still does."""
 
@@ -65,14 +66,33 @@ def confirmed(absence: Absence) -> bool:
     return absence.lasting
 
 
-def file_gone(absence: Absence, age_s: float | None) -> bool:
-    """Whether a finished job's file that is nowhere counts as lost. `age_s`: of the order; None: unknown."""
-    return absence.lasting and file_overdue(age_s)
+def file_gone(absence: Absence, kept: "Kept") -> bool:
+    """Whether a finished job's file that is nowhere counts as lost."""
+    return absence.lasting and kept.is_overdue
 
 
-def file_overdue(age_s: float | None) -> bool:
-    """Whether an order is so old that its file may have been deleted."""
-    return age_s is not None and age_s >= FILES_KEPT_S
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """How old a file is, by its provider's clock, beside how long such are kept. None: unknown.
+
+    `age_s`: of the order; `ended_s`: since the job ended; `kept_s`: so long after that the provider has it at most.
+    """
+
+    age_s: float | None
+    ended_s: float | None
+    kept_s: float | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its provider says that it keeps no file so long: to ask again is of no use."""
+        return self.kept_s is not None and self.ended_s is not None and self.ended_s >= self.kept_s
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it may have been deleted."""
+        if self.kept_s is not None and self.ended_s is not None:
+            return self.is_over
+        return self.age_s is not None and self.age_s >= max(FILES_KEPT_S, self.kept_s or 0.0)
 
 
 def unreadable(absence: Absence, since_s: float | None) -> bool:
@@ -85,6 +105,6 @@ def old_enough(since_s: float | None) -> bool:
     return since_s is not None and since_s >= UNREADABLE_S
 
 
-def worth_asking(age_s: float | None) -> bool:
-    """Whether a provider may still have a job that it did not find."""
-    return age_s is None or age_s <= JOBS_KEPT_S
+def worth_asking(age_s: float | None, kept_s: float | None = None) -> bool:
+    """Whether a provider may still have a job that it did not find. `kept_s`: how long it keeps files, if known."""
+    return age_s is None or age_s <= max(JOBS_KEPT_S, kept_s or 0.0)

@@ -295,7 +295,7 @@ class _Poller:
         what = f"not collected from {row.provider}" if self._last_word else f"still running at {row.provider}"
         raise ClipFailed(
             f"{what} after {run.settings.run.clip_timeout_s:g} s as job {row.job_id}{word}; "
-            f"it is paid for, run again to collect it, or {how_to_end(row)}"
+            f"it is paid for, run again to collect it{client.how_long(run, row)}, or {how_to_end(row)}"
         )
 
     def _tell(self, text: str) -> None:

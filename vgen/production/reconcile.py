@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from vgen.errors import WireError
 from vgen.money import show
-from vgen.plan.decision import UNREADABLE, how_to_end, settle_command
+from vgen.plan.decision import NOT_KEPT, UNREADABLE, how_to_end, settle_command
 from vgen.plan.request import ShotRequest
 from vgen.production import client, job_end, job_lists, over, resend
 from vgen.production.finding import Finding, Verdict
@@ -38,7 +38,10 @@ async def ask_again(run: Run, row: Purchase, number: int, *, anew: bool = False)
     given_up = row.state is State.FAILED and row.error_code == UNREADABLE
     if not (row.state is State.LOST or given_up) or row.job_id is None or not run.is_online:
         return False
-    if not anew and (row.id in run.asked_again or not over.worth_asking(run.clocks.age_s(row))):
+    if row.error_code == NOT_KEPT:
+        return False
+    kept_s = client.vendor_of(run, row).files_kept_s
+    if not anew and (row.id in run.asked_again or not over.worth_asking(run.clocks.age_s(row), kept_s)):
         return False
     run.asked_again.add(row.id)
     status = await client.ask(run, row)
@@ -58,6 +61,8 @@ async def look_again(run: Run, row: Purchase) -> str:
     """`doit recover` for a lost purchase: what its provider says of it now, for the user."""
     if await ask_again(run, row, row.shot_number, anew=True):
         return f"job {row.job_id} is there after all; the next run collects it, free"
+    if row.error_code == NOT_KEPT:
+        return f"job {row.job_id} is paid and over: {row.error}"
     return f"job {row.job_id} is still not there; {row.error}"
 
 

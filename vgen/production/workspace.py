@@ -4,6 +4,7 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 """
 
 import contextlib
+import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs, Stat, clip_name
 from vgen.store.reader import LedgerReader
 from vgen.store.records import Snapshot
+from vgen.store.settled import settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,21 @@ class Workspace:
         """As a user would type it: relative to dodo.py if it is below."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else str(path)
 
+    def keep_cap(self) -> int | None:
+        """Go by the last run's cap, as what buys nothing does where nobody set a budget. Returns it if it is another.
+
+        Raises Refusal if the ledger can't be read.
+        """
+        settings = self.settings
+        if settings is None or settings.cap_given:
+            return None
+        with contextlib.closing(self.reading()) as ledger:
+            cap = ledger.last_cap(simulated=settings.simulated, default=settings.cap)
+        if cap == settings.cap:
+            return None
+        self.settings = dataclasses.replace(settings, cap=cap)
+        return cap
+
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def look(self, policy: Policy | None = None, again: Collection[int] = ()) -> View:
@@ -118,7 +135,7 @@ class Workspace:
 
     def _look_once(self, policy: Policy | None, again: Collection[int]) -> tuple[View, bool]:
         settings = self.ready
-        with contextlib.closing(self.reading()) as ledger:
+        with contextlib.closing(self._rows()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
             prices = told_prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
             requests = told.raised(takes_wanted.with_further(self.requests, snapshot.purchases.values()), prices)
@@ -155,6 +172,10 @@ class Workspace:
     def reading(self) -> LedgerReader:
         """The ledger, to look at. A missing one is empty, and is not made."""
         return LedgerReader(self.outputs.ledger)
+
+    def _rows(self) -> LedgerReader:
+        """The ledger to plan by."""
+        return self.reading() if self._holds_lock else settled(self.outputs, now=self.services.now)
 
     # ── locking ───────────────────────────────────────────────────────────────────────────────────────────────────
 

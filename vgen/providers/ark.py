@@ -45,6 +45,7 @@ VENDOR = Vendor(
     model_names=r"(dreamina-|doubao-)?seedance-[\w.-]+",
     example="dreamina-seedance-2-5-260628",
     version=VERSION,
+    files_kept_s=24 * 3600.0,  # the record stays for 7 days, with an address that no longer works
     poll_interval_s=5.0,  # 20 a second are allowed; a clip takes a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -89,6 +90,7 @@ _SERVICE = content_tasks.Service(
     video="video_url",
     cost=_cost,
     again=lambda code: not _THE_REQUESTS_FAULT.search(code),
+    ended="updated_at",
     tag="safety_identifier",
 )
 

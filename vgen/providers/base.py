@@ -216,13 +216,15 @@ class Done:
     """Made. `charged` in micro-dollars, None if the provider does not tell; `url` "" if it names no file.
 
     `unsettled`: the provider says that it has not settled the charge yet; asked again, it will tell. `instead`: what
-    the result holds where a file was expected, in words.
+    the result holds where a file was expected, in words. `ended_at`: when the job ended, by the provider's clock (Unix
+    seconds); None if it does not tell.
     """
 
     url: str
     charged: int | None = None
     unsettled: bool = False
     instead: str = ""
+    ended_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,8 @@ class Vendor:
     over https, or to loopback. `invented_hosts`: names that code generators like to write, and that serve no API.
     `quotes`: whether the answer to a create says what the job may cost at most. `model_names`: how the vendor's models
     are called (a regular expression), with `example` for one; "": any way. `models`: its table of models, if it has one
-    that people can list and extend. `version`: what a `base_url` may end with.
+    that people can list and extend. `version`: what a `base_url` may end with. `files_kept_s`: how long after its job's
+    end, by the vendor's clock, a video can be had at most: later, no question brings another address. None: unknown.
     """
 
     protocol: str
@@ -55,6 +56,7 @@ class Vendor:
     model_names: str = ""
     example: str = ""
     version: str = "/v1"
+    files_kept_s: float | None = None
     models: ModelTable | None = None
 
 

@@ -44,6 +44,7 @@ class Service:
     `create`, `tasks`, `delete`: paths. `page_size`: the most of a page of the list. `video`: where a task's `content`
     has the file. `cost(task)`: micro-dollars of what its `usage` says, or None if it says nothing. `again(code)`:
     whether a failure is the vendor's fault. `tag`: the field of a task that has our tag; `fields`: what else it tells.
+    `ended`: the field that tells when a task that has succeeded ended, in Unix seconds.
     """
 
     table: str
@@ -55,6 +56,7 @@ class Service:
     cost: Callable[[Json], int | None]
     again: Callable[[str], bool]
     tag: str = ""
+    ended: str = ""
     fields: Sequence[str] = ()
 
 
@@ -147,7 +149,7 @@ def status(service: Service, task: Json) -> Status:
         case "succeeded":
             content = task.get("content")
             url = content.get(service.video) if isinstance(content, dict) else None
-            return Done(url=url if is_url(url) else "", charged=cost)
+            return Done(url=url if is_url(url) else "", charged=cost, ended_at=moment(task.get(service.ended)))
         case "failed":
             error = task.get("error")
             told: Json = error if isinstance(error, dict) else {}
@@ -172,6 +174,11 @@ def usage(task: Json, name: str) -> Decimal | None:
     return amount if amount.is_finite() and 0 <= amount <= 10**12 else None
 
 
+def moment(told: object) -> float | None:
+    """A time that is told as a number, or None."""
+    return float(told) if isinstance(told, int | Decimal) and not isinstance(told, bool) else None
+
+
 def rate(service: Service, task: Json, name: str) -> str | None:
     """The rate `name` of the model and resolution that a task's record tells, or None."""
     row = tables.read(service.table)["models"].get(str(task.get("model")))
@@ -189,11 +196,9 @@ def refuse_parameters(prompt: str, vendor: str) -> None:
 
 
 def _listed(service: Service, job_id: str, item: Json) -> Listed:
-    created = item.get("created_at")
-    real = isinstance(created, int | Decimal) and not isinstance(created, bool)
     return Listed(
         id=job_id,
         tag=str(item.get(service.tag) or ""),
-        created_at=float(created) if real and created is not None else None,
+        created_at=moment(item.get("created_at")),
         fields={name: str(item[name]) for name in service.fields if name in item},
     )

@@ -52,6 +52,7 @@ VENDOR = Vendor(
     invented_hosts=("api.klingai.com",),  # the old host: /v1 only, and a 404 page for all that is below
     model_names=r"kling-[a-z0-9.-]+",
     example="kling-3.0",
+    files_kept_s=30 * 86_400.0,
     poll_interval_s=5.0,  # queries are free and unlimited; a clip of 5 s takes half a minute or more
 )
 QUOTE: QuoteCall | None = None
@@ -174,7 +175,10 @@ def status(call: Call, reply: Reply, job: Job, key: str) -> Status | Call:
         case "processing":
             return Running()
         case "succeeded":
-            return Done(url=_video(task.get("outputs")), charged=charged, unsettled=not task.get("billing"))
+            url = _video(task.get("outputs"))
+            return Done(
+                url=url, charged=charged, unsettled=not task.get("billing"), ended_at=_seconds(task.get("update_time"))
+            )
         case "failed":
             message = brief(task.get("message") or "the task failed")
             again = not _RULES.search(message)
@@ -234,6 +238,11 @@ def _tasks(reply: Reply) -> list[Mapping[str, Any]] | None:
     if reply.status != 200 or said.get("code") != 0 or not isinstance(data, list):
         return None
     return data if all(isinstance(one, dict) for one in data) else None
+
+
+def _seconds(told: object) -> float | None:
+    """A time in milliseconds as Unix seconds."""
+    return float(told) / 1000 if isinstance(told, int | Decimal) and not isinstance(told, bool) else None
 
 
 def _video(outputs: object) -> str:

@@ -128,6 +128,7 @@ def ratio(taken: Mapping[str, Any], aspect_ratio: str, terms: Terms, *, picture:
     raise CannotMake(f"{terms.model} does not offer {wish}")
 
 
+@functools.lru_cache(maxsize=1024)
 def _size(ratio: str) -> tuple[int, int] | None:
     match = re.fullmatch(r"(\d{3,5}):(\d{3,5})", ratio)
     return (int(match[1]), int(match[2])) if match else None

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vgen.simulator.fal_table import Row
+from vgen.simulator.fal_table import SIDE_DEFAULT, SIDE_MOST, Row, takes_pixels
 
 PATH = "/api/openapi/queue/openapi.json"
 KEPT = {"min": "minimum", "max": "maximum", "default": "default"}
@@ -12,7 +12,7 @@ KEPT = {"min": "minimum", "max": "maximum", "default": "default"}
 Schema = dict[str, Any]
 
 TEXT: Schema = {"type": "string"}
-WHOLE: Schema = {"type": "integer"}
+SIDE: Schema = {"type": "integer", "exclusiveMinimum": 0, "maximum": SIDE_MOST, "default": SIDE_DEFAULT}
 QUEUE_STATUS: Schema = {
     "status": {"type": "string", "enum": ["IN_QUEUE", "IN_PROGRESS", "COMPLETED"]},
     "request_id": TEXT,
@@ -38,7 +38,7 @@ def document(endpoint: str, row: Row) -> Schema:
                 f"{name}Input": _object(f"{name}Input", _properties(row), row["required"]),
                 f"{name}Output": _object(f"{name}Output", {"video": {"$ref": "#/components/schemas/File"}}, ["video"]),
                 "File": _object("File", {"url": TEXT, "content_type": TEXT, "file_name": TEXT}, ["url"]),
-                "ImageSize": _object("ImageSize", {"width": WHOLE, "height": WHOLE}, []),
+                "ImageSize": _object("ImageSize", {"width": SIDE, "height": SIDE}, []),
                 "QueueStatus": _object("QueueStatus", QUEUE_STATUS, ["status", "request_id"]),
             },
         },
@@ -93,7 +93,8 @@ def _properties(row: Row) -> Schema:
     if "size" in row:
         name = row["size"]["field"]
         sizes = [{"$ref": "#/components/schemas/ImageSize"}, _spec(name, row["size"])]
-        found[name] = {"title": name.title(), "anyOf": sizes} | _default(row["size"])
+        named = {"title": name.title(), "anyOf": sizes} | _default(row["size"])
+        found[name] = named if takes_pixels(row) else _spec(name, row["size"])
     if row.get("seed"):
         found["seed"] = {"title": "Seed", "type": "integer"}
     if switch := row.get("sound"):
@@ -114,7 +115,7 @@ def _spec(name: str, rule: Mapping[str, Any]) -> Schema:
     schema: Schema = {"title": name.replace("_", " ").title()}
     values = rule.get("values")
     if values is None and rule.get("type") == "string" and name != "aspect_ratio":
-        values = [rule["default"]]
+        values = [rule["default"]] if "default" in rule else None
     if values is not None:
         kind = "integer" if all(isinstance(value, int) for value in values) else "string"
         return {**schema, "type": kind, "enum": list(values), **_default(rule)}

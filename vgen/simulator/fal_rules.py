@@ -7,7 +7,7 @@ fields"). `detail[].type` and the messages are pydantic's.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from vgen.simulator.fal_table import ANY, Row, number
+from vgen.simulator.fal_table import ANY, SIDE_MOST, Row, number, takes_pixels
 
 Problem = dict[str, Any]
 
@@ -44,8 +44,10 @@ def _field(row: Row, name: str, value: Any) -> Iterator[Problem]:
         yield from _whole(name, value)
     elif name in ("duration", "num_frames", "aspect_ratio", "resolution") and name in row:
         yield from _spec(name, row[name], value)
-    elif name == row.get("size", {}).get("field") and not isinstance(value, dict):
-        yield from _spec(name, row["size"], value)
+    elif name == row.get("size", {}).get("field"):
+        yield from (
+            _sides(name, value) if isinstance(value, dict) and takes_pixels(row) else _spec(name, row["size"], value)
+        )
     elif name == row.get("sound", {}).get("field"):
         yield from _switch(name, value)
     elif name in (images.get("first"), images.get("last")):
@@ -96,7 +98,9 @@ def _spec(name: str, rule: Mapping[str, Any], value: Any) -> Iterator[Problem]:
     """A field with values to choose from, or a number in its range."""
     values = rule.get("values")
     if values is None and rule.get("type") == "string" and name != "aspect_ratio":
-        values = [rule["default"]]  # fal's client writes an enumeration of one as a plain string
+        values = (
+            [rule["default"]] if "default" in rule else None
+        )  # fal's client writes an enumeration of one as a plain string
     if values is not None:
         if not any(value == option and type(value) is type(option) for option in values):
             shown = [f"'{option}'" if isinstance(option, str) else str(option) for option in values]
@@ -106,6 +110,21 @@ def _spec(name: str, rule: Mapping[str, Any], value: Any) -> Iterator[Problem]:
         yield from _text(name, value)
     else:
         yield from _number(name, rule, value)
+
+
+def _sides(name: str, value: Mapping[str, Any]) -> Iterator[Problem]:
+    """ImageSize: sides that are left out have a default, other keys are ignored."""
+    for side in ("width", "height"):
+        if side not in value:
+            continue
+        found = [{**one, "loc": ["body", name, side]} for one in _whole(side, value[side])]
+        length = number(value[side])
+        if not found and length is not None and length <= 0:
+            found = [_problem("greater_than", (name, side), "Input should be greater than 0", value[side], gt=0)]
+        elif not found and length is not None and length > SIDE_MOST:
+            message = f"Input should be less than or equal to {SIDE_MOST}"
+            found = [_problem("less_than_equal", (name, side), message, value[side], le=SIDE_MOST)]
+        yield from found
 
 
 def _number(name: str, rule: Mapping[str, Any], value: Any) -> Iterator[Problem]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from vgen.money import MICRO, up
 from vgen.simulator import prices
-from vgen.simulator.picture import shape_of
+from vgen.simulator.picture import pixels_of, shape_of
 
 Row = Mapping[str, Any]
 
@@ -27,15 +27,12 @@ USUAL_S = 5
 USUAL_FPS = 24
 MOST_S = 600
 
-PRESETS = {
-    "square_hd": (1024, 1024),
-    "square": (512, 512),
-    "portrait_4_3": (768, 1024),
-    "portrait_16_9": (576, 1024),
-    "landscape_4_3": (1024, 768),
-    "landscape_16_9": (1024, 576),
-}
-"""fal's names for sizes, in whatever field they stand."""
+SIZES = ("video_size", "image_size", "dimensions")
+"""Fields that say width and height in one, at endpoints that no row tells of."""
+OWN_SIZES = (("cogvideox", {"width": 720, "height": 480}),)
+"""Defaults that are no word, which fal's list of types leaves out, by a part of their ids (fal's llms.txt, 2026-11)."""
+SIDE_DEFAULT, SIDE_MOST = 512, 14_142
+"""Of ImageSize's width and height, in pixels (fal's OpenAPI documents)."""
 
 FOLLOWS = (None, "auto", "adaptive")
 """Values of `aspect_ratio` with which the picture decides."""
@@ -75,7 +72,7 @@ def bought(endpoint: str, row: Row, body: Mapping[str, Any], other_micro_per_s: 
     """
     seconds = duration_s(endpoint, row, body)
     sound = _sound(row, body)
-    width, height = _size(row, body)
+    width, height = _size(endpoint, row, body)
     resolution = str(_value(row, "resolution", body) or "")
     price = _listed(row.get("price", {}), resolution, seconds, sound=sound)
     if price is None:
@@ -127,31 +124,36 @@ def _sound(row: Row, body: Mapping[str, Any]) -> bool:
     return bool(switch["default"]) if said is None else said not in (False, 0, "false", "False", "0", "off", "no")
 
 
-def _size(row: Row, body: Mapping[str, Any]) -> tuple[int, int]:
+def takes_pixels(row: Row) -> bool:
+    """Whether the row's size may also be {"width": …, "height": …}: as where the sizes have names (ImageSize)."""
+    return any(value in prices.NAMED for value in row.get("size", {}).get("values", ()))
+
+
+def _size(endpoint: str, row: Row, body: Mapping[str, Any]) -> tuple[int, int]:
     """Width and height. What has no shape of its own, or "auto", follows the picture."""
-    if "size" in row:
-        field = row["size"]["field"]
-        size = body.get(field) or row["size"].get("default", "auto")
-    else:
-        size = _value(row, "resolution", body)
-    if named := PRESETS.get(size if isinstance(size, str) else ""):
-        return named
-    if isinstance(size, dict) and (exact := _exact(size.get("width"), size.get("height"))):
-        return exact
-    left, cross, right = str(size).partition("x")
-    if cross and (exact := _exact(left, right)):
-        return exact
-    ratio = _value(row, "aspect_ratio", body)
-    if ratio in FOLLOWS:
-        ratio = shape_of(_first_picture(row, body))
+    ratio, picture = _value(row, "aspect_ratio", body), _first_picture(row, body)
+    size = _ordered_size(endpoint, row, body)
+    if size is None:
+        follows = ratio in FOLLOWS
+        return prices.pixels(shape_of(picture) if follows else ratio, _value(row, "resolution", body))
+    if isinstance(size, Mapping):
+        sides = {name: number(size.get(name)) or SIDE_DEFAULT for name in ("width", "height")}
+        return prices.pixels(None, {name: int(side) for name, side in sides.items()})
+    if size in FOLLOWS:  # "Use 'auto' to match the input image dimensions"
+        own = pixels_of(picture) or (1280, 720)
+        scale = max(1, prices.LEAST_PIXELS / min(own))  # as small as can be drawn
+        return prices.pixels(None, {"width": int(own[0] * scale), "height": int(own[1] * scale)})
     return prices.pixels(ratio, size)
 
 
-def _exact(width: Any, height: Any) -> tuple[int, int] | None:
-    sides = (number(width), number(height))
-    if not all(side and 16 <= side <= prices.MOST_PIXELS for side in sides):
+def _ordered_size(endpoint: str, row: Row, body: Mapping[str, Any]) -> Any:
+    """What a body says of width and height in one, else the endpoint's default; None where there is no such field."""
+    if row is ANY:
+        return next((body[name] for name in SIZES if body.get(name)), None)
+    if "size" not in row:
         return None
-    return int(sides[0] or 0) // 2 * 2, int(sides[1] or 0) // 2 * 2
+    own = next((size for part, size in OWN_SIZES if part in endpoint), "auto")
+    return body.get(row["size"]["field"]) or row["size"].get("default", own)
 
 
 def _first_picture(row: Row, body: Mapping[str, Any]) -> Any:

@@ -86,6 +86,7 @@ KNOWN: dict[str, str] = {
     "create_moderation": "the prompt is refused: at create; fal and Pika accept, then fail",
     "failed_on_create": "Pika: create: 200 with a job that has already failed (insufficient_balance), free of charge",
     "failed_id_free": "Kling: the external_task_id of a task that failed may be used again, this time",
+    "find_late": "Kling: a look-up by external_task_id does not show the task, though it exists, this time",
     "list_hides_tag": "Ark: list: safety_identifier is left out, this time",
     "billing_pending": "Pika: status: the charge of a completed job is still pending, this time",
     "grid_nearest": "MiniMax: the clip has the nearest length that the model can make, not the next longer one",

@@ -176,6 +176,8 @@ class Kling:
         found = [self._cloud.find(PROTOCOL, one) if asked["task_ids"] else self._by_tag.get(one) for one in ids]
         shown = []
         for job in filter(None, found):
+            if asked["external_task_ids"] and self._cloud.faults.pick("find_late", PROTOCOL, job.order.prompt):
+                continue
             fault = self._cloud.faults.first_of(POLL, PROTOCOL, job.order.prompt)
             if fault and fault != "poll_404":
                 return spoil_poll(fault, page(404, "404 Not Found"), _words)

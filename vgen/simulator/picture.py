@@ -13,9 +13,14 @@ _PARTS = 64
 
 def shape_of(uri: Any) -> str | None:
     """`36:64` for a data URI's picture; None for a URL, which nobody here may open, and for what is no picture."""
-    head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
-    size = size_of(data) if head.startswith("data:image/") else None
+    size = pixels_of(uri)
     return size and ratio(size)
+
+
+def pixels_of(uri: Any) -> tuple[int, int] | None:
+    """Width and height of a data URI's picture; None as of `shape_of`."""
+    head, _, data = uri.partition(";base64,") if isinstance(uri, str) else ("", "", "")
+    return size_of(data) if head.startswith("data:image/") else None
 
 
 def size_of(data: str) -> tuple[int, int] | None:

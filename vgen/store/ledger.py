@@ -91,8 +91,11 @@ class Ledger(LedgerReader):
                 case _:
                     self.move(row.id, State.RELEASED, error="vgen ended before it sent this order")
 
-    def book_slips(self, path: Path) -> list[str]:
-        """Book the answers that an earlier run could not commit, and say so; what the ledger has already is left."""
+    def book_slips(self, path: Path, *, keep: bool = False) -> list[str]:
+        """Book the answers that an earlier run could not commit, and say so; what the ledger has already is left.
+
+        `keep`: the file stays.
+        """
         told = []
         for record in order_slips.read(path):
             row = next(iter(self._purchases("id = ?", record["purchase"])), None)
@@ -105,7 +108,8 @@ class Ledger(LedgerReader):
             job = record["facts"].get("job_id")
             what = f"was accepted at {row.provider} as job {job}" if job else f"is {record['moves'][-1]}"
             told.append(f"shot {row.shot_number}: its order {what}; an earlier run could not write that down")
-        order_slips.discard(path)
+        if not keep:
+            order_slips.discard(path)
         return told
 
     def probe(self) -> None:

@@ -83,20 +83,54 @@ def unsign_lock(outputs: Outputs) -> None:
     (outputs.private / "holder.json").unlink(missing_ok=True)
 
 
-def _holder(outputs: Outputs) -> str:
-    """Who holds the lock: the kernel knows it on Linux; elsewhere the holder says so once it works."""
+def is_held(outputs: Outputs) -> bool:
+    """Whether a run works here: as the kernel knows it, else as the last run said, if that lives.
+
+    Takes no lock: a run that begins just then would be refused.
+    """
     try:
-        stat = (outputs.private / "run.lock").stat()
-        held = [text.split() for text in Path("/proc/locks").read_text("ascii").splitlines()]
-        device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
-        for place in (f"{device}:{stat.st_ino}", f":{stat.st_ino}"):  # overlayfs and btrfs tell stat another device
-            for fields in held:
-                if fields[1] == "FLOCK" and fields[5].endswith(place):
-                    return f" (process {int(fields[4])})"
+        return _by_kernel(outputs) is not None
     except (OSError, ValueError, IndexError):
-        pass
+        pid = _by_word(outputs)
+        return pid is not None and pid != os.getpid() and _lives(pid)
+
+
+def _holder(outputs: Outputs) -> str:
+    """Who holds the lock, for a message."""
+    pid = None
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pid = _by_kernel(outputs)
+    pid = _by_word(outputs) if pid is None else pid
+    return "" if pid is None else f" (process {pid})"
+
+
+def _by_kernel(outputs: Outputs) -> int | None:
+    """The process that holds the lock, or None. Raises OSError, ValueError or IndexError where it can't be asked."""
+    stat = (outputs.private / "run.lock").stat()
+    held = [text.split() for text in Path("/proc/locks").read_text("ascii").splitlines()]
+    device = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}"
+    for place in (f"{device}:{stat.st_ino}", f":{stat.st_ino}"):  # overlayfs and btrfs tell stat another device
+        for fields in held:
+            if fields[1] == "FLOCK" and fields[5].endswith(place):
+                return int(fields[4])
+    return None
+
+
+def _by_word(outputs: Outputs) -> int | None:
+    """The process that said last that it holds the lock; one that was killed says so still."""
     try:
-        told = json.loads((outputs.private / "holder.json").read_text("utf-8"))
-        return f" (process {int(told['pid'])})"
+        return int(json.loads((outputs.private / "holder.json").read_text("utf-8"))["pid"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None
+
+
+def _lives(pid: int) -> bool:
+    if os.name == "nt":
+        return True  # where signal 0 is Ctrl-C
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -83,9 +83,19 @@ class Outputs:
         return self.private / "ledger.mark"
 
     @property
+    def told(self) -> Path:
+        """Of which state of the ledger report and gallery tell."""
+        return self.private / "told"
+
+    @property
     def slips(self) -> Path:
         """Answers of providers that the ledger could not take yet."""
         return self.private / "orders"
+
+    @property
+    def frames(self) -> Path:
+        """Pictures of takes that other shots begin or end with; each can be made again."""
+        return self.private / "frames"
 
     def part(self, purchase_id: int) -> Path:
         """Where a purchase's bytes arrive: same file system as the takes."""

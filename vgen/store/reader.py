@@ -24,6 +24,10 @@ class LedgerReader:
     def close(self) -> None:
         self._db.close()
 
+    def copy_to(self, other: "LedgerReader") -> None:
+        """All of it into another's place."""
+        self._db.backup(other._db)
+
     @property
     def identity(self) -> str:
         """The ledger's own random name; "" before its first locked open by this version."""
@@ -230,6 +234,14 @@ class LedgerReader:
         """The cap that a run works under; None: nothing binds."""
         row = self._db.execute("SELECT cap FROM runs WHERE id = ?", (run_id,)).fetchone()
         return row["cap"] if row else None
+
+    def last_cap(self, *, simulated: bool, default: int | None) -> int | None:
+        """The cap of the last run; `default` if there was none. That of a run that was rebuilt is not known."""
+        known = (
+            "SELECT cap FROM runs WHERE simulated = ? AND (cap IS NOT NULL OR simulated) ORDER BY rowid DESC LIMIT 1"
+        )
+        row = self._db.execute(known, (simulated,)).fetchone()
+        return row["cap"] if row else default
 
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 

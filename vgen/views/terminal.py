@@ -2,13 +2,17 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from vgen.redact import redact
 from vgen.views.live_table import LiveTable
 from vgen.views.progress import Shown
 from vgen.views.screens import JsonLines, Lines, Silent
+
+MOMENT_S = 0.7
+"""How long nobody wonders what goes on."""
 
 _screen: Lines = Lines()
 _secrets: tuple[str, ...] = ()
@@ -33,15 +37,15 @@ def choose(
         _screen = JsonLines(stamp)
     elif reporter == "zero":
         _screen = Silent()
-    elif not isinstance(reporter, str) and _is_terminal():
+    elif not isinstance(reporter, str) and _is_terminal(sys.stdout):
         _screen = LiveTable()
     else:
         _screen = Lines()
 
 
-def _is_terminal() -> bool:
+def _is_terminal(stream: Any) -> bool:
     try:
-        return sys.stdout.isatty()
+        return bool(stream.isatty())
     except (AttributeError, ValueError):
         return False
 
@@ -65,6 +69,36 @@ def warn(text: str) -> None:
     """A line on stderr, for commands whose stdout is somebody's input."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(f"vgen: {redact(text, _secrets)}\n")
+
+
+@contextlib.contextmanager
+def patience(text: str) -> Iterator[None]:
+    """Whoever waits at a terminal is told what for, on stderr, if it takes more than a moment. Leaves no trace.
+
+    For what is done before anything can be watched: nothing runs beside it.
+    """
+    if _watched or not _is_terminal(sys.stderr):
+        yield
+        return
+    shown: list[str] = []
+
+    def show() -> None:
+        shown.append(text)
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"vgen: {text} ...")
+            sys.stderr.flush()
+
+    timer = threading.Timer(MOMENT_S, show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write("\r\x1b[K" if shown else "")
+            sys.stderr.flush()
 
 
 def write(text: str) -> None:

@@ -60,7 +60,7 @@ def _pieces(view: View) -> list[Piece]:
     return found
 
 
-def _is_current(session: "Session") -> bool:
+def is_current(session: "Session") -> bool:
     """Whether the page on disk shows the production as it is."""
     from vgen.views import gallery
 
@@ -161,7 +161,7 @@ COMMAND = Command(
     begin=_begin,
     builds=True,
     targets=lambda outputs: [outputs.gallery],
-    is_current=_is_current,
+    is_current=is_current,
     task_dep=("report",),
     after_failures=True,
 )

@@ -61,6 +61,8 @@ class Run(BriefOptions, RunCommand):
             _shown(session, lambda: session.before_run(named, selected, always=options["always"]))
         if on_trio:
             return self._on_trio(session, named, options)
+        if session is not None and options["par_type"] == "process" and options["num_process"] > 1:
+            _shown(session, session.in_processes)
         result = self.run_by_doit(options)
         if session is not None:
             session.forget_view()  # tasks may have run in other processes

@@ -65,6 +65,10 @@ class Session(Protocol):
         """Round one action under any other runner; nothing else may have been entered before."""
         ...
 
+    def in_processes(self) -> None:
+        """Tasks are to be executed by several processes, after `before_run`."""
+        ...
+
     def forget_view(self) -> None:
         """Tasks were executed where the session can't see it."""
         ...
