@@ -39,6 +39,7 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
         return request
     takes = run.chain.takes
     now = request.after({number: takes[number] for number in request.shot.sources & takes.keys()})
+    now = now.with_all_takes()
     if now.waits_for:
         raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
     run.chain.requests[now.number] = now
