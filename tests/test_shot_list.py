@@ -178,7 +178,6 @@ def test_shots_are_named_in_runs(numbers: list[int], words: str) -> None:
         ("default", "unknown; did you mean defaults?"),
         ("Defaults", "unknown; did you mean defaults?"),
         ("takes", 'not read here; put it into "defaults"'),
-        ("caption", f"{LATER['caption']}; take it out"),
         ("end_image", 'not read here; put it into "defaults"'),
         ("last_frame", 'unknown; did you mean end_image? Put it into "defaults"'),
     ],
