@@ -7,7 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 PREFIX = "VGEN_"
-OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+FOR_TESTS = frozenset({"VGEN_TEST_LIVE", "VGEN_TEST_ALL"})
+"""Variables of the test suite."""
+OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", *FOR_TESTS})
 
 
 def _no_bool(value: Any) -> Any:
