@@ -9,7 +9,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from vgen.recipe import MAX_TAKES
 
 PREFIX = "VGEN_"
-OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+FOR_TESTS = frozenset({"VGEN_TEST_LIVE", "VGEN_TEST_ALL"})
+"""Variables of the test suite."""
+OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", *FOR_TESTS})
 
 
 def _no_bool(value: Any) -> Any:
