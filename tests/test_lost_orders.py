@@ -252,3 +252,19 @@ def test_who_is_closed_while_its_quote_is_asked_for_gets_no_order(
     monkeypatch.setattr(submit, "_quoted", close_meanwhile)
     assert studio.doit(*TOY) == 1
     assert (studio.creates(), studio.rows()) == (0, [])
+
+
+def test_an_order_that_was_found_is_the_same_one_after_its_ledger_is_lost(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vgen.log tells of the order and not that it was found: it is looked for again, under its own tag (seed 20745)."""
+    sells(studio, monkeypatch, LOOK_UP)
+    studio.write_shots(ONE)
+    studio.faults("toy.create_lost=1.0", render_s=500)
+    assert studio.doit(*TOY, "clip_timeout_s=60") == 1
+    assert (studio.bought(), studio.states()) == (1, ["rendering"])
+    (studio.outputs / "ledger.db").unlink()
+    studio.calm()
+    assert studio.doit("recover") == 0
+    studio.pass_time(1000)
+    assert (studio.doit(*TOY), studio.bought()) == (0, 1)

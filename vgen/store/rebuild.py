@@ -20,6 +20,8 @@ from vgen.store.purchase import State
 from vgen.store.receipts import Told
 from vgen.store.records import Purchase, Take
 
+FIRST_RECEIPTS = "receipts"
+"""The run of purchases whose receipts don't say which it was."""
 WAY = (State.RESERVED, State.SUBMITTING, State.RENDERING, State.RENDERED, State.FETCHED)
 """The way of a purchase to its take."""
 BORN = frozenset({
@@ -121,7 +123,12 @@ class _Rebuilt(Ledger):
         newest = all(row.id < values.get("id", row.id + 1) for row in rivals)
         for row in rivals if newest else ():
             self._set(row.id, {"superseded": "rejected" if row.state is State.REJECTED else "again"})
-        return self.get(self._insert("purchases", values | ({} if newest else {"superseded": "again"})))
+        row = self._insert("purchases", values | ({} if newest else {"superseded": "again"}))
+        if (made_by := str(one.columns.get("run_id") or FIRST_RECEIPTS)) != FIRST_RECEIPTS:  # its tag is made of it
+            began = (made_by, one.columns.get("created_at") or self._now(), simulated)
+            self._db.execute("INSERT OR IGNORE INTO runs VALUES (?, ?, NULL, ?, NULL)", began)
+            self._db.execute("UPDATE purchases SET run_id = ? WHERE id = ?", (made_by, row))
+        return self.get(row)
 
     def _advance(self, row: Purchase, one: Told) -> str:
         """Bring a row as far as is told."""
