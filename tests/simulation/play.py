@@ -40,6 +40,8 @@ CALM_S = 2 * 3600.0
 
 HANGS_AT_MOST_S = 43_200.0
 """A provider ends a job that hangs within half a day."""
+REFUSED = 3
+"""doit's exit code for a run that was not begun."""
 REST_RUNS = 6
 """So many calm runs bring everything to its end."""
 
@@ -260,7 +262,7 @@ class Player:
             tiers.told_truth(stage, now, step.args)
         if step.full:
             self.last = step
-            if self.calm and not trouble.errors and not step.dark:
+            if self.calm and not trouble.errors and not step.dark and code != REFUSED:
                 places = {
                     word.partition("=")[2] for word in step.args if word.startswith(("primary_api", "fallback_api"))
                 }

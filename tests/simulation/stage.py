@@ -153,7 +153,7 @@ class Stage(Studio):
         self.meddled: set[str] = set()
         self.world = World()
         self.calm_runs: list[tuple[float, frozenset[str]]] = []
-        """When runs of all shots began that nothing disturbed, and where they might buy."""
+        """When runs of all shots began that nothing disturbed, not even a want of money, and where they might buy."""
         self.unwritable: list[tuple[float, float]] = []
         """From when to when a process that was killed had been unable to write anything."""
         self.unread: list[tuple[float, float]] = []
