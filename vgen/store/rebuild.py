@@ -123,12 +123,12 @@ class _Rebuilt(Ledger):
         newest = all(row.id < values.get("id", row.id + 1) for row in rivals)
         for row in rivals if newest else ():
             self._set(row.id, {"superseded": "rejected" if row.state is State.REJECTED else "again"})
-        row = self._insert("purchases", values | ({} if newest else {"superseded": "again"}))
+        number = self._insert("purchases", values | ({} if newest else {"superseded": "again"}))
         if (made_by := str(one.columns.get("run_id") or FIRST_RECEIPTS)) != FIRST_RECEIPTS:  # its tag is made of it
             began = (made_by, one.columns.get("created_at") or self._now(), simulated)
             self._db.execute("INSERT OR IGNORE INTO runs VALUES (?, ?, NULL, ?, NULL)", began)
-            self._db.execute("UPDATE purchases SET run_id = ? WHERE id = ?", (made_by, row))
-        return self.get(row)
+            self._db.execute("UPDATE purchases SET run_id = ? WHERE id = ?", (made_by, number))
+        return self.get(number)
 
     def _advance(self, row: Purchase, one: Told) -> str:
         """Bring a row as far as is told."""
