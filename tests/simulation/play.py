@@ -17,7 +17,7 @@ from pathlib import Path
 from doit import cmd_run
 from studio import Crash
 
-from simulation import invariants, promises, schedule
+from simulation import chains, invariants, promises, schedule
 from simulation.again import Again
 from simulation.invariants import Books
 from simulation.odd import DRAWS, Odd
@@ -226,7 +226,7 @@ class Player:
         self.outcome.runs += 1
         cap = round(step.cap_usd * 1e6)
         self.caps.append(cap)
-        rows = len(self.books.rows)
+        rows, last = len(self.books.rows), max((row["id"] for row in self.books.rows), default=0)
         began_s, began_at = stage.clock.current_time(), stage.now()
         self.again.asked(step.args, self.books)
         stage.world.wishes += "-a" in step.args
@@ -244,6 +244,7 @@ class Player:
         invariants.at_every_moment(stage, now, self.caps)
         promises.at_every_moment(stage, now)
         self.again.judge(now, None if trouble.dead else code)
+        chains.after_a_run(stage, now, last)
         if len(now.rows) > rows:
             invariants.bought_within(stage, now, cap)
         if trouble.dead:
@@ -325,7 +326,7 @@ class Player:
         stage = self.stage
         now = invariants.books(stage)
         for row in now.rows:
-            provider, prompt, seconds = invariants.key_of(row)
+            provider, prompt, *_ = invariants.key_of(row)
             wanted = prompt, dict(json.loads(row["manifest"]))["duration"]
             numbers = [
                 shot["shot_number"]
@@ -334,9 +335,7 @@ class Player:
             ]
             if row["state"] != "uncertain" or row["superseded"] or not numbers:
                 continue
-            mine = [
-                job for job in now.unowned if (job.provider, job.prompt, job.seconds) == (provider, prompt, seconds)
-            ]
+            mine = [job for job in now.unowned if invariants.key_of_job(job) == invariants.key_of(row)]
             word = mine[0].id if mine else "not-charged"
             stage.fsync = Trouble(stage, random.Random(0)).fsync  # of a process that lives
             said = io.StringIO()
