@@ -39,6 +39,7 @@ def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int]) -> list
         more[1]["prompt"], more[1]["duration"] = more[0]["prompt"], more[0]["duration"]
     more = more[: rng.randint(1, len(MORE))]
     every = sorted({shot["shot_number"] for step in story for shot in getattr(step, "shots", ())} | set(MORE))
+    story = [_richer(step, len(more)) for step in story]
     links = _links(rng, every)
     where, found = rng.choice(list(runs)), list[Any]()
     lists: list[Any] = []
@@ -51,6 +52,15 @@ def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int]) -> list
             step = lists[-1]
         found.append(step)
     return found
+
+
+def _richer(step: Any, more: int) -> Any:
+    """A run may spend what so many further shots cost, and a change of each."""
+    if not hasattr(step, "args"):
+        return step
+    cap = round(step.cap_usd + 1.2 * more, 2)
+    words = (f"budget_usd={cap}" if word.startswith("budget_usd=") else word for word in step.args)
+    return dataclasses.replace(step, args=tuple(words), cap_usd=cap)
 
 
 def _links(rng: random.Random, numbers: Sequence[int]) -> Links:

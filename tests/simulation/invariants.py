@@ -325,7 +325,6 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
     require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))
     _bounded(now, max_retries, stage.world.wishes if stage.world.ledgers_lost else 0)
-    chains.at_the_end(stage, now)
     if ample:
         _explained(stage, now, max_retries)
 
