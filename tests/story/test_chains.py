@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import fake_clip
 from studio import Studio, shots
+
+from vgen.media.judge import Judgement, Wanted
 
 CHAIN = {2: {"image": "clip:1"}, 3: {"image": "clip:2"}}
 
@@ -155,6 +159,27 @@ def test_shots_that_others_wait_for_begin_first(studio: Studio) -> None:
     order = [row["shot_number"] for row in studio.rows()]
     assert 6 in order[:2]
     assert studio.clock.current_time() < 3.6 * 60
+
+
+def test_nothing_is_made_from_a_take_that_could_not_be_put_in_place(studio: Studio) -> None:
+    """Somebody edits clip 1 while its next take is made: the edit stays, so the frame of that take is not the film's."""
+    assert film(studio).doit() == 0
+    studio.change_shot(1, runway_prompt="shot-1 another boat")
+    looked = studio.judge
+
+    async def edited_meanwhile(path: Path, wanted: Wanted) -> Judgement:
+        studio.clip(1).unlink()
+        studio.clip(1).write_bytes(fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000))
+        return await looked(path, wanted)
+
+    studio.judge = edited_meanwhile
+    assert studio.doit() == 1
+    assert studio.bought() == 4
+    assert "and clip 1 is not in place" in str(studio.errors()[1])
+    studio.judge = looked
+    studio.clip(1).unlink()
+    assert studio.doit() == 0
+    assert studio.bought() == 6
 
 
 @pytest.mark.slow

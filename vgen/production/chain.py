@@ -33,14 +33,16 @@ class Chain:
 def known(run: "Run", request: ShotRequest) -> ShotRequest:
     """The shot as it is to be bought now: with the takes whose frames it is made from.
 
-    Raises ClipFailed while one of those shots has none.
+    Raises ClipFailed while one of those shots has none in place.
     """
     if not request.shot.sources:
         return request
     takes = run.chain.takes
     now = request.after({number: takes[number] for number in request.shot.sources & takes.keys()})
     if now.waits_for:
-        raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
+        clips = " and ".join(f"clip {number}" for number in now.waits_for)
+        are = "is" if len(now.waits_for) == 1 else "are"
+        raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and {clips} {are} not in place")
     run.chain.requests[now.number] = now
     retaking.follow(run, now)
     return now

@@ -56,7 +56,8 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
 
 
 def _give_up(run: Run, number: int, why: str) -> None:
-    """There is no clip of this shot in this run."""
+    """There is no clip of this shot in this run, and of none of its takes may another shot be made."""
+    run.chain.takes.pop(number, None)
     run.messages[number] = why
     run.say(number, why, event="failed", **run.tally(number))
 
@@ -96,8 +97,7 @@ async def _collect_orphan(run: Run, row: Purchase) -> None:
 
 
 async def _until_done(clip: Clip, file: File) -> None:
-    run, request = clip.run, clip.request
-    name = clip_name(request.number)
+    name = clip_name(clip.number)
     while True:
         try:
             if file is File.EDITED and clip.fresh_after is None and _is_settled(clip, name):
@@ -105,7 +105,7 @@ async def _until_done(clip: Clip, file: File) -> None:
             if await _step(clip, file, name):
                 return
         except LedgerBusy as exc:  # what was learnt is in the ledger: wait, and ask again
-            await booking.pause(run, exc)
+            await booking.pause(clip.run, exc)
 
 
 def _is_settled(clip: Clip, name: str) -> bool:
