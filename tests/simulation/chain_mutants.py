@@ -1,4 +1,4 @@
-"""Bugs that only shots meet that are made from frames of other shots' clips. As in `mutants`, in schedules with chains."""
+"""Bugs that only shots meet that are made from each other's frames. As in `mutants`, in schedules with chains."""
 
 from typing import TYPE_CHECKING
 

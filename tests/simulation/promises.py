@@ -107,7 +107,7 @@ def _alone(now: "Books") -> None:
 
 
 def _pictures(now: "Books") -> None:
-    """M19, M22: the picture that was sent is the one that was hashed, or that frame of the take that the recipe names."""
+    """M19, M22: the picture that was sent is the one that was hashed, or the frame of the take that was named."""
     for row in now.rows:
         job = now.owned.get(row["id"])
         hashed = dict(json.loads(row["manifest"])).get("image")

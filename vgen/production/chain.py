@@ -6,7 +6,7 @@ from vgen import chains
 from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
 from vgen.inputs.pictures import Frame, take_in
 from vgen.plan.request import ShotRequest
-from vgen.production import retaking
+from vgen.production import masters, retaking
 from vgen.production.intent import Intent
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ async def _frame(run: "Run", name: str, source: Frame, sha256: str) -> bytes:
     what = f"{name} comes from clip {source.shot}"
     if take is None:
         raise ClipFailed(f"not bought: {what}, whose take nobody knows; run again")
-    clip = run.outputs.root / take.path
+    try:
+        clip = await masters.whole(run, take, source.shot)
+    except ClipFailed as exc:
+        raise ClipFailed(f"not bought: {what}, and {exc}") from exc
     try:
         path = await run.services.frame(run.settings, clip, source.at, run.outputs.frames, sha256)
         return path.read_bytes()

@@ -17,18 +17,17 @@ from vgen.plan import told
 from vgen.plan.decision import OVER, Action, Decision, File, decide
 from vgen.plan.plan import Step
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, chain, deliver, poll, reconcile, retaking, submit
+from vgen.production import booking, chain, deliver, masters, poll, reconcile, retaking, submit
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
 from vgen.providers.base import Order
-from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Placed, Purchase, Take
-from vgen.store.takes import make_read_only, place_clip, set_aside
+from vgen.store.takes import place_clip, set_aside
 
 SERVED = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
 STALE_S = 1.0
@@ -224,9 +223,7 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
 
     Raises ClipFailed if the take is gone, or if the clip's file has changed since the plan.
     """
-    master = run.outputs.root / take.path
-    if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
-        await _bring_back(run, take, number)
+    master = await masters.whole(run, take, number)
     clip = run.outputs.clip(number)
     seen, placed = run.intent.seen.get(clip.name), run.ledger.placed(clip.name)
 
@@ -254,18 +251,6 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
             mtime_ns=stat.mtime_ns,
         )
     )
-
-
-async def _bring_back(run: Run, take: Take, number: int) -> None:
-    """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
-    master = run.outputs.root / take.path
-    what = "damaged" if master.exists() else "deleted"
-    for clip in run.outputs.clips.glob("*.mp4"):
-        if clip.stat().st_size == take.size_bytes and atomic.sha256(clip) == take.sha256:
-            place_clip(clip, master)
-            make_read_only(master)
-            return
-    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
 
 
 # ── buying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
