@@ -22,7 +22,7 @@ from vgen.cli import notify, registry
 from vgen.cli.doit import runner
 from vgen.inputs.shot_keys import FOR_OTHERS, FRAMING, LATER, READ
 from vgen.inputs.shot_list import AROUND
-from vgen.inputs.variables import _ALIASES, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
+from vgen.inputs.variables import _ALIASES, FOR_TESTS, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
 from vgen.plan.decision import Action
 from vgen.providers import CODECS
 from vgen.simulator.faults import KNOWN
@@ -221,7 +221,7 @@ def test_the_reference_has_every_variable_of_the_environment() -> None:
     vendors = [codec.VENDOR for codec in CODECS.values()]
     sections = {f"{vendor.section.upper()}_API_KEY" for vendor in vendors if vendor.section}
     keys = {key for vendor in vendors for key in vendor.keys} | sections
-    assert named == keys | {"NAME_API_KEY"} | OTHER_ENVIRONMENT - {"VGEN_TEST_LIVE"}
+    assert named == keys | {"NAME_API_KEY"} | OTHER_ENVIRONMENT - FOR_TESTS
 
 
 def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:

@@ -83,8 +83,9 @@ def test_another_name_is_the_same_picture_and_other_bytes_are_another(tmp_path: 
         images.uri(tmp_path, File("c.png"), a, TAKES)
 
 
-def test_a_frame_of_another_clip_is_refused_in_one_line(tmp_path: Path) -> None:
-    assert "takes no picture of another clip (clip:3)" in problem(tmp_path, "clip:3@first")
+def test_a_frame_of_another_clip_is_named_by_its_shot_until_its_take_is_known(tmp_path: Path) -> None:
+    assert images.look(tmp_path, parse("clip:03@2.50")).identity == "clip:3@2.5"
+    assert Frame(3, "first").of("ab12") == "take:ab12@first"
     assert parse("./clip:3") == File("./clip:3")
     assert isinstance(parse("clip:3"), Frame)
 

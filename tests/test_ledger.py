@@ -467,11 +467,11 @@ def test_without_the_move_there_is_no_take(ledger: Ledger) -> None:
 
 
 def test_takes_count_from_one_within_a_recipe_and_world(ledger: Ledger) -> None:
-    assert ledger.next_take(RECIPE, simulated=False) == 1
+    assert ledger.next_take([RECIPE], simulated=False) == 1
     number = bring_to(ledger, State.FETCHED)
     ledger.book_take(take(number, good=False), State.REJECTED)
     found = [
-        ledger.next_take(recipe, simulated=world)
+        ledger.next_take([recipe], simulated=world)
         for recipe, world in ((RECIPE, False), (RECIPE, True), ("b" * 64, False))
     ]
     assert found == [2, 1, 1]

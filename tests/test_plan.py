@@ -10,10 +10,11 @@ import pytest
 
 from vgen.inputs.shots import Shot
 from vgen.plan import plan as planning
-from vgen.plan import plan_json
+from vgen.plan import plan_json, refusal
 from vgen.plan.decision import QUEUE, Action, Decision, File, Policy, decide
 from vgen.plan.plan import Plan
 from vgen.plan.request import Offer, ShotRequest
+from vgen.plan.step import Step
 from vgen.providers.base import Order
 from vgen.recipe import Recipe
 from vgen.store.purchase import State, Why
@@ -248,7 +249,7 @@ def made(requests: Sequence[ShotRequest], seen: Snapshot, files: Mapping[str, Fi
     return planning.plan(requests, seen, files or {}, names, **{"policy": Policy(), "simulated": False, **more})
 
 
-def one(seen: Snapshot, file: File = File.MISSING, **more: Any) -> planning.Step:
+def one(seen: Snapshot, file: File = File.MISSING, **more: Any) -> Step:
     [step] = made([request()], seen, {"clip_001.mp4": file}, **more).steps
     return step
 
@@ -376,7 +377,7 @@ def test_free_work_fits_any_budget() -> None:
 
 def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
     seen = snapshot(cap=2_000_000, spent=1_000_000, reserved=100_000, uncertain=200_000)
-    text = planning.refusal(made([request(1), request(2, "a ship")], seen))
+    text = refusal.refusal(made([request(1), request(2, "a ship")], seen))
     expected = [
         "2 clips cost $1.20", "$0.70 is left of the budget of $2.00", "$1.00 spent", "$0.10 reserved",
         "$0.20 uncertain", "nothing was bought", "`doit budget_usd=2.50`", "`doit partial=yes`", "`doit plan`",
@@ -386,14 +387,14 @@ def test_a_refusal_has_the_figures_and_the_commands_that_help() -> None:
 
 def test_the_budget_that_a_refusal_names_is_enough() -> None:
     money = {"spent": 999_999, "reserved": 1, "uncertain": 333_334}
-    text = planning.refusal(made([request(1)], snapshot(cap=1, **money)))
+    text = refusal.refusal(made([request(1)], snapshot(cap=1, **money)))
     named = Decimal(text.split("budget_usd=")[1].split("`")[0])
     assert made([request(1)], snapshot(cap=int(named * 1_000_000), **money)).fits()
 
 
 def test_a_refusal_of_named_shots_counts_those() -> None:
     plan = made([request(1), request(2, "a ship"), request(3, "a raft")], snapshot(cap=PRICE))
-    assert planning.refusal(plan, {2, 3}).startswith("2 clips cost $1.20")
+    assert refusal.refusal(plan, {2, 3}).startswith("2 clips cost $1.20")
 
 
 def test_shots_that_nobody_can_make_are_bad_input() -> None:

@@ -554,5 +554,5 @@ def test_a_picture_that_is_too_small_is_refused_where_the_video_has_its_size() -
     made = order("fal-ai/ltx-2-19b/image-to-video", at={"price": 40_000}, image="sha256:0", duration_s=Decimal(4))
     assert made.body["video_size"] == "auto"
     with pytest.raises(CannotMake, match="picture, 360x640, and a good clip has 720 lines"):
-        request._refuse_foreseeable(made, None, "9:16", lambda: (360, 640))
-    request._refuse_foreseeable(made, None, "9:16", lambda: (720, 1280))
+        request._refuse_foreseeable(made, None, recipe(image="sha256:0"), pictured.sent(image=(360, 640)))
+    request._refuse_foreseeable(made, None, recipe(image="sha256:0"), pictured.sent(image=(720, 1280)))

@@ -58,7 +58,32 @@ CHANGES: list[dict[str, Any]] = [
     {"image": "sha256:01"},
     {"seed": 0},
     {"seed": 1},
+    {"take": 2},
+    {"take": 3},
+    {"tier": "draft"},
+    {"tier": "draft", "take": 2},
 ]
+
+
+def test_the_formats_of_further_takes_and_of_drafts_have_not_changed() -> None:
+    """They were bought, too."""
+    assert made(tier="draft", seed=8, take=2).manifest == (
+        ("prompt", "a boat"), ("duration", "4"), ("aspect_ratio", "9:16"), ("seed", "8"), ("tier", "draft"),
+        ("take", "2"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [{}, {"seed": 7}, {"tier": "draft"}, {"seed": 7, "tier": "draft", "image": "x"}])
+def test_the_takes_of_one_shot_know_each_other(change: dict[str, Any]) -> None:
+    def take(n: int) -> Recipe:
+        seed = {"seed": change["seed"] + n - 1} if "seed" in change else {}
+        return made(**{**change, **seed, "take": n})
+
+    takes = [take(n) for n in range(1, recipe.MAX_TAKES + 1)]
+    for one in takes:
+        assert recipe.first_of(one.manifest) == takes[0].digest
+        assert recipe.family(one.manifest) == [each.digest for each in takes]
+    assert recipe.is_draft(takes[-1].manifest) is ("tier" in change)
 
 
 def test_each_thing_that_decides_the_pixels_changes_the_digest() -> None:

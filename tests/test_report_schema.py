@@ -82,7 +82,18 @@ def shared(studio: Studio) -> None:
     studio.doit("-s", "report")
 
 
-STORIES = (good, failed, held, still_running, edited, damaged_by_hand, kept, over_budget, no_shots, impossible, shared)
+def drafted(studio: Studio) -> None:
+    studio.configure(runway={"draft": {"max_retries": 2}})
+    studio.doit("tier=draft")
+
+
+def wanting_takes(studio: Studio) -> None:
+    studio.change_shot(2, takes=2)
+    studio.doit("budget_usd=1.8", "partial=yes")
+
+
+STORIES = (good, failed, held, still_running, edited, damaged_by_hand, kept, over_budget, no_shots, impossible, shared,
+           wanting_takes, drafted)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

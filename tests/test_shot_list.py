@@ -114,7 +114,7 @@ def test_a_key_that_is_needed_and_misnamed_is_one_problem(key: str, changes: dic
 
 @pytest.mark.parametrize("name", SYNONYMS)
 def test_another_tools_word_beside_the_right_key_is_only_told(name: str) -> None:
-    values: dict[str, Any] = {"negative_prompt": "fog", "aspect_ratio": "1:1", "seed": 1, "image": "a.png"}
+    values: dict[str, Any] = {"negative_prompt": "fog", "aspect_ratio": "1:1", "seed": 1, "image": "a.png", "takes": 2}
     values |= {"end_image": "a.png", "references": ["a.png"]}
     if name in LATER:
         return
@@ -129,7 +129,7 @@ def test_what_this_version_can_not_do_is_refused_and_not_left_out(key: str) -> N
     assert line == f"p.json:6: shot 1: {key}: {LATER[key]}; take it out"
 
 
-@pytest.mark.parametrize(("key", "meant"), [("generate_audio", "audio"), ("Audio", "audio"), ("Takes", "takes")])
+@pytest.mark.parametrize(("key", "meant"), [("generate_audio", "audio"), ("Audio", "audio")])
 def test_another_name_for_what_this_version_can_not_do_says_both(key: str, meant: str) -> None:
     [line] = problems([entry(**{key: "b.png"})])
     assert f"{key}: unknown; did you mean {meant}? But {LATER[meant]}; take it out" in line
@@ -137,7 +137,7 @@ def test_another_name_for_what_this_version_can_not_do_says_both(key: str, meant
 
 @pytest.mark.parametrize(
     "asked",
-    [{"audio": False}, {"takes": 1}, {"references": []}, {"end_image": None}, {"Seed": None}, {"image_url": ""},
+    [{"audio": False}, {"takes": None}, {"references": []}, {"end_image": None}, {"Seed": None}, {"image_url": ""},
      {"mood": None}, {"generate_audio": False}, {"references": ""}, {"image_fit": ""}],
     ids=str,
 )  # fmt: skip
@@ -177,8 +177,7 @@ def test_shots_are_named_in_runs(numbers: list[int], words: str) -> None:
         ("pika_prompt", None),
         ("default", "unknown; did you mean defaults?"),
         ("Defaults", "unknown; did you mean defaults?"),
-        ("takes", f"{LATER['takes']}; take it out"),
-        ("takes_wanted", f"unknown; did you mean takes? But {LATER['takes']}; take it out"),
+        ("takes", 'not read here; put it into "defaults"'),
         ("end_image", 'not read here; put it into "defaults"'),
         ("last_frame", 'unknown; did you mean end_image? Put it into "defaults"'),
     ],
@@ -239,6 +238,12 @@ def test_a_shots_own_key_wins_and_null_switches_a_default_off() -> None:
     assert parse({"defaults": defaults, "prompts": [own]}).shots == [shot(aspect_ratio="16:9")]
 
 
+def test_takes_wanted_are_read_from_shot_and_defaults() -> None:
+    found = parse({"defaults": {"takes": 2}, "prompts": [entry(), entry(shot_number=2, takes=3)]}).shots
+    assert [one.takes for one in found] == [2, 3]
+    assert parse([entry()]).shots[0].takes is None
+
+
 def test_inner_defaults_win_over_outer_ones() -> None:
     inner = {"defaults": {"seed": 2}, "prompts": [entry()]}
     [found] = parse({"defaults": {"seed": 1, "aspect_ratio": "1:1"}, "visual_prompts": inner}).shots
@@ -261,14 +266,14 @@ def test_prefix_and_suffix_join_with_a_space_unless_they_bring_white_space(
 
 
 def test_a_bad_default_is_one_problem_however_many_shots_there_are() -> None:
-    defaults = {"duration": "5", "prompt": "", "aspectRatio": "1:1", "shot_number": 1, "takes": 3, "prompt_prefix": 7}
+    defaults = {"duration": "5", "prompt": "", "aspectRatio": "1:1", "shot_number": 1, "takes": 30, "prompt_prefix": 7}
     told = problems({"defaults": defaults, "prompts": [{"shot_number": n} for n in range(1, 9)]})
     assert told == [
         "p.json:3: defaults: duration: '5' is no such number; give seconds, > 0 and <= 3600",
         "p.json:4: defaults: prompt: empty; write what the shot shows",
         "p.json:5: defaults: aspectRatio: unknown; did you mean aspect_ratio?",
         "p.json:6: defaults: shot_number: each shot has its own; take it out",
-        f"p.json:7: defaults: takes: {LATER['takes']}; take it out",
+        "p.json:7: defaults: takes: 30 is not an integer from 1 to 20",
         "p.json:8: defaults: prompt_prefix: 7 is not a text",
     ]
 
@@ -353,7 +358,7 @@ def test_spaces_around_cells_are_no_matter() -> None:
         (b"shot_number,duration,prompt\n1,4,a\n\n1,4,b", "p.csv:4: shot 1: shot_number: 1 is already entry 1"),
         (b"Shot Number,duration,prompt\n1,4,a", "p.csv:1: entry 1 of the list: Shot Number: unknown; did you mean"),
         (b"shot_number,duration,prompt,Seed\n1,4,a,7\n2,4,a,8", "p.csv:1: shots 1-2: Seed: unknown; did you"),
-        (b"shot_number,duration,prompt,takes\n1,4,a,3", f"p.csv:1: shot 1: takes: {LATER['takes']}; take it out"),
+        (b"shot_number,duration,prompt,takes\n1,4,a,0", "p.csv:2: shot 1: takes: 0 is not an integer from 1 to 20"),
         (b"shot_number,duration,prompt\n1," + b"9" * 5000 + b",a", "p.csv:2: shot 1: duration: '999"),
     ],
     ids=lambda value: str(value)[:40],

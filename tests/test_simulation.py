@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import thorough
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from simulation import command, odd, points, promises, schedule, vendors
@@ -18,7 +19,8 @@ BLOCK = 6
 """So many schedules a test: it takes about a second."""
 LONG_BLOCK = 30
 EACH_CHANGE = 30
-ALL = 2000
+MANY = 2000 if thorough.ALL else 480
+"""So many schedules with every change that lands; a release plays more."""
 QUICK = 10
 """A mutant that is caught within so many schedules is looked for with every change."""
 SHARES = 8
@@ -39,9 +41,9 @@ def test_the_promises_hold_on_random_bad_days(first: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("first", range(EACH_CHANGE, ALL, LONG_BLOCK))
+@pytest.mark.parametrize("first", range(EACH_CHANGE, MANY, LONG_BLOCK))
 def test_the_promises_hold_on_thousands_of_bad_days(first: int) -> None:
-    held(range(first, min(first + LONG_BLOCK, ALL)))
+    held(range(first, min(first + LONG_BLOCK, MANY)))
 
 
 @pytest.mark.parametrize("seed", REGRESSIONS, ids=lambda seed: f"{seed}: {REGRESSIONS[seed]}")
@@ -144,7 +146,7 @@ def shared(scene: str, share: int, each: Callable[[int], None], where: Sequence[
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", thorough.some(range(SHARES), 3))
 @pytest.mark.parametrize("scene", points.SCENES)
 def test_a_kill_at_any_durable_point_breaks_no_promise(scene: str, share: int) -> None:
     assert not list(shared(scene, share, lambda k: points.die_at(scene, k), points.every(scene)))
@@ -152,7 +154,7 @@ def test_a_kill_at_any_durable_point_breaks_no_promise(scene: str, share: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True], ids=["at it", "at the next fsync"])
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", thorough.some(range(SHARES), 3))
 @pytest.mark.parametrize("scene", points.SCENES)
 def test_a_power_loss_at_any_durable_point_breaks_no_promise(scene: str, share: int, late: bool) -> None:
     where = points.ways_to_die_late(scene) if late else points.every(scene)
@@ -172,7 +174,7 @@ def test_points_that_share_their_next_fsync_are_one_death() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize("share", range(SHARES))
+@pytest.mark.parametrize("share", thorough.some(range(SHARES), 3))
 @pytest.mark.parametrize("scene", points.SCENES)
 def test_a_disk_error_at_any_durable_point_breaks_no_promise(scene: str, share: int, for_ever: bool) -> None:
     assert not list(shared(scene, share, lambda k: points.fail_at(scene, k, for_ever=for_ever), points.acts(scene)))

@@ -13,6 +13,10 @@ VERSION = 1
 SQUARE_WITHIN = 0.10
 """1:1 may differ by this share."""
 
+DRAFT = "draft"
+MAX_TAKES = 20
+"""Takes of one recipe that can be wanted."""
+
 Manifest = tuple[tuple[str, str], ...]
 """(field, value) pairs in a fixed order: the one walk that is hashed, stored and explained."""
 
@@ -24,7 +28,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Recipe:
     """One shot for one provider, as it is bought. A picture is `sha256:…` of its content, or its https URL.
 
-    `image_fit`: how the first and the last picture are made to fit the shot's shape, if the shot says so.
+    `image_fit`: how the first and the last picture are made to fit the shot's shape, if the shot says so. `tier`:
+    "draft" for a draft, else None. `take`: which of the takes wanted it is (contract 13); the first is the recipe of a
+    shot that wants one take only.
     """
 
     prompt: str
@@ -34,6 +40,8 @@ class Recipe:
     pictures: Pictures[str] = field(default_factory=Pictures)
     image_fit: str | None = None
     seed: int | None = None
+    tier: str | None = None
+    take: int = 1
     digest: str = field(init=False, repr=False, compare=False)
     """The prompt hash: sha256, hex, of the manifest with its format version."""
 
@@ -55,6 +63,8 @@ class Recipe:
             **dict(self.pictures.named()),
             "image_fit": self.image_fit,
             "seed": None if self.seed is None else str(self.seed),
+            "tier": self.tier,
+            "take": str(self.take) if self.take > 1 else None,
         }
         return tuple((name, value) for name, value in fields.items() if value is not None)
 
@@ -62,6 +72,30 @@ class Recipe:
 def _digest(manifest: Manifest) -> str:
     text = _encode([f"vgen recipe {VERSION}", *manifest])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def first_of(manifest: Manifest) -> str:
+    """The digest of the first take's recipe; a manifest of a first take gives its own."""
+    return _digest(_as_take(manifest, 1))
+
+
+def family(manifest: Manifest) -> list[str]:
+    """The digests of the recipes of all takes that can be wanted beside this one, its own included."""
+    return [_digest(_as_take(manifest, take)) for take in range(1, MAX_TAKES + 1)]
+
+
+def _as_take(manifest: Manifest, take: int) -> Manifest:
+    """The manifest of another of the takes wanted: the n-th has the first one's seed + n - 1."""
+    fields = dict(manifest)
+    further = take - int(fields.pop("take", "1"))
+    if "seed" in fields:
+        fields["seed"] = str(int(fields["seed"]) + further)
+    return (*fields.items(), *((("take", str(take)),) if take > 1 else ()))
+
+
+def is_draft(manifest: Manifest) -> bool:
+    """Whether it was bought as a draft."""
+    return ("tier", DRAFT) in manifest
 
 
 def difference(old: Manifest, new: Manifest) -> list[str]:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import thorough
 from workshop import RUN_S, clean_environment
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "provider_plugin"
@@ -39,7 +40,7 @@ def conformance(home: Path, *args: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["runway", "fal", "acme", *MODELS])
+@pytest.mark.parametrize("name", thorough.some(["kling", "runway", "acme", "pika", "fal", "ark", "minimax"], 3))
 def test_a_protocol_keeps_the_money_rules(tmp_path: Path, name: str) -> None:
     installed(tmp_path)
     code, said = conformance(tmp_path, name, "--kills", "2", *(["--model", MODELS[name]] if name in MODELS else []))

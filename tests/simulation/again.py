@@ -136,6 +136,8 @@ def _text(shot: Mapping[str, Any] | None) -> Any:
 
 def _matches(row: Row, shot: Mapping[str, Any]) -> bool:
     made = dict(json.loads(row["manifest"]))
+    if "take" in made or "tier" in made:  # one of the takes wanted, or a draft: no -a asks for these
+        return False
     wanted = shot.get(f"{row['provider']}_prompt", shot["prompt"]), str(shot["duration"])
     return (made["prompt"], made["duration"]) == wanted and chains.alike(row, shot)
 

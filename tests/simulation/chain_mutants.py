@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vgen.plan.request import ShotRequest
 
 
-@mutant("the frame is taken of the source's first take, not of the one that the recipe names", "M22", 20, "chains")
+@mutant("the frame is taken of the source's first take, not of the one that the recipe names", "M24", 20, "chains")
 def frame_of_the_wrong_take() -> Patches:
     frame = chain._frame
 
@@ -22,7 +22,7 @@ def frame_of_the_wrong_take() -> Patches:
     yield instead(chain, "_frame", of_the_first)
 
 
-@mutant("a shot whose source has no good take is bought with a frame of another clip", "M22", 20, "chains")
+@mutant("a shot whose source has no good take is bought with a frame of another clip", "M24", 20, "chains")
 def bought_before_its_source() -> Patches:
     def at_once(run: Run, request: "ShotRequest") -> "ShotRequest":
         if not request.shot.sources:

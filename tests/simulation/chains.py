@@ -1,4 +1,4 @@
-"""Shots that are made from frames of other shots' clips: drawn in a schedule, and judged (M22).
+"""Shots that are made from frames of other shots' clips: drawn in a schedule, and judged (M24).
 
 The truth is the picture that came with each order: the studio's frames tell of which take they are, and of what moment.
 """
@@ -150,7 +150,7 @@ def look(stage: "Stage") -> tuple[dict[int, Row], set[int]]:
 
 
 def after_a_run(stage: "Stage", now: "Books", last: int) -> None:
-    """M22, of what was reserved after the purchase `last`: made from the take in place, which was good before that."""
+    """M24, of what was reserved after the purchase `last`: made from the take in place, which was good before that."""
     shots = {shot["shot_number"]: shot for shot in stage.read_shots()}
     new = [row for row in now.rows if row["id"] > last and row["shot_number"] in shots and row["run_id"]]
     if not any(source_of(shots[row["shot_number"]]) or named(row) for row in new):
@@ -166,23 +166,23 @@ def after_a_run(stage: "Stage", now: "Books", last: int) -> None:
         what = f"purchase {row['id']} of shot {row['shot_number']}, made from {named(row)}:"
         source = source_of(shots[row["shot_number"]])
         if source is None:
-            require(not str(named(row) or "").startswith("take:"), "M22", what, "the list names no frame")
+            require(not str(named(row) or "").startswith("take:"), "M24", what, "the list names no frame")
             continue
         there = placed.get(source[0])
-        require(there is not None, "M22", what, "bought before there was a clip", source[0])
+        require(there is not None, "M24", what, "bought before there was a clip", source[0])
         assert there is not None
         wanted = f"take:{there['sha256']}@{source[1]}"
-        require(named(row) == wanted, "M22", what, "the list and the clip in place say", wanted)
+        require(named(row) == wanted, "M24", what, "the list and the clip in place say", wanted)
         take = takes.get(there["sha256"])
-        require(take is not None, "M22", what, "that is no good take")
+        require(take is not None, "M24", what, "that is no good take")
         assert take is not None
         since = accepted.get(take["purchase_id"])
         if row["id"] in reserved and (since is not None or not stage.world.ledgers_lost):
-            require(since is not None and since < reserved[row["id"]], "M22", what, "bought before it was accepted")
+            require(since is not None and since < reserved[row["id"]], "M24", what, "bought before it was accepted")
 
 
 def at_the_end(stage: "Stage", now: "Books") -> None:
-    """M22: in the end every clip is made from its source's take, but for those that the user has chosen."""
+    """M24: in the end every clip is made from its source's take, but for those that the user has chosen."""
     placed, chosen = look(stage)
     rows = {row["id"]: row for row in now.rows}
     good = {entry["shot_number"] for entry in stage.report()["clips"] if entry["success"]}
@@ -193,9 +193,9 @@ def at_the_end(stage: "Stage", now: "Books") -> None:
         row = rows[placed[number]["purchase_id"]]
         if row["id"] in chosen:
             continue
-        require(source[0] in good, "M22", "a clip whose source is not there: shot", number)
+        require(source[0] in good, "M24", "a clip whose source is not there: shot", number)
         wanted = f"take:{placed[source[0]]['sha256']}@{source[1]}"
-        require(named(row) == wanted, "M22", "shot", number, "is made from", named(row), "its source is now", wanted)
+        require(named(row) == wanted, "M24", "shot", number, "is made from", named(row), "its source is now", wanted)
 
 
 def of_today(stage: "Stage", number: int, rows: list[Row]) -> list[Row]:

@@ -18,6 +18,7 @@ from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
 from vgen.plan import decision
 from vgen.production import (
+    address,
     client,
     deliver,
     download,
@@ -233,7 +234,7 @@ def collect_elsewhere() -> Patches:
         return await ask(run, moved)
 
     yield instead(client, "ask", confused)
-    yield instead(download, "ask", confused)
+    yield instead(address, "ask", confused)
 
 
 @mutant("a job whose last word was `queued` counts as queued, however old that word is", "M10 M13", 100)
@@ -523,7 +524,7 @@ def any_account_forgets() -> Patches:
         return await ask(run, dataclasses.replace(row, account=provider.account) if provider else row)
 
     yield instead(client, "ask", indifferent)
-    yield instead(download, "ask", indifferent)
+    yield instead(address, "ask", indifferent)
 
 
 @_undrawn

@@ -30,6 +30,8 @@ KINDS: Mapping[str, str] = {
     "behind": "our clock is hours or days behind, and `doit recover` looks for a lost order that is still being made",
     "bad_twice": "two clips of a shot are bad, each for another reason",
     "other_clip": "the first download of each job brings a clip that we have already, the next ones the right one",
+    "takes": "two or three takes are wanted of each shot",
+    "drafts": "some runs buy drafts, at Runway with another model, before the finals",
     "sound": "the model at fal makes sound unless it is told not to, and charges half as much again for it, or twice",
     "no_decoder": "in some runs the tools here can't decode what is delivered, or can't tell whether they could",
     "chains": "shots are made from frames of other shots' clips, and somebody changes their mind about one of these",
@@ -42,7 +44,7 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-LATER = frozenset({"protocols", "sound", "no_decoder", "chains"})
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains"})
 """Kinds that came after the first seeds were kept: those are replayed without them."""
 
 QUIET = frozenset({"gateway", "clock", "protocols"})
@@ -50,7 +52,7 @@ QUIET = frozenset({"gateway", "clock", "protocols"})
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
-CHANCES: Mapping[str, float] = {"protocols": 0.25, "chains": 0.15}
+CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
 AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound", "chains"})
@@ -82,10 +84,12 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
     ]
     if "protocols" in found:
         found = [kind for kind in found if kind not in AT_TWO]
+    if "picture" in found or "protocols" in found:  # whose places and models are their own
+        found = [kind for kind in found if kind != "drafts"]
     if "picture" in found:  # all is bought at Runway then
         found = [kind for kind in found if kind != "sound"]
     if "chains" in found:  # all is bought at Runway then, and begins with frames
-        found = [kind for kind in found if kind not in ("picture", "behind", "sound")]
+        found = [kind for kind in found if kind not in ("picture", "behind", "sound", "takes", "drafts")]
     if "quote" in found:  # what was quoted is in the ledger that these lose
         found = [kind for kind in found if kind not in ("old_ledger", "no_ledger")]
     return found
@@ -271,6 +275,31 @@ def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> 
     return _before(rng, story, runs, Odd(kind=kind))
 
 
+def _takes(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    wanted = rng.choice((2, 2, 3))
+    lists = [
+        dataclasses.replace(step, shots=tuple(dict(shot) | {"takes": wanted} for shot in step.shots))
+        if hasattr(step, "shots")
+        else step
+        for step in story
+    ]
+    holds = any("on_uncertain=hold" in step.args for step in story if hasattr(step, "args"))
+    return [Odd(kind=kind, how="hold" if holds else "rebuy", at=wanted), *lists]
+
+
+def _drafts(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """Of the runs before the calm ones some become runs for drafts, and one more comes before the last of all."""
+    chosen = {k for k in runs if rng.random() < 0.6}
+    found = [_draft(step) if k in chosen else step for k, step in enumerate(story)]
+    last = max(k for k, step in enumerate(story) if hasattr(step, "args"))
+    return [Odd(kind=kind), *found[:last], _draft(found[last]), *found[last:]]
+
+
+def _draft(run: Any) -> Any:
+    """The run, for drafts; one that names clips or looks for lost orders is about finals."""
+    return dataclasses.replace(_at("runway", run), args=(*_at("runway", run).args, "tier=draft")) if run.full else run
+
+
 _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "protocols": _protocols,
     "gateway": _gateway,
@@ -293,4 +322,6 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "no_decoder": _no_decoder,
     "bad_twice": _bad_twice,
     "chains": _chains,
+    "takes": _takes,
+    "drafts": _drafts,
 }

@@ -85,11 +85,16 @@ class OddDays:
                 self._begin_here(odd)
 
     def _begin_here(self, odd: Odd) -> None:
-        """What is odd about our own machine."""
+        """What is odd about our own machine, or about what is asked of vgen."""
         stage, world_ = self._stage, self._stage.world
         match odd.kind:
             case "clock" | "behind":
                 stage.wall_s += odd.amount
+            case "takes":
+                world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
+            case "drafts":
+                stage.configure(runway={"draft": {"model": world.DRAFT_MODEL}})
+                stage.safe.settle()
             case "old_ledger" | "no_ledger":
                 self._ledger(odd.how)
             case "reader" | "full_disk":

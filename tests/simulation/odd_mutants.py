@@ -6,8 +6,11 @@ from typing import Any
 from simulation.mutants import Patches, instead, mutant
 from vgen.errors import AlreadyBought, LedgerError
 from vgen.inputs import sections, settings
+from vgen.inputs.shots import Shot
 from vgen.media.judge import Verdict
-from vgen.production import deliver, make, reconcile
+from vgen.plan import decision
+from vgen.plan import request as requesting
+from vgen.production import deliver, make, reconcile, workspace
 from vgen.production.clocks import ProviderClocks
 from vgen.production.run import Run
 from vgen.providers import fal, runway
@@ -108,6 +111,27 @@ def forget_retakes() -> Patches:
 @mutant("-a replaces a clip that somebody edited without keeping the edit", "M20", 10, "again")
 def replace_edits() -> Patches:
     yield instead(make, "set_aside", lambda *_: None)
+
+
+@mutant("one take too many", "M22", 20, "takes")
+def one_take_too_many() -> Patches:
+    of_shot = workspace._request
+
+    def generous(shot: Shot, *args: Any) -> Any:
+        return of_shot(dataclasses.replace(shot, takes=shot.takes + 1) if shot.takes else shot, *args)
+
+    yield instead(workspace, "_request", generous)
+
+
+@mutant("a draft that counts as final", "M23", 10, "drafts")
+def draft_is_final() -> Patches:
+    of = requesting.of
+    yield instead(requesting, "of", lambda *args, **how: of(*args, **{**how, "tier": None}))
+
+
+@mutant("a final is no reason not to buy a draft", "M23", 20, "drafts")
+def draft_beside_final() -> Patches:
+    yield instead(decision, "_final", lambda *_: None)
 
 
 @mutant("the switch that turns sound off is left out of the order", "M1 M2 M8", 10, "sound")

@@ -17,7 +17,7 @@ from pathlib import Path
 from doit import cmd_run
 from studio import Crash
 
-from simulation import chains, invariants, promises, schedule
+from simulation import chains, invariants, promises, schedule, tiers
 from simulation.again import Again
 from simulation.invariants import Books
 from simulation.odd import DRAWS, Odd
@@ -161,13 +161,14 @@ class Player:
         if self.code in (0, 1):  # else the report is an older one
             chains.at_the_end(stage, now)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
+        tiers.at_the_end(stage, now, ample=self.drawn.ample)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
         code = self._doit(self.last)
         require(
             stage.requests().get("create", 0) == requests.get("create", 0), "M11", "bought again, with nothing to do"
         )
         require(len(self.books.moves) == moves, "M11", "money moved, with nothing to do")
-        if code in (0, 1) and all(stage.successes()):
+        if code in (0, 1) and all(stage.successes()) and not tiers.lacking(stage, now):
             require(stage.requests() == requests, "M11", "asked", stage.requests(), "after", requests)
             changed = {name for name, state in stage.disk().items() if before.get(name) != state}
             if code:  # a gate that fails is judged by every run, and doit remembers having done so
@@ -247,6 +248,9 @@ class Player:
             stage.unwritable.append((trouble.unwritten_since, stage.now()))
         invariants.at_every_moment(stage, now, self.caps)
         promises.at_every_moment(stage, now)
+        tiers.at_every_moment(stage, now)
+        if "drafts" in {one.kind for one in self.drawn.steps if isinstance(one, Odd)} and not stage.world.ledgers_lost:
+            tiers.bought(now, last, step.args)
         self.again.judge(now, None if trouble.dead else code)
         chains.after_a_run(stage, now, last)
         if len(now.rows) > rows:
@@ -258,6 +262,7 @@ class Player:
         require(took_s <= (CALM_S if self.calm else RUN_S), "M14", f"the run took {took_s:,.0f} s")
         if step.full and code in (0, 1) and not trouble.errors:
             invariants.told_truth(stage, now, code)
+            tiers.told_truth(stage, now, step.args)
         if step.full:
             self.last, self.code = step, code
             if self.calm and not trouble.errors and not step.dark:

@@ -1,4 +1,4 @@
-"""M16 to M22: what odd days must not break. The truth is the provider's, as in `invariants`, which calls on this."""
+"""M16 to M24: what odd days must not break. The truth is the provider's, as in `invariants`, which calls on this."""
 
 import hashlib
 import json
@@ -107,12 +107,12 @@ def _alone(now: "Books") -> None:
 
 
 def _pictures(now: "Books") -> None:
-    """M19, M22: the picture that was sent is the one that was hashed, or the frame of the take that was named."""
+    """M19, M24: the picture that was sent is the one that was hashed, or the frame of the take that was named."""
     for row in now.rows:
         job = now.owned.get(row["id"])
         hashed = dict(json.loads(row["manifest"])).get("image")
         if job is not None:
-            invariant = "M22" if str(hashed).startswith("take:") else "M19"
+            invariant = "M24" if str(hashed).startswith("take:") else "M19"
             sent_as_told = job.image == sent_for(hashed)
             require(sent_as_told, invariant, "sent", job.image, "the recipe's", hashed, "purchase", row["id"])
 

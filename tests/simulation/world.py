@@ -45,6 +45,10 @@ _MEDIA = re.compile(r"/media/(.+)-\d+\.mp4")
 _JOB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
+DRAFT_MODEL = "veo3.1_fast"
+"""What Runway makes drafts with."""
+
+
 @dataclass(slots=True)
 class World:
     """What is odd about the world just now."""
@@ -75,6 +79,10 @@ class World:
     ledgers_lost: int = 0
     wishes: int = 0
     """Runs with -a."""
+    takes_wanted: int = 1
+    """Of each shot, in the whole story."""
+    holds: bool = False
+    """Whether an order without an answer may come, and counts as a take: on_uncertain=hold."""
     watch: Watch = field(default_factory=Watch)
 
     def new_run(self) -> None:

@@ -208,7 +208,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
     ("runway", "gen4_turbo", {"image": "https://x.example/" + "a" * 2100}, "takes addresses of 2048 characters"),
     ("pika", "fal-ai/kling-video/v3/standard/text-to-video", {"image": FIRST, "end_image": "wide.png"}, "1600x900"),
     ("runway", "gen4_turbo", {"image": "cut.png"}, "shot 1: image: 'cut.png' is cut off or damaged"),
-    ("runway", "gen4_turbo", {"image": "clip:2"}, "takes no picture of another clip (clip:2)"),
+    ("runway", "gen4_turbo", {"image": "clip:2"}, "image: there is no shot 2 in the list"),
 ]
 
 

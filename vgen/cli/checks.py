@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
-from vgen.plan import approved_plan, plan_json
-from vgen.plan import plan as planning
+from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action
+from vgen.plan.step import PURCHASES
 from vgen.production import world
 from vgen.views import terminal
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
-    from vgen.plan.plan import Step
+    from vgen.plan.step import Step
 
 
 def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
@@ -83,7 +83,7 @@ def _refuse_keyless(session: "Session") -> None:
 def _needs_provider(step: "Step") -> bool:
     """Whether a step is to be bought, or is at a provider."""
     unsold = step.action is Action.STOP and step.decision.row is None and not step.request.offers
-    return unsold or step.action in (*planning.PURCHASES, Action.COLLECT, Action.HELD)
+    return unsold or not step.actions.isdisjoint((*PURCHASES, Action.COLLECT, Action.HELD))
 
 
 def _refuse_drift(session: "Session") -> None:
@@ -111,7 +111,7 @@ def has_work(session: "Session") -> bool:
     """Whether a build has anything to do."""
     plan, chosen = session.plan, session.selection
     left_over = chosen.full and (plan.orphans or plan.departed)
-    undone = any(not step.done for step in plan.steps if step.number in chosen.numbers)
+    undone = any(not step.finished for step in plan.steps if step.number in chosen.numbers)
     return bool(chosen.again or left_over or undone)
 
 
@@ -122,15 +122,15 @@ def fits(session: "Session") -> bool:
 
 def _has_free_work(session: "Session") -> bool:
     plan, chosen = session.plan, session.selection
-    free = (Action.RESTORE, Action.COLLECT)
+    free = {Action.RESTORE, Action.COLLECT}
     return bool(
-        any(step.number in chosen.numbers and step.action in free for step in plan.steps)
+        any(step.number in chosen.numbers and step.actions & free for step in plan.steps)
         or (chosen.full and plan.orphans)
     )
 
 
 def refused(session: "Session") -> Refusal:
     """The plan does not fit the budget."""
-    text = planning.refusal(session.plan, session.selection.numbers)
+    text = refusal.refusal(session.plan, session.selection.numbers)
     reporting.announce(session, "cap", text)
     return Refusal(text)

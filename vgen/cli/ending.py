@@ -12,6 +12,7 @@ import trio
 from vgen.cli import reporting
 from vgen.cli.commands import gallery
 from vgen.errors import ClipFailed, LedgerError, Refusal
+from vgen.plan import takes_wanted
 from vgen.store import mark
 from vgen.store.database import Commits, commits
 from vgen.store.outputs import Outputs
@@ -108,6 +109,8 @@ def _tell(session: "Session", now: Ending, *, interrupted: bool) -> None:
         terminal.line(None, text, "summary")
     for one in (*_no_new_take(session, now), *now.missing):
         terminal.line(one.number, one.text, "missing", command=one.command)
+    for number, text in _too_few_takes(session, now):
+        terminal.line(number, text, "note")
     gates = [f"quality gate failed: {text}" for text in now.gates] if session.judges else []
     rest = [text for text in (ending.others(now), *gates) if text]
     for text in rest:
@@ -126,3 +129,14 @@ def _no_new_take(session: "Session", now: Ending) -> Iterator[Missing]:
         text = f"no new take: {session.run.messages[number].rstrip('.')}"
         text += "" if command in text else f"; {command} tries again"
         yield Missing(number=number, text=text, command=command.strip("`"))
+
+
+def _too_few_takes(session: "Session", now: Ending) -> Iterator[tuple[int, str]]:
+    """Of the clips in place that the command was about, those with fewer takes than are wanted, and what to type."""
+    for step in session.plan.steps if session.selection.builds else ():
+        asked = step.number in now.good and (now.wanted is None or step.number in now.wanted)
+        if not asked or not step.further:
+            continue
+        text = f"has {takes_wanted.text(step.request, step.takes, step.further)}"
+        text += f"; `doit clip:{step.number}` goes on" if any(one.is_due for one in step.further) else ""
+        yield step.number, text

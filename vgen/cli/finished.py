@@ -23,7 +23,7 @@ def record(session: "Session") -> None:
     view, workspace = session.view(), session.workspace
     steps = view.plan.steps
     every = {"collect", "clip", "report", "gallery", *(f"clip:{step.number}" for step in steps)}
-    done = collect.nothing_left_over(session) and all(step.done for step in steps)
+    done = collect.nothing_left_over(session) and all(step.finished for step in steps)
     if session.selection.tasks != every or not done:
         return
     unsign_lock(workspace.outputs)

@@ -19,6 +19,8 @@ VARIABLES = {
     "clip_timeout_s": "when a running job is left to the next run",
     "budget_usd": "cap of this production, over all runs",
     "partial": "yes: buy what fits the budget",
+    "takes_wanted": "good takes of each shot",
+    "tier": "final, draft: buy with the sections' draft settings",
     "on_uncertain": "rebuy: buy again what was perhaps bought",
     "min_success_rate": "gate",
     "min_clip_bytes": "a clip with no more bytes is rejected",

@@ -16,7 +16,8 @@ from vgen.errors import InputError, VgenError
 from vgen.inputs.variables import is_default
 from vgen.money import show
 from vgen.plan.decision import Action
-from vgen.plan.plan import PURCHASES, Plan
+from vgen.plan.plan import Plan
+from vgen.plan.step import PURCHASES
 from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
@@ -25,6 +26,7 @@ from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
+FREE = frozenset({Action.RESTORE, Action.COLLECT})
 NEEDS_NETWORK = (*PURCHASES, Action.COLLECT, Action.HELD)
 
 
@@ -245,18 +247,18 @@ class Session:
 
     def _intent(self, *, online: bool | None) -> Intent:
         plan, chosen = self.plan, self.selection
-        due = [s for s in plan.steps if s.number in chosen.numbers and (not s.done or s.number in chosen.again)]
-        asks = any(step.action in NEEDS_NETWORK or step.may_come_back for step in plan.steps)
+        due = [s for s in plan.steps if s.number in chosen.numbers and (not s.finished or s.number in chosen.again)]
+        asks = any(not step.actions.isdisjoint(NEEDS_NETWORK) or step.may_come_back for step in plan.steps)
         needed = bool(chosen.again or plan.orphans or asks)
         requests = [step.request for step in plan.steps]
         return Intent(
             requests=requests,
             takes=plan.takes(without=chosen.again),
             wanted=chosen.numbers or frozenset(request.number for request in requests),
-            done=frozenset(step.number for step in plan.steps if step.done and step.number not in chosen.again),
+            done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
             again=chosen.again,
             seen=self.view().stats,
-            not_started={s.number: s.decision.offer.provider if s.decision.offer else "" for s in due},
+            not_started={step.number: step.buys_at for step in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,
             approved=chosen.approved,
             online=needed if online is None else online,
@@ -268,7 +270,7 @@ class Session:
         from vgen.production import make
 
         plan, chosen = self.plan, self.selection
-        steps = [s for s in plan.steps if s.number in chosen.numbers and s.action in (Action.RESTORE, Action.COLLECT)]
+        steps = [step for step in plan.steps if step.number in chosen.numbers and step.actions & FREE]
         async with self.open() as run:
             run.start()
             with run.without_buying("the plan does not fit the budget"):

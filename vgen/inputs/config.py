@@ -185,7 +185,11 @@ class _Loader:
         self, run: Run, found: dict[str, Provider], primary: Provider, fallback: Provider | None, *, explicit: bool
     ) -> Settings:
         wanted = [primary] if fallback is None else [primary, fallback]
-        keyed = any(p.key and not p.closed for p in wanted)
+        if all(p.lacks_draft for p in wanted):
+            named = " and ".join(p.name for p in wanted)
+            self._problems.append(f'tier=draft: no draft settings; add "draft": {{"model": …}} to the section {named}')
+            raise InputError(self._problems)
+        keyed = any(p.key and (not p.closed or p.lacks_draft) for p in wanted)
         keyless = self._keyless and run.mode == "auto" and not keyed
         live = run.mode == "live" or (run.mode == "auto" and (keyed or keyless))
         ready = {name: self._opened(provider, live=live) for name, provider in found.items()}

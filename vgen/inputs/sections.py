@@ -20,7 +20,11 @@ from vgen.inputs.wording import nearest, refused, shown
 from vgen.providers.base import Tariff, Terms
 from vgen.providers.codec import Vendor
 from vgen.providers.plugins import BrokenPlugin
+from vgen.recipe import DRAFT
 
+NOT_IN_DRAFT = frozenset({"protocol", "base_url", "endpoint", "enabled", "draft"})
+"""What is the provider's, and not its models'."""
+PRICES = frozenset({"cost_per_second_usd", "cost_per_clip_usd"})
 MARKS = frozenset({"protocol", "model", "base_url", "endpoint"})
 """A further section with one of these is a provider's; others belong to other tools."""
 
@@ -47,6 +51,7 @@ class Sections:
         protocol = self._protocol(name, section)
         vendor = providers.CODECS[protocol].VENDOR
         self._typos(name, section, protocol)
+        section = self._in_its_tier(name, section, protocol)
         config = self._config(name, section)
         if config is None:
             return None
@@ -63,6 +68,7 @@ class Sections:
         names = key_names(name, protocol, base_url)
         key = self._key(names)
         run = self.run
+        lacks_draft = run.tier == DRAFT and config.draft is None
         return Provider(
             terms=terms,
             protocol=protocol,
@@ -75,8 +81,30 @@ class Sections:
             max_concurrent=config.max_concurrent or run.max_concurrent,
             requests_per_minute=config.requests_per_minute,
             max_retries=run.max_retries if "max_retries" in self.given else config.max_retries or run.max_retries,
-            closed=None if config.enabled else f"{name} is switched off in {self.where} (enabled)",
+            closed=self._closed(name, config, lacks_draft=lacks_draft),
+            lacks_draft=lacks_draft,
         )
+
+    def _closed(self, name: str, config: ProviderConfig, *, lacks_draft: bool) -> str | None:
+        if not config.enabled:
+            return f"{name} is switched off in {self.where} (enabled)"
+        return f'{name} makes no drafts: its section in {self.where} has no "draft"' if lacks_draft else None
+
+    def _in_its_tier(self, name: str, section: Mapping[str, Any], protocol: str) -> Mapping[str, Any]:
+        """The section as this run buys from it: for drafts with what its "draft" says, which is checked in any case."""
+        draft = section.get("draft")
+        if not isinstance(draft, dict):
+            return section
+        place, before = f"{name}.draft", len(self.problems)
+        self._typos(place, draft, protocol, strict=True)
+        for key in sorted(draft.keys() & NOT_IN_DRAFT):
+            self._problem(f"{place}.{key}: a draft is bought at the same provider; only the model and its terms differ")
+        kept = {key: value for key, value in section.items() if key not in PRICES or not draft.keys() & PRICES}
+        merged = {**kept, **{key: value for key, value in draft.items() if key not in NOT_IN_DRAFT}}
+        if (config := self._config(place, merged, told=draft)) is not None:
+            self._durations(config.durations if "durations" in draft else None, place)
+            self._tariff(config, place)
+        return merged if self.run.tier == DRAFT and len(self.problems) == before else section
 
     def _terms(self, name: str, protocol: str, config: ProviderConfig, terms: Terms) -> Terms:
         """With all that the section says of the model and its price."""
@@ -121,7 +149,10 @@ class Sections:
         other = next(alike, like_an_endpoint)
         self._problem(f'{text}; for this one add "protocol": "{other}"' if other else text)
 
-    def _config(self, name: str, section: Mapping[str, Any]) -> ProviderConfig | None:
+    def _config(
+        self, name: str, section: Mapping[str, Any], told: Mapping[str, Any] | None = None
+    ) -> ProviderConfig | None:
+        """The section's keys, checked. `told`: of the others the problems are told elsewhere."""
         flat = {key: value for key, value in section.items() if value is not None and key != "protocol"}
         for key, path in _ALIASES.items():
             value: Any = section
@@ -134,17 +165,23 @@ class Sections:
         except ValidationError as exc:
             for error in exc.errors(include_input=False, include_url=False):
                 key = str(error["loc"][0])
+                if told is not None and key not in told:
+                    continue
                 self._problem(f"{name}.{key}: {shown(flat.get(key))}: {refused(error, flat.get(key))}")
             return None
 
-    def _typos(self, name: str, section: Mapping[str, Any], protocol: str) -> None:
+    def _typos(self, name: str, section: Mapping[str, Any], protocol: str, *, strict: bool = False) -> None:
+        """Keys that nothing reads: of a section those that are near misses or secrets; `strict`: all of them."""
         known = {*ProviderConfig.model_fields, "endpoint", "rate_limits", "retry"}
         for key in section.keys() - known:
             if is_secret(key, section[key]):
-                names = " or ".join(key_names(name, protocol, providers.CODECS[protocol].VENDOR.base_url))
+                vendor = providers.CODECS[protocol].VENDOR
+                names = " or ".join(key_names(name.partition(".")[0], protocol, vendor.base_url))
                 self._problem(f"{name}.{shown(key)}: keys don't belong in this file; set {names} in the environment")
             elif close := difflib.get_close_matches(key, known, n=1, cutoff=0.85):
                 self._problem(f"{name}.{shown(key)}: unknown; did you mean {close[0]}?")
+            elif strict:
+                self._problem(f"{name}.{shown(key)}: unknown{nearest(key, known)}")
 
     def _base_url(self, text: str, name: str, protocol: str) -> str:
         vendor = providers.CODECS[protocol].VENDOR

@@ -35,6 +35,8 @@ class Provider:
     requests_per_minute: float | None = None
     max_retries: int = 3
     closed: str | None = None
+    lacks_draft: bool = False
+    """Whether it is closed because this run buys drafts, and its section has no settings for them."""
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from vgen.pictures import ROLES
 
-READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit")
+READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit", "takes")
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
@@ -18,7 +18,6 @@ FOR_OTHERS = ("style", "camera", "lighting", "transition", "platform_params", "n
 
 LATER = {
     "audio": "this version does not order sound",
-    "takes": "this version buys one take of a shot",
     "caption": "this version does not write captions",
 }
 """Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""

@@ -183,6 +183,7 @@ class _Parser:
             seed=self._field(whole, path, name, "seed"),
             pictures=self._pictures(whole, path, name),
             image_fit=self._field(whole, path, name, "image_fit") or None,
+            takes=self._field(whole, path, name, "takes"),
         )
         return shot if len(self.problems) == before else None
 

@@ -8,6 +8,7 @@ from typing import Any
 from vgen.inputs import pictures
 from vgen.inputs.pictures import Frame, Source
 from vgen.pictures import FITS, ROLES, Pictures
+from vgen.recipe import MAX_TAKES
 
 ASPECT_RATIOS = ("9:16", "16:9", "1:1")
 MAX_SEED = 4_294_967_295
@@ -30,6 +31,8 @@ class Shot:
     seed: int | None = None
     pictures: Pictures[Source] = field(default_factory=Pictures)
     image_fit: str | None = None
+    takes: int | None = None
+    """How many takes are wanted; None: as many as the run says."""
 
     @property
     def sources(self) -> frozenset[int]:
@@ -55,6 +58,9 @@ def fault(key: str, value: Any) -> str | None:
         case "seed":
             good = is_integer(value) and 0 <= value <= MAX_SEED
             return None if good else f"{quote(value)} is not an integer from 0 to {MAX_SEED}"
+        case "takes":
+            good = is_integer(value) and 1 <= value <= MAX_TAKES
+            return None if good else f"{quote(value)} is not an integer from 1 to {MAX_TAKES}"
         case "image_fit":
             return None if value == "" or value in FITS else f"{quote(value)} is not one of {', '.join(FITS)}"
     if key in ROLES:

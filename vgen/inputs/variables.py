@@ -6,8 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from vgen.recipe import MAX_TAKES
+
 PREFIX = "VGEN_"
-OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", "VGEN_TEST_LIVE"})
+FOR_TESTS = frozenset({"VGEN_TEST_LIVE", "VGEN_TEST_ALL"})
+"""Variables of the test suite."""
+OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", *FOR_TESTS})
 
 
 def _no_bool(value: Any) -> Any:
@@ -66,6 +70,8 @@ class Run(BaseModel):
     clip_timeout_s: Seconds = 300
     budget_usd: Dollars = Decimal("2.00")
     partial: bool = False
+    takes_wanted: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_TAKES)] = 1
+    tier: Literal["final", "draft"] = "final"
     on_uncertain: Literal["hold", "rebuy"] = "hold"
     min_success_rate: Rate = 0.8
     min_clip_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1 << 30)] = 100_000
@@ -111,6 +117,7 @@ class ProviderConfig(BaseModel):
     durations: Any = None
     ratios: list[Shape] | None = None
     enabled: bool = True
+    draft: dict[str, Any] | None = None
 
 
 _ALIASES: Mapping[str, tuple[str, ...]] = {

@@ -34,6 +34,8 @@ def refused(error: Mapping[str, Any], value: Any) -> str:
         case "decimal_parsing" | "decimal_type" | "float_parsing" | "float_type" | "finite_number":
             point = re.fullmatch(r"(\d+),(\d+)", text)
             return "give a number, such as 5 or 2.50" + (f" (did you mean {point[1]}.{point[2]}?)" if point else "")
+        case "dict_type":
+            return 'give an object, such as {"model": "…"}'
         case "int_parsing" | "int_type" | "int_from_float":
             return "give a whole number"
         case "greater_than_equal":

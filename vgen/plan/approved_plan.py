@@ -69,7 +69,7 @@ def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):
         before = f"{_word(was['model'])} at {_word(was['provider'])}"
         yield f"the plan says {before}, now it is {now['model']} at {now['provider']}"
-    elif was["price_usd"] != now["price_usd"]:
+    elif was["price_usd"] != now["price_usd"] and not _fewer_takes(was, now):
         yield f"its price was {_dollars(was['price_usd'])} and is {_dollars(now['price_usd'])} now"
     elif _offers(was, came=came) != _offers(now, came=came):
         worst = f"at worst {_dollars(was['worst_case_usd'])}, now {_dollars(now['worst_case_usd'])}"
@@ -79,6 +79,14 @@ def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 def _offers(shot: Mapping[str, Any], *, came: bool) -> list[dict[str, Any]]:
     """`came`: the frames that a shot waited for are known now, and were not when the plan was made."""
     return [{k: v for k, v in offer.items() if not came or k != "prompt_hash"} for offer in shot["offers"]]
+
+
+def _fewer_takes(was: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether some of the takes that were to be bought are here, and no more than the others is left to buy."""
+    then, today = was.get("takes"), now.get("takes")
+    if not then or not today or then["wanted"] != today["wanted"]:
+        return False
+    return bool(today["to_buy"] < then["to_buy"] and now["price_usd"] < was["price_usd"])
 
 
 def _money(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import functools
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -94,20 +94,43 @@ class Decision:
     remedy: Remedy | None = None
     lost_orders: bool = False
 
+    @property
+    def may_come_back(self) -> bool:
+        """Whether a lost job or order is in the way, which its provider may have after all."""
+        row = self.row
+        lost = row is not None and row.state is State.LOST and row.job_id is not None and row.error_code != NOT_KEPT
+        return self.action is Action.STOP and (lost or self.lost_orders)
+
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
     """What to do next for a shot, from all purchases of its recipes and those that were chosen for them."""
+    if request.final is not None and (now := _final(request, request.final, rows, policy, placed)) is not None:
+        return now
     mine = [row for row in rows if request.matches(row)]
     fresh = [row for row in mine if policy.fresh_after is None or row.id > policy.fresh_after]
     good = [row for row in fresh if row.state is State.ACCEPTED]
+    if policy.fresh_after is None and request.others:  # any of the takes wanted is a clip
+        good = [row for row in rows if row.state is State.ACCEPTED and request.has_take(row)]
     unfinished = _unfinished(request, mine, policy) or _stranger(request, rows, policy)
     if unfinished and unfinished.action is Action.COLLECT:  # also beside a good take: -a that was interrupted
         return unfinished
-    if chosen := _chosen(request, rows, policy):
-        return Decision(action=Action.KEEP, row=chosen)
+    if picked := chosen(request, rows, policy):
+        return Decision(action=Action.KEEP, row=picked)
     if good:
         return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
     return unfinished or _found_again(mine, policy) or _purchase(request, mine, fresh, policy)
+
+
+def _final(
+    request: ShotRequest, final: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None
+) -> Decision | None:
+    """Of a draft whose final is here, or is coming: that one, and no draft is bought beside it; None without one."""
+    if chosen(request, rows, policy) is not None:
+        return None
+    now = decide(final, rows, replace(policy, fresh_after=None), placed)
+    if now.action is Action.KEEP and policy.fresh_after is not None:
+        return Decision(action=Action.STOP, row=now.row, why="its final is here, so no draft of it is bought")
+    return now if now.action in (Action.KEEP, Action.COLLECT) else None
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:
@@ -123,7 +146,7 @@ def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) ->
     return None
 
 
-def _chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
+def chosen(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Purchase | None:
     """The purchase whose take the user chose for this shot, unless a newer take was bought (or is wanted) since."""
     if policy.fresh_after is not None:
         return None

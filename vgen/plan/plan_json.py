@@ -1,11 +1,14 @@
-"""plan.json: a plan as others read it."""
+"""plan.json: a plan as other programs read it. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from vgen.money import usd
-from vgen.plan.plan import Plan, Step
+from vgen.plan import takes_wanted
+from vgen.plan.decision import Decision
+from vgen.plan.plan import Plan
+from vgen.plan.step import PURCHASES, Step
 
 PLAN_VERSION = 1
 
@@ -27,22 +30,37 @@ def as_json(plan_: Plan, *, expected: float) -> dict[str, Any]:
             "uncertain_usd": usd(budget.uncertain),
             "left_usd": None if budget.left is None else usd(budget.left),
         },
-        "shots": [
-            {
-                "shot_number": step.number,
-                "action": step.action.value,
-                "why": step.why,
-                "provider": _place(step),
-                "model": step.decision.offer.order.model if step.decision.offer and step.decision.offer.order else None,
-                "price_usd": usd(step.price),
-                "worst_case_usd": usd(step.worst),
-                "offers": list(_offers(step)),
-                "prompt_hash": _digest(step),
-                **_chained(step),
-            }
-            for step in plan_.steps
-        ],
+        "shots": [_shot(step) for step in plan_.steps],
     }
+
+
+def _shot(step: Step) -> dict[str, Any]:
+    """One shot; `takes` only where more than one is wanted. What is to be bought for these counts as the shot's."""
+    due = _due(step)
+    told: dict[str, Any] = {
+        "shot_number": step.number,
+        "action": due.action.value if due is not step.decision else step.action.value,
+        "why": step.why if due is step.decision else takes_wanted.text(step.request, step.takes, step.further),
+        "provider": _place(due),
+        "model": due.offer.order.model if due.offer and due.offer.order else None,
+        "price_usd": usd(step.price),
+        "worst_case_usd": usd(step.worst),
+        "offers": list(_offers(step)),
+        "prompt_hash": _digest(step),
+    }
+    if step.request.shot.sources:
+        told["after"] = sorted(step.request.shot.sources)
+        told["text_hash"] = _digest(replace(step, request=step.request.after({})))
+    if step.request.further:
+        told["takes"] = {
+            "wanted": step.request.takes_wanted,
+            "accepted": step.takes,
+            "to_buy": sum(
+                action in PURCHASES for action in (step.action, *(one.decision.action for one in step.further))
+            ),
+            "price_usd": usd(sum(one.price for one in step.further)),
+        }
+    return told
 
 
 def _offers(step: Step) -> Iterator[dict[str, Any]]:
@@ -61,22 +79,22 @@ def _offers(step: Step) -> Iterator[dict[str, Any]]:
             }
 
 
-def _chained(step: Step) -> dict[str, Any]:
-    """Of a shot that is made from others' frames: from which, and what it would be whichever takes they have."""
-    if not step.request.shot.sources:
-        return {}
-    return {
-        "after": sorted(step.request.shot.sources),
-        "text_hash": _digest(replace(step, request=step.request.after({}))),
-    }
+def _due(step: Step) -> Decision:
+    """The clip's decision; one about the takes wanted beside it if that is a purchase, or all that is left to do."""
+    further = [one.decision for one in step.further if one.is_due]
+    if step.action not in PURCHASES:
+        bought = next((now for now in further if now.action in PURCHASES), None)
+        if bought is not None or step.done:
+            return bought or next(iter(further), step.decision)
+    return step.decision
 
 
-def _place(step: Step) -> str | None:
-    if step.decision.offer:
-        return step.decision.offer.provider
-    return step.decision.row.provider if step.decision.row else None
+def _place(now: Decision) -> str | None:
+    if now.offer:
+        return now.offer.provider
+    return now.row.provider if now.row else None
 
 
 def _digest(step: Step) -> str | None:
-    provider = _place(step) or next(iter(step.request.recipes), None)
+    provider = _place(step.decision) or next(iter(step.request.recipes), None)
     return step.request.recipes[provider].digest if provider and provider in step.request.recipes else None

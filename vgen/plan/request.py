@@ -12,7 +12,7 @@ from vgen.inputs.shots import Shot
 from vgen.pictures import FRAMES, WORDS, Accepts, Pictures, Size, fitted
 from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
 from vgen.providers.kinds import FOLLOWS_PICTURE, flat
-from vgen.recipe import Manifest, Recipe, has_shape
+from vgen.recipe import Manifest, Recipe, family, first_of, has_shape
 from vgen.store.records import Purchase
 
 NO_PICTURES: Pictures[str] = Pictures()
@@ -21,8 +21,16 @@ Sizes = Pictures[Size | None]
 NO_SIZES: Sizes = Pictures()
 
 
-def of(shot: Shot, provider: str, *, aspect_ratio: str, pictures: Pictures[str] = NO_PICTURES) -> Recipe | None:
-    """The recipe of a shot at a provider, or None if the shot has no text for it. `pictures` as in Recipe."""
+def of(
+    shot: Shot,
+    provider: str,
+    *,
+    aspect_ratio: str,
+    pictures: Pictures[str] = NO_PICTURES,
+    tier: str | None = None,
+    take: int = 1,
+) -> Recipe | None:
+    """The recipe of a shot at a provider, or None if the shot has no text for it. The rest is as in Recipe."""
     prompt = shot.prompt_for(provider)
     if prompt is None:
         return None
@@ -33,7 +41,9 @@ def of(shot: Shot, provider: str, *, aspect_ratio: str, pictures: Pictures[str] 
         aspect_ratio=shot.aspect_ratio or aspect_ratio,
         pictures=pictures,
         image_fit=shot.image_fit if any(role in pictures for role in FRAMES) else None,
-        seed=shot.seed,
+        seed=None if shot.seed is None else shot.seed + take - 1,
+        tier=tier,
+        take=take,
     )
 
 
@@ -53,13 +63,23 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotRequest:
-    """A shot with its recipe for each provider, and the offers in the order of preference."""
+    """A shot with its recipe for each provider, and the offers in the order of preference.
+
+    `tier` as in Recipe; `final`: of a draft, the request for its final, which buys nothing.
+    `take`: which of the takes wanted it is for. `further`: of the first, the requests for the others, in order.
+    `others`: digests of the recipes of further takes, those that were bought when more were wanted included.
+    """
 
     shot: Shot
     recipes: Mapping[str, Recipe]
     offers: Sequence[Offer]
     aspect_ratio: str = "9:16"
     pictures: Pictures[str] = NO_PICTURES
+    tier: str | None = None
+    final: "ShotRequest | None" = None
+    take: int = 1
+    further: tuple["ShotRequest", ...] = ()
+    others: frozenset[str] = frozenset()
     _digests: tuple[str, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,22 +119,54 @@ class ShotRequest:
 
         pictures = self.shot.pictures.map(identity)
         recipes = {provider: dataclasses.replace(old, pictures=pictures) for provider, old in self.recipes.items()}
-        return dataclasses.replace(self, recipes=recipes, pictures=pictures)
+        further = tuple(one.after(takes) for one in self.further)
+        others = frozenset[str]().union(*(one.digests() for one in further))
+        final = self.final.after(takes) if self.final is not None else None
+        return dataclasses.replace(
+            self, recipes=recipes, pictures=pictures, further=further, others=others, final=final
+        )
+
+    def with_all_takes(self) -> "ShotRequest":
+        """The same, which knows the recipes of all further takes that could have been bought."""
+        found = {digest for made in self.recipes.values() for digest in family(made.manifest)}
+        final = self.final.with_all_takes() if self.final is not None else None
+        return dataclasses.replace(self, others=frozenset(found - self.digests()), final=final)
 
     def recipe_for(self, provider: str) -> Recipe | None:
         """The recipe at any provider, also at one that is not configured any more."""
         if provider in self.recipes:
             return self.recipes[provider]
-        return of(self.shot, provider, aspect_ratio=self.aspect_ratio, pictures=self.pictures)
+        ratio, pictures = self.aspect_ratio, self.pictures
+        return of(self.shot, provider, aspect_ratio=ratio, pictures=pictures, tier=self.tier, take=self.take)
+
+    @property
+    def takes_wanted(self) -> int:
+        return 1 + len(self.further)
 
     def digests(self) -> frozenset[str]:
-        """Digests of all recipes that a take of this shot may have."""
+        """Digests of the shot's own recipes: of the take that it is for."""
         return frozenset(self._digests)
+
+    def all_digests(self) -> frozenset[str]:
+        """Digests of all recipes that a take of this shot may have: further takes included, and a draft's final."""
+        found = self.others.union(self._digests) if self.others else frozenset(self._digests)
+        return found | self.final.all_digests() if self.final is not None else found
 
     def matches(self, row: Purchase) -> bool:
         """Whether a purchase is of this shot's recipe, for the provider that it was made with."""
         wanted = self.recipe_for(row.provider)
         return wanted is not None and wanted.digest == row.recipe
+
+    def has_take(self, row: Purchase) -> bool:
+        """Whether a purchase is of this shot as it is now: its own recipe's, or a further take's."""
+        if row.recipe not in self.others:
+            return self.matches(row)
+        wanted = self.recipe_for(row.provider)
+        return wanted is not None and wanted.digest == first_of(row.manifest)
+
+    def is_served_by(self, row: Purchase) -> bool:
+        """Whether a take of this purchase is a clip of the shot as it is now; for a draft, its final is one too."""
+        return self.has_take(row) or (self.final is not None and self.final.has_take(row))
 
 
 def least_size(aspect_ratio: str) -> Size:
@@ -156,8 +208,8 @@ def _refuse_foreseeable(order: Order, resolution: str | None, made: Recipe, size
                 f"{order.model} would make {lines} lines, and a good clip has {MIN_SIDE} or more; "
                 f"set its resolution to {MIN_SIDE}p"
             )
-    size = sizes.get("image") if said.get("video_size") == "auto" and "image" in order.pictures else None
-    if size is not None and min(size) < MIN_SIDE:
+    size = _fitted("image", sizes.get("image"), made)
+    if said.get("video_size") == "auto" and size is not None and min(size) < MIN_SIDE:
         raise CannotMake(
             f"{order.model} makes a video in the size of its picture, {size[0]}x{size[1]}, and a good clip has "
             f"{MIN_SIDE} lines or more; give the shot a larger picture"
@@ -182,11 +234,16 @@ def _refuse_sizes(order: Order, accepts: Accepts, made: Recipe, sizes: Sizes) ->
                 f"{order.model} takes addresses of {most} characters, this one has {len(identity)} ({name})"
             )
     for name, size in sizes.named():
-        if size is None:
-            continue
-        shown = fitted(size, made.aspect_ratio, made.image_fit) if made.image_fit and name in FRAMES else size
-        if problem := accepts.problem(shown):
+        shown = _fitted(name, size, made)
+        if shown is not None and (problem := accepts.problem(shown)):
             raise CannotMake(f"{order.model} takes pictures of {problem} ({name})")
+
+
+def _fitted(name: str, size: Size | None, made: Recipe) -> Size | None:
+    """The size of a picture as it will be sent, but for scaling."""
+    if size is None or made.image_fit is None or name not in FRAMES:
+        return size
+    return fitted(size, made.aspect_ratio, made.image_fit)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -9,8 +9,9 @@ from vgen import recipe
 from vgen.errors import InputError
 from vgen.money import show
 from vgen.plan.decision import File
-from vgen.plan.plan import Plan, Step
+from vgen.plan.plan import Plan
 from vgen.plan.request import ShotRequest
+from vgen.plan.step import Step
 from vgen.store.records import Purchase, Snapshot, Take
 
 _LABEL = re.compile(r"(?:([0-9a-f]{8,64})/)?([0-9]{1,6})", re.ASCII)
@@ -41,7 +42,7 @@ def of_all(plan: Plan, snapshot: Snapshot) -> Iterator[tuple[Step, list[Alternat
 
 def _earlier(plan: Plan, snapshot: Snapshot) -> dict[int, list[Purchase]]:
     """Shot → what was bought for its number, and made a take, by recipes that no shot has any more."""
-    requested = {digest for step in plan.steps for digest in step.request.digests()}
+    requested = {digest for step in plan.steps for digest in step.request.all_digests()}
     found: dict[int, list[Purchase]] = defaultdict(list)
     for row in snapshot.purchases.values():
         if row.recipe not in requested and row.id in snapshot.takes:
@@ -53,12 +54,14 @@ def _of_shot(
     request: ShotRequest, snapshot: Snapshot, others: list[Purchase], in_place: int | None
 ) -> list[Alternative]:
     """`in_place`: the purchase whose take has the clip's name."""
-    same = [row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())]
-    fitting = sorted((row for row in same if row.id in snapshot.takes and request.matches(row)), key=lambda row: row.id)
+    same = [row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())]
+    fits = (row for row in same if row.id in snapshot.takes and request.is_served_by(row))
+    fitting = sorted(fits, key=lambda row: row.id)
     here = snapshot.purchases.get(in_place or 0)
     if here is not None and here not in fitting and here not in others:
         others = [*others, here]
-    alone = len({row.recipe for row in fitting}) < 2
+    numbers = {snapshot.takes[row.id].take for row in fitting}
+    alone = len(numbers) == len(fitting) and len({row.recipe for row in fitting} - request.others) < 2
     return [_alternative(request, row, snapshot, in_place, plain=alone) for row in fitting] + [
         _alternative(request, row, snapshot, in_place, plain=False) for row in others
     ]
@@ -95,6 +98,8 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
         for one in alternatives:
             mark = "*" if one.in_place else " "
             verdict = "; ".join(("ok", *one.take.remarks)) if one.take.good else f"rejected: {one.take.reason}"
+            if recipe.is_draft(one.row.manifest):
+                verdict += "; draft"
             if not one.fits:
                 verdict += f"; from an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
             size = f"{one.take.width}x{one.take.height}" if one.take.width else ""
@@ -111,12 +116,18 @@ def _alternative(
 ) -> Alternative:
     take = snapshot.takes[row.id]
     wanted = request.recipe_for(row.provider) or next(iter(request.recipes.values()), None)
-    fits = request.matches(row)
+    fits = request.is_served_by(row)
     return Alternative(
         label=str(take.take) if plain else f"{row.recipe[:8]}/{take.take}",
         row=row,
         take=take,
         fits=fits,
         in_place=row.id == in_place,
-        changed=() if fits or wanted is None else recipe.difference(row.manifest, wanted.manifest),
+        changed=() if fits or wanted is None else _changed(row.manifest, wanted.manifest),
     )
+
+
+def _changed(then: recipe.Manifest, now: recipe.Manifest) -> list[str]:
+    """What differs besides the tier, which is told by itself."""
+    was, wanted = (tuple(pair for pair in manifest if pair[0] != "tier") for manifest in (then, now))
+    return recipe.difference(was, wanted)

@@ -27,4 +27,7 @@ def _raised(request: ShotRequest, told: Prices) -> ShotRequest:
         offer if offer.order is None else replace(offer, order=at_told_price(offer.provider, offer.order, told))
         for offer in request.offers
     ]
-    return request if offers == list(request.offers) else replace(request, offers=offers)
+    further = tuple(_raised(one, told) for one in request.further)
+    if offers == list(request.offers) and further == request.further:
+        return request
+    return replace(request, offers=offers, further=further)

@@ -39,6 +39,7 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
         return request
     takes = run.chain.takes
     now = request.after({number: takes[number] for number in request.shot.sources & takes.keys()})
+    now = now.with_all_takes()
     if now.waits_for:
         clips = " and ".join(f"clip {number}" for number in now.waits_for)
         are = "is" if len(now.waits_for) == 1 else "are"

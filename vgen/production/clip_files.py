@@ -119,7 +119,7 @@ class ClipFiles:
 
 def _has_take(request: ShotRequest | None, snapshot: Snapshot) -> bool:
     """Whether the shot has a good take: a run that was killed may have put it in place already."""
-    rows = [row for digest in request.digests() for row in snapshot.by_recipe.get(digest, ())] if request else []
+    rows = [row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())] if request else []
     return any(row.id in snapshot.takes and snapshot.takes[row.id].good for row in rows)
 
 
@@ -130,7 +130,7 @@ def _may_lie(take: Take, row: Placed | None, request: ShotRequest | None, snapsh
     if request is not None:
         digests = request.digests()
         chosen = {snapshot.chosen[digest].purchase_id for digest in digests & snapshot.chosen.keys()}
-        if take.recipe in digests or take.purchase_id in chosen:
+        if take.recipe in request.all_digests() or take.purchase_id in chosen:
             return True
     elsewhere = any(other.purchase_id == take.purchase_id for other in snapshot.placed.values())
     return not elsewhere and snapshot.purchases[take.purchase_id].shot_number == row.shot_number

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 from pathlib import Path
 
-from vgen import retry
+from vgen import recipe, retry
 from vgen.errors import ClipFailed
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
@@ -128,10 +128,10 @@ async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int
 
 
 async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
-    recipe = dict(row.manifest)
+    asked = dict(row.manifest)
     wanted = Wanted(
-        duration_s=float(recipe["duration"]),
-        aspect_ratio=recipe["aspect_ratio"],
+        duration_s=float(asked["duration"]),
+        aspect_ratio=asked["aspect_ratio"],
         min_bytes=run.settings.run.min_clip_bytes,
     )
     return await run.judge(part, wanted)
@@ -168,7 +168,7 @@ def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Dow
 def _place_for(run: Run, row: Purchase, judgement: Judgement, sha256: str) -> tuple[int, Path]:
     """The next take's number and file; one that a run left when it was killed before its commit is passed over."""
     good, suffix = judgement.verdict is Verdict.GOOD, judgement.suffix
-    take = run.ledger.next_take(row.recipe, simulated=row.simulated)
+    take = run.ledger.next_take(recipe.family(row.manifest), simulated=row.simulated)
     while True:
         path = run.outputs.take(row.recipe, take, simulated=row.simulated, good=good, suffix=suffix)
         if not path.exists() or atomic.sha256(path) == sha256:

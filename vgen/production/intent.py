@@ -17,7 +17,8 @@ class Intent:
     """What a run means to do, decided before its first order.
 
     `not_started`: shot → the provider that it will buy from ("" if it buys nothing). `fits`: with partial=yes, the
-    shots that fit what is left. `approved`: with plan=FILE, the shots that may be bought. None binds nothing.
+    shots, and which of their takes wanted, that fit what is left. `approved`: with plan=FILE, the shots that may be
+    bought. None binds nothing.
     `again`: the shots that get a new take, by -a.
     `takes`: shot → the sha256 of the take that serves it already, of which other shots' frames may be taken.
     `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
@@ -31,7 +32,7 @@ class Intent:
     again: frozenset[int] = frozenset()
     seen: Mapping[str, Stat] = field(default_factory=dict)
     not_started: Mapping[int, str] = field(default_factory=dict)
-    fits: frozenset[int] | None = None
+    fits: frozenset[tuple[int, int]] | None = None
     approved: frozenset[int] | None = None
     online: bool = True
     read_only: bool = False

@@ -10,28 +10,23 @@ from typing import Any
 
 import trio
 
-from vgen.errors import ClipFailed, LedgerBusy, LedgerError, OverBudget, Refusal
-from vgen.inputs.settings import Provider
+from vgen.errors import ClipFailed, LedgerBusy, LedgerError, Refusal
 from vgen.money import show
-from vgen.plan import told
-from vgen.plan.decision import OVER, Action, Decision, File, decide
-from vgen.plan.plan import Step
+from vgen.plan import takes_wanted
+from vgen.plan.decision import Action, Decision, File, decide
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, chain, deliver, masters, poll, reconcile, retaking, submit
+from vgen.plan.step import Step
+from vgen.production import booking, chain, deliver, masters, poll, reconcile, retaking
+from vgen.production import buy as buying
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
-from vgen.providers.base import Order
 from vgen.store.outputs import clip_name
-from vgen.store.purchase import COLLECTABLE, State
+from vgen.store.purchase import State
 from vgen.store.records import Placed, Purchase, Take
 from vgen.store.takes import place_clip, set_aside
-
-SERVED = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
-STALE_S = 1.0
-"""A provider's answer older than this is asked for again before a replacement is bought."""
 
 
 async def make(run: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -39,12 +34,13 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
     try:
         await booking.when_free(run, run.start)
         request = chain.known(run, request)
-        async with run.turns.exclusive(request.number, request.digests()):
+        async with run.turns.exclusive(request.number, request.all_digests()):
             with run.events.working(request.number):
                 clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
                 if again and clip.fresh_after is None:
-                    run.say(request.number, SERVED, event="note")
-                await _until_done(clip, file)
+                    text = "has its new take already: an -a that did not finish brought it; nothing is bought for it"
+                    run.say(request.number, text, event="note")
+                await _with_takes(clip, file)
     except ClipFailed as exc:
         _give_up(run, request.number, str(exc))
         raise
@@ -95,6 +91,55 @@ async def _collect_orphan(run: Run, row: Purchase) -> None:
         run.say(None, f"{what}: {exc}", event="not_collected", job=row.job_id)
 
 
+async def _with_takes(clip: Clip, file: File) -> None:
+    """The clip, then the takes wanted beside it; a clip whose own can't come now is made of another, if one comes."""
+    try:
+        await _until_done(clip, file)
+    except ClipFailed:
+        if clip.fresh_after is not None or file is File.EDITED or not await _bring_further(clip):
+            raise
+        await _until_done(clip, file)
+    else:
+        await _bring_further(clip)
+
+
+async def _bring_further(clip: Clip) -> bool:
+    """The takes wanted that are not here yet, one after the other. Whether one came; why one did not is told."""
+    run, request, began, came = clip.run, clip.request, set[int](), False
+    while True:
+        due = [one for one in takes_wanted.missing(request, run.rows(request), run.policy()) if one.is_due]
+        left = [one for one in due if one.request.take not in began]
+        if run.stop_reason:
+            left = [one for one in left if one.decision.action is not Action.BUY]
+        if not left:
+            return came
+        take = left[0].request.take
+        began.add(take)
+        try:
+            came |= await _bring(clip, Clip(run, left[0].request, is_further=True))
+        except ClipFailed as exc:
+            run.say(clip.number, f"take {take} of {request.takes_wanted} wanted: {exc}", event="note")
+
+
+async def _bring(clip: Clip, further: Clip) -> bool:
+    """One of the takes wanted, until it is among the takes. False: it is not wanted any more. Raises ClipFailed."""
+    run, request, take = clip.run, clip.request, further.request.take
+    before = takes_wanted.accepted(request, run.rows(request))
+    while True:
+        rows = run.rows(request)
+        mine = (one for one in takes_wanted.missing(request, rows, run.policy()) if one.request.take == take)
+        if (one := next(mine, None)) is None:
+            break
+        try:
+            await _act(further, one.decision)
+        except LedgerBusy as exc:
+            await booking.pause(run, exc)
+    good = takes_wanted.accepted(request, rows)
+    if good > before:
+        run.say(clip.number, f"{good} of {request.takes_wanted} takes wanted are here", event="note")
+    return good > before
+
+
 async def _until_done(clip: Clip, file: File) -> None:
     name = clip_name(clip.number)
     while True:
@@ -133,32 +178,39 @@ async def _step(clip: Clip, file: File, name: str) -> bool:
     """One act for the shot; True when its clip is in place. Raises ClipFailed if there will be none."""
     run, request = clip.run, clip.request
     now = decide(request, run.rows(request), run.policy(clip.fresh_after), run.ledger.placed(name))
+    if now.action is Action.KEEP:
+        await _keep(clip, now, name, file)
+        return True
+    await _act(clip, now)
+    return False
+
+
+async def _act(clip: Clip, now: Decision) -> None:
+    """What is next for a take that is not here yet. Raises ClipFailed if nothing can be done."""
+    run, request = clip.run, clip.request
     match now.action:
-        case Action.KEEP:
-            await _keep(clip, now, name, file)
-            return True
         case Action.COLLECT if now.row is not None:
-            said = f"collecting the running job at {now.row.provider}"
-            run.say(request.number, said, event="resume", job=now.row.job_id)
+            text = f"collecting the running job at {now.row.provider}"
+            run.say(request.number, text, event="resume", job=now.row.job_id)
             run.events.begin(request.number, f"collecting from {now.row.provider}")
             await _collect(run, now.row, request.number)
         case Action.BUY:
-            if not await _found_after_all(clip, now):
-                await _buy(clip, now)
+            if not await buying.found_after_all(clip, now):
+                await buying.buy(clip, now)
         case Action.HELD if now.row is not None and await _is_found(run, now.row, request):
-            _collect_instead(clip, now.row)
+            buying.collect_instead(clip, now.row)
         case Action.STOP if now.row is not None and await reconcile.ask_again(run, now.row, request.number):
-            _collect_instead(clip, now.row)
+            buying.collect_instead(clip, now.row)
         case Action.STOP if await _any_is_found(run, request):
             pass
         case _:
             raise ClipFailed(now.why)
-    return False
 
 
 async def _any_is_found(run: Run, request: ShotRequest) -> bool:
     """Nothing more is bought for the shot: whether an order of it that was lost is at its provider. Once a run."""
-    for row in [one for one in run.rows(request) if one.state is State.UNCERTAIN and one.id not in run.asked_again]:
+    lost = [row for row in run.rows(request) if row.state is State.UNCERTAIN and row.id not in run.asked_again]
+    for row in lost:
         run.asked_again.add(row.id)
         if request.matches(row) and await _is_found(run, row, request):
             return True
@@ -169,25 +221,6 @@ async def _is_found(run: Run, row: Purchase, request: ShotRequest) -> bool:
     """Whether an uncertain order is at its provider."""
     run.events.doing(request.number, "asking about a lost order", Phase.WAITING)
     return await reconcile.adopt(run, row, request)
-
-
-async def _found_after_all(clip: Clip, now: Decision) -> bool:
-    """Before something is bought in place of what may exist, its provider is asked once more. True: it exists."""
-    for old in now.supersede:
-        row = clip.run.ledger.get(old)
-        if await reconcile.adopt(clip.run, row, clip.request) or await reconcile.ask_again(
-            clip.run, row, clip.number, anew=True
-        ):
-            _collect_instead(clip, row)
-            return True
-    return False
-
-
-def _collect_instead(clip: Clip, row: Purchase) -> None:
-    """With -a: what was found at its provider is the new take, and nothing is bought beside it."""
-    if clip.fresh_after is not None and clip.run.ledger.get(row.id).state in COLLECTABLE:
-        clip.fresh_after = min(clip.fresh_after, row.id - 1)
-        retaking.count_as_new(clip.run, clip.number, row)
 
 
 async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
@@ -251,71 +284,6 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
             mtime_ns=stat.mtime_ns,
         )
     )
-
-
-# ── buying ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _buy(clip: Clip, now: Decision) -> None:
-    """One attempt at one provider, from the slot to the end of the job. What came of it is in the ledger."""
-    run, offer = clip.run, now.offer
-    assert offer is not None, "BUG: a purchase without an offer"
-    assert offer.order is not None, "BUG: a purchase without an order"
-    order = told.at_told_price(offer.provider, offer.order, run.quotes.told)
-    if (approved := run.intent.approved) is not None and clip.number not in approved:
-        raise ClipFailed("not bought: the approved plan does not include it; `doit plan` makes a new one")
-    decided_at = trio.current_time()
-    await submit.back_off(clip, offer.provider)
-    run.events.idle(clip.number)
-    await run.wait_until_it_fits(clip.number, order.price)
-    provider = run.settings.providers[offer.provider]
-    try:
-        async with run.limits.acquire(provider.name, run.chain.rank(clip.number), run.quotes.turn(provider, order)):
-            if trio.current_time() - decided_at > STALE_S and await _found_after_all(clip, now):
-                return
-            row = await _order(clip, now, order, provider)
-            if row is None or row.state is not State.RENDERED:
-                run.events.idle(clip.number)
-    except OverBudget as exc:
-        await run.wait_for_money(clip.number, exc.needed)
-        return
-    if row is None:
-        return
-    if row.state is State.RENDERED:
-        await deliver.collect_output(run, row, clip.number)
-        row = run.ledger.get(row.id)
-    if row.state is State.ACCEPTED:
-        run.counters.generated += 1
-    elif row.state in (*OVER, State.UNCERTAIN):
-        clip.pause(offer.provider).failures += 1
-
-
-async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
-    """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
-    run = clip.run
-    run.events.begin(clip.number, f"ordering at {provider.name}")
-    pictures = await submit.pictures(clip, order, provider)
-    order = await submit.prepared(run, order, provider)  # before the last checks: meanwhile others may learn of trouble
-    if provider.name in run.closed:
-        return None
-    if run.stop_reason:
-        raise ClipFailed(f"not bought: {run.stop_reason}")
-    if problem := run.somebody_else_answers(provider):
-        run.stop_buying(problem)
-        raise ClipFailed(f"not bought: {problem}")
-    order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
-    purchase_id = submit.reserve(clip, now, order, provider)
-    with run.turns.reservation():
-        if await submit.submit(clip, purchase_id, order, provider, now.attempt, pictures):
-            quoted = run.ledger.get(purchase_id).price
-            run.quotes.learn(provider.name, order, quoted)
-            run.quotes.answered(provider, order)
-            if quoted <= order.price or not await poll.too_dear(run, purchase_id, clip.number):
-                await poll.wait_for(run, purchase_id, clip.number)
-        row = run.ledger.get(purchase_id)
-    if row.charged_by == "provider":
-        run.quotes.learn(provider.name, order, row.charged)
-    return row
 
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────

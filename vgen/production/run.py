@@ -247,12 +247,12 @@ class Run:
                 self.say(None, f"budget reached: {left} is left", event="cap")
             raise ClipFailed(f"not bought: it costs {money.show(needed)} and {left} is left; raise budget_usd")
 
-    async def wait_until_it_fits(self, number: int, price: int) -> None:
-        """With partial=yes: a shot that does not fit what is left waits for money that may come back."""
+    async def wait_until_it_fits(self, number: int, take: int, price: int) -> None:
+        """With partial=yes: a take of a shot that does not fit what is left waits for money that may come back."""
         fits = self._opened.fits
-        if fits is not None and number not in fits:
+        if fits is not None and (number, take) not in fits:
             await self.wait_for_money(number, price)
-            fits.add(number)
+            fits.add((number, take))
 
     def saturated(self) -> bool:
         """Whether every provider that a shot not yet started will buy from has a long queue."""
@@ -274,7 +274,7 @@ class Run:
 
     def rows(self, request: ShotRequest) -> list[Purchase]:
         """All purchases of a shot's recipes, fresh from the ledger."""
-        return self.ledger.of_recipes(request.digests(), simulated=self.settings.simulated)
+        return self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated)
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""

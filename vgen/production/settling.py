@@ -23,7 +23,7 @@ def candidates(rows: Sequence[Purchase], shot: int, request: ShotRequest | None,
     """
     if which is not None:
         return [row for row in rows if which == (row.job_id or str(row.id))]
-    now = [row for row in rows if request and request.matches(row)]
+    now = [row for row in rows if request and request.is_served_by(row)]
     return now or [row for row in rows if row.shot_number == shot]
 
 

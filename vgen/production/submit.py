@@ -48,6 +48,8 @@ class Clip:
     run: Run
     request: ShotRequest
     fresh_after: int | None = None
+    is_further: bool = False
+    """Whether this is for one of the takes wanted beside the clip's."""
     pauses: dict[str, _Pause] = field(default_factory=dict)
 
     @property

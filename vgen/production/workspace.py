@@ -6,7 +6,7 @@ Knows no doit and no run. Looking writes nothing, but for what the lock's holder
 import contextlib
 import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vgen.errors import InputError, LedgerError, Refusal, VgenError
@@ -16,19 +16,21 @@ from vgen.inputs.images import Seen
 from vgen.inputs.pictures import Frame, Source
 from vgen.inputs.settings import Settings, named_outputs
 from vgen.inputs.shot_list import ShotList
-from vgen.inputs.shots import Shot
-from vgen.pictures import Size
+from vgen.inputs.shots import MAX_SEED, Shot
+from vgen.pictures import Pictures, Size
 from vgen.plan import plan as planning
 from vgen.plan import request as requesting
-from vgen.plan import told, wishes
+from vgen.plan import takes_wanted, told, wishes
 from vgen.plan.decision import File, Policy
-from vgen.plan.plan import Plan, Step
+from vgen.plan.plan import Plan
 from vgen.plan.request import ShotRequest
+from vgen.plan.step import Step
 from vgen.production import world
 from vgen.production.clip_files import ClipFiles, inspect_names
 from vgen.production.services import Services
 from vgen.production.told_prices import told_prices
 from vgen.providers.base import NoPrice
+from vgen.recipe import DRAFT
 from vgen.store import freshness
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
@@ -140,7 +142,7 @@ class Workspace:
         with contextlib.closing(self._rows()) as ledger:
             snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
             prices = told_prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
-            requests = told.raised(self.requests, prices)
+            requests = told.raised(takes_wanted.with_further(self.requests, snapshot.purchases.values()), prices)
         names = {request.number: clip_name(request.number) for request in requests}
         if self._clip_files is None:
             self._clip_files = ClipFiles(settings, self.outputs, self.services)
@@ -248,13 +250,30 @@ def _request(
         name = settings.run.visual_prompts
         problems.extend(f"{name}: shot {shot.number}: {problem}" for problem in exc.problems)
         return None
+    wanted = shot.takes or settings.run.takes_wanted
+    if shot.seed is not None and shot.seed + wanted - 1 > MAX_SEED:
+        name = settings.run.visual_prompts
+        problems.append(f"{name}: shot {shot.number}: seed: {wanted} takes need it at most {MAX_SEED - wanted + 1}")
+        return None
     pictures = seen.map(lambda _, one: one.identity)
     sizes = shot.pictures.map(lambda name, source: _size(source, dict(seen.named())[name], shapes))
-    ratio = settings.run.aspect_ratio
+    further = [_of_take(shot, settings, pictures, sizes, take, problems) for take in range(2, wanted + 1)]
+    first = _of_take(shot, settings, pictures, sizes, 1, problems)
+    if settings.run.tier == DRAFT:
+        recipes = {name: replace(made, tier=None) for name, made in first.recipes.items()}
+        first = replace(first, final=replace(first, recipes=recipes, offers=(), tier=None))
+    return replace(first, further=tuple(further)) if further else first
+
+
+def _of_take(
+    shot: Shot, settings: Settings, pictures: Pictures[str], sizes: requesting.Sizes, take: int, problems: list[str]
+) -> ShotRequest:
+    """The request for one of the takes wanted of a shot."""
+    ratio, tier = settings.run.aspect_ratio, DRAFT if settings.run.tier == DRAFT else None
     recipes = {
         name: made
         for name in settings.providers
-        if (made := requesting.of(shot, name, aspect_ratio=ratio, pictures=pictures)) is not None
+        if (made := requesting.of(shot, name, aspect_ratio=ratio, pictures=pictures, tier=tier, take=take)) is not None
     }
     offers = []
     for provider in settings.offers:
@@ -263,7 +282,9 @@ def _request(
         except NoPrice as exc:
             problem = f"{provider.name}: {exc}"
             problems.extend([] if problem in problems else [problem])
-    return ShotRequest(shot=shot, recipes=recipes, offers=offers, aspect_ratio=ratio, pictures=pictures)
+    return ShotRequest(
+        shot=shot, recipes=recipes, offers=offers, aspect_ratio=ratio, pictures=pictures, tier=tier, take=take
+    )
 
 
 def _size(source: Source, seen: Seen, shapes: Mapping[int, str]) -> Size | None:

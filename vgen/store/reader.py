@@ -198,10 +198,12 @@ class LedgerReader:
         """A take by its bytes."""
         return next(iter(self._takes("sha256 = ?", sha256)), None)
 
-    def next_take(self, recipe: str, *, simulated: bool) -> int:
-        """The number of the take that comes next in a recipe."""
-        query = "SELECT coalesce(max(take), 0) + 1 FROM takes WHERE recipe = ? AND simulated = ?"
-        return int(self._db.execute(query, (recipe, simulated)).fetchone()[0])
+    def next_take(self, recipes: Iterable[str], *, simulated: bool) -> int:
+        """The number of the take that comes next in a recipe, or in the recipes of all takes that can be wanted."""
+        wanted = tuple(recipes)
+        marks = ", ".join("?" * len(wanted))
+        query = f"SELECT coalesce(max(take), 0) + 1 FROM takes WHERE recipe IN ({marks}) AND simulated = ?"  # noqa: S608
+        return int(self._db.execute(query, (*wanted, simulated)).fetchone()[0])
 
     def placed(self, name: str) -> Placed | None:
         row = self._db.execute("SELECT * FROM placed WHERE name = ?", (name,)).fetchone()

@@ -78,6 +78,7 @@ class TakeView:
     current: bool = False
     command: str | None = None
     label: str = ""
+    draft: bool = False
 
     @property
     def name(self) -> str:
@@ -89,7 +90,7 @@ class TakeView:
 class ShotView:
     """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
 
-    `film` is the clip in place and `take` its number; `commands` are what the user may type next.
+    `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
     """
 
     number: int
@@ -104,6 +105,7 @@ class ShotView:
     price: int | None = None
     generation_s: float | None = None
     verdict: str = ""
+    draft: bool = False
     takes: Sequence[TakeView] = ()
     commands: Sequence[str] = ()
 

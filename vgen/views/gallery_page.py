@@ -7,8 +7,10 @@ from typing import Any
 from vgen.money import micros
 from vgen.plan import takes
 from vgen.plan.decision import Action, File
-from vgen.plan.plan import PURCHASES, Plan, Step
+from vgen.plan.plan import Plan
+from vgen.plan.step import PURCHASES, Step
 from vgen.plan.takes import Alternative
+from vgen.recipe import is_draft
 from vgen.store.outputs import clip_name
 from vgen.store.records import Placed, Snapshot, Take
 from vgen.views import next_steps, report
@@ -68,7 +70,7 @@ def _shot(
         prompt=recipe.prompt if recipe else "",
         status=status,
         reason=advice(_reason(step, entry, status)),
-        made_from=dict(row.manifest).get("prompt") if row and not step.request.matches(row) else None,
+        made_from=dict(row.manifest).get("prompt") if row and not step.request.is_served_by(row) else None,
         film=_film_in_place(step, take, placed) if placed and take else None,
         take=take.take if take else None,
         provider=row.provider if row else entry["api_used"],
@@ -76,6 +78,7 @@ def _shot(
         price=row.charged if row else micros(entry["cost_usd"]) or None,
         generation_s=take.generation_s if take else None,
         verdict=_verdict(step, take),
+        draft=row is not None and is_draft(row.manifest),
         takes=[_take(step, one, advice) for one in found],
         commands=[advice.command(command) for command in _commands(step, status, budget)],
     )
@@ -137,6 +140,7 @@ def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
         label=one.label,
         film=_film(one.take, one.take.path),
         good=one.take.good,
+        draft=is_draft(one.row.manifest),
         prompt=dict(one.row.manifest).get("prompt", ""),
         reason=one.take.reason or "; ".join(one.take.remarks),
         provider=one.row.provider,

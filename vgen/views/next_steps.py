@@ -4,7 +4,8 @@ from collections.abc import Collection
 
 from vgen.money import show
 from vgen.plan.decision import Action, File, Remedy
-from vgen.plan.plan import Plan, Step
+from vgen.plan.plan import Plan
+from vgen.plan.step import Step
 from vgen.store.purchase import COLLECTABLE, State
 
 

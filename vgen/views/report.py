@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 
 from vgen.money import usd
 from vgen.plan.decision import File
-from vgen.plan.plan import PURCHASES, Plan, Step
+from vgen.plan.plan import Plan
+from vgen.plan.step import PURCHASES, Step
+from vgen.recipe import DRAFT, is_draft
 from vgen.store.purchase import FREE, State
 from vgen.store.records import Budget, Placed, Purchase, Snapshot
 
@@ -81,9 +83,9 @@ def clips(
 
 
 def seven(entries: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """clips.json: the original specification's seven keys, in its order, and remarks where there are any."""
+    """clips.json: the original specification's seven keys, in its order; a draft's tier, and remarks if any."""
     keys = ("shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error")
-    return [Entry({key: entry[key] for key in (*keys, "remarks") if key in entry}) for entry in entries]
+    return [Entry({key: entry[key] for key in (*keys, "tier", "remarks") if key in entry}) for entry in entries]
 
 
 def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_rate: float) -> list[Gate]:
@@ -239,7 +241,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advic
     entry = _good(step, snapshot, path) if step.done else _failed(step, rows, message)
     if entry["error"]:
         entry["error"] = advice(entry["error"])
-    entry["kept"] = bool(step.done and step.decision.row and not step.request.matches(step.decision.row))
+    entry["kept"] = bool(step.done and step.decision.row and not step.request.is_served_by(step.decision.row))
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
@@ -259,9 +261,9 @@ def _edited(placed: Placed | None) -> dict[str, Any]:
 def _rows(step: Step, snapshot: Snapshot) -> list[Purchase]:
     found = [
         row
-        for digest in step.request.digests()
+        for digest in step.request.all_digests()
         for row in snapshot.by_recipe.get(digest, ())
-        if step.request.matches(row)
+        if step.request.is_served_by(row)
     ]
     return sorted(found, key=lambda row: row.id)
 
@@ -291,7 +293,8 @@ def _good(step: Step, snapshot: Snapshot, path: str) -> dict[str, Any]:
         "size_bytes": take.size_bytes,
         "sha256": take.sha256,
     }
-    return good | ({"remarks": list(take.remarks)} if take.remarks else {})
+    tier = {"tier": DRAFT} if is_draft(row.manifest) else {}
+    return good | tier | ({"remarks": list(take.remarks)} if take.remarks else {})
 
 
 def _failed(step: Step, rows: Sequence[Purchase], message: str | None) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """The words of plans and of gates. Decides nothing."""
 
 from vgen.money import show
+from vgen.plan import takes_wanted
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
+from vgen.plan.step import Step
 from vgen.views.report import Gate
 
 _WORDS = {
@@ -22,14 +24,26 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
     lines = []
     for step in plan.steps:
         where = step.decision.offer.provider if step.action in (Action.BUY, Action.WAIT) and step.decision.offer else ""
-        price = show(step.price) if step.price else ""
+        own = step.price - sum(one.price for one in step.further)
+        price = show(own) if own else ""
         lines.append(f"shot {step.number:>3}  {_WORDS[step.action]:<8}  {where:<8} {price:>7}  {step.why}".rstrip())
+        if step.request.further:
+            lines.append(_takes(step))
     lines += [
         f"          collect             job {row.job_id} at {row.provider}, of an earlier list" for row in plan.orphans
     ]
     lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
     lines.append(_money(plan, expected_s))
     return lines
+
+
+def _takes(step: Step) -> str:
+    """The takes wanted of a shot, below its own line."""
+    bought = [one.decision for one in step.further if one.decision.action is Action.BUY]
+    where = bought[0].offer.provider if bought and bought[0].offer else ""
+    price = show(sum(one.price for one in step.further)) if bought else ""
+    text = takes_wanted.text(step.request, step.takes, step.further)
+    return f"          {'buy' if bought else '':<8}  {where:<8} {price:>7}  {text}".rstrip()
 
 
 def _money(plan: Plan, expected_s: float) -> str:

@@ -9,7 +9,7 @@ from vgen.cli.command import Action, Command, Task
 from vgen.cli.doit.runner import AsyncAction
 from vgen.errors import VgenError
 from vgen.plan.decision import File
-from vgen.plan.plan import Step
+from vgen.plan.step import Step
 from vgen.store.outputs import clip_name
 from vgen.store.takes import remove_clip
 from vgen.views import terminal
@@ -55,7 +55,7 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
             "doc": _what(step),
             "actions": [(action, [step.number])],
             "targets": [f"{folder}/{clip_name(step.number)}"],
-            "uptodate": [step.done],
+            "uptodate": [step.finished],
             "clean": [(clean, [step.number])],
             "io": io,
             "meta": meta,

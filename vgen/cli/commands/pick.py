@@ -10,8 +10,9 @@ from vgen.errors import InputError
 from vgen.money import show
 from vgen.plan import decision, takes
 from vgen.plan.decision import File
-from vgen.plan.plan import Step
+from vgen.plan.step import Step
 from vgen.ranges import ranges
+from vgen.recipe import is_draft
 from vgen.store.records import Purchase
 
 if TYPE_CHECKING:
@@ -70,9 +71,9 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
         if step.action is decision.Action.RESTORE:
             await make.make(run, step.request, step.file)
     others = [step.number for step in sharing if step.number != request.number]
-    kept = (
-        "" if request.matches(row) else ". It will be kept even though the prompt has changed, until you buy a new take"
-    )
+    but = "it is a draft" if is_draft(row.manifest) and request.tier is None else "the prompt has changed"
+    until = f". It will be kept even though {but}, until you buy a new take"
+    kept = "" if request.is_served_by(row) else until
     run.say(request.number, f"{choice.text}, is now in use{kept}", event="chosen", job=row.job_id)
     if others:
         numbers = ", ".join(map(str, others))

@@ -39,7 +39,7 @@ def _begin(session: "Session") -> Action:
 
         async with session.open(online=False) as run:
             rows = run.ledger.unfinished(simulated=run.settings.simulated)
-            request = next((one for one in session.workspace.requests if one.number == shot), None)
+            request = next((step.request for step in session.plan.steps if step.number == shot), None)
             mine = settling.candidates(rows, shot, request, which)
             if not mine:  # what ended, and is booked as charged because nobody said otherwise
                 assumed = run.ledger.assumed(simulated=run.settings.simulated)

@@ -1,0 +1,97 @@
+"""M22 and M23: as many takes as are wanted and no more; a draft never counts as a final, nor takes its place."""
+
+import json
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from simulation.promises import require
+from simulation.world import DRAFT_MODEL
+
+if TYPE_CHECKING:
+    from simulation.invariants import Books
+    from simulation.stage import Stage
+
+Row = dict[str, Any]
+ON_THE_WAY = {"submitting", "rendering", "rendered", "fetched"}
+
+
+def family(row: Row) -> str:
+    """The recipe of a purchase, whichever of the takes wanted it is."""
+    return json.dumps([pair for pair in json.loads(row["manifest"]) if pair[0] != "take"])
+
+
+def at_every_moment(stage: "Stage", now: "Books") -> None:
+    """After a run or a crash: no take was ordered beside as many as are wanted, here or on their way."""
+    if stage.world.ledgers_lost or stage.world.forgotten_orders:
+        return  # rows that were made again tell of no order
+    wanted = stage.world.takes_wanted
+    rows = {row["id"]: row for row in now.rows}
+    states: dict[str, dict[int, str]] = defaultdict(dict)
+    counted = {"accepted", *ON_THE_WAY} | ({"uncertain"} if stage.world.holds else set())
+    for move in now.moves:
+        row = rows[move["purchase_id"]]
+        mine = states[family(row)]
+        if row["id"] not in mine and "take" in dict(json.loads(row["manifest"])):
+            here = [other for other, state in mine.items() if state in counted]
+            require(len(here) < wanted, "M22", "ordered beside", here, "where", wanted, "are wanted:", row["id"])
+        mine[row["id"]] = move["state"] if not move["superseded"] or move["state"] == "accepted" else "superseded"
+
+
+def told_truth(stage: "Stage", now: "Books", args: tuple[str, ...]) -> None:
+    """After a whole run: M23, by the models that clips were made with."""
+    drafts = "tier=draft" in args
+    rows = {(row["job_id"], row["provider"]): row for row in now.rows}
+    for entry in stage.report()["clips"]:
+        if not entry["success"] or entry["kept"]:
+            continue
+        row = rows[entry["job_id"], entry["api_used"]]
+        is_draft = row["model"] == DRAFT_MODEL
+        require(drafts or not is_draft, "M23", "a draft counts as final:", entry)
+        require(is_draft == (entry.get("tier") == "draft"), "M23", "told as", entry.get("tier"), entry)
+
+
+def bought(now: "Books", before: int, args: tuple[str, ...]) -> None:
+    """M23: a run for drafts buys nothing else, and none where the final was here when it began."""
+    new = [row for row in now.rows if row["id"] > before]
+    if "tier=draft" not in args:
+        require(not any(row["model"] == DRAFT_MODEL for row in new), "M23", "drafts were bought in a run for finals")
+        return
+    require(all(row["model"] == DRAFT_MODEL for row in new), "M23", "finals were bought in a run for drafts", new)
+    finals = [row for row in now.rows if row["id"] <= before and row["model"] != DRAFT_MODEL]
+    here = {_text(row) for row in finals if row["state"] == "accepted" and _came_before(now, row, new)}
+    for row in new:
+        require(_text(row) not in here, "M23", "a draft was bought where the final is:", row)
+
+
+def _came_before(now: "Books", row: Row, new: list[Row]) -> bool:
+    """Whether a purchase was accepted before any of the new ones was begun."""
+    first = next((k for k, move in enumerate(now.moves) if new and move["purchase_id"] == new[0]["id"]), 0)
+    return any(move["purchase_id"] == row["id"] and move["state"] == "accepted" for move in now.moves[:first])
+
+
+def _text(row: Row) -> str:
+    """What of a recipe is the same for draft and final."""
+    return json.dumps([pair for pair in json.loads(row["manifest"]) if pair[0] not in ("tier", "take")])
+
+
+def lacking(stage: "Stage", now: "Books") -> dict[int, list[Row]]:
+    """Shots in whose place a clip is, with fewer good takes than are wanted → what was ordered for them."""
+    found = {}
+    for entry in stage.report()["clips"]:
+        if not entry["success"] or entry["kept"] or entry.get("edited"):
+            continue
+        kin = {family(row) for row in now.rows if row["recipe"] == entry["prompt_hash"]}
+        mine = [row for row in now.rows if row["shot_number"] == entry["shot_number"] or family(row) in kin]
+        good = sum(row["state"] == "accepted" and family(row) in kin for row in mine)
+        if good < stage.world.takes_wanted:
+            found[entry["shot_number"]] = mine
+    return found
+
+
+def at_the_end(stage: "Stage", now: "Books", *, ample: bool) -> None:
+    """M22, with money enough and in calm weather: the takes wanted are here, or something among them says why not."""
+    if not ample or stage.world.ledgers_lost or stage.world.factor > 1 or stage.injected["price_overrun"]:
+        return
+    for number, mine in lacking(stage, now).items():
+        ended = [row for row in mine if row["state"] not in ("accepted", "released")]
+        require(ended, "M22", "fewer takes in calm weather than", stage.world.takes_wanted, "of shot", number, mine)
