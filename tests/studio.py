@@ -8,6 +8,7 @@ import gc
 import hashlib
 import importlib.metadata
 import inspect
+import io
 import itertools
 import json
 import math
@@ -421,14 +422,21 @@ async def inspect_fake(settings: Settings, path: Path) -> Facts:
 
 async def fake_frame(settings: Settings, clip: Path, at: Decimal | str, folder: Path, sha256: str) -> Path:
     """A picture that tells of which clip it is, and of what moment. Raises OSError."""
-    from PIL import Image
-
     assert hashlib.sha256(clip.read_bytes()).hexdigest() == sha256, "a frame of another file than the recipe names"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{sha256}-{at}.png"
-    red, green, blue = hashlib.sha256(path.name.encode()).digest()[:3]
-    Image.new("RGB", (72, 128), (red, green, blue)).save(path)
+    path.write_bytes(frame_picture(sha256, at))
     return path
+
+
+def frame_picture(sha256: str, at: Decimal | str) -> bytes:
+    """The PNG of a take's moment: each has a colour of its own."""
+    from PIL import Image
+
+    red, green, blue = hashlib.sha256(f"{sha256}-{at}.png".encode()).digest()[:3]
+    made = io.BytesIO()
+    Image.new("RGB", (72, 128), (red, green, blue)).save(made, "PNG")
+    return made.getvalue()
 
 
 class _Loader(ModuleTaskLoader):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from simulation import chains
 from simulation.promises import require
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Again:
     def asked(self, words: tuple[str, ...], now: "Books") -> None:
         """Before a run."""
         shots = self._shots()
+        if words[0] in ("pick", "keep"):
+            self._chosen(int(words[1].removeprefix("shot=")), shots)
         as_then = [all(_text(shots.get(n)) == text for n, text in wish.texts.items()) for wish in self._wishes]
         for wish, same in zip(self._wishes, as_then, strict=True):
             self._loose |= set() if same else wish.since.keys()
@@ -107,6 +110,12 @@ class Again:
                 )
             ]
 
+    def _chosen(self, number: int, shots: dict[int, Mapping[str, Any]]) -> None:
+        """The user chooses a take for a shot, and with it for those that share its recipe: nothing is awaited there."""
+        for wish in [wish for wish in self._wishes if number in wish.since or _shared(number, wish, shots)]:
+            self._wishes.remove(wish)
+            self._loose |= wish.since.keys()
+
     def _let_go(self, came: list[Row], shots: dict[int, Mapping[str, Any]]) -> None:
         """An order from before a wish was found, and may count as its take: whether vgen waits on is not judged."""
         for wish in list(self._wishes):
@@ -121,7 +130,7 @@ class Again:
 def _text(shot: Mapping[str, Any] | None) -> Any:
     """What of a shot decides its recipe. A picture may change under its name."""
     if shot is None or shot.get("image"):
-        return object()
+        return object()  # nor is it told here what a frame's source is
     return shot["prompt"], shot.get("pika_prompt"), shot["duration"]
 
 
@@ -130,7 +139,12 @@ def _matches(row: Row, shot: Mapping[str, Any]) -> bool:
     if "take" in made or "tier" in made:  # one of the takes wanted, or a draft: no -a asks for these
         return False
     wanted = shot.get(f"{row['provider']}_prompt", shot["prompt"]), str(shot["duration"])
-    return (made["prompt"], made["duration"]) == wanted
+    return (made["prompt"], made["duration"]) == wanted and chains.alike(row, shot)
+
+
+def _shared(number: int, wish: _Wish, shots: dict[int, Mapping[str, Any]]) -> bool:
+    mine = _text(shots.get(number))
+    return any(_text(shots.get(n)) == mine for n in wish.since)
 
 
 def _brought(rows: list[Row], shot: Mapping[str, Any], since: int) -> bool:

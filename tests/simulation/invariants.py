@@ -17,9 +17,10 @@ from typing import Any
 
 from studio import KEYS
 
-from simulation import promises
+from simulation import chains, promises
 from simulation.promises import STRICT, require
 from simulation.stage import Bought, Stage
+from simulation.world import sent_for
 from vgen.simulator.jobs import REFUSED_AT_ONCE
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State
@@ -80,9 +81,18 @@ def books(stage: Stage) -> Books:
     return Books(rows, moves, takes, dict(view) if view else {}, stage.truth())
 
 
-def key_of(row: dict[str, Any]) -> tuple[str, str, float]:
+Key = tuple[str, str, float, str | None]
+
+
+def key_of(row: dict[str, Any]) -> Key:
     """What a lost job can be recognized by."""
-    return row["provider"], dict(json.loads(row["manifest"]))["prompt"], float(row["bought_s"])
+    made = dict(json.loads(row["manifest"]))
+    return row["provider"], made["prompt"], float(row["bought_s"]), sent_for(made.get("image"))
+
+
+def key_of_job(job: Bought) -> Key:
+    """The same, of a job."""
+    return job.provider, job.prompt, job.seconds, job.image
 
 
 # ── at every moment ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +177,7 @@ def _owners(stage: Stage, now: Books) -> None:
     for job in now.unowned:
         if job.id in stage.world.excused:
             continue
-        key = (job.provider, job.prompt, job.seconds)
+        key = key_of_job(job)
         if job.faults & REFUSED_AT_ONCE and refused[key] > 0:  # the answer brought a job that says no: nothing to own
             require(not job.agreed, "M5", "refused, but charged:", job)
             refused[key] -= 1
@@ -186,7 +196,7 @@ def _owners(stage: Stage, now: Books) -> None:
 def _allowances(stage: Stage, now: Books) -> None:
     """M4: billed more than once only where a row says why."""
     known = [job for job in now.unowned if job.agreed and job.id not in stage.world.excused]
-    spare = Counter((job.provider, job.prompt, job.seconds) for job in known)
+    spare = Counter(map(key_of_job, known))
     billed: Counter[str] = Counter()
     for row in now.rows:
         job = now.owned.get(row["id"])
@@ -349,6 +359,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             for row in now.rows
             if row["shot_number"] == entry["shot_number"] or row["recipe"] == entry["prompt_hash"]
         ]
+        mine = chains.of_today(stage, entry["shot_number"], mine)
         paid = Counter(row["provider"] for row in mine if row["charged"])
         reasons = (
             any(row["state"] in ("uncertain", "lost") or row["final"] for row in mine),
@@ -357,6 +368,7 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             stage.injected["price_overrun"] > 0,  # its limiter is closed
             stage.world.factor > 1,
             stage.clip(entry["shot_number"]).name in stage.meddled,
+            chains.waits(stage, entry["shot_number"]),
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulation import vendors
+from simulation import chains, vendors
 
 KINDS: Mapping[str, str] = {
     "protocols": "what would be bought at Runway and fal is bought at two others of the six protocols",
@@ -34,6 +34,7 @@ KINDS: Mapping[str, str] = {
     "drafts": "some runs buy drafts, at Runway with another model, before the finals",
     "sound": "the model at fal makes sound unless it is told not to, and charges half as much again for it, or twice",
     "no_decoder": "in some runs the tools here can't decode what is delivered, or can't tell whether they could",
+    "chains": "shots are made from frames of other shots' clips, and somebody changes their mind about one of these",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
@@ -43,7 +44,7 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts"})
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains"})
 """Kinds that came after the first seeds were kept: those are replayed without them."""
 
 QUIET = frozenset({"gateway", "clock", "protocols"})
@@ -51,10 +52,10 @@ QUIET = frozenset({"gateway", "clock", "protocols"})
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
-CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12}
+CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
-AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound"})
+AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound", "chains"})
 """Kinds that are told in the words of Runway and fal."""
 WITH_SOUND = tuple(f"fal-ai/kling-video/{name}/text-to-video" for name in ("v3/standard", "v3/pro", "v2.6/pro"))
 """Endpoints of fal's whose switch for sound is on unless it is sent off."""
@@ -87,6 +88,8 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
         found = [kind for kind in found if kind != "drafts"]
     if "picture" in found:  # all is bought at Runway then
         found = [kind for kind in found if kind != "sound"]
+    if "chains" in found:  # all is bought at Runway then, and begins with frames
+        found = [kind for kind in found if kind not in ("picture", "behind", "sound", "takes", "drafts")]
     if "quote" in found:  # what was quoted is in the ledger that these lose
         found = [kind for kind in found if kind not in ("old_ledger", "no_ledger")]
     return found
@@ -262,6 +265,12 @@ def _no_decoder(rng: random.Random, kind: str, story: list[Any], runs: list[int]
     return story
 
 
+def _chains(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """Bought at Runway, whose model takes a first picture."""
+    there = [_at("runway", step) if hasattr(step, "args") else step for step in story]
+    return [Odd(kind=kind), *chains.drawn(rng, there, runs)]
+
+
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
     return _before(rng, story, runs, Odd(kind=kind))
 
@@ -312,6 +321,7 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "sound": _sound,
     "no_decoder": _no_decoder,
     "bad_twice": _bad_twice,
+    "chains": _chains,
     "takes": _takes,
     "drafts": _drafts,
 }

@@ -79,8 +79,8 @@ class OddDays:
                 stage.safe.settle()
             case "no_decoder":
                 world_.lacking = odd.how
-            case "bad_twice":
-                pass  # the weather of its steps says it all
+            case "bad_twice" | "chains":
+                pass  # its steps say it all
             case _:
                 self._begin_here(odd)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from doit import cmd_run
 from studio import Crash
 
-from simulation import invariants, promises, schedule, tiers
+from simulation import chains, invariants, promises, schedule, tiers
 from simulation.again import Again
 from simulation.invariants import Books
 from simulation.odd import DRAWS, Odd
@@ -120,6 +120,8 @@ class Player:
         """As they were after the last run."""
         self.calm = False
         self.last: Doit | None = None
+        self.code: int | None = None
+        """How the last full run ended."""
 
     def take(self, step: Step) -> None:
         stage = self.stage
@@ -158,6 +160,8 @@ class Player:
         now = self._at_rest()
         self.outcome.cancelled = sum(row["state"] == "cancelled" for row in now.rows)
         promises.at_the_end(stage, now)
+        if self.code in (0, 1):  # else the report is an older one
+            chains.at_the_end(stage, now)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
         tiers.at_the_end(stage, now, ample=self.drawn.ample)
         before, requests, moves = stage.disk(), stage.requests(), len(now.moves)
@@ -250,6 +254,7 @@ class Player:
         if "drafts" in {one.kind for one in self.drawn.steps if isinstance(one, Odd)} and not stage.world.ledgers_lost:
             tiers.bought(now, last, step.args)
         self.again.judge(now, None if trouble.dead else code)
+        chains.after_a_run(stage, now, last)
         if len(now.rows) > rows:
             invariants.bought_within(stage, now, cap)
         if trouble.dead:
@@ -261,7 +266,7 @@ class Player:
             invariants.told_truth(stage, now, code)
             tiers.told_truth(stage, now, step.args)
         if step.full:
-            self.last = step
+            self.last, self.code = step, code
             if self.calm and not trouble.errors and not step.dark and code != REFUSED:
                 places = {
                     word.partition("=")[2] for word in step.args if word.startswith(("primary_api", "fallback_api"))
@@ -332,7 +337,7 @@ class Player:
         stage = self.stage
         now = invariants.books(stage)
         for row in now.rows:
-            provider, prompt, seconds = invariants.key_of(row)
+            provider, prompt, *_ = invariants.key_of(row)
             wanted = prompt, dict(json.loads(row["manifest"]))["duration"]
             numbers = [
                 shot["shot_number"]
@@ -341,9 +346,7 @@ class Player:
             ]
             if row["state"] != "uncertain" or row["superseded"] or not numbers:
                 continue
-            mine = [
-                job for job in now.unowned if (job.provider, job.prompt, job.seconds) == (provider, prompt, seconds)
-            ]
+            mine = [job for job in now.unowned if invariants.key_of_job(job) == invariants.key_of(row)]
             word = mine[0].id if mine else "not-charged"
             stage.fsync = Trouble(stage, random.Random(0)).fsync  # of a process that lives
             said = io.StringIO()

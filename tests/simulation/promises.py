@@ -1,4 +1,4 @@
-"""M16 to M21: what odd days must not break. The truth is the provider's, as in `invariants`, which calls on this."""
+"""M16 to M24: what odd days must not break. The truth is the provider's, as in `invariants`, which calls on this."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from simulation.vendors import BY_ITSELF
-from simulation.world import THEIRS
+from simulation.world import THEIRS, sent_for
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, SETTLED, State
 
@@ -107,12 +107,14 @@ def _alone(now: "Books") -> None:
 
 
 def _pictures(now: "Books") -> None:
-    """M19: the picture that was sent is the one that was hashed."""
+    """M19, M24: the picture that was sent is the one that was hashed, or the frame of the take that was named."""
     for row in now.rows:
         job = now.owned.get(row["id"])
         hashed = dict(json.loads(row["manifest"])).get("image")
         if job is not None:
-            require(job.image == hashed, "M19", "sent", job.image, "hashed", hashed, "purchase", row["id"])
+            invariant = "M24" if str(hashed).startswith("take:") else "M19"
+            sent_as_told = job.image == sent_for(hashed)
+            require(sent_as_told, invariant, "sent", job.image, "the recipe's", hashed, "purchase", row["id"])
 
 
 def _edits(stage: "Stage") -> None:

@@ -304,7 +304,7 @@ def told(step: Step) -> str:
     """A step in one line, for a trace."""
     match step:
         case Write():
-            shots = "; ".join(f"{shot['shot_number']}: {shot['prompt']}, {shot['duration']} s" for shot in step.shots)
+            shots = "; ".join(map(_shot_told, step.shots))
             return f"the list is written ({step.why}): {shots}"
         case Doit():
             how = ("the power fails after" if step.late else "the power fails at") if step.power else "killed at"
@@ -324,6 +324,11 @@ def told(step: Step) -> str:
             return "the user settles an uncertain purchase"
         case Odd():
             return f"odd: {odd.KINDS[step.kind]} ({step.how or step.amount:}, at {step.at})"
+
+
+def _shot_told(shot: Mapping[str, Any]) -> str:
+    image = f", from {shot['image']}" if shot.get("image") else ""
+    return f"{shot['shot_number']}: {shot['prompt']}, {shot['duration']} s{image}"
 
 
 def without_faults(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import hashlib
 import math
 import re
@@ -14,6 +15,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 from fakes import fake_clip
+from studio import frame_picture
 
 from simulation.vendors import Watch, told
 from vgen.providers import host_of
@@ -213,6 +215,15 @@ def picture(version: int) -> bytes:
 
     head = struct.pack(">IIBBBBB", 90, 160, 8, 0, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@functools.lru_cache(maxsize=4096)
+def sent_for(identity: str | None) -> str | None:
+    """What `image_sent` says of an order with this first picture in its recipe."""
+    if identity is None or not identity.startswith("take:"):
+        return identity
+    sha256, _, at = identity.removeprefix("take:").partition("@")
+    return "sha256:" + hashlib.sha256(frame_picture(sha256, at)).hexdigest()
 
 
 def image_sent(order: Order) -> str | None:

@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import fake_clip
 from studio import Studio, shots
+
+from vgen.media.judge import Judgement, Wanted
 
 CHAIN = {2: {"image": "clip:1"}, 3: {"image": "clip:2"}}
 
@@ -155,6 +159,63 @@ def test_shots_that_others_wait_for_begin_first(studio: Studio) -> None:
     order = [row["shot_number"] for row in studio.rows()]
     assert 6 in order[:2]
     assert studio.clock.current_time() < 3.6 * 60
+
+
+def test_nothing_is_made_from_a_take_that_could_not_be_put_in_place(studio: Studio) -> None:
+    """Somebody edits clip 1 while its next take is made: the edit stays, so the new take is not the film's."""
+    assert film(studio).doit() == 0
+    studio.change_shot(1, runway_prompt="shot-1 another boat")
+    looked = studio.judge
+
+    async def edited_meanwhile(path: Path, wanted: Wanted) -> Judgement:
+        studio.clip(1).unlink()
+        studio.clip(1).write_bytes(fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000))
+        return await looked(path, wanted)
+
+    studio.judge = edited_meanwhile
+    assert studio.doit() == 1
+    assert studio.bought() == 4
+    assert "and clip 1 is not in place" in str(studio.errors()[1])
+    studio.judge = looked
+    studio.clip(1).unlink()
+    assert studio.doit() == 0
+    assert studio.bought() == 6
+
+
+def test_a_choice_waits_until_the_source_is_there(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it would be kept for is not known yet; said before, it would be forgotten when the source is there."""
+    assert film(studio).doit() == 0
+    assert studio.doit("-a", "clip:1") == 0
+    capsys.readouterr()
+    assert studio.doit("keep", "shot=3") == 3
+    told = "shot=3: its first picture comes from clip 2, and there is no up-to-date clip 2 yet; build that first"
+    assert told in "".join(capsys.readouterr())
+    assert studio.doit("clip:2") == 0
+    assert studio.doit("keep", "shot=3") == 0
+    assert actions(studio) == ["keep", "keep", "keep"]
+
+
+def test_a_take_that_somebody_deleted_comes_back_from_its_clip_when_its_frame_is_wanted(studio: Studio) -> None:
+    assert film(studio).doit() == 0
+    first = next(row["path"] for row in studio.rows("SELECT * FROM takes") if row["sha256"] == served(studio)[1])
+    (studio.outputs / first).unlink()
+    studio.change_shot(2, runway_prompt="shot-2 another boat")
+    assert studio.doit() == 0
+    assert (studio.bought(), (studio.outputs / first).exists()) == (5, True)
+
+
+def test_no_frame_is_taken_of_a_take_that_is_damaged(studio: Studio) -> None:
+    assert film(studio).doit() == 0
+    first = next(row["path"] for row in studio.rows("SELECT * FROM takes") if row["sha256"] == served(studio)[1])
+    (studio.outputs / first).chmod(0o644)
+    (studio.outputs / first).write_bytes(b"no video any more")
+    studio.clip(1).unlink()
+    studio.clip(1).write_bytes(fake_clip(width=720, height=1280, duration_s=5.0, size_bytes=160_000))
+    studio.change_shot(2, runway_prompt="shot-2 another boat")
+    assert studio.doit() == 1
+    assert studio.bought() == 3
+    assert "was damaged; put it back, or buy a new one with `doit -a clip:1`" in str(studio.errors()[1])
+    (studio.outputs / first).unlink()  # the studio looks for damage when a test ends
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from vgen import chains
 from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
 from vgen.inputs.pictures import Frame, take_in
 from vgen.plan.request import ShotRequest
-from vgen.production import retaking
+from vgen.production import masters, retaking
 from vgen.production.intent import Intent
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Chain:
 def known(run: "Run", request: ShotRequest) -> ShotRequest:
     """The shot as it is to be bought now: with the takes whose frames it is made from.
 
-    Raises ClipFailed while one of those shots has none.
+    Raises ClipFailed while one of those shots has none in place.
     """
     if not request.shot.sources:
         return request
@@ -41,7 +41,9 @@ def known(run: "Run", request: ShotRequest) -> ShotRequest:
     now = request.after({number: takes[number] for number in request.shot.sources & takes.keys()})
     now = now.with_all_takes()
     if now.waits_for:
-        raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and there is no good take of that")
+        clips = " and ".join(f"clip {number}" for number in now.waits_for)
+        are = "is" if len(now.waits_for) == 1 else "are"
+        raise ClipFailed(f"not bought: {'; '.join(now.comes_from())}, and {clips} {are} not in place")
     run.chain.requests[now.number] = now
     retaking.follow(run, now)
     return now
@@ -65,7 +67,10 @@ async def _frame(run: "Run", name: str, source: Frame, sha256: str) -> bytes:
     what = f"{name} comes from clip {source.shot}"
     if take is None:
         raise ClipFailed(f"not bought: {what}, whose take nobody knows; run again")
-    clip = run.outputs.root / take.path
+    try:
+        clip = await masters.whole(run, take, source.shot)
+    except ClipFailed as exc:
+        raise ClipFailed(f"not bought: {what}, and {exc}") from exc
     try:
         path = await run.services.frame(run.settings, clip, source.at, run.outputs.frames, sha256)
         return path.read_bytes()

@@ -16,18 +16,17 @@ from vgen.plan import takes_wanted
 from vgen.plan.decision import Action, Decision, File, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.step import Step
-from vgen.production import booking, chain, deliver, poll, reconcile, retaking
+from vgen.production import booking, chain, deliver, masters, poll, reconcile, retaking
 from vgen.production import buy as buying
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
-from vgen.store import atomic
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import State
 from vgen.store.records import Placed, Purchase, Take
-from vgen.store.takes import make_read_only, place_clip, set_aside
+from vgen.store.takes import place_clip, set_aside
 
 
 async def make(run: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -52,7 +51,8 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
 
 
 def _give_up(run: Run, number: int, why: str) -> None:
-    """There is no clip of this shot in this run."""
+    """There is no clip of this shot in this run, and of none of its takes may another shot be made."""
+    run.chain.takes.pop(number, None)
     run.messages[number] = why
     run.say(number, why, event="failed", **run.tally(number))
 
@@ -141,8 +141,7 @@ async def _bring(clip: Clip, further: Clip) -> bool:
 
 
 async def _until_done(clip: Clip, file: File) -> None:
-    run, request = clip.run, clip.request
-    name = clip_name(request.number)
+    name = clip_name(clip.number)
     while True:
         try:
             if file is File.EDITED and clip.fresh_after is None and _is_settled(clip, name):
@@ -150,7 +149,7 @@ async def _until_done(clip: Clip, file: File) -> None:
             if await _step(clip, file, name):
                 return
         except LedgerBusy as exc:  # what was learnt is in the ledger: wait, and ask again
-            await booking.pause(run, exc)
+            await booking.pause(clip.run, exc)
 
 
 def _is_settled(clip: Clip, name: str) -> bool:
@@ -257,9 +256,7 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
 
     Raises ClipFailed if the take is gone, or if the clip's file has changed since the plan.
     """
-    master = run.outputs.root / take.path
-    if not master.exists() or await off_loop(take.size_bytes, atomic.sha256, master) != take.sha256:
-        await _bring_back(run, take, number)
+    master = await masters.whole(run, take, number)
     clip = run.outputs.clip(number)
     seen, placed = run.intent.seen.get(clip.name), run.ledger.placed(clip.name)
 
@@ -287,18 +284,6 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
             mtime_ns=stat.mtime_ns,
         )
     )
-
-
-async def _bring_back(run: Run, take: Take, number: int) -> None:
-    """The master was deleted or damaged: take it from a clip that still holds it. Raises ClipFailed."""
-    master = run.outputs.root / take.path
-    what = "damaged" if master.exists() else "deleted"
-    for clip in run.outputs.clips.glob("*.mp4"):
-        if clip.stat().st_size == take.size_bytes and atomic.sha256(clip) == take.sha256:
-            place_clip(clip, master)
-            make_read_only(master)
-            return
-    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
 
 
 # ── collecting ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -38,6 +38,10 @@ def resolve(session: "Session", shot: int, take: str | None) -> Choice:
     if shot not in numbers:
         raise InputError([f"shot={shot}: there is no such shot; the list has {ranges(numbers)}"])
     step = view.step(shot)
+    if unknown := step.request.waits_for:  # a choice is for a recipe, and this one has none yet
+        clips, needs = " and ".join(f"clip {n}" for n in unknown), " ".join(f"clip:{n}" for n in unknown)
+        why = f"{'; '.join(step.request.comes_from())}, and there is no up-to-date {clips} yet"
+        raise InputError([f"shot={shot}: {why}; build that first (`doit {needs}`), then choose"])
     alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:
         if step.file is File.EDITED:
