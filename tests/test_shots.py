@@ -119,8 +119,8 @@ def test_every_field_is_read() -> None:
     ],
 )  # fmt: skip
 def test_a_frame_of_another_shot_is_understood(text: str, frame: Frame) -> None:
-    [one] = parse([entry(image=text)])
-    assert one.pictures.get("image") == frame
+    one, *_ = parse([entry(image=text), entry(shot_number=3), entry(shot_number=12)])
+    assert (one.pictures.get("image"), one.sources) == (frame, {frame.shot})
 
 
 def test_null_stands_for_absent() -> None:
