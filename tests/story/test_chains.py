@@ -235,3 +235,10 @@ def test_a_kill_anywhere_buys_each_shot_of_a_chain_once(new_studio: Any) -> None
                 assert known[number] == f"take:{takes[source]}@last", points
         assert studio.bought() <= 3
         points += 7
+
+
+def test_more_takes_of_a_clip_are_not_more_takes_of_what_it_needs(studio: Studio) -> None:
+    assert film(studio).doit("takes_wanted=2", "clip:3") == 0
+    assert [row["shot_number"] for row in studio.rows()] == [1, 2, 3, 3]
+    assert studio.doit("takes_wanted=2") == 0
+    assert sorted(row["shot_number"] for row in studio.rows()) == [1, 1, 2, 2, 3, 3]

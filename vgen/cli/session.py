@@ -32,15 +32,25 @@ NEEDS_NETWORK = (*PURCHASES, Action.COLLECT, Action.HELD)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What doit will run. `numbers`: the shots of its clip tasks; `again`: those that get a new take."""
+    """What doit will run. `numbers`: the shots of its clip tasks; `named`: those that were named one by one."""
 
     tasks: frozenset[str] = frozenset()
     numbers: frozenset[int] = frozenset()
-    again: frozenset[int] = frozenset()
+    named: frozenset[int] = frozenset()
     forced: bool = False
     """Whether actions run although their targets are up to date (-a)."""
     approved: frozenset[int] | None = None
     """With plan=FILE: the shots that may be bought."""
+
+    @property
+    def again(self) -> frozenset[int]:
+        """The shots that get a new take."""
+        return self.named if self.forced else frozenset()
+
+    @property
+    def needed(self) -> frozenset[int]:
+        """The shots that are made only since named ones need a frame of their clips."""
+        return self.numbers - self.named if self.named and "clip" not in self.tasks else frozenset()
 
     @property
     def full(self) -> bool:
@@ -188,10 +198,10 @@ class Session:
         self.selection = Selection(
             tasks=frozenset(selected),
             numbers=_numbers(selected),
-            again=_numbers(named) if always else frozenset(),
+            named=_numbers(named),
             forced=always,
         )
-        if self.selection.again:
+        if self.workspace.want_only_clips(self.selection.needed) or self.selection.again:
             self._view = None
         for name in selected:
             if name in commands and not commands[name].builds:

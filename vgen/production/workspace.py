@@ -159,6 +159,13 @@ class Workspace:
         )
         return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats), learnt
 
+    def want_only_clips(self, numbers: Collection[int]) -> bool:
+        """Of these shots no further takes are wanted, whatever list and run say. Whether that changes a thing."""
+        if not any(request.further for request in self.requests if request.number in numbers):
+            return False
+        self.requests = [replace(one, further=()) if one.number in numbers else one for one in self.requests]
+        return True
+
     def other_world(self) -> str:
         """Why a build may not work on these outputs: they hold what was bought in the other world; "" if it may."""
         with contextlib.closing(self.reading()) as ledger:
