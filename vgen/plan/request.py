@@ -118,6 +118,8 @@ class ShotRequest:
             return source.of(takes.get(source.shot)) if isinstance(source, Frame) else known[name]
 
         pictures = self.shot.pictures.map(identity)
+        if pictures == self.pictures:
+            return self
         recipes = {provider: dataclasses.replace(old, pictures=pictures) for provider, old in self.recipes.items()}
         further = tuple(one.after(takes) for one in self.further)
         others = frozenset[str]().union(*(one.digests() for one in further))
