@@ -17,7 +17,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-TABLE = Path(__file__).parent.parent / "vgen" / "providers" / "runway_models.json"
+from vgen import providers
+
+TABLE = Path(providers.__file__).parent / "runway_models.json"
 ENDPOINTS = ("text_to_video", "image_to_video")
 NEW_MODEL = {"rejects_unknown_keys": None, "in_openapi_2026_08": False}
 """Of a model that no OpenAPI known to the table has: nobody knows what it does with further keys."""

@@ -1,11 +1,13 @@
 """scripts/fal_endpoints.py: from the types of fal's client to the shipped table, and where the script must stop."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts import fal_endpoints
+from vgen import providers
 from vgen.providers import fal_learn, fal_rows, fal_table
 from vgen.providers.base import CannotMake, Reply
 
@@ -129,7 +131,7 @@ def test_a_price_of_an_endpoint_that_is_gone_stops_the_script() -> None:
 
 
 def test_the_shipped_table_is_what_the_script_writes_and_has_the_prices_of_their_file() -> None:
-    path = fal_endpoints.PRICES.parent.parent / "vgen" / "providers" / "fal_endpoints.json"
+    path = Path(providers.__file__).parent / "fal_endpoints.json"
     document = json.loads(path.read_text("utf-8"))
     assert fal_endpoints.document(document["about"], document["endpoints"]) == path.read_text("utf-8")
     prices = json.loads(fal_endpoints.PRICES.read_text("utf-8"))["prices"]
