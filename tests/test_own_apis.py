@@ -6,28 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_apis import SECTIONS, production
 from studio import Studio
 
 from vgen.providers import kling
 from vgen.providers.base import RefusalReason, Refused
 
 SHOTS = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "aspect_ratio": "9:16"} for n in range(1, 5)]
-SECTIONS = {
-    "kling": {"model": "kling-3.0"},
-    "pika": {"model": "kling/kling-3.0/text-to-video", "protocol": "pika", "base_url": "https://api.dev.pika.art"},
-    "ark": {"model": "dreamina-seedance-2-5-260628"},
-    "minimax": {"model": "MiniMax-H3"},
-}
 
 
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    monkeypatch.chdir(tmp_path)
-    made = Studio(tmp_path)
-    made.environ |= {f"{name.upper()}_API_KEY": f"{name}-vgencanary-0123456789abcdef" for name in SECTIONS}
-    made.environ.pop("FAL_KEY", None)
-    made.configure(**SECTIONS)
-    made.write_shots(SHOTS)
+    made = production(tmp_path, monkeypatch, SHOTS)
     yield made
     made.pass_time(1000)
     made.check_money()

@@ -4,16 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from own_apis import SECTIONS, production
 from studio import Studio
 
 from vgen.simulator import ark, kling, minimax, pika
 
-SECTIONS = {
-    "kling": {"model": "kling-3.0"},
-    "pika": {"model": "kling/kling-3.0/text-to-video", "protocol": "pika", "base_url": "https://api.dev.pika.art"},
-    "ark": {"model": "dreamina-seedance-2-5-260628"},
-    "minimax": {"model": "MiniMax-H3"},
-}
 REFUSALS = {"kling": kling.REFUSALS, "pika": pika.REFUSALS, "ark": ark.REFUSALS, "minimax": minimax.REFUSALS}
 LOST = ("create_lost", "create_hang", "create_cut", "create_garbage", "create_502_accepted")
 THEIRS = ("create_500", "create_503", "create_504")
@@ -53,14 +48,11 @@ def faults_of(name: str) -> list[str]:
 
 @pytest.fixture
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
-    monkeypatch.chdir(tmp_path)
-    made = Studio(tmp_path)
-    made.environ |= {f"{name.upper()}_API_KEY": f"{name}-vgencanary-0123456789abcdef" for name in SECTIONS}
-    made.environ.pop("FAL_KEY", None)
-    made.configure(**SECTIONS)
-    made.write_shots([
-        {"shot_number": k, "duration": 5, "prompt": f"shot-{k:02} a boat", "aspect_ratio": "9:16"} for k in range(1, 13)
-    ])  # fmt: skip
+    numbers = range(1, 13)
+    shots = [
+        {"shot_number": k, "duration": 5, "prompt": f"shot-{k:02} a boat", "aspect_ratio": "9:16"} for k in numbers
+    ]
+    made = production(tmp_path, monkeypatch, shots)
     yield made
     made.check_money()
     made.check_secrets()

@@ -268,7 +268,7 @@ HERE = {"clip_001.mp4": 1}
         ([row(1)], {}, File.MISSING, Action.RESTORE, "the clip is missing; its take is on disk"),
         ([row(1)], {}, File.EDITED, Action.STOP, "a file that vgen did not make has its name"),
         ([row(1, prompt="a ship"), row(2)], HERE, File.INTACT, Action.RESTORE,
-         "the clip in place is from a different prompt"),
+         "the clip in place is from a different prompt or picture"),
         ([row(1, prompt="a ship")], HERE, File.INTACT, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.MISSING, Action.BUY, "prompt: 'a ship' → 'a boat' changed"),
         ([row(1, prompt="a ship")], HERE, File.EDITED, Action.STOP, "edited by hand, and its prompt has changed since"),

@@ -242,3 +242,36 @@ def test_more_takes_of_a_clip_are_not_more_takes_of_what_it_needs(studio: Studio
     assert [row["shot_number"] for row in studio.rows()] == [1, 2, 3, 3]
     assert studio.doit("takes_wanted=2") == 0
     assert sorted(row["shot_number"] for row in studio.rows()) == [1, 1, 2, 2, 3, 3]
+
+
+def test_what_is_said_of_a_clip_whose_source_has_another_take_is_true(
+    studio: Studio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert film(studio).doit() == 0
+    plan(studio)
+    (studio.outputs / "plan.json").rename(studio.root / "agreed.json")
+    assert studio.doit("-a", "clip:1") == 0
+    capsys.readouterr()
+    assert studio.doit("plan=agreed.json") == 3
+    assert "shot 2: the take of another shot that it is made from has changed since then" in capsys.readouterr().err
+    page = (studio.outputs / "gallery.html").read_text("utf-8")
+    assert "its first picture comes from clip 1, whose take changed" in page
+    assert studio.doit("keep", "shot=2") == 0
+    assert "even though a clip that it is made from has another take" in capsys.readouterr().out
+
+
+def test_the_status_of_a_clip_that_has_a_source_is_its_own(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
+    assert film(studio).doit() == 0
+    for words in (("list", "--status", "clip:2"), ("list", "--status", "--deps", "clip:2")):
+        capsys.readouterr()
+        assert studio.doit(*words) == 0
+        assert capsys.readouterr().out.startswith("U clip:2")
+
+
+def test_a_shared_shot_whose_source_can_not_be_made_costs_nothing(studio: Studio) -> None:
+    film(studio, 3, {2: {"image": "clip:1"}, 3: {"image": "clip:1", "runway_prompt": "shot-2 a paper boat"}})
+    studio.faults("create_moderation=~shot-1")
+    assert studio.doit() == 1
+    assert actions(studio) == ["stop", "wait", "share"]
+    assert studio.doit("plan", "budget_usd=0.01") == 0
+    assert json.loads((studio.outputs / "plan.json").read_text())["fits"]

@@ -8,6 +8,7 @@ from typing import Any
 from vgen.inputs import pictures
 from vgen.inputs.pictures import Frame, Source
 from vgen.pictures import FITS, ROLES, Pictures
+from vgen.ranges import runs
 from vgen.recipe import MAX_TAKES
 
 ASPECT_RATIOS = ("9:16", "16:9", "1:1")
@@ -137,13 +138,7 @@ def _short(text: str) -> str:
 
 def name_shots(numbers: Collection[int]) -> str:
     """`shot 7`, `shots 1-40, 42`."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    parts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
+    parts = runs(numbers)
     more = f" and {len(parts) - _RUNS} more" if len(parts) > _RUNS else ""
     return f"{'shots' if len(numbers) > 1 else 'shot'} {', '.join(parts[:_RUNS])}{more}"
 

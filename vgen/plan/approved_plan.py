@@ -57,13 +57,15 @@ def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     came = was["action"] == Action.WAIT.value and now["action"] != Action.WAIT.value
+    same_text = "text_hash" in now and was.get("text_hash") == now["text_hash"]
+    what = "the take of another shot that it is made from" if same_text else "its prompt"
     changed = was["prompt_hash"] != now["text_hash" if came and "text_hash" in now else "prompt_hash"]
     if now["action"] in FREE_NOW and was["action"] in FREE_NOW | PAID:
         if changed and was["provider"] == now["provider"]:
-            yield "its prompt has changed since then"
+            yield f"{what} has changed since then"
         return
     if changed:
-        yield "its prompt has changed since then"
+        yield f"{what} has changed since then"
     elif was["action"] != now["action"] and not (came and now["action"] in PAID):
         yield f"the plan says {_word(was['action'])}, now it is {now['action']} ({now['why']})"
     elif (was["provider"], was["model"]) != (now["provider"], now["model"]):

@@ -55,9 +55,8 @@ def _shot(step: Step) -> dict[str, Any]:
         told["takes"] = {
             "wanted": step.request.takes_wanted,
             "accepted": step.takes,
-            "to_buy": sum(
-                action in PURCHASES for action in (step.action, *(one.decision.action for one in step.further))
-            ),
+            "to_buy": (step.action in PURCHASES and not step.blocked)
+            + sum(one.decision.action in PURCHASES for one in step.further),
             "price_usd": usd(sum(one.price for one in step.further)),
         }
     return told

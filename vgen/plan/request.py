@@ -12,7 +12,7 @@ from vgen.inputs.shots import Shot
 from vgen.pictures import FRAMES, WORDS, Accepts, Pictures, Size, fitted
 from vgen.providers.base import MIN_SIDE, CannotMake, NoPrice, Order
 from vgen.providers.kinds import FOLLOWS_PICTURE, flat
-from vgen.recipe import Manifest, Recipe, family, first_of, has_shape
+from vgen.recipe import Manifest, Recipe, difference, family, first_of, has_shape
 from vgen.store.records import Purchase
 
 NO_PICTURES: Pictures[str] = Pictures()
@@ -107,6 +107,11 @@ class ShotRequest:
             for name, one in self.shot.pictures.named()
             if isinstance(one, Frame) and (was is None or was.get(name) != known[name])
         ]
+
+    def other_frames(self, old: Manifest, provider: str) -> list[str]:
+        """As `comes_from`, where a clip of that manifest differs from the shot in such frames only; else none."""
+        frames = self.comes_from(old)
+        return frames if len(frames) == len(difference(old, self.recipes[provider].manifest)) else []
 
     def after(self, takes: Mapping[int, str]) -> "ShotRequest":
         """The same, made from frames of these takes: shot → the sha256 of its take. Of other shots none is known."""

@@ -99,18 +99,20 @@ def steps_of(
         if number in again:
             mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, again[number]))
         step = _step(request, rows, snapshot, files, mine, bought)
-        steps[number] = step = _waiting(step, steps) if step.action is Action.WAIT else step
+        steps[number] = step = _waiting(step, steps) if step.action in (Action.WAIT, Action.SHARE) else step
         if step.action in SERVED and step.take is not None:
             takes[number] = step.take.sha256
     return [steps[request.number] for request in requests]
 
 
 def _waiting(step: Step, steps: Mapping[int, Step]) -> Step:
-    """What is said of a shot that is made from frames of shots that are not there yet."""
+    """What is said of a shot that is made from frames of shots that are not there yet, if it is."""
     stuck = [n for n in step.request.waits_for if steps[n].action in (Action.STOP, Action.HELD) or steps[n].blocked]
     where = "; ".join(step.request.comes_from())
     if stuck:
         return replace(step, why=f"{where}, which this run can't make", price=0, worst=0, further=(), blocked=True)
+    if step.action is Action.SHARE:
+        return step
     clips = " and ".join(f"clip {number}" for number in step.request.waits_for)
     return replace(step, why=f"after {clips}: {where}")
 
@@ -212,7 +214,7 @@ def _against_file(
         return Action.RESTORE, {
             File.MISSING: "the clip is missing",
             File.DAMAGED: "the clip's file is damaged",
-        }.get(file, "the clip in place is from a different prompt") + "; its take is on disk"
+        }.get(file, "the clip in place is from a different prompt or picture") + "; its take is on disk"
     if file is File.EDITED and now.action is Action.COLLECT and not forced:
         return Action.COLLECT, f"{now.why}; its clip was edited by hand and is kept"
     if file is File.EDITED and not forced and now.action is Action.BUY:
@@ -230,8 +232,7 @@ def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snaps
         return "no clip yet"
     if recipe.is_draft(old.manifest) and request.tier is None:
         return "the clip in place is a draft"
-    changed = recipe.difference(old.manifest, request.recipes[provider].manifest)
-    frames = request.comes_from(old.manifest)
-    if frames and len(frames) == len(changed):
+    if frames := request.other_frames(old.manifest, provider):
         return "; ".join(f"{one}, whose take changed" for one in frames)
+    changed = recipe.difference(old.manifest, request.recipes[provider].manifest)
     return "; ".join(changed) + " changed" if changed else "a new take was asked for"

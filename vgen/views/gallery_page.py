@@ -12,7 +12,7 @@ from vgen.plan.step import PURCHASES, Step
 from vgen.plan.takes import Alternative
 from vgen.recipe import is_draft
 from vgen.store.outputs import clip_name
-from vgen.store.records import Placed, Snapshot, Take
+from vgen.store.records import Placed, Purchase, Snapshot, Take
 from vgen.views import next_steps, report
 from vgen.views.advice import Advice
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
@@ -69,7 +69,7 @@ def _shot(
         number=step.number,
         prompt=recipe.prompt if recipe else "",
         status=status,
-        reason=advice(_reason(step, entry, status)),
+        reason=advice(_reason(step, entry, status, row)),
         made_from=dict(row.manifest).get("prompt") if row and not step.request.is_served_by(row) else None,
         film=_film_in_place(step, take, placed) if placed and take else None,
         take=take.take if take else None,
@@ -98,11 +98,12 @@ def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:
     return ShotStatus.MISSING
 
 
-def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus) -> str:
+def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus, row: Purchase | None) -> str:
     if status is ShotStatus.GOOD:
         return step.why if step.file is File.EDITED else ""
     if status is ShotStatus.STALE and step.action in PURCHASES:
-        return ""  # the page shows both prompts
+        frames = row is not None and step.request.comes_from(row.manifest)
+        return step.why if frames else ""  # the page shows both prompts
     return str(entry["error"] or step.why)
 
 

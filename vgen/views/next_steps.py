@@ -53,7 +53,7 @@ def phrase(step: Step, budget: str = "") -> tuple[str, str]:
             text = f"`{command}` goes on with it, free"
         case Action.STOP if step.decision.row is not None and step.decision.row.state in COLLECTABLE:
             text = f"`{command}` goes on with it, free"
-        case Action.BUY | Action.WAIT | Action.SHARE:
+        case Action.BUY | Action.WAIT | Action.SHARE if not step.blocked:
             text = f"`{command}` buys it"
         case Action.STOP if step.decision.remedy is Remedy.EDIT:
             text = f"change the shot, then `{command}`"

@@ -72,6 +72,8 @@ async def carry_out(session: "Session", run: "Run", choice: Choice) -> None:
             await make.make(run, step.request, step.file)
     others = [step.number for step in sharing if step.number != request.number]
     but = "it is a draft" if is_draft(row.manifest) and request.tier is None else "the prompt has changed"
+    if row.provider in request.recipes and request.other_frames(row.manifest, row.provider):
+        but = "a clip that it is made from has another take"
     until = f". It will be kept even though {but}, until you buy a new take"
     kept = "" if request.is_served_by(row) else until
     run.say(request.number, f"{choice.text}, is now in use{kept}", event="chosen", job=row.job_id)

@@ -33,10 +33,10 @@ class ListCommand(cmd_list.List):  # type: ignore[misc]
     """doit's `list`; --deps also names what the tasks make that a task waits for."""
 
     def _print_task(self, template: str, task: Any, status: bool, list_deps: bool, tasks: Mapping[str, Any]) -> None:
+        super()._print_task(template, task, status, False, tasks)
         if list_deps:
             made = (target for name in task.task_dep if name in tasks for target in tasks[name].targets)
-            task.file_dep = [*sorted(task.file_dep), *made]
-        super()._print_task(template, task, status, list_deps, tasks)
+            self.outstream.write("".join(f" -  {path}\n" for path in (*sorted(task.file_dep), *made)) + "\n")
 
 
 class RunCommand(cmd_run.Run):  # type: ignore[misc]
