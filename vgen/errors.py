@@ -12,6 +12,7 @@ VgenError
 │   ├── NoAnswer        sent, perhaps accepted, and no readable answer came back
 │   └── BlockedAddress  a URL that must not be opened (SECURITY: contract 7)
 ├── MediaError          the world: a file could not be judged or made
+│   ├── NotSigned       a file that was made can't be signed; says nothing about the clip
 │   ├── NoSuchMoment    a clip shows nothing at the moment that was asked for: it is shorter
 │   └── NotJudged       ffprobe or ffmpeg timed out or died; says nothing about the clip
 │       └── NoDecoder   this ffmpeg lacks the decoder; another may have it
@@ -81,6 +82,10 @@ class BlockedAddress(WireError):
 
 class MediaError(VgenError):
     """A media file could not be made or judged."""
+
+
+class NotSigned(MediaError):
+    """A file that was made can't be signed with the user's certificate."""
 
 
 class NoSuchMoment(MediaError):

@@ -5,10 +5,11 @@ Buys nothing; knows no shot list, no take, no task. What it made of what stands 
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -30,6 +31,7 @@ from vgen.media.conform_record import (
     why_not_made,
 )
 from vgen.media.probe import Facts, probe
+from vgen.media.provenance import NOTHING, Provenance
 from vgen.media.target_format import TargetFormat, choose_format
 from vgen.media.tools import Tools
 from vgen.store import atomic, failpoints
@@ -40,11 +42,16 @@ _OURS = re.compile(r"clip_\d{3,}\.mp4|\..*\.part")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A clip that is in place; `duration_s` is what its shot asks for, not what was bought."""
+    """A clip that is in place; `duration_s` is what its shot asks for, not what was bought.
+
+    `made_by`: its digital source type, "" if no model made it. `details`: what a signature shall tell of it.
+    """
 
     number: int
     path: Path
     duration_s: Decimal
+    made_by: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +84,26 @@ def _frames(source: Source, clip: Facts, wanted: TargetFormat) -> int:
     return length.frames(source.duration_s, clip.duration_s, wanted.fps)
 
 
-def _is_made(entry: Entry, source: Source, wanted: TargetFormat, folder: Path) -> bool:
-    """Whether the conformed clip is there, in this form and as long as its shot asks now."""
-    same = (entry.form, entry.frames) == (str(wanted), _frames(source, entry.facts, wanted))
+def _is_made(entry: Entry, source: Source, wanted: TargetFormat, folder: Path, provenance: Provenance) -> bool:
+    """Whether the conformed clip is there, in this form, as long as its shot asks now, and tells what it shall."""
+    asked = (str(wanted), _frames(source, entry.facts, wanted), source.made_by)
+    same = (entry.form, entry.frames, entry.made_by) == asked and entry.provenance == provenance.inputs(
+        source.made_by, source.details
+    )
     return same and unchanged(folder / clip_name(source.number), entry.output)
 
 
-def is_current(sources: Sequence[Source], folder: Path, aspect_ratio: str) -> bool:
+def is_current(
+    sources: Sequence[Source], folder: Path, aspect_ratio: str, provenance: Provenance = NOTHING
+) -> bool:
     """Whether `conform` would do nothing. One stat a file as a rule; starts no process, writes nothing."""
     clips = read_record(folder).clips
     if clips.keys() != {source.number for source in sources} or _strays(folder, sources):
         return False
     wanted = choose_format([entry.facts for entry in clips.values()], aspect_ratio)
     return all(
-        _is_made(clips[source.number], source, wanted, folder) and unchanged(source.path, clips[source.number].source)
+        _is_made(clips[source.number], source, wanted, folder, provenance)
+        and unchanged(source.path, clips[source.number].source)
         for source in sources
     )
 
@@ -107,8 +120,11 @@ async def conform(
     tell: Tell,
     steps: Steps | None = None,
     at_once: int | None = None,
+    provenance: Provenance = NOTHING,
 ) -> Summary:
     """Make `folder/clip_NNN.mp4` of each source that changed, `at_once` side by side (default: one a core).
+
+    `provenance`: what the clips shall say of their making.
 
     Whatever else `folder` holds under such names is removed. Raises ClipFailed when a clip could not be made, or the
     folder not be written; each was told in a line, and all others are done.
@@ -117,7 +133,15 @@ async def conform(
         folder.mkdir(parents=True, exist_ok=True)
         limiter = trio.CapacityLimiter(at_once or os.cpu_count() or 1)
         record, watched = read_record(folder), steps or Unwatched()
-        work = _Work(tools=tools, folder=folder, tell=tell, steps=watched, limiter=limiter, record=record)
+        work = _Work(
+            tools=tools,
+            folder=folder,
+            tell=tell,
+            steps=watched,
+            limiter=limiter,
+            record=record,
+            provenance=provenance,
+        )
         summary = await work.do(sources, aspect_ratio)
     except OSError as exc:
         tell(None, f"{folder}: can't be written ({exc.strerror}); make room and run again")
@@ -137,6 +161,7 @@ class _Work:
     steps: Steps
     limiter: trio.CapacityLimiter
     record: Record
+    provenance: Provenance
     looked: dict[int, tuple[Seen, Facts]] = field(default_factory=dict)
     made: list[int] = field(default_factory=list)
     failed: set[int] = field(default_factory=set)
@@ -202,7 +227,7 @@ class _Work:
         """What there is to say about it."""
         seen, facts = self.looked[source.number]
         before = self.record.clips.get(source.number)
-        if before and before.source.sha256 == seen.sha256 and _is_made(before, source, wanted, self.folder):
+        if before and before.source.sha256 == seen.sha256 and self._is_made(before, source, wanted):
             if before.source != seen:
                 self._note(source.number, before.model_copy(update={"source": seen}))
             return ""
@@ -214,6 +239,10 @@ class _Work:
         part = final.with_name(f".{final.name}.part")
         try:
             await target_format.encode(self.tools, source.path, part, facts, wanted, frames)
+            for text in await self.provenance.of_clip(
+                part, source.path, source.number, final.name, source.made_by, source.details
+            ):
+                self.tell(source.number, text)
             publish(part, final)
         finally:
             part.unlink(missing_ok=True)
@@ -223,11 +252,16 @@ class _Work:
             form=str(wanted),
             frames=frames,
             duration_s=wanted.duration_s(frames),
+            made_by=source.made_by,
+            provenance=self.provenance.inputs(source.made_by, source.details),
             output=await trio.to_thread.run_sync(see, final),
         )
         self._note(source.number, entry)
         self.made.append(source.number)
         return "conformed"
+
+    def _is_made(self, before: Entry, source: Source, wanted: TargetFormat) -> bool:
+        return _is_made(before, source, wanted, self.folder, self.provenance)
 
     def _note(self, number: int, entry: Entry) -> None:
         """Write down each clip at once: an interrupted run has not worked in vain."""

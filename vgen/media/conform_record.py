@@ -7,7 +7,7 @@ from typing import Protocol
 
 from pydantic import BaseModel, ValidationError
 
-from vgen.errors import MediaError, NotJudged
+from vgen.errors import MediaError, NotJudged, NotSigned
 from vgen.media import target_format
 from vgen.media.probe import Facts
 from vgen.store import atomic, failpoints
@@ -53,7 +53,10 @@ class Seen(BaseModel, frozen=True):
 
 
 class Entry(BaseModel, frozen=True):
-    """One conformed clip: what it was made of, as what, and the file itself."""
+    """One conformed clip: what it was made of, as what, and the file itself.
+
+    `made_by`: its digital source type; `provenance`: what decided what it says of its making.
+    """
 
     source: Seen
     facts: Facts
@@ -61,6 +64,8 @@ class Entry(BaseModel, frozen=True):
     frames: int
     duration_s: float
     output: Seen
+    made_by: str = ""
+    provenance: str = ""
 
 
 class Record(BaseModel):
@@ -95,6 +100,8 @@ def read_record(folder: Path) -> Record:
 def why_not_made(exc: MediaError | OSError, number: int) -> str:
     """Why, and what to do: it is the tool's fault, the disk's, or the clip's."""
     match exc:
+        case NotSigned():
+            return f"{exc}; see `doit credentials`, or leave it unsigned with sign=no"
         case NotJudged():
             return f"{exc}; run again, or see `doit doctor`"
         case MediaError():
