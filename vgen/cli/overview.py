@@ -30,6 +30,11 @@ VARIABLES = {
     "backoff_base_s": "first delay between attempts",
     "backoff_max_s": "longest delay",
     "wait": "yes: wait for another run on the same outputs",
+    "ai_mark": "no: conformed clips and cut carry no AI mark (IPTC)",
+    "sign": "no: they are not signed (C2PA), though there is a certificate",
+    "sign_certificate": "PEM file; else the one of doit credentials",
+    "sign_key": "PEM file, the key of sign_certificate",
+    "sign_details": "prompt, seed, price, provider, model: told in signatures",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }

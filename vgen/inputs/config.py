@@ -51,6 +51,7 @@ class _Loader:
         if run is None:
             raise InputError(self._problems)
         providers_ = self._providers(config, where, run)
+        self._signer(run)
         self._problems += self._own_problems  # whichever section asked first
         primary = self._chosen(run.primary_api, "primary_api", providers_)
         fallback = None
@@ -87,6 +88,18 @@ class _Loader:
                 value, said = values[name]
                 self._problems.append(f"{said}={shown(value)}: {refused(error, value)}")
             return None
+
+    def _signer(self, run: Run) -> None:
+        """A certificate and its key go together, and are files."""
+        both = {"sign_certificate": run.sign_certificate, "sign_key": run.sign_key}
+        if any(both.values()) and not all(both.values()):
+            lacking = next(name for name, path in both.items() if not path)
+            self._problems.append(f"{lacking}: is missing; a certificate and its key are given together")
+        self._problems += [
+            f"{name}={shown(path)}: no such file; correct the path, or leave both out"
+            for name, path in both.items()
+            if path and not (self._root / path).is_file()
+        ]
 
     # ── the config file ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -222,6 +235,7 @@ class _Loader:
             ffmpeg=self._environ.get("VGEN_FFMPEG") or None,
             ffprobe=self._environ.get("VGEN_FFPROBE") or None,
             warnings=tuple(self._warnings),
+            config_home=_config_home(self._environ),
             keyless=keyless,
             cap_given=explicit,
         )
@@ -247,6 +261,13 @@ class _Loader:
         base_url = provider.terms.base_url
         kept = [name for name in withheld(provider.name, provider.protocol, base_url) if self._environ.get(name)]
         return f"{text} (vgen never sends {' or '.join(kept)} to {providers.host_of(base_url)})" if kept else text
+
+
+def _config_home(environ: Mapping[str, str]) -> Path | None:
+    """By the XDG Base Directory Specification; on Windows the roaming AppData."""
+    if given := environ.get("XDG_CONFIG_HOME") or (os.name == "nt" and environ.get("APPDATA")):
+        return Path(given)
+    return Path(home, ".config") if (home := environ.get("HOME")) else None
 
 
 def _always_there() -> tuple[str, ...]:

@@ -69,6 +69,8 @@ class Settings:
     warnings: tuple[str, ...]
     rehearsal: bool = False
     keyless: bool = False
+    config_home: Path | None = None
+    """The user's folder for settings of programs; None if the environment names none."""
     cap_given: bool = False
     """Whether somebody set budget_usd; if not, `cap` is the default."""
 

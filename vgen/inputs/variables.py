@@ -14,6 +14,10 @@ FOR_TESTS = frozenset({"VGEN_TEST_LIVE", "VGEN_TEST_ALL"})
 OTHER_ENVIRONMENT = frozenset({"VGEN_EVENT", "VGEN_TEXT", "VGEN_FFMPEG", "VGEN_FFPROBE", *FOR_TESTS})
 
 
+SIGN_DETAILS = ("prompt", "seed", "price", "provider", "model")
+"""What a signature may tell of a shot if it is asked to: everybody can read it there."""
+
+
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number")  # noqa: TRY004 - pydantic wants a ValueError
@@ -24,6 +28,14 @@ def _plain(value: str) -> str:
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise ValueError("holds a control character, or half a character")
     return value
+
+
+def _details(value: str) -> str:
+    """Names with commas between, each once, in one order."""
+    found = {name.strip() for name in value.split(",") if name.strip()}
+    if found - set(SIGN_DETAILS):
+        raise ValueError(f"give some of {', '.join(SIGN_DETAILS)}, with commas between")
+    return ",".join(name for name in SIGN_DETAILS if name in found)
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
@@ -81,6 +93,11 @@ class Run(BaseModel):
     backoff_base_s: Pause = 1
     backoff_max_s: Pause = 60
     wait: bool = False
+    ai_mark: bool = True
+    sign: bool = True
+    sign_certificate: Annotated[str, AfterValidator(_plain)] = ""
+    sign_key: Annotated[str, AfterValidator(_plain)] = ""
+    sign_details: Annotated[str, AfterValidator(_details)] = ""
     notify_command: Annotated[str, AfterValidator(_plain)] = ""
     notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
 

@@ -87,7 +87,9 @@ def _metadata(file: BinaryIO, end: int) -> Iterator[tuple[bytes, bytes]]:
     places = list(boxes(file, 0, end))
     for kind, start, stop in places:
         if kind == b"moov":  # QuickTime's place for XMP
-            inner = [place for outer in boxes(file, start, stop) if outer[0] == b"udta" for place in boxes(file, *outer[1:])]
+            inner = [
+                place for outer in boxes(file, start, stop) if outer[0] == b"udta" for place in boxes(file, *outer[1:])
+            ]
             found = [(XMP, place[1], place[2]) for place in inner if place[0] == b"XMP_"]
         elif kind == b"uuid":
             file.seek(start)

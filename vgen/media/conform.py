@@ -93,9 +93,7 @@ def _is_made(entry: Entry, source: Source, wanted: TargetFormat, folder: Path, p
     return same and unchanged(folder / clip_name(source.number), entry.output)
 
 
-def is_current(
-    sources: Sequence[Source], folder: Path, aspect_ratio: str, provenance: Provenance = NOTHING
-) -> bool:
+def is_current(sources: Sequence[Source], folder: Path, aspect_ratio: str, provenance: Provenance = NOTHING) -> bool:
     """Whether `conform` would do nothing. One stat a file as a rule; starts no process, writes nothing."""
     clips = read_record(folder).clips
     if clips.keys() != {source.number for source in sources} or _strays(folder, sources):

@@ -1,6 +1,6 @@
 """Who signs: a certificate and its private key, the user's own or one that vgen makes. Signs nothing itself.
 
-Facts about what c2pa accepts were seen with c2pa-python 0.38.1: a self-signed certificate of an end entity that may sign
+What c2pa accepts was seen with c2pa-python 0.38.1: a self-signed certificate of an end entity that may sign
 (digitalSignature) and is for e-mail (emailProtection), with the issuer's key named; the key as PKCS#8.
 """
 
@@ -17,8 +17,7 @@ from vgen.media.tools import one_line
 from vgen.store import atomic
 
 if TYPE_CHECKING:
-    from cryptography import x509
-    from cryptography.hazmat.primitives.asymmetric.types import CertificateIssuerPrivateKeyTypes as PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 EXTRA = "vgen[credentials]"
 HOW_TO_INSTALL = f"install the extra: pip install '{EXTRA}'"
@@ -77,8 +76,8 @@ def load(place: Place, now: float) -> Identity:
     try:
         certificate = x509.load_pem_x509_certificates(pem)[0]
     except ValueError:
-        raise InputError([f"{place.certificate}: not a certificate in PEM; give the file that begins with "
-                          f"-----BEGIN CERTIFICATE-----"]) from None  # fmt: skip
+        what = "not a certificate in PEM; give the file that begins with -----BEGIN CERTIFICATE-----"
+        raise InputError([f"{place.certificate}: {what}"]) from None
     secret = _read(place.key, "private key")
     try:
         key = serialization.load_pem_private_key(secret, password=None)
@@ -172,7 +171,7 @@ def _read(path: Path, what: str) -> bytes:
         raise InputError([f"{path}: the {what} can't be read ({exc.strerror}); correct the path"]) from exc
 
 
-def _algorithm(key: "PrivateKey | object", path: Path) -> str:
+def _algorithm(key: "PrivateKeyTypes", path: Path) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
     match key:

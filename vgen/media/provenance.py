@@ -52,9 +52,9 @@ class Provenance:
     async def of_clip(
         self, film: Path, source: Path, number: int, name: str, made_by: str, details: Mapping[str, Any] | None = None
     ) -> tuple[str, ...]:
-        """Finish a conformed clip, before it gets its name; what is to be told. Raises NotSigned, MediaError, OSError."""
-        parent = Ingredient(label="take", title=f"take of shot {number}", path=source)
-        return await self._finish(film, name, made_by, signing.opened(made_by, "ffmpeg"), [parent], "parentOf", details)
+        """Finish a conformed clip, before it gets its name; what is to be told. Raises MediaError, OSError."""
+        take, actions = Ingredient(label="take", title=f"take of shot {number}", path=source), signing.opened(made_by)
+        return await self._finish(film, name, made_by, actions, [take], "parentOf", details)
 
     async def of_cut(self, film: Path, name: str, clips: Mapping[int, Path], made_by: str) -> tuple[str, ...]:
         """Finish a cut of these conformed clips. As `of_clip`."""
@@ -82,9 +82,7 @@ class Provenance:
             return (f"not signed: it has more than {signing.MOST_BYTES >> 30} GiB, and signing takes twice the memory",)
 
         def work() -> tuple[str, ...]:
-            return signing.sign(
-                identity, film, name, actions, ingredients, relationship=relationship, details=details
-            )
+            return signing.sign(identity, film, name, actions, ingredients, relationship=relationship, details=details)
 
         return await trio.to_thread.run_sync(work, limiter=self._limiter)
 

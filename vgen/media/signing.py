@@ -1,9 +1,9 @@
 """C2PA manifests: signs a film, and reads what a film's manifests say. Blocking; opens no connection.
 
-The traps are those of c2pa-python 0.38.1, each seen in a run. Its `sign_file` empties its target before it looks whether it
-can sign: here a new file is written, read back, and only then takes the other's place. It fetches a manifest from an
-address inside a file unless that is switched off, and a setting whose name is wrong is passed over in silence: a test
-holds that no request is made. The state of a film says nothing of its ingredients: each is looked at.
+The traps are those of c2pa-python 0.38.1, each seen in a run. Its `sign_file` empties its target before it looks
+whether it can sign: here a new file is written, read back, and only then takes the other's place. It fetches a manifest
+from an address inside a file unless that is switched off, and a setting whose name is wrong is passed over in silence:
+a test holds that no request is made. The state of a film says nothing of its ingredients: each is looked at.
 """
 
 import json
@@ -55,8 +55,8 @@ Actions = Callable[[Sequence[Ingredient]], list[dict[str, Any]]]
 """The actions of a manifest, for the ingredients that could be read."""
 
 
-def opened(source_type: str, software: str) -> Actions:
-    """Of a film that was made from one other: opened, and transcoded."""
+def opened(source_type: str) -> Actions:
+    """Of a film that ffmpeg made from one other: opened, and transcoded. Without the other: created."""
 
     def actions(of: Sequence[Ingredient]) -> list[dict[str, Any]]:
         first: dict[str, Any] = {"digitalSourceType": VOCABULARY + source_type}
@@ -64,7 +64,7 @@ def opened(source_type: str, software: str) -> Actions:
             first |= {"action": "c2pa.opened", "parameters": {"ingredientIds": [one.label for one in of]}}
         else:
             first |= {"action": "c2pa.created"}
-        return [first, {"action": "c2pa.transcoded", "softwareAgent": {"name": software}}]
+        return [first, {"action": "c2pa.transcoded", "softwareAgent": {"name": "ffmpeg"}}]
 
     return actions
 
@@ -196,7 +196,8 @@ def _faults_below(told: Mapping[str, Any], label: str | None, seen: set[str]) ->
         deltas = (delta.get("validationDeltas", {}) for delta in results.get("ingredientDeltas", ()))
         found = [code for part in (results.get("activeManifest", {}), *deltas) for code in _codes(part)]
         if found:
-            yield f"{one_line(str(one.get('title', 'an ingredient')))}: its credentials do not hold ({', '.join(found)})"
+            title = one_line(str(one.get("title", "an ingredient")))
+            yield f"{title}: its credentials do not hold ({', '.join(found)})"
         yield from _faults_below(told, one.get("active_manifest"), seen)
 
 

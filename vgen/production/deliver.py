@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vgen import recipe, retry
 from vgen.errors import ClipFailed
+from vgen.media import claims
 from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.money import show
 from vgen.plan.decision import NOT_KEPT, how_to_end
@@ -147,7 +148,7 @@ def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Dow
         remarks = (*judgement.remarks, f"the same video as shot {twin.shot_number}")
         judgement = dataclasses.replace(judgement, remarks=remarks)
     publish_take(part, path, got.sha256)
-    booked = _as_take(row, judgement, got, take, path.relative_to(run.outputs.root))
+    booked = _as_take(row, judgement, got, take, path.relative_to(run.outputs.root), _claims(path))
     code = None if good else judgement.code
     with contextlib.suppress(OSError):  # before the commit: a take that the ledger knows has its receipt
         receipts.write(row, booked, path, ledger=run.ledger.identity, error_code=code)
@@ -176,7 +177,15 @@ def _place_for(run: Run, row: Purchase, judgement: Judgement, sha256: str) -> tu
         take += 1
 
 
-def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, path: Path) -> Take:
+def _claims(path: Path) -> str | None:
+    """What the take says of its making: read once, here, so that nobody need open it again. A few kB of a film."""
+    try:
+        return claims.scan(path).to_json()
+    except OSError:
+        return None
+
+
+def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, path: Path, claimed: str | None) -> Take:
     good, facts = judgement.verdict is Verdict.GOOD, judgement.facts
     generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
     return Take(
@@ -197,4 +206,5 @@ def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, pa
         has_audio=facts.has_audio if facts else None,
         generation_s=round(max(0.0, generation_s), 3),
         remarks=judgement.remarks,
+        claims=claimed,
     )

@@ -38,11 +38,17 @@ def _remember_retakes(db: sqlite3.Connection) -> None:
     )
 
 
+def _keep_claims(db: sqlite3.Connection) -> None:
+    """5 → 6: what a take says of its own making has a place."""
+    db.execute("ALTER TABLE takes ADD COLUMN claims TEXT")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _name_the_seed,
     _remark_on_takes,
     _tell_time_by_the_provider,
     _remember_retakes,
+    _keep_claims,
 )
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1

@@ -133,6 +133,8 @@ class Take:
     generation_s: float | None = None
     remarks: tuple[str, ...] = ()
     """What strikes the eye or the ear, in words. Never a reason to reject."""
+    claims: str | None = None
+    """JSON: what the file says of its own making, unchecked. None: nothing, or it came before vgen looked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,7 @@ CREATE TABLE takes (
   width INTEGER, height INTEGER, duration_s REAL, fps REAL, codec TEXT, has_audio INTEGER,
   generation_s REAL,
   remarks TEXT,                                      -- JSON list: what strikes the eye (black, frozen, silent)
+  claims TEXT,                                       -- JSON: what the file says of its making (C2PA, IPTC), unchecked
   UNIQUE (recipe, simulated, take)
 ) STRICT;
 CREATE INDEX by_bytes ON takes (sha256);

@@ -76,6 +76,7 @@ class TakeView:
     created_at: float | None = None
     generation_s: float | None = None
     current: bool = False
+    claims: str = ""
     command: str | None = None
     label: str = ""
     draft: bool = False
@@ -105,6 +106,7 @@ class ShotView:
     price: int | None = None
     generation_s: float | None = None
     verdict: str = ""
+    claims: str = ""
     draft: bool = False
     takes: Sequence[TakeView] = ()
     commands: Sequence[str] = ()

@@ -13,7 +13,7 @@ from vgen.plan.takes import Alternative
 from vgen.recipe import is_draft
 from vgen.store.outputs import clip_name
 from vgen.store.records import Placed, Purchase, Snapshot, Take
-from vgen.views import next_steps, report
+from vgen.views import claims, next_steps, report
 from vgen.views.advice import Advice
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
 from vgen.views.report import Entry, Gate
@@ -78,6 +78,7 @@ def _shot(
         price=row.charged if row else micros(entry["cost_usd"]) or None,
         generation_s=take.generation_s if take else None,
         verdict=_verdict(step, take),
+        claims="" if step.file is File.EDITED or take is None else claims.in_words(take.claims),
         draft=row is not None and is_draft(row.manifest),
         takes=[_take(step, one, advice) for one in found],
         commands=[advice.command(command) for command in _commands(step, status, budget)],
@@ -150,6 +151,7 @@ def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
         created_at=one.row.created_at,
         generation_s=one.take.generation_s,
         current=one.in_place,
+        claims=claims.in_words(one.take.claims),
         command=advice.command(pick) if one.take.good and not one.in_place else None,
     )
 

@@ -246,6 +246,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advic
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)
     if step.file is File.EDITED:
         entry.pop("remarks", None)
+        entry.pop("claims", None)
         entry |= _edited(snapshot.placed.get(path.rsplit("/", 1)[-1]))
     return Entry(entry)
 
@@ -294,7 +295,8 @@ def _good(step: Step, snapshot: Snapshot, path: str) -> dict[str, Any]:
         "sha256": take.sha256,
     }
     tier = {"tier": DRAFT} if is_draft(row.manifest) else {}
-    return good | tier | ({"remarks": list(take.remarks)} if take.remarks else {})
+    claims = {"claims": json.loads(take.claims)} if take.claims else {}
+    return good | tier | ({"remarks": list(take.remarks)} if take.remarks else {}) | claims
 
 
 def _failed(step: Step, rows: Sequence[Purchase], message: str | None) -> dict[str, Any]:

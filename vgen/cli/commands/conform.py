@@ -4,18 +4,24 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
+from vgen.cli.commands import credentials
 from vgen.cli.live import working
 from vgen.errors import ClipFailed
 from vgen.plan.decision import File
+from vgen.store.outputs import clip_name
 from vgen.views import terminal
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
     from vgen.media.conform import Source
     from vgen.media.tools import Tools
+    from vgen.plan.step import Step
 
 
 def _begin(session: "Session") -> Action:
+    """Raises InputError if the certificate to sign with is no good."""
+    provenance = credentials.ready(session)
+
     async def make_uniform() -> None:
         """Raises a VgenError."""
         from vgen.media import conform
@@ -23,10 +29,12 @@ def _begin(session: "Session") -> Action:
         folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
         async with working("conforming") as work:
             done = await conform.conform(
-                tools(session), _sources(session), folder, ratio, tell=terminal.line, steps=work
+                tools(session), _sources(session), folder, ratio, tell=terminal.line, steps=work, provenance=provenance
             )
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
         terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
+        if done.form and (why := credentials.lacking(session)):
+            terminal.line(None, f"conformed clips are {why}")
 
     return make_uniform
 
@@ -36,7 +44,7 @@ def is_current(session: "Session") -> bool:
     from vgen.media import conform
 
     folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
-    return conform.is_current(_sources(session), folder, ratio)
+    return conform.is_current(_sources(session), folder, ratio, credentials.asked(session))
 
 
 def _clean(session: "Session", dryrun: bool) -> None:
@@ -57,12 +65,20 @@ def _sources(session: "Session") -> "list[Source]":
     """The clips that are in place, whether they are stale or not."""
     from vgen.media.conform import Source
 
-    outputs = session.workspace.outputs
-    return [
-        Source(number=step.number, path=outputs.clip(step.number), duration_s=step.request.shot.duration_s)
-        for step in session.plan.steps
-        if step.file in (File.INTACT, File.EDITED)
-    ]
+    outputs, settings, view = session.workspace.outputs, session.workspace.ready, session.view()
+
+    def source(step: "Step") -> Source:
+        placed = view.snapshot.placed.get(clip_name(step.number))
+        row = view.snapshot.purchases.get(placed.purchase_id) if placed else None
+        return Source(
+            number=step.number,
+            path=outputs.clip(step.number),
+            duration_s=step.request.shot.duration_s,
+            made_by=credentials.made_by(row, step.file),
+            details=credentials.details(settings, row, step.number),
+        )
+
+    return [source(step) for step in view.plan.steps if step.file in (File.INTACT, File.EDITED)]
 
 
 def tools(session: "Session") -> "Tools":
