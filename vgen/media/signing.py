@@ -27,6 +27,7 @@ OFFLINE = {
     "core": {"allowed_network_hosts": []},
 }
 _FORMAT = "video/mp4"
+_ELSEWHERE = "manifest.inaccessible"
 _UNTRUSTED = "signingCredential.untrusted"
 """That nobody known has vouched for the signer: so it is with one's own certificate, and with many others."""
 
@@ -195,8 +196,10 @@ def _faults_below(told: Mapping[str, Any], label: str | None, seen: set[str]) ->
         results = one.get("validation_results", {})
         deltas = (delta.get("validationDeltas", {}) for delta in results.get("ingredientDeltas", ()))
         found = [code for part in (results.get("activeManifest", {}), *deltas) for code in _codes(part)]
-        if found:
-            title = one_line(str(one.get("title", "an ingredient")))
+        title = one_line(str(one.get("title", "an ingredient")))
+        if found == [_ELSEWHERE]:
+            yield f"{title}: its credentials are elsewhere, not fetched"
+        elif found:
             yield f"{title}: its credentials do not hold ({', '.join(found)})"
         yield from _faults_below(told, one.get("active_manifest"), seen)
 
