@@ -34,7 +34,7 @@ def test_a_new_command_is_a_module_and_a_name(studio: Studio, capsys: pytest.Cap
     assert not studio.outputs.exists(), "it needs no lock and makes nothing"
     assert "doit count" in overview.text()
     assert studio.doit("list") == 0
-    assert "count     how many shots there are" in capsys.readouterr().out
+    assert "count         how many shots there are" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("with_toy")

@@ -1,4 +1,4 @@
-"""The AI mark and content credentials, as a user has them: real processes, real films, ExifTool, and C2PA's own reader."""
+"""The AI mark and content credentials, as a user has them: real processes and films, ExifTool, C2PA's own reader."""
 
 import importlib.util
 import json

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
+from vgen.cli.commands import credentials
 from vgen.cli.live import working
 from vgen.errors import ClipFailed, Refusal, VgenError
 from vgen.inputs.settings import Provider, Settings
@@ -42,6 +43,8 @@ async def examine(session: "Session", work: Work) -> AsyncIterator[str]:
     async for text in _keys(settings, session.services, work):
         yield text
     for text in _disk(workspace):
+        yield text
+    for text in _signing(session):
         yield text
     work.begin("checking the ledger")
     yield _ledger(session)
@@ -110,6 +113,19 @@ def _disk(workspace: "Workspace") -> Iterator[str]:
         workspace.outputs.refuse_symlinks()
     except Refusal as exc:
         yield f"FIX   {exc}"
+
+
+def _signing(session: "Session") -> Iterator[str]:
+    """Nothing, if there is no certificate."""
+    try:
+        signer = credentials.ready(session).identity
+    except VgenError as exc:
+        yield f"FIX   {exc}"
+        return
+    if why := credentials.lacking(session):
+        yield f"note  conformed clips and the cut are {why}"
+    elif signer is not None:
+        yield f"ok    conformed clips and the cut are signed: {signer.subject}, until {signer.ends_at:%Y-%m-%d}"
 
 
 def _ledger(session: "Session") -> str:
