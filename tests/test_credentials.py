@@ -4,7 +4,7 @@ import http.server
 import stat
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vgen.cli.commands import credentials as command
 from vgen.errors import InputError, MediaError, NotSigned, Refusal
 from vgen.media import ai_mark, credentials, signing
 from vgen.media.ai_mark import COMPOSITE, TRAINED
@@ -21,6 +22,8 @@ from vgen.media.claims import C2PA, XMP, Claims, scan
 from vgen.media.credentials import Identity, Place
 from vgen.media.provenance import NOTHING, Provenance
 from vgen.media.signing import Ingredient
+from vgen.plan.decision import File
+from vgen.store.records import Purchase
 from vgen.views.claims import in_words
 
 NOW = datetime(2026, 11, 28, tzinfo=UTC).timestamp()
@@ -287,3 +290,36 @@ def test_a_film_that_would_take_too_much_memory_is_marked_and_told(
     (said,) = trio.run(partial(wanted.of_cut, path, "cut.mp4", {}, TRAINED))
     assert said.startswith("not signed: ")
     assert scan(path) == Claims(source_types=(TRAINED,))
+
+
+# Which clips are a model's
+
+
+def bought(*, simulated: bool) -> Purchase:
+    values = dict.fromkeys((field.name for field in fields(Purchase)), None) | {
+        "simulated": simulated, "manifest": (("prompt", "a boat"), ("seed", "7")), "charged": 250_000,
+        "provider": "runway", "model": "gen4.5",
+    }  # fmt: skip
+    return Purchase(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("row", "file", "made_by"),
+    [
+        (bought(simulated=False), File.INTACT, TRAINED),
+        (bought(simulated=False), File.EDITED, COMPOSITE),
+        (bought(simulated=True), File.INTACT, ""),
+        (bought(simulated=True), File.EDITED, ""),
+        (None, File.INTACT, ""),
+    ],
+    ids=["bought", "edited", "simulated", "simulated and edited", "of the other world"],
+)
+def test_only_what_was_bought_is_said_to_be_made_by_a_model(row: Purchase | None, file: File, made_by: str) -> None:
+    assert command.made_by(row, file) == made_by
+
+
+def test_a_signature_tells_only_what_is_asked_for() -> None:
+    row = bought(simulated=False)
+    assert command.details("", row, 3) == {}
+    assert command.details("seed,price", row, 3) == {"shot_number": 3, "seed": "7", "price": 0.25}
+    assert command.details("prompt", None, 3) == {}

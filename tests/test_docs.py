@@ -73,7 +73,7 @@ def test_the_commands_of_a_page_do_what_the_page_says(
         project(home)
     else:
         shutil.copytree(request.getfixturevalue("built"), home)
-    with Shell(home, environment()) as shell:
+    with Shell(home, environment() | {"XDG_CONFIG_HOME": str(tmp_path / "settings")}) as shell:
         todo = pages.commands(page)
         for command, following in zip(todo, [*todo[1:], None], strict=True):
             code, said = shell.run(command.text.replace(PORT, port))

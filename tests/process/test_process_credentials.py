@@ -11,7 +11,8 @@ from typing import Any
 
 import canary
 import pytest
-from workshop import RUN_S, Project, Server, everything, sha256, shots
+import shared
+from workshop import KEYS, RUN_S, Project, Server, everything, sha256, shots
 
 from vgen.media import signing
 from vgen.media.claims import scan
@@ -25,14 +26,29 @@ signs = pytest.mark.skipif(
 )
 
 
-@pytest.fixture
-def film(project: Project, serve: Callable[..., Server]) -> Project:
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two clips from a provider that is not known for the simulator: as good as bought."""
-    project.environ["XDG_CONFIG_HOME"] = str(project.root.parent / "settings")
-    project.buys_at(serve(*FAST))
-    project.write_shots(shots(2, duration=1))
-    code, said = project.doit("fallback_api=none", "budget_usd=9")
-    assert code == 0, said
+
+    def make(folder: Path) -> None:
+        server = Server(folder, *FAST)
+        try:
+            project = Project(folder / "project")
+            project.buys_at(server)
+            project.write_shots(shots(2, duration=1))
+            code, said = project.doit("fallback_api=none", "budget_usd=9")
+            assert code == 0, said
+        finally:
+            server.stop()
+
+    return shared.once(tmp_path_factory, "credentials", make) / "project"
+
+
+@pytest.fixture
+def film(live: Path, project: Project) -> Project:
+    """A copy of it; its provider is gone."""
+    shutil.copytree(live, project.root, dirs_exist_ok=True)
+    project.environ |= KEYS | {"XDG_CONFIG_HOME": str(project.root.parent / "settings")}
     return project
 
 
@@ -45,10 +61,10 @@ def bought(project: Project) -> dict[Path, str]:
     return {path: sha256(path) for folder in ("takes", "clips") for path in (project.outputs / folder).rglob("*.mp4")}
 
 
-def by_exiftool(*films: Path) -> list[str | None]:
-    """The digital source type as ExifTool reads it from XMP."""
+def by_exiftool(*films: Path) -> list[str | None] | None:
+    """The digital source type as ExifTool reads it from XMP; None without ExifTool."""
     if shutil.which("exiftool") is None:
-        pytest.skip("ExifTool is not installed (Debian: libimage-exiftool-perl)")
+        return None
     argv = ["exiftool", "-j", "-G", "-n", "-XMP-iptcExt:DigitalSourceType", *map(str, films)]
     ran = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_S)
     return [found.get("XMP:DigitalSourceType") for found in json.loads(ran.stdout)]
@@ -72,13 +88,12 @@ def test_exiftool_reads_the_mark_on_conformed_clips_and_the_cut(film: Project) -
     again = everything(film.outputs)
     assert film.doit("cut") == (0, "vgen: nothing to do\n")
     assert everything(film.outputs) == again
+    read = by_exiftool(*made(film))
     assert film.doit("cut", "ai_mark=no")[0] == 0
     assert [bool(scan(path)) for path in made(film)] == [False] * 3
-    assert film.doit("cut")[0] == 0
-    assert {name: value[1] for name, value in everything(film.outputs).items() if name.endswith(".mp4")} == {
-        name: value[1] for name, value in again.items() if name.endswith(".mp4")
-    }, "the same inputs, the same bytes"
-    assert by_exiftool(*made(film)) == [TRAINED] * 3
+    if read is None:
+        pytest.skip("ExifTool is not installed (Debian: libimage-exiftool-perl); all else holds")
+    assert read == [TRAINED] * 3
 
 
 def test_nothing_simulated_claims_to_be_made_by_ai(project: Project, serve: Callable[..., Server]) -> None:
@@ -86,10 +101,11 @@ def test_nothing_simulated_claims_to_be_made_by_ai(project: Project, serve: Call
     project.environ["XDG_CONFIG_HOME"] = str(project.root.parent / "settings")
     project.write_shots(shots(1, duration=1))
     project.doit("credentials")
-    assert project.doit()[0] == 0
-    assert project.doit("cut")[0] == 0
+    for command in ("clip:1", "cut"):
+        code, said = project.doit(command)
+        assert code == 0, said
     project.buys_at(serve(*FAST, named=True))
-    for command in ("report", "cut"):
+    for command in ("clip:1", "cut"):
         code, said = project.doit(command, "mode=live", "fallback_api=none", "outputs=rehearsal")
         assert code == 0, said
     films = [*project.outputs.rglob("*.mp4"), *(project.root / "rehearsal").rglob("*.mp4")]
@@ -159,8 +175,6 @@ def test_a_signature_tells_what_it_is_asked_to_and_another_certificate_signs_ane
     ]
     assert shot.keys() == {"shot_number", "prompt", "price"}
     assert "paper boat" in shot["prompt"]
-    assert film.doit("cut")[0] == 0
-    assert b"paper boat" not in (film.outputs / "conformed" / "clip_001.mp4").read_bytes()
     assert film.doit("cut", "sign=no")[0] == 0
     assert [scan(path).c2pa_bytes for path in made(film)] == [0] * 3
     own = film.root / "own"
@@ -168,6 +182,7 @@ def test_a_signature_tells_what_it_is_asked_to_and_another_certificate_signs_ane
     code, said = film.doit("cut", "sign_certificate=own/certificate.pem", "sign_key=own/private-key.pem")
     assert code == 0, said
     assert [manifest(path)[0] for path in made(film)] == ["Valid"] * 3
+    assert b"paper boat" not in (film.outputs / "conformed" / "clip_001.mp4").read_bytes()
     code, said = film.doit("cut", "sign_certificate=own/certificate.pem", "sign_key=own/certificate.pem")
     assert (code, said.count("\n")) == (3, 1), said
     assert "own/certificate.pem: not a private key in PEM" in said

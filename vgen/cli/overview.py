@@ -31,10 +31,10 @@ VARIABLES = {
     "backoff_max_s": "longest delay",
     "wait": "yes: wait for another run on the same outputs",
     "ai_mark": "no: conformed clips and cut carry no AI mark (IPTC)",
-    "sign": "no: they are not signed (C2PA), though there is a certificate",
-    "sign_certificate": "PEM file; else the one of doit credentials",
+    "sign": "no: they are not signed (C2PA)",
+    "sign_certificate": "PEM file; else that of doit credentials",
     "sign_key": "PEM file, the key of sign_certificate",
-    "sign_details": "prompt, seed, price, provider, model: told in signatures",
+    "sign_details": "told in signatures: prompt, seed, price, provider, model",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }
@@ -57,7 +57,7 @@ def text() -> str:
     from vgen.inputs.variables import Run
 
     defaults = {name: Run.model_fields[name].default for name in VARIABLES}
-    shown = {name: {False: "no", "": ""}.get(value, value) for name, value in defaults.items()}
+    shown = {name: {"True": "yes", "False": "no"}.get(str(value), value) for name, value in defaults.items()}
     lines = ["vgen: Make for AI video. Buys only the clips that are stale or missing, once, within a budget.", ""]
     lines += [f"  {command:<32} {what}" for command, what in commands()]
     lines += ["", 'Variables, as in `doit primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from vgen.errors import InputError, Refusal
 from vgen.media.tools import one_line
-from vgen.store import atomic
+from vgen.store import atomic, failpoints
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -119,6 +119,8 @@ def make(config_home: Path, signer: str, now: float) -> Place:
             for name, data, mode in ((KEY, key, 0o600), (CERTIFICATE, certificate, 0o644)):
                 with open(os.open(part / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:  # noqa: PTH123
                     file.write(data)
+                    file.flush()
+                    failpoints.fsync(file.fileno())
             part.rename(folder)  # fails if another certificate is there
         finally:
             for name in (KEY, CERTIFICATE):

@@ -65,7 +65,7 @@ def _sources(session: "Session") -> "list[Source]":
     """The clips that are in place, whether they are stale or not."""
     from vgen.media.conform import Source
 
-    outputs, settings, view = session.workspace.outputs, session.workspace.ready, session.view()
+    outputs, wanted, view = session.workspace.outputs, session.workspace.ready.run.sign_details, session.view()
 
     def source(step: "Step") -> Source:
         placed = view.snapshot.placed.get(clip_name(step.number))
@@ -75,7 +75,7 @@ def _sources(session: "Session") -> "list[Source]":
             path=outputs.clip(step.number),
             duration_s=step.request.shot.duration_s,
             made_by=credentials.made_by(row, step.file),
-            details=credentials.details(settings, row, step.number),
+            details=credentials.details(wanted, row, step.number),
         )
 
     return [source(step) for step in view.plan.steps if step.file in (File.INTACT, File.EDITED)]

@@ -75,9 +75,8 @@ def made_by(row: "Purchase | None", file: File) -> str:
     return COMPOSITE if file is File.EDITED else TRAINED
 
 
-def details(settings: Settings, row: "Purchase | None", number: int) -> Mapping[str, Any]:
-    """What a signature shall tell of a shot: only what was asked for with sign_details."""
-    wanted = settings.run.sign_details
+def details(wanted: str, row: "Purchase | None", number: int) -> Mapping[str, Any]:
+    """What a signature shall tell of a shot: only what is `wanted`, names with commas between."""
     if row is None or not wanted:
         return {}
     manifest = dict(row.manifest)
