@@ -42,7 +42,7 @@ TURN = 0.382  # of the circle of hues between two versions: the golden angle, so
 HELD_S = 1.0
 """A clip's first or last picture is seen this long, half of it while it fades; at most a third of its frames."""
 _HD = (1280, 577)
-"""Players take pictures of this width or height for BT.709, smaller ones for BT.601 (mpv's rule; as media/frames.py)."""
+"""Players take pictures of this width or height for BT.709, smaller ones for BT.601 (mpv's rule; media/frames.py)."""
 
 _MARGIN, _LABEL, _PROVIDER, _PROMPT, _WATERMARK, _BAR, _SMALL = 44, 84, 30, 32, 104, 10, 150
 

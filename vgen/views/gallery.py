@@ -18,6 +18,8 @@ from urllib.parse import quote
 
 from vgen.money import micros, show
 from vgen.store.records import Budget
+from vgen.views import gallery_pictures
+from vgen.views.gallery_pictures import PictureView
 from vgen.views.report import Gate
 
 if TYPE_CHECKING:
@@ -91,6 +93,7 @@ class ShotView:
     """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
 
     `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
+    `pictures`: what it is made from; `leads_to`: the shots that are made from its frames.
     """
 
     number: int
@@ -108,6 +111,8 @@ class ShotView:
     draft: bool = False
     takes: Sequence[TakeView] = ()
     commands: Sequence[str] = ()
+    pictures: Sequence[PictureView] = ()
+    leads_to: Sequence[int] = ()
 
     @property
     def others(self) -> Sequence[TakeView]:
@@ -150,6 +155,16 @@ class Page:
         found = [film for shot in self.shots for film in (shot.film, *(take.film for take in shot.others)) if film]
         return {film.sha256: film for film in reversed(found)}
 
+    @property
+    def tiers(self) -> bool:
+        """Whether drafts are on the page, so that finals are marked too."""
+        return any(shot.draft or any(take.draft for take in shot.others) for shot in self.shots)
+
+    @property
+    def thumbnails(self) -> dict[str, PictureView]:
+        """Every picture on the page once, by its name, that wants a thumbnail."""
+        return {one.name: one for shot in self.shots for one in shot.pictures if one.key}
+
 
 def digest(page: Page) -> str:
     """What `render` would show and with which template. Poster frames need not be known: a film's sha256 stands."""
@@ -170,17 +185,29 @@ def posters(html: Iterable[str]) -> dict[str, bytes]:
     return {match[1]: base64.b64decode(match[2]) for line in html for match in _POSTER.finditer(line)}
 
 
-def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
-    """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame."""
-    return "".join(pieces(page, poster_frames))
+def render(
+    page: Page, poster_frames: Mapping[str, bytes] | None = None, thumbnails: Mapping[str, bytes] | None = None
+) -> str:
+    """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame.
+
+    `thumbnails`: name of a picture → JPEG; of one without, its words are shown.
+    """
+    return "".join(pieces(page, poster_frames, thumbnails))
 
 
-def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None, *, unfinished: bool = False) -> Iterator[str]:
+def pieces(
+    page: Page,
+    poster_frames: Mapping[str, bytes] | None = None,
+    thumbnails: Mapping[str, bytes] | None = None,
+    *,
+    unfinished: bool = False,
+) -> Iterator[str]:
     """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again."""
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
         posters=poster_frames or {},
+        thumbnails=thumbnails or {},
         digest="" if unfinished else digest(page),
         style=_part("gallery.css"),
         script=_part("gallery.js"),
@@ -311,6 +338,7 @@ def _environment() -> "Environment":
         "moment": _moment,
         "shares": _shares,
         "src": _src,
+        "by_role": gallery_pictures.by_role,
         "jpeg": lambda data: base64.b64encode(data).decode(),
     }
     environment.globals["changes"] = changes
