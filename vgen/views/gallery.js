@@ -282,7 +282,7 @@
     if (next) go(next);
   };
 
-  const row = (by) => {
+  const nextRow = (by) => {
     const here = document.activeElement.getBoundingClientRect();
     const far = (shot) => {
       const there = shot.getBoundingClientRect();
@@ -297,8 +297,8 @@
   const onShot = {
     ArrowRight: () => step(1),
     ArrowLeft: () => step(-1),
-    ArrowDown: () => row(1),
-    ArrowUp: () => row(-1),
+    ArrowDown: () => nextRow(1),
+    ArrowUp: () => nextRow(-1),
     " ": (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) toggle(frame); },
     Enter: (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) show(frame); },
     a: (shot) => { const button = $(".together", shot); if (button) toggleRow(button.parentElement); },
