@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from decimal import Decimal
 from typing import Any
 
 import pictured
@@ -49,7 +50,7 @@ def film(studio: Studio) -> Studio:
     made = shots(4)
     for shot in made:
         shot["references"] = ["boat.png"]
-    made[1]["image"], made[2]["image"] = "clip:1", "clip:2@first"
+    made[1]["image"], made[2]["image"] = "clip:1", "clip:2@2.50"
     made[3] |= {"image": DATA, "end_image": WEB}
     studio.write_shots(made)
     return studio
@@ -67,7 +68,7 @@ def test_a_chain_is_shown_with_thumbnails_that_are_drawn_once(film: Studio, monk
     assert film.doit() == 0
     assert card(film, 1) == "Reference pictures boat.png Leads to shot 2"
     assert card(film, 2) == "First picture last frame of shot 1 Reference pictures boat.png Leads to shot 3"
-    assert card(film, 3) == "First picture first frame of shot 2 Reference pictures boat.png"
+    assert card(film, 3) == "First picture shot 2 at 2.5 s Reference pictures boat.png"
     shown = "First picture in the shot list Last picture pictures.example/harbour.png Reference pictures boat.png"
     assert card(film, 4) == shown
     takes = {row["shot_number"]: row["sha256"] for row in film.rows("SELECT * FROM placed")}
@@ -75,7 +76,7 @@ def test_a_chain_is_shown_with_thumbnails_that_are_drawn_once(film: Studio, monk
     assert len(kept) == len(drawn) == 4, "one reference for all, two frames, one picture in the list"
     for identity, png in (
         (f"take:{takes[1]}@last", frame_picture(takes[1], "last")),
-        (f"take:{takes[2]}@first", frame_picture(takes[2], "first")),
+        (f"take:{takes[2]}@2.5", frame_picture(takes[2], Decimal("2.50"))),
     ):
         with Image.open(io.BytesIO(png)) as frame:
             assert colour(kept[gallery_pictures.name_of(identity)]) == pytest.approx(frame.getpixel((0, 0)), abs=8)
@@ -94,7 +95,7 @@ def test_a_chain_is_shown_with_thumbnails_that_are_drawn_once(film: Studio, monk
 def test_before_anything_is_bought_the_page_says_what_waits_for_what(film: Studio) -> None:
     assert film.doit("clip:1") == 0
     assert "last frame of shot 1 Reference" in card(film, 2)
-    assert "first frame of shot 2, not made yet" in card(film, 3)
+    assert "shot 2 at 2.5 s, not made yet" in card(film, 3)
     assert 'href="#shot-2"' in page(film)
     assert film.bought() == 1
 

@@ -3,7 +3,9 @@
 A picture on the web has none: vgen opens no address.
 """
 
+import contextlib
 import hashlib
+import os
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -21,12 +23,19 @@ async def draw(session: "Session", wanted: Collection[str]) -> dict[str, bytes]:
 
     The caller holds the run lock: a frame that is drawn here is kept for the purchase that needs it.
     """
+    import trio
+
     found: dict[str, bytes] = {}
-    for one in _once(session, wanted):
-        try:
-            found[name_of(one.key)] = await _drawn(session, one)
-        except (InputError, MediaError, NotJudged, ToolMissing, OSError):
-            continue  # its words are shown
+    limiter = trio.CapacityLimiter(os.cpu_count() or 1)
+
+    async def draw_one(one: MadeFrom) -> None:
+        with contextlib.suppress(InputError, MediaError, NotJudged, ToolMissing, OSError):  # its words are shown
+            async with limiter:
+                found[name_of(one.key)] = await _drawn(session, one)
+
+    async with trio.open_nursery() as nursery:
+        for one in _once(session, wanted):
+            nursery.start_soon(draw_one, one)
     return found
 
 
@@ -54,7 +63,11 @@ async def _drawn(session: "Session", one: MadeFrom) -> bytes:
 
 async def _frame(session: "Session", source: Frame, sha256: str) -> bytes:
     """The frame of the take itself, as it goes to a provider. Raises as Services.frame, FileNotFoundError."""
+    from vgen.media.frames import file_name
+
     workspace = session.workspace
+    with contextlib.suppress(OSError):
+        return (workspace.outputs.frames / file_name(sha256, source.at)).read_bytes()
     takes = session.view().snapshot.takes.values()
     path = next((workspace.outputs.root / take.path for take in takes if take.sha256 == sha256), None)
     if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != sha256:

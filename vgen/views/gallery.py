@@ -9,16 +9,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from vgen.money import micros, show
+from vgen.money import show
 from vgen.store.records import Budget
-from vgen.views import gallery_pictures
+from vgen.views import gallery_pictures, gallery_words
 from vgen.views.gallery_pictures import PictureView
 from vgen.views.report import Gate
 
@@ -234,61 +232,6 @@ def changes(old: str, new: str) -> tuple[list[tuple[bool, str]], list[tuple[bool
 # ── how things are said ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _gate(gate: Gate) -> str:
-    match gate.name:
-        case "success_rate":
-            return f"{_percent(gate.value)} of the clips (at least {_percent(gate.threshold)})"
-        case "resolution":
-            least = f"at least {gate.threshold} px on the shorter side"
-            return f"{gate.value} px ({least})" if gate.value is not None else f"no clip yet ({least})"
-        case "budget":
-            limit = "no cap" if gate.threshold is None else f"at most {show(micros(gate.threshold))}"
-            return f"{show(micros(gate.value or 0))} ({limit})"
-        case _:
-            return f"{gate.value} ({gate.threshold})"
-
-
-def _percent(share: float | None) -> str:
-    return f"{100 * (share or 0.0):.3g} %"
-
-
-def _seconds(amount: float) -> str:
-    """`4 s`, `41 s`, `2 min 05 s`."""
-    if amount < 60:
-        return f"{amount:.3g} s"
-    return f"{int(amount) // 60} min {int(amount) % 60:02} s"
-
-
-def _facts(film: Film) -> str:
-    """`720 × 1280 · 24 fps · 4 s · silent`, as far as it is known."""
-    said = [
-        f"{film.width} × {film.height}" if film.width and film.height else "",
-        f"{film.fps:.4g} fps" if film.fps else "",
-        _seconds(film.duration_s) if film.duration_s else "",
-        "" if film.has_audio is None else "sound" if film.has_audio else "silent",
-    ]
-    return " · ".join(filter(None, said))
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _shares(budget: Budget) -> Iterator[tuple[str, float, float]]:
-    """Name, beginning and width in percent of each part of the money's bar."""
-    whole = max(budget.cap or 0, budget.exposure, 1)
-    at = 0
-    for name in ("spent", "reserved", "uncertain"):
-        amount = getattr(budget, name)
-        yield name, round(100 * at / whole, 3), round(100 * amount / whole, 3)
-        at += amount
-
-
-def _src(path: str) -> str:
-    """A path under `outputs` as a relative address; a colon or a hash in a name stays part of the name."""
-    return quote(path, safe="/")
-
-
 def _fit_to_print(value: Any) -> Any:
     """Text without what HTML cannot hold: NUL, other control characters, halves of surrogate pairs."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
@@ -332,12 +275,12 @@ def _environment() -> "Environment":
     )
     environment.filters |= {
         "money": show,
-        "gate": _gate,
-        "seconds": _seconds,
-        "facts": _facts,
-        "moment": _moment,
-        "shares": _shares,
-        "src": _src,
+        "gate": gallery_words.gate,
+        "seconds": gallery_words.seconds,
+        "facts": gallery_words.facts,
+        "moment": gallery_words.moment,
+        "shares": gallery_words.shares,
+        "src": gallery_words.src,
         "by_role": gallery_pictures.by_role,
         "jpeg": lambda data: base64.b64encode(data).decode(),
     }
