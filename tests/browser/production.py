@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from vgen.inputs import images
 from vgen.inputs.pictures import Frame
@@ -37,7 +37,7 @@ BOAT = {
 }
 OLD_2 = "The paper boat passes under a bicycle wheel, water drops in slow motion, golden hour light"
 KEPT_S = 2.0
-CHAIN = {8: 7, 9: 8}
+CHAIN = {3: 1, 8: 7, 9: 8}
 """Shot → the shot with whose last frame it begins."""
 
 
@@ -115,7 +115,11 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
 def _boat() -> bytes:
     """A reference picture."""
     out = io.BytesIO()
-    Image.linear_gradient("L").resize((640, 360)).convert("RGB").save(out, "PNG")
+    with Image.new("RGB", (640, 480), "#31506b") as drawn:
+        draw = ImageDraw.Draw(drawn)
+        draw.polygon([(320, 70), (440, 290), (200, 290)], fill="#d8d4c8")
+        draw.polygon([(80, 250), (320, 300), (560, 250), (470, 400), (170, 400)], fill="#f4f1e8")
+        drawn.save(out, "PNG")
     return out.getvalue()
 
 
