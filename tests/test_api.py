@@ -78,6 +78,7 @@ SCHEMAS: list[tuple[type[BaseModel], str, tuple[str, ...]]] = [
     (api.Budget, "production_report", ("properties", "budget")),
     (api.Gate, "production_report", ("properties", "gates", "items")),
     (api.Clip, "production_report", ("$defs", "clip")),
+    (api.Claims, "production_report", ("$defs", "clip", "properties", "claims")),
 ]
 
 

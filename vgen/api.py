@@ -96,8 +96,16 @@ class Plan(_Model):
     shots: tuple[PlannedShot, ...]
 
 
+class Claims(_Model):
+    """What a take says of its own making: its provider's word, unchecked. What it does not say is None."""
+
+    c2pa_bytes: int | None = None
+    digital_source_types: tuple[str, ...] | None = None
+    c2pa_elsewhere: Literal[True] | None = None
+
+
 class Clip(_Model):
-    """A shot's clip, or why there is none. `edited`, `tier`, `remarks`: only where there is something to say."""
+    """A shot's clip, or why there is none. `edited`, `tier`, `remarks`, `claims`: only where there is something to say."""
 
     shot_number: int
     clip_path: str | None
@@ -124,6 +132,7 @@ class Clip(_Model):
     edited: bool | None = None
     tier: Literal["draft"] | None = None
     remarks: tuple[str, ...] | None = None
+    claims: Claims | None = None
 
 
 class RunFacts(_Model):
