@@ -105,7 +105,10 @@ class Claims(_Model):
 
 
 class Clip(_Model):
-    """A shot's clip, or why there is none. `edited`, `tier`, `remarks`, `claims`: only where there is something to say."""
+    """A shot's clip, or why there is none.
+
+    `edited`, `tier`, `remarks`, `claims`: only where there is something to say.
+    """
 
     shot_number: int
     clip_path: str | None
