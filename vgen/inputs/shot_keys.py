@@ -9,7 +9,10 @@ from typing import Any
 
 from vgen.pictures import ROLES
 
-READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit", "takes")
+READ = (
+    "shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit", "takes",
+    "caption",
+)  # fmt: skip
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
@@ -18,7 +21,6 @@ FOR_OTHERS = ("style", "camera", "lighting", "transition", "platform_params", "n
 
 LATER = {
     "audio": "this version does not order sound",
-    "caption": "this version does not write captions",
 }
 """Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""
 

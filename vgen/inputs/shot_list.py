@@ -184,6 +184,7 @@ class _Parser:
             pictures=self._pictures(whole, path, name),
             image_fit=self._field(whole, path, name, "image_fit") or None,
             takes=self._field(whole, path, name, "takes"),
+            caption=self._field(whole, path, name, "caption") or None,
         )
         return shot if len(self.problems) == before else None
 

@@ -17,7 +17,7 @@ MAX_SEED = 4_294_967_295
 MAX_DURATION_S = 3600
 MAX_NUMBER = 9_999_999
 DURATION_RULE = f"give seconds, > 0 and <= {MAX_DURATION_S}"
-MAY_BE_EMPTY = ("negative_prompt", "prompt_prefix", "prompt_suffix")
+MAY_BE_EMPTY = ("negative_prompt", "prompt_prefix", "prompt_suffix", "caption")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Shot:
     image_fit: str | None = None
     takes: int | None = None
     """How many takes are wanted; None: as many as the run says."""
+    caption: str | None = None
+    """What is said or read while it is shown: for subtitles and timelines, never for a provider."""
 
     @property
     def sources(self) -> frozenset[int]:
