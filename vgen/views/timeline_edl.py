@@ -5,6 +5,7 @@ one reel, it leaves out the start time, and a line break in a name adds an event
 """
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from vgen.views.timeline import Film, Shot, one_line, timecode
 
@@ -27,9 +28,9 @@ def _event(event: int, at: int, shot: Shot, film: Film) -> Iterator[str]:
     reel, channel = (shot.reel, "AA/V" if media.has_sound else "V") if media else ("BL", "V")
     times = " ".join(timecode(frame, film.nominal) for frame in (0, shot.frames, at, at + shot.frames))
     yield f"{event:03d}  {reel:<8} {channel:<5} C        {times}"
+    yield f"* FROM CLIP NAME: {one_line(media.name) if media else shot.remark}"
     if media:
-        yield f"* FROM CLIP NAME: {one_line(media.name)}"
-        yield f"* SOURCE FILE: {media.url}"
+        yield f"* SOURCE FILE: {one_line(unquote(media.url))}"
     yield f"* LOC: {timecode(at, film.nominal)} {'GREEN' if media else 'RED':<7} {shot.remark}"
     yield f"* COMMENT: {one_line(shot.prompt)}"
     if shot.caption:
