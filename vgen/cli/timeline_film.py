@@ -152,4 +152,4 @@ def _prompt(step: Step, mine: Alternative | None) -> str:
     if mine is not None and step.file is File.INTACT:
         return dict(mine.row.manifest).get("prompt", "")
     found = (made.prompt for made in step.request.recipes.values())
-    return next(found, None) or next(iter(step.request.shot.prompts.values()), "")
+    return next(found, None) or step.request.shot.any_prompt

@@ -42,6 +42,11 @@ class Shot:
         """The shots whose frames it is made from."""
         return frozenset(one.shot for _, one in self.pictures.pairs if isinstance(one, Frame))
 
+    @property
+    def any_prompt(self) -> str:
+        """What it shows, for a person: everybody's prompt, or else any."""
+        return self.prompts.get("") or next(iter(self.prompts.values()), "")
+
     def prompt_for(self, provider: str) -> str | None:
         """`<provider>_prompt`, else `prompt`, else `runway_prompt`; None if the shot has none of them."""
         return self.prompts.get(provider) or self.prompts.get("") or self.prompts.get("runway")

@@ -18,10 +18,12 @@ def face(size_px: float) -> ImageFont.FreeTypeFont:
 
 
 def line_px(font: ImageFont.FreeTypeFont) -> int:
+    """From one line to the next."""
     return round(font.size * 1.25)
 
 
 def write(draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], font: ImageFont.FreeTypeFont) -> None:
+    """White lines, one below the other, from their upper left corner."""
     left, top = at
     for number, line in enumerate(lines):
         place = (left, top + number * line_px(font))
@@ -44,6 +46,7 @@ def _glyph(char: str) -> str:
 
 
 def cut(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
+    """What fits; with an ellipsis if that is not all."""
     if font.getlength(text) <= width_px:
         return text
     fits = bisect.bisect_right(range(len(text)), width_px, key=lambda end: math.ceil(font.getlength(text[:end] + "…")))
