@@ -77,10 +77,11 @@ def form_of(entries: "Iterable[Entry]", aspect_ratio: str) -> "TargetFormat | No
 
 
 def tools(session: "Session") -> "Tools":
-    """ffmpeg and ffprobe. Raises ClipFailed, which says how to get them."""
+    """ffmpeg and ffprobe. Raises ClipFailed without them; how to get them was told."""
     found = session.services.tools(session.workspace.ready)
     if found is None:
-        raise ClipFailed("no ffmpeg; `doit doctor` says how to get it")
+        terminal.line(None, "no ffmpeg that works here; `doit doctor` says how to get it")
+        raise ClipFailed("no ffmpeg")
     return found
 
 

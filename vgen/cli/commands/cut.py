@@ -1,6 +1,5 @@
 """`doit cut`: the conformed clips joined into outputs/cut.mp4. Buys nothing."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ from vgen.cli.command import Action, Command
 from vgen.cli.commands import conform
 from vgen.cli.live import working
 from vgen.errors import InputError
+from vgen.inputs.variables import switch
 from vgen.ranges import ranges
 from vgen.views import terminal
 
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from vgen.media.cut import Joined, Wishes
 
 EXAMPLE = "doit cut audio=music.wav"
-_YES, _NO = ("yes", "true", "1", "on"), ("no", "false", "0", "off")
 
 
 def _begin(session: "Session") -> Action:
     """Raises InputError."""
-    music = _music(session)
+    problems, music = [], _music(session)
     if music is not None and not music.is_file():
-        raise InputError([f"audio={session.variables['audio']}: no such file; name one, as in `{EXAMPLE}`"])
+        problems.append(f"audio={session.variables['audio']}: no such file; name one, as in `{EXAMPLE}`")
+    if switch(session.variables.get("slates", "no")) is None:
+        problems.append(f"slates={session.variables['slates']}: say yes or no, as in `doit cut slates=yes`")
+    if problems:
+        raise InputError(problems)
 
     async def join() -> None:
         """Raises a VgenError."""
@@ -66,7 +69,7 @@ def _wishes(session: "Session") -> "Wishes":
     from vgen.media.slate import Slate
 
     ready, shots = session.workspace.ready, [step.request.shot for step in session.plan.steps]
-    with_slates = session.variables.get("slates", "no").lower() in _YES
+    with_slates = switch(session.variables.get("slates", "no"))
     return Wishes(
         slates={
             shot.number: Slate(
@@ -84,17 +87,14 @@ def _wishes(session: "Session") -> "Wishes":
 
 
 def _music(session: "Session") -> Path | None:
-    """The file that `audio=` names, relative to dodo.py."""
-    named = session.variables.get("audio")
-    return None if named is None else session.workspace.root / named
+    """The file that `audio=` names, relative to dodo.py; yes and no are about the sound of clips."""
+    named = session.variables.get("audio", "no")
+    return session.workspace.root / named if is_music(named) else None
 
 
-def _check(variables: Mapping[str, str]) -> Iterator[str]:
-    slates, audio = variables.get("slates"), variables.get("audio")
-    if slates is not None and slates.lower() not in (*_YES, *_NO):
-        yield f"slates={slates}: say yes or no, as in `doit cut slates=yes`"
-    if audio is not None and (not audio or audio.lower() in (*_YES, *_NO)):
-        yield f"audio={audio}: name the file of the music, as in `{EXAMPLE}`; without audio= there is none"
+def is_music(value: str) -> bool:
+    """Whether `audio=` names a file."""
+    return bool(value) and switch(value) is None
 
 
 def _clean(session: "Session", dryrun: bool) -> None:
@@ -111,8 +111,8 @@ COMMAND = Command(
     name="cut",
     doc="the conformed clips joined into outputs/cut.mp4; buys nothing",
     usage=(("doit cut slates=yes audio=FILE", "with a slate for each missing shot, and music under the film"),),
-    variables=("slates", "audio"),
-    check=lambda variables: list(_check(variables)),
+    variables=("slates",),
+    shared={"audio": is_music},
     begin=_begin,
     targets=lambda outputs: [outputs.cut],
     is_current=_is_current,

@@ -17,7 +17,7 @@ ENDINGS = (".otio", ".edl", ".xml")
 
 def _begin(session: "Session") -> Action:
     async def write() -> None:
-        """Raises a VgenError."""
+        """Raises ClipFailed; why was told."""
         from vgen.cli import timeline_film
         from vgen.views import timeline_edl, timeline_otio
 
@@ -28,7 +28,8 @@ def _begin(session: "Session") -> Action:
             _write(outputs.timeline(".edl"), timeline_edl.render(film))
             left_out = _write_xml(outputs.timeline(".xml"), film)
         except OSError as exc:
-            raise ClipFailed(f"the timeline can't be written ({exc.strerror}); make room and run again") from exc
+            terminal.line(None, f"the timeline can't be written ({exc.strerror}); put that right and run again")
+            raise ClipFailed("no timeline") from exc
         there = sum(shot.active is not None for shot in film.shots)
         endings = ".otio, .edl" if left_out else ".otio, .edl, .xml"
         named = session.workspace.relative(outputs.timeline(""))
