@@ -62,6 +62,11 @@ def test_a_production_with_two_takes_a_missing_shot_and_an_edited_one(
     assert {name: state for name, state in studio.disk().items() if "timeline" in name} == {
         name: state for name, state in new.items() if "timeline" in name
     }, "a second run leaves the files as they are"
+    assert studio.doit("-s", "timeline", "clip_paths=absolute") == 0
+    first = written(studio).tracks[0][0]
+    assert {one.target_url.partition("takes/")[0] for one in first.media_references().values()} == {
+        f"{studio.outputs.as_uri()}/"
+    }
     assert studio.doit("clean", "timeline") == 0
     assert not list(studio.outputs.glob("timeline.*"))
 
