@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vgen.simulator import fal_openapi, fal_rules, fal_table
+from vgen.simulator import fal_openapi, fal_rules, fal_table, given
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import app_of, billed, failure, iso, mark, output, urls
 from vgen.simulator.fal_history import PATH as HISTORY
@@ -116,6 +116,7 @@ class Fal:
             audio=bought.sound,
             invalid=tuple(problems),
             brand="pika" if "pika" in endpoint else "",
+            pictures=given.of_fal(row.get("images", {}), fields),
         )
 
     def _other_price(self, endpoint: str) -> int | None:

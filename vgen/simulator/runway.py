@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vgen.money import CREDIT
-from vgen.simulator import prices, runway_rules
+from vgen.simulator import given, prices, runway_rules
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import ENDED, Billing, Job, Order, State
@@ -128,6 +128,7 @@ class Runway:
             price_micro=price // BILLING.unit_micro * BILLING.unit_micro,
             audio=audio,
             billing=BILLING,
+            pictures=given.of_runway(body),
         )
 
     def _retrieve(self, request: Request, task_id: str) -> Response:
