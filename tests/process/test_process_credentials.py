@@ -91,6 +91,11 @@ def test_exiftool_reads_the_mark_on_conformed_clips_and_the_cut(film: Project) -
     read = by_exiftool(*made(film))
     assert film.doit("cut", "ai_mark=no")[0] == 0
     assert [bool(scan(path)) for path in made(film)] == [False] * 3
+    film.write_shots(shots(3, duration=1))
+    assert film.doit("cut", "slates=yes")[0] == 0
+    assert [scan(path).source_types for path in made(film)] == [("trainedAlgorithmicMedia",)] * 2 + [
+        ("compositeSynthetic",)
+    ], "a film with a slate is a mix"
     if read is None:
         pytest.skip("ExifTool is not installed (Debian: libimage-exiftool-perl); all else holds")
     assert read == [TRAINED] * 3

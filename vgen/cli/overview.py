@@ -36,6 +36,7 @@ VARIABLES = {
     "sign_certificate": "PEM file; else that of doit credentials",
     "sign_key": "PEM file, the key of sign_certificate",
     "sign_details": "told in signatures: prompt, seed, price, provider, model",
+    "proxy": "http(s)://HOST:PORT: for all requests",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }

@@ -23,7 +23,7 @@ import trio
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.production import http_compat
 from vgen.production.connections import Connections
-from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_url, is_private
+from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_name, check_url, is_private
 from vgen.providers.base import Call, Reply
 
 MAX_REPLY_BYTES = 1 << 20
@@ -85,13 +85,18 @@ class Download:
 
 @dataclass(slots=True)
 class HttpClient:
-    """The open clients of one run. `network`: where connections lead (None: the real network); `tls`: whom to trust."""
+    """The open clients of one run. `network`: where connections lead (None: the real network); `tls`: whom to trust.
+
+    `proxy`: of the real network, for all requests; then it resolves names, and only names and addresses as they are
+    written can be checked.
+    """
 
     now: Callable[[], float]
     network: httpcore.AsyncNetworkBackend | None = None
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     public: httpcore.AsyncNetworkBackend | None = None
     """Where media of public hosts come from; None: `network`, or the real one behind the guard of addresses."""
+    proxy: str = ""
     _creates: httpx.AsyncHTTPTransport = field(init=False)
     _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
@@ -105,10 +110,12 @@ class HttpClient:
         tls = self.tls()
         room = _room() if self.network is None else 1 << 20
         self._room = trio.Semaphore(room)
-        self._creates = _transport(tls, self.network, keep=0)
-        self._reads = _transport(tls, self.network, keep=min(20, room // 2))
-        self._media = _client(tls, self.public or self.network or GuardedBackend())
-        self._private_media = _client(tls, self.network)
+        proxy = self.proxy if self.network is None else ""
+        guarded = self.public or self.network or (None if proxy else GuardedBackend())
+        self._creates = _transport(tls, self.network, keep=0, proxy=proxy)
+        self._reads = _transport(tls, self.network, keep=min(20, room // 2), proxy=proxy)
+        self._media = _client(tls, guarded, proxy)
+        self._private_media = _client(tls, self.network, proxy)
         self._workers = trio.CapacityLimiter(WORKERS)
         return self
 
@@ -166,6 +173,8 @@ class HttpClient:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
                 check_url(url, private=private)
+                if self.proxy and not private:
+                    check_name(url)
                 client = self._private_media if private else self._media
                 asked = {"Accept-Encoding": "identity", **headers}
                 async with client.stream("GET", url, headers=asked) as response:
@@ -199,14 +208,14 @@ def _room() -> int:
 
 
 def _transport(
-    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
+    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int, proxy: str
 ) -> httpx.AsyncHTTPTransport:
-    return http_compat.transport_over(Connections(tls, network, keep), tls)
+    return http_compat.transport_over(Connections(tls, network, keep, proxy), tls)
 
 
-def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> httpx.AsyncClient:
+def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, proxy: str) -> httpx.AsyncClient:
     timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, write=60.0)
-    transport = _transport(tls, network, keep=0)
+    transport = _transport(tls, network, keep=0, proxy=proxy)
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
 
 

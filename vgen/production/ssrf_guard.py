@@ -64,6 +64,25 @@ def check_url(url: str, *, private: bool) -> None:
         raise BlockedAddress(f"blocked download address: port {port} at {parts.hostname}")
 
 
+_OURS = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$")
+"""Ends of names that are never a media host's."""
+
+
+def check_name(url: str) -> None:
+    """For a way on which somebody else resolves names: raises BlockedAddress for what is no public name or address."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    last = host.rpartition(".")[2]
+    if ":" in host or re.fullmatch(r"0x[0-9a-f]*|\d+", last):  # an address, or another way to write one
+        try:
+            good = is_public(host)
+        except ValueError:
+            good = False
+    else:
+        good = "." in host and not _OURS.search(host)
+    if not good:
+        raise BlockedAddress(f"blocked download address: {host} is no public host")
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one that a media host may have."""
     ip = ipaddress.ip_address(address.split("%")[0])
