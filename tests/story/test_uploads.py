@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import random
 import socket
@@ -12,15 +13,15 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, PIKA_USD, Act, Forward, ScriptedStudio, changes, says
+from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, PIKA_USD, Act, Forward, Raw, ScriptedStudio, changes, says, sends
 from PIL import Image
 from projects import checked
 from studio import KEYS, shots
 
 from vgen.pictures import Accepts
 from vgen.production.uploaded import Uploads
-from vgen.providers import fal, runway
-from vgen.simulator.web import Request, Response
+from vgen.providers import fal, kling, runway
+from vgen.simulator.web import Request, Response, answer
 
 BUCKET = "bucket.storage.example"
 I2V = {"runway": "gen4_turbo", "pika": "fal-ai/pika/v2.2/image-to-video"}
@@ -249,6 +250,51 @@ def test_killed_after_its_upload_the_shot_is_uploaded_again_and_bought_once(ligh
     assert light.doit(*ONLY_RUNWAY, "on_uncertain=rebuy") == 0
     assert len(light.takes()) >= 1
     assert light.bought() == len([row for row in light.rows() if row["charged"]])
+
+
+ONLY_KLING = ("primary_api=kling", "fallback_api=none", "budget_usd=99")
+
+
+@pytest.fixture
+def replayed(light: ScriptedStudio, monkeypatch: pytest.MonkeyPatch) -> ScriptedStudio:
+    """One shot at a vendor whose lost orders are sent again, and that takes uploads: a new address for each."""
+    vendor = replace(kling.VENDOR, accepts=Accepts(most_bytes=20_000), uploads=fal.VENDOR.uploads)
+    monkeypatch.setattr(kling, "VENDOR", vendor)
+    light.environ["KLING_API_KEY"] = "kling-vgencanary-0123456789abcdef"
+    light.configure(kling={"model": "kling-3.0"})
+    (light.root / "1.png").write_bytes(noise((160, 90)))
+    light.write_shots([light.read_shots()[0] | {"aspect_ratio": "16:9"}])  # the simulator opens no address
+    count = itertools.count(1)
+
+    async def place(*_: Any) -> Response:
+        return answer(
+            200, {"upload_url": f"https://{BUCKET}/_storage/x", "file_url": f"https://a.example/{next(count)}"}
+        )
+
+    light.on("upload", place)
+    light.on("store", says(200))
+    return light
+
+
+def test_an_order_that_is_sent_again_names_the_same_upload(replayed: ScriptedStudio) -> None:
+    replayed.on("create", sends(Raw(then="reset")), times=1)
+    assert replayed.doit(*ONLY_KLING) == 0
+    first, again = replayed.asked("create")
+    assert first.body == again.body
+    assert b"https://a.example/1" in first.body
+    assert (len(replayed.asked("upload")), replayed.bought()) == (1, 1)
+
+
+def test_a_later_run_does_not_send_it_again_with_another_address(replayed: ScriptedStudio) -> None:
+    replayed.on("create", sends(Raw(then="reset")), times=1)
+    replayed.on("other", says(500))
+    replayed.on("poll", says(500))
+    assert replayed.doit(*ONLY_KLING) == 1
+    assert replayed.states() == ["uncertain"]
+    replayed.rules = [rule for rule in replayed.rules if rule.kind in ("upload", "store")]
+    assert replayed.doit(*ONLY_KLING) == 1
+    assert (len(replayed.asked("create")), len(replayed.asked("upload"))) == (1, 1)
+    assert "its picture was uploaded by an earlier run, and would have another address now" in str(replayed.lines)
 
 
 def test_an_upload_is_forgotten_before_its_vendor_forgets_it() -> None:

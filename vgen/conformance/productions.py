@@ -193,8 +193,8 @@ def _big_pictures(stand: Stand) -> str:
         film.run()
         if problem := film.problem():
             return problem
-        if said := [line for line in film.said[-1].splitlines() if "uploading a picture" in line][1:]:
-            return f"the same picture goes more than once: {said[0]}"
+        if (times := film.said[-1].count("uploading a picture")) != 1:
+            return f"the same picture is uploaded {times} times"
         asked = film.charges()["requests"]
         return "the storage host is shown a key" if asked.get("storage_authorized") else ""
 
