@@ -124,6 +124,16 @@ def test_a_picture_that_fits_into_the_request_is_not_uploaded(film: ScriptedStud
     assert film.asked("upload") == []
 
 
+@pytest.mark.parametrize("section", ["runway", "pika"])
+def test_a_rehearsal_uploads_too(light: ScriptedStudio, section: str) -> None:
+    light.environ.clear()
+    light.write_shots(light.read_shots()[:1])
+    assert light.doit(f"primary_api={section}", "fallback_api=none") == 0
+    [uri] = named(light, section)
+    assert stored(light, uri) == SMALL[0]
+    assert light.hosts("upload") == light.hosts("store") == light.hosts("create")
+
+
 def test_twelve_shots_of_the_same_picture_upload_it_once(light: ScriptedStudio) -> None:
     light.write_shots([shot | {"image": "1.png"} for shot in shots(12)])
     assert light.doit(*ONLY_RUNWAY) == 0
