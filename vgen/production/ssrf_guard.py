@@ -1,4 +1,4 @@
-"""Where a download may lead: which URLs, which addresses, and a network that connects to no other. No HTTP here."""
+"""Where files may come from and go to: URLs, addresses, and a network that connects to no other. No HTTP here."""
 
 import contextlib
 import ipaddress
@@ -47,21 +47,21 @@ def is_private(base_url: str) -> bool:
     )
 
 
-def check_url(url: str, *, private: bool) -> None:
+def check_url(url: str, *, private: bool, what: str = "download") -> None:
     """Raises BlockedAddress unless the URL is https (http too if the provider's own base URL is) with a plain host."""
     allowed = ("https", "http") if private else ("https",)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise BlockedAddress("blocked download address: it can't be read") from exc
+        raise BlockedAddress(f"blocked {what} address: it can't be read") from exc
     if parts.scheme not in allowed or not parts.hostname or "@" in parts.netloc:
-        raise BlockedAddress(f"blocked download address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
+        raise BlockedAddress(f"blocked {what} address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
     if private:
         if not is_private(url):
-            raise BlockedAddress(f"blocked download address: {parts.hostname} is not the simulator")
+            raise BlockedAddress(f"blocked {what} address: {parts.hostname} is not the simulator")
     elif port not in (None, 443):
-        raise BlockedAddress(f"blocked download address: port {port} at {parts.hostname}")
+        raise BlockedAddress(f"blocked {what} address: port {port} at {parts.hostname}")
 
 
 _OURS = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$")
