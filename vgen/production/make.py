@@ -291,13 +291,17 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
 
 async def _collect(run: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, in whatever state. Raises ClipFailed if it can't be collected now."""
-    if row.state is State.RENDERING:
-        async with run.limits.occupy(row.provider, run.chain.rank(number)):
-            with run.turns.reservation():
-                await poll.wait_for(run, row.id, number)
+    async with run.turns.alone(row.id):
         row = run.ledger.get(row.id)
-    if row.state in (State.RENDERED, State.FETCHED):
-        await deliver.collect_output(run, row, number)
-    run.collected.add(row.id)
-    if row.run_id == run.id and run.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
-        run.counters.generated += 1
+        if row.state is State.RENDERING:
+            async with run.limits.occupy(row.provider, run.chain.rank(number)):
+                with run.turns.reservation():
+                    await poll.wait_for(run, row.id, number)
+            row = run.ledger.get(row.id)
+        if row.state in (State.RENDERED, State.FETCHED):
+            await deliver.collect_output(run, row, number)
+        elif row.id in run.collected:  # it was on its way already, as a job that no shot wanted when the run began
+            return
+        run.collected.add(row.id)
+        if row.run_id == run.id and run.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
+            run.counters.generated += 1
