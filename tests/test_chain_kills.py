@@ -46,17 +46,20 @@ def killed_at(root: Path, section: str, takes: int, anew: bool, k: int) -> tuple
         assert studio.doit("clip:1", *ends) == 0
     died = studio.crash(k, *(ANEW if anew else ()), *ends).seen >= k
     studio.pass_time(1000)
-    if anew and (studio.rows("SELECT * FROM retakes") or len(studio.rows()) == 1):  # it had not ended
-        studio.doit(*ANEW, *ends)
-    code = studio.doit(*ends)
+    code = go_on(studio, anew, ends)
     while told := told_the_truth(studio):
         assert section != "kling", "a lost order ends by itself there"
         assert studio.doit("settle", *told) == 0
-        if anew and studio.rows("SELECT * FROM retakes"):
-            studio.doit(*ANEW, *ends)
-        code = studio.doit(*ends)
+        code = go_on(studio, anew, ends)
     assert code == 0, studio.lines
     return died, studio
+
+
+def go_on(studio: Studio, anew: bool, ends: tuple[str, ...]) -> int:
+    """The same words again; without them once the -a is over."""
+    waits = anew and (studio.rows("SELECT * FROM retakes") or len(studio.rows()) == 1)
+    code = studio.doit(*(ANEW if waits else ()), *ends)
+    return code if told_the_truth(studio) else studio.doit(*ends)
 
 
 def told_the_truth(studio: Studio) -> tuple[str, ...]:
