@@ -106,7 +106,7 @@ async def _with_takes(clip: Clip, file: File) -> None:
 async def _bring_further(clip: Clip) -> bool:
     """The takes wanted that are not here yet, one after the other. Whether one came; why one did not is told."""
     run, request, began, came = clip.run, clip.request, set[int](), False
-    while True:
+    while run.is_online:  # `doit pick` is not, and brings nothing
         due = [one for one in takes_wanted.missing(request, run.rows(request), run.policy()) if one.is_due]
         left = [one for one in due if one.request.take not in began]
         if run.stop_reason:
@@ -119,6 +119,7 @@ async def _bring_further(clip: Clip) -> bool:
             came |= await _bring(clip, Clip(run, left[0].request, is_further=True))
         except ClipFailed as exc:
             run.say(clip.number, f"take {take} of {request.takes_wanted} wanted: {exc}", event="note")
+    return came
 
 
 async def _bring(clip: Clip, further: Clip) -> bool:
