@@ -1,4 +1,4 @@
-"""Killed at every durable point of a run that buys a chain of three: each bought once, from frames of the right take."""
+"""Killed at every durable point of a run that buys a chain of three: each bought once, from the right take's frame."""
 
 import os
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Bugs that only shots meet that are made from each other's frames. As in `mutants`, with chains or with films drawn."""
+"""Bugs that only shots meet that are made from each other's frames. As in `mutants`, with chains or films drawn."""
 
 from typing import TYPE_CHECKING
 

@@ -166,7 +166,7 @@ def _row_money(row: dict[str, Any], job: Bought | None, dearest: int) -> None:
     else:
         require(job.agreed <= row["charged"] <= max(row["price"], job.charged), "M2", what)
     if row["charged_by"] == "assumed" and row["state"] in ("rendered", "fetched", "accepted", "rejected"):
-        as_before = row["charged"] == row["price"] == dearest > job.limit  # its reservation, as an overrun had raised it
+        as_before = row["charged"] == row["price"] == dearest > job.limit  # the reservation that an overrun had raised
         require(row["charged"] == job.agreed or as_before, "M8", what)
 
 
