@@ -166,7 +166,7 @@ class HttpClient:
         """
         assert not call.auth, "BUG: a key for a storage host"
         private = is_private(base_url) and is_private(call.url)
-        check_url(call.url, private=private, what="upload")
+        self._check(call.url, private=private, what="upload")
         client, body = self._private_media if private else self._media, call.body or b""
         headers = [*call.headers, ("Content-Length", str(len(body)))]
         try:
@@ -186,6 +186,11 @@ class HttpClient:
             raise WireError(f"the upload broke: {_reason(exc)}") from exc
         return Reply(status=response.status_code, headers=_lower(response.headers), body=said, at=self.now())
 
+    def _check(self, url: str, *, private: bool, what: str) -> None:
+        check_url(url, private=private, what=what)
+        if self.proxy and not private:
+            check_name(url, what=what)
+
     @contextlib.asynccontextmanager
     async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
         """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
@@ -200,9 +205,7 @@ class HttpClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
-                check_url(url, private=private)
-                if self.proxy and not private:
-                    check_name(url)
+                self._check(url, private=private, what="download")
                 client = self._private_media if private else self._media
                 asked = {"Accept-Encoding": "identity", **headers}
                 async with client.stream("GET", url, headers=asked) as response:

@@ -68,7 +68,7 @@ _OURS = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home|corp|priv
 """Ends of names that are never a media host's."""
 
 
-def check_name(url: str) -> None:
+def check_name(url: str, *, what: str = "download") -> None:
     """For a way on which somebody else resolves names: raises BlockedAddress for what is no public name or address."""
     host = (urlsplit(url).hostname or "").rstrip(".")
     last = host.rpartition(".")[2]
@@ -80,7 +80,7 @@ def check_name(url: str) -> None:
     else:
         good = "." in host and not _OURS.search(host)
     if not good:
-        raise BlockedAddress(f"blocked download address: {host} is no public host")
+        raise BlockedAddress(f"blocked {what} address: {host} is no public host")
 
 
 def is_public(address: str) -> bool:
