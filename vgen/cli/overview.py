@@ -6,6 +6,7 @@ from typing import Any
 from doit.cmd_base import Command
 
 from vgen.cli import registry
+from vgen.cli.doit.compat import program
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
 VARIABLES = {
@@ -59,7 +60,8 @@ def text() -> str:
     lines += [f"  {name:<18} {shown[name]!s:<28} {what}" for name, what in VARIABLES.items()]
     lines += ["", "Exit codes:", ""]
     lines += [f"  {code:<18} {what}" for code, what in CODES]
-    return "\n".join(lines) + "\n"
+    called = program()
+    return "\n".join(lines).replace("  doit ", f"  {called} ").replace("`doit ", f"`{called} ") + "\n"
 
 
 class Overview(Command):  # type: ignore[misc]

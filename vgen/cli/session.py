@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
-from vgen.cli.doit.compat import command_line_variables
+from vgen.cli.doit.compat import command_line_variables, program
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
@@ -73,7 +73,8 @@ class Session:
         self.variables = command_line_variables()
         self.services = services or real_services()
         run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
-        self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
+        given = {name: value for name, value in run_variables.items() if not is_default(name, value)}
+        self.advice = Advice(given, program())
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
@@ -324,7 +325,9 @@ def _begin(session: Session, *, builds: bool) -> None:
     session.forget_view()
     cap = None if builds else session.workspace.keep_cap()
     if cap is not None:
-        session.advice = Advice({**session.advice.given, "budget_usd": show(cap).removeprefix("$")})
+        session.advice = replace(
+            session.advice, given={**session.advice.given, "budget_usd": show(cap).removeprefix("$")}
+        )
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:
