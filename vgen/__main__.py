@@ -1,4 +1,4 @@
-"""`vgen …`, and `python -m vgen …`: doit for the dodo.py here; with nothing to do it says so before doit is imported."""
+"""`vgen …` and `python -m vgen …`: doit for the dodo.py here; that nothing is to do is said before doit is imported."""
 
 import sys
 

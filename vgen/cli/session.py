@@ -73,8 +73,7 @@ class Session:
         self.variables = command_line_variables()
         self.services = services or real_services()
         run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
-        given = {name: value for name, value in run_variables.items() if not is_default(name, value)}
-        self.advice = Advice(given, program())
+        self.advice = _advice(run_variables)
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
@@ -313,6 +312,10 @@ class Session:
             with contextlib.suppress(VgenError), self.workspace.locked(wait=False):
                 _begin(self, builds=False)
                 ending.tell_files(self)
+
+
+def _advice(variables: Mapping[str, str]) -> Advice:
+    return Advice({name: value for name, value in variables.items() if not is_default(name, value)}, program())
 
 
 @terminal.patience("reading the shot list")

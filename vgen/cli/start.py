@@ -24,7 +24,8 @@ def start_film(folder: Path) -> None:
     there = [name for name in FILES if os.path.lexists(folder / name)]
     if there:
         here = "" if folder == Path() else f" in {folder}"
-        raise Refusal(f"already there{here}: {', '.join(there)}; nothing was written. `vgen init DIR` names a new folder")
+        names = ", ".join(there)
+        raise Refusal(f"already there{here}: {names}; nothing was written. Name a new folder: `vgen init DIR`")
     made: list[Path] = []
     try:
         for name in FILES:

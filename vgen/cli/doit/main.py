@@ -1,4 +1,4 @@
-"""The program `vgen`: doit for the dodo.py here, with `vgen init`, and a sentence of vgen's where there is no dodo.py."""
+"""The program `vgen`: doit for the dodo.py here, and `vgen init`, which starts a film where there is none."""
 
 import shlex
 import sys
