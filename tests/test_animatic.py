@@ -37,6 +37,7 @@ def counted_frames(tools: Tools, path: Path) -> int:
     return int(json.loads(ran.stdout)["streams"][0]["nb_read_packets"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "height", "ratio"), [(720, 1280, "9:16"), (1280, 720, "16:9"), (720, 720, "1:1")])
 def test_an_animatic_of_one_second_passes_as_a_clip(tools, tmp_path, width, height, ratio):
     path = drawn(tools, replace(SHOT, width=width, height=height), tmp_path / "clip.mp4")
@@ -46,6 +47,7 @@ def test_an_animatic_of_one_second_passes_as_a_clip(tools, tmp_path, width, heig
     assert (verdict.facts.width, verdict.facts.height, verdict.facts.has_audio) == (width, height, False)
 
 
+@pytest.mark.slow
 def test_the_same_shot_gives_the_same_bytes_and_another_prompt_other_ones(tools, tmp_path):
     first = drawn(tools, SHOT, tmp_path / "1.mp4").read_bytes()
     assert drawn(tools, SHOT, tmp_path / "2.mp4").read_bytes() == first
@@ -61,6 +63,7 @@ def test_each_version_of_a_prompt_looks_different_and_says_which_it_is():
     assert animatic._caption(replace(SHOT, provider="runway gen4 · version 2")).tobytes() == captions[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("duration_s", "fps", "frames"), [(1.04, 24, 25), (1.0, 30, 30), (0.01, 24, 1)])
 def test_the_number_of_frames_is_exact(tools, tmp_path, duration_s, fps, frames):
     spec = replace(SHOT, duration_s=duration_s, fps=fps, audio=True)
@@ -76,6 +79,7 @@ def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_pat
     assert [float(s["duration"]) for s in json.loads(ran.stdout)["streams"]] == pytest.approx([1.0, 1.0], abs=0.05)
 
 
+@pytest.mark.slow
 def test_a_flat_animatic_is_whole_and_too_small(tools, tmp_path):
     spec = replace(SHOT, prompt="rain, neon, traffic; " * 80, duration_s=4.0, flat=True)
     path = drawn(tools, spec, tmp_path / "clip.mp4")

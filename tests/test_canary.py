@@ -88,6 +88,7 @@ def test_log(text):
 """
 
 
+@pytest.mark.slow
 def test_a_test_that_leaves_a_key_fails(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -278,6 +278,7 @@ def test_a_longer_clip_is_cut_and_the_last_frame_of_a_shorter_one_is_held(tools,
     assert colours(tools, finished.conformed(6), 23)[0] == "magenta"
 
 
+@pytest.mark.slow
 def test_a_seekable_file_begins_with_its_index(finished):
     for path in (finished.conformed(1), finished.target):
         data = path.read_bytes()

@@ -163,6 +163,7 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
 
 
+@pytest.mark.slow
 def test_the_recording_is_what_vgen_prints_now(tmp_path: Path) -> None:
     """What happens in one and the same instant may come in another order, and so be counted in another one."""
     now, told = (

@@ -122,6 +122,7 @@ def test_what_holds_several_pictures_is_refused(tmp_path: Path) -> None:
     assert "holds 3 pictures; save the one that is meant" in problem(tmp_path, "x.gif")
 
 
+@pytest.mark.slow
 def test_a_file_too_big_to_be_meant_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "big.png").open("wb") as file:
         file.truncate(images.MAX_BYTES + 1)

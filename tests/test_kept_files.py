@@ -43,6 +43,7 @@ def without_address() -> Act:
     return accepts_then_sends(make)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("named", [True, False], ids=["a dead address", "no address"])
 def test_a_video_that_is_kept_no_longer_ends_its_purchase_once(left: ScriptedStudio, named: bool) -> None:
     paid = (left.cloud.find("ark", left.jobs()[0]["id"]).price_micro / 1e6, 0, 0)  # type: ignore[union-attr]
@@ -65,6 +66,7 @@ def test_a_video_that_is_kept_no_longer_ends_its_purchase_once(left: ScriptedStu
     assert (left.bought(), left.states()) == (2, ["lost", "accepted"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("skew_s", [-40 * HOUR_S, 0, 40 * HOUR_S])
 def test_only_the_providers_clock_says_that_it_is_kept_no_longer(left: ScriptedStudio, skew_s: float) -> None:
     """A host that finds no file, for as long as a run asks: before the day is over that is a hiccup."""
@@ -79,6 +81,7 @@ def test_only_the_providers_clock_says_that_it_is_kept_no_longer(left: ScriptedS
     assert (left.bought(), left.states()) == (1, ["accepted"])
 
 
+@pytest.mark.slow
 def test_a_day_counts_from_the_jobs_end_and_not_from_its_order(left: ScriptedStudio) -> None:
     left.faults(queue_s=2, render_s=1.5 * HOUR_S)
     left.write_shots([{"shot_number": 2, "duration": 5, "prompt": "shot-2", "aspect_ratio": "9:16"}])
@@ -92,6 +95,7 @@ def test_a_day_counts_from_the_jobs_end_and_not_from_its_order(left: ScriptedStu
     assert left.states()[-1] == "accepted"
 
 
+@pytest.mark.slow
 def test_what_answers_once_with_a_file_after_all_is_brought_home(left: ScriptedStudio) -> None:
     """One sighting is no word, even when the day is over."""
     left.pass_time(23.9 * HOUR_S)

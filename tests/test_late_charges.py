@@ -132,6 +132,7 @@ def test_a_lost_order_whose_job_has_failed_is_booked_as_that_job(
     assert (len(set(tags)), studio.booked()) == (2, (studio.charged(), 0, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shown", "states"), [(True, "released"), (False, "uncertain")])
 def test_a_list_that_hides_its_tags_never_says_that_an_order_is_not_there(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, shown: bool, states: str

@@ -285,6 +285,7 @@ def kept_and_summed(ledger: Ledger) -> list[list[Budget]]:
     return [kept, summed]
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(State), st.integers(0, 9), st.booleans(), st.integers(0, 9)), max_size=8))
 def test_the_totals_are_the_rows_sums_after_every_move(lives: list[tuple[State, int, bool, int]]) -> None:
     with opened(None) as ledger:
@@ -396,6 +397,7 @@ def test_two_at_once_do_not_buy_one_recipe_twice(path: Path) -> None:
 Step = tuple[int, State, int]
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.sampled_from(State), st.integers(0, 3)), max_size=25), st.integers(0, 8)
@@ -592,6 +594,7 @@ def test_who_looks_after_a_kill_sees_what_was_committed_and_changes_nothing(kill
     assert {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_who_writes_after_a_kill_undoes_what_was_not_committed(killed_in_a_commit: Path) -> None:
     with contextlib.closing(Ledger(killed_in_a_commit, now=lambda: NOW)) as ledger:
         assert ledger.budget(False, None).reserved == 20 * PRICE
@@ -659,6 +662,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_kill_while_the_file_is_made_leaves_one_that_can_be_made(path: Path) -> None:
     def die(name: str, when: str) -> None:

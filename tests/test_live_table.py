@@ -143,6 +143,7 @@ def test_resizing_leaves_no_row_behind(tty: Terminal) -> None:
     assert tty.shown() == [""], "the table goes when the run is over"
 
 
+@pytest.mark.slow
 def test_what_ctrl_c_echoes_leaves_no_row_behind(tty: Terminal) -> None:
     for columns in range(10, 101):
         tty.columns = columns

@@ -16,6 +16,8 @@ from vgen.providers.codec import Likeness, LookUp, Replay
 from vgen.simulator.web import Request, Response
 from vgen.simulator.web import answer as answered
 
+pytestmark = pytest.mark.slow
+
 TOY = ("primary_api=toy", "fallback_api=none")
 LOSSES = (
     "create_lost",
@@ -74,7 +76,6 @@ def test_it_ends_by_itself_in_the_same_run(
     assert set(studio.states()) == {"accepted"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lost", BY_ITSELF)
 @pytest.mark.parametrize("accepted", [True, False])
 def test_it_ends_by_itself_after_a_kill_in_the_window_of_the_create(

@@ -65,6 +65,7 @@ def judged(tools: Tools, path: Path, wanted: Wanted = PORTRAIT) -> Judgement:
 # Judging real clips
 
 
+@pytest.mark.slow
 def test_a_good_clip_is_good_and_its_facts_are_told(tools, clips):
     verdict = judged(tools, clips["good"])
     size = clips["good"].stat().st_size
@@ -302,6 +303,7 @@ esac"""
     assert (verdict.verdict, verdict.lacking) == (Verdict.DAMAGED, True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "name"),
     [
@@ -367,6 +369,7 @@ def test_a_page_is_known_by_its_first_bytes(data, page):
 # Remarks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "remarks"),
     [
@@ -384,6 +387,7 @@ def test_a_black_or_frozen_clip_is_good_and_remarked_upon(tools, tmp_path, sourc
     assert (verdict.verdict, verdict.remarks) == (Verdict.GOOD, remarks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sound", "remarks"),
     [
@@ -403,10 +407,12 @@ def test_a_clip_that_is_silent_where_sound_was_asked_is_good_and_remarked_upon(t
     assert (heard.verdict, heard.remarks) == (Verdict.GOOD, remarks)
 
 
+@pytest.mark.slow
 def test_a_simulated_clip_earns_no_remark(tools, clips):
     assert judged(tools, clips["good"]).remarks == ()
 
 
+@pytest.mark.slow
 @posix
 def test_a_detector_that_fails_is_no_fault_of_the_clip(tools, clips, tmp_path):
     script = tool_script(
@@ -749,6 +755,7 @@ def test_a_poster_frame_is_a_small_jpeg_in_the_clips_shape(tools, clips, name, s
     assert len(drawn) <= POSTER_BYTES
 
 
+@pytest.mark.slow
 def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
     path = tmp_path / "clip.mp4"
     source = ["-f", "lavfi", "-i", "color=red:s=720x1280:d=1", "-f", "lavfi", "-i", "color=blue:s=720x1280:d=3"]
@@ -760,6 +767,7 @@ def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
     assert blue > 200 > 50 > red
 
 
+@pytest.mark.slow
 def test_a_poster_frame_of_noise_is_drawn_coarser_to_stay_small(tools, tmp_path):
     path = tmp_path / "clip.mp4"
     source = "nullsrc=s=198x352:d=0.5,geq=lum='90+random(1)*80':cb=128:cr=128"

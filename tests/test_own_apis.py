@@ -12,6 +12,8 @@ from studio import Studio
 from vgen.providers import kling
 from vgen.providers.base import RefusalReason, Refused
 
+pytestmark = pytest.mark.slow
+
 SHOTS = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}", "aspect_ratio": "9:16"} for n in range(1, 5)]
 
 

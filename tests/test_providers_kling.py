@@ -491,6 +491,7 @@ BODIES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([200, 201, 302, 400, 401, 404, 409, 429, 500, 504]),
     BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30),

@@ -345,6 +345,7 @@ BODIES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([200, 201, 302, 400, 401, 402, 404, 409, 422, 429, 500, 529]),
     BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30),

@@ -360,6 +360,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_the_fast_spelling_is_that_of_the_standard_library(value: object) -> None:
     assert report.to_bytes(value).decode() == json.dumps(value, ensure_ascii=False, indent=2) + "\n"

@@ -17,6 +17,8 @@ from vgen.store.records import Budget
 from vgen.views import progress, screens
 from vgen.views.report import REPORT_VERSION
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("clips", "production_report", "plan", "event")
 
 

@@ -118,6 +118,7 @@ HEADERS = (
 )
 
 
+@pytest.mark.slow
 @given(HEADERS, HEADERS)
 def test_any_header_is_a_wait_of_at_most_a_day_or_nothing(header: str, server_date: str) -> None:
     found = retry_after_s(header, now=NOW, server_date=server_date)

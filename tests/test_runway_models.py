@@ -60,6 +60,7 @@ def endpoint_of(shot: tuple[Any, ...]) -> str:
     return "image_to_video" if "image" in (shot[2] or {}) else "text_to_video"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_order_is_what_the_package_takes(model: str) -> None:
     for shot, order, body in every_order(model):
@@ -90,6 +91,7 @@ def test_every_body_says_what_decides_its_price(model: str) -> None:
             assert order.bought_s == body["duration"]
 
 
+@pytest.mark.slow
 def test_each_model_can_be_ordered_for_some_shot() -> None:
     refused = [model for model in MODELS if not any(isinstance(order, Order) for _, order, _ in every_order(model))]
     assert refused == []
@@ -153,6 +155,7 @@ def test_the_table_is_what_the_installed_package_says() -> None:
     assert found == []
 
 
+@pytest.mark.slow
 def test_the_script_and_the_types_at_run_time_name_the_same_models_and_fields() -> None:
     for endpoint in script.ENDPOINTS:
         read, typed = script.package(endpoint), runway_types.models(endpoint)
@@ -164,6 +167,7 @@ def test_the_script_and_the_types_at_run_time_name_the_same_models_and_fields() 
             )
 
 
+@pytest.mark.slow
 def test_each_difference_is_told_and_writing_takes_it_away() -> None:
     table = copy.deepcopy(TABLE)
     fields = table["text_to_video"]["veo3.1"]["fields"]
@@ -183,6 +187,7 @@ def test_each_difference_is_told_and_writing_takes_it_away() -> None:
     assert differences(json.loads(script.document(table))) == []
 
 
+@pytest.mark.slow
 def test_writing_keeps_what_the_package_does_not_tell() -> None:
     assert script.document(TABLE) == script.TABLE.read_text("utf-8")
     assert json.loads(script.document(TABLE))["text_to_video"]["gen4.5"]["fields"]["seed"]["maximum"] == 2**32 - 1

@@ -407,6 +407,7 @@ def check_read_or_refused(data: bytes, where: str) -> None:
     assert all(line.startswith(where) and line.isprintable() and len(line) < 400 for line in told), told
 
 
+@pytest.mark.slow
 @given(st.lists(SHOTS | VALUES, max_size=3), st.dictionaries(NAMES, VALUES, max_size=4), st.none() | VALUES | SHOTS)
 def test_any_object_around_any_list_is_shots_or_problems(shots: list[Any], around: dict[str, Any], own: Any) -> None:
     more = {} if own is None else {"defaults": own}

@@ -18,10 +18,10 @@ from simulation.regressions import ODD_REGRESSIONS, REGRESSIONS
 BLOCK = 6
 """So many schedules a test: it takes about a second."""
 LONG_BLOCK = 30
-EACH_CHANGE = 30
+EACH_CHANGE = 12
 MANY = 2000 if thorough.ALL else 480
 """So many schedules with every change that lands; a release plays more."""
-QUICK = 10
+QUICK = 2
 """A mutant that is caught within so many schedules is looked for with every change."""
 SHARES = 8
 """A scene's points are shared out to so many tests."""
@@ -46,11 +46,13 @@ def test_the_promises_hold_on_thousands_of_bad_days(first: int) -> None:
     held(range(first, min(first + LONG_BLOCK, MANY)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", REGRESSIONS, ids=lambda seed: f"{seed}: {REGRESSIONS[seed]}")
 def test_what_was_broken_once_stays_whole(seed: int) -> None:
     assert not play(seed, odd.DRAWS - odd.LATER).violation  # as then
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "seed"),
     [one for one, (broken, _) in ODD_REGRESSIONS.items() if one[0] not in odd.OFF and broken not in promises.LENIENT],
@@ -59,6 +61,7 @@ def test_an_odd_day_that_broke_a_promise_breaks_it_no_more(kind: str, seed: int)
     assert not play(seed, frozenset(kind.split(","))).violation
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [2, 13, 18])
 def test_a_seed_tells_the_same_story_again(seed: int) -> None:
     assert play(seed).story == play(seed).story
@@ -85,6 +88,7 @@ def test_schedules_are_of_many_kinds() -> None:
     assert sum(each.quiet for each in drawn) == 40
 
 
+@pytest.mark.slow
 def test_the_command_line_says_what_held_and_how_to_repeat_what_did_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--count", "2", "--faults"]) == 0
     assert "2 schedules (from 0)" in capsys.readouterr().out
@@ -180,9 +184,8 @@ def test_a_disk_error_at_any_durable_point_breaks_no_promise(scene: str, share: 
     assert not list(shared(scene, share, lambda k: points.fail_at(scene, k, for_ever=for_ever), points.acts(scene)))
 
 
-@pytest.mark.parametrize(
-    "scene", ["a lost answer is found", *(pytest.param(s, marks=pytest.mark.slow) for s in ("two shots", "a new take"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", ["a lost answer is found", "two shots", "a new take"])
 def test_a_kill_a_power_loss_and_a_disk_error_here_and_there_break_no_promise(scene: str) -> None:
     for k in (9, 20, 31):
         points.die_at(scene, k)
@@ -214,14 +217,8 @@ def test_the_ledger_agrees_with_its_oracle_in_500_stories() -> None:
     run_state_machine_as_test(LedgerMachine, settings=machine(500))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param("uncertain_is_spendable", marks=pytest.mark.slow),
-        "supersede_silently",
-        "buy_again_after_crash",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["uncertain_is_spendable", "supersede_silently", "buy_again_after_crash"])
 def test_the_oracle_finds_a_broken_ledger(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     broken = settings(machine(3000), phases=[Phase.generate])  # ends with the first that it finds
     with mutated(name), pytest.raises(AssertionError):

@@ -207,6 +207,7 @@ def test_faults_on_real_sockets(start: Start) -> None:
     assert [job["prompt"] for job in charges(url)["jobs"]] == ["create_lost", "create_cut", "create_garbage"]
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_knows_its_jobs_again(tmp_path: Path) -> None:
     arguments = (*QUICK, "--journal", str(tmp_path / "cloud.jsonl"))
     process, url = launch(*arguments)

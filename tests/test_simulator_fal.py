@@ -337,6 +337,7 @@ def orders(price: int | None) -> Iterator[tuple[tuple[Any, ...], Order, dict[str
             yield (seconds, shape, "image" in pictures), order, json.loads(call.body or b"")
 
 
+@pytest.mark.slow
 def test_what_the_codec_orders_is_taken_and_delivered_as_it_was_asked_for() -> None:
     """The codec's reading of the table against the runner's, which is another hand's."""
     seen = set()
@@ -353,6 +354,7 @@ def test_what_the_codec_orders_is_taken_and_delivered_as_it_was_asked_for() -> N
     assert len(seen) >= 160
 
 
+@pytest.mark.slow
 def test_what_the_codec_reserves_is_what_is_charged() -> None:
     seen = set()
     for _, order, body in orders(price=None):

@@ -10,6 +10,8 @@ from studio import shots
 
 from vgen.simulator.web import Request, Response
 
+pytestmark = pytest.mark.slow
+
 EDIT = fake_clip(width=720, height=1280, duration_s=5, size_bytes=170_000)
 WORDS = ("-a", "clip:1", "clip:2", *ONLY_RUNWAY, "max_concurrent=1")
 NewStudio = Callable[..., ScriptedStudio]

@@ -15,6 +15,8 @@ from studio import shots
 from vgen.simulator.web import Request, Response
 from vgen.store import failpoints
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = (pictured.png(colour=colour) for colour in ("navy", "teal"))
 
 

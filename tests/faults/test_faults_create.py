@@ -26,6 +26,8 @@ from vgen.providers.base import Call
 from vgen.simulator.network import BLACK_HOLE
 from vgen.simulator.web import Response
 
+pytestmark = pytest.mark.slow
+
 JSON = "content-type: application/json"
 ID = "3f1c8a52-7b1e-4c55-9d51-0a4d6a4f2b11"
 WHOLE = f'{{"id": "{ID}"}}'.encode()

@@ -13,6 +13,8 @@ from studio import shots
 from vgen.simulator.web import Request, Response
 from vgen.store import failpoints
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 SERIAL = ("max_concurrent=1", *ONLY_RUNWAY)
 

@@ -24,7 +24,10 @@ from vgen.simulator.web import Request, Response
 
 PAID = (RUNWAY_USD, 0, 0)
 MP4 = "content-type: video/mp4"
-pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # httpx abandons its own
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning"),  # httpx abandons its own
+]
 
 
 def assert_bought_once(one: ScriptedStudio) -> None:

@@ -11,6 +11,8 @@ from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, ScriptedStudio, says
 from PIL import Image
 from studio import shots
 
+pytestmark = pytest.mark.slow
+
 GOOD = '{"shot_number": 1, "duration": 5, "runway_prompt": "a boat"}'
 BAD = {
     "nan": GOOD.replace("5", "NaN"),

@@ -17,6 +17,8 @@ from vgen.simulator.web import Request, Response
 from vgen.store import failpoints, freshness, mark, order_slips
 from vgen.store.outputs import Outputs
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 
 

@@ -20,6 +20,8 @@ from vgen.media.judge import Judge, Judgement, Verdict, Wanted, judge, judge_wit
 from vgen.media.tools import Tools, find_tools
 from vgen.simulator.animatic import Animatic, render
 
+pytestmark = pytest.mark.slow
+
 PORTRAIT = Wanted(duration_s=1.0, aspect_ratio="9:16")
 posix = pytest.mark.skipif(os.name != "posix", reason="the fake tool is a shell script")
 PAID = (RUNWAY_USD, 0, 0)

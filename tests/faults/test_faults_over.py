@@ -25,6 +25,8 @@ from studio import shots
 
 from vgen.production import over
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 HELD = (0, RUNWAY_USD, 0)
 FORGOTTEN = says(404, {"error": "This task does not exist, or was deleted or canceled."})

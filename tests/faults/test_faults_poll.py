@@ -7,6 +7,8 @@ from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, PIKA_USD, RUNWAY_USD, Act, R
 
 from vgen.simulator.web import Response
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 HELD = (0, RUNWAY_USD, 0)
 

@@ -10,6 +10,8 @@ from studio import shots
 
 from vgen.simulator.web import Request, Response, answer
 
+pytestmark = pytest.mark.slow
+
 DEAR_USD = 4.8
 QUOTE = changes(estimatedCost={"credits": 480})
 CHEAP_AGAIN = "the table's price is reserved although the provider told another"

@@ -19,6 +19,8 @@ from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.simulator.web import Request, Response
 from vgen.store import failpoints
 
+pytestmark = pytest.mark.slow
+
 NewStudio = Callable[..., ScriptedStudio]
 SIGNALS = pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -201,7 +203,6 @@ def test_fault_069_an_ffprobe_that_the_system_kills_says_nothing_about_the_clip(
     assert (one.creates(), one.booked()) == (1, (RUNWAY_USD, 0, 0))
 
 
-@pytest.mark.slow
 def test_fault_069_a_vgen_that_the_system_kills_is_carried_on_by_the_next_run(tmp_path: Path) -> None:
     server = Server(tmp_path, "--queue-s", "0", "--render-s", "0.5")
     project = Project(tmp_path / "project")

@@ -17,6 +17,8 @@ from studio import shots
 
 from vgen.simulator.web import Request, Response, answer
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 
 

@@ -14,6 +14,8 @@ from studio import KEYS
 
 from vgen.simulator.web import Request, Response
 
+pytestmark = pytest.mark.slow
+
 PAID = (RUNWAY_USD, 0, 0)
 PUBLIC = "93.184.216.34"
 HOSTS = [

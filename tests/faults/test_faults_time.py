@@ -5,6 +5,8 @@ from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio
 
 from vgen.simulator.web import Request, Response
 
+pytestmark = pytest.mark.slow
+
 DAY = 86_400.0
 PAID = (RUNWAY_USD, 0, 0)
 

@@ -15,6 +15,8 @@ from vgen.store import atomic
 from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs
 
+pytestmark = pytest.mark.slow
+
 HOLD = """
 import sys
 from pathlib import Path

@@ -8,6 +8,8 @@ from studio import KEYS, shots
 
 from vgen.simulator.web import Request
 
+pytestmark = pytest.mark.slow
+
 HERE = "http://127.0.0.1:8080"
 THERE = "http://127.0.0.1:9090"
 

@@ -6,6 +6,7 @@ import pytest
 from workshop import Project, Server, shots, wait_until
 
 
+@pytest.mark.slow
 def test_a_plan_that_does_not_fit_buys_nothing(project: Project, serve: Callable[..., Server]) -> None:
     server = serve("--fast")
     project.buys_at(server)

@@ -74,6 +74,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_codec_that_breaks_a_rule_is_told_which(tmp_path: Path, name: str) -> None:
     codec = installed(tmp_path)
@@ -97,6 +98,7 @@ def test_a_vendor_who_charges_otherwise_than_the_codec_reads_is_found(tmp_path: 
     assert "BROKEN  a good day: what is charged is what is booked" in said
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_or_broken_is_one_line(tmp_path: Path) -> None:
     codec = installed(tmp_path)
     code, said = conformance(tmp_path, "acm")

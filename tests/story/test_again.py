@@ -11,6 +11,8 @@ from studio import CrashAt, Kept, Studio, shots
 
 from vgen.store import failpoints
 
+pytestmark = pytest.mark.slow
+
 SHELF: list[Kept] = []
 """The three clips, bought once for all stories that begin with them."""
 NewStudio = Callable[..., Studio]

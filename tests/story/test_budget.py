@@ -80,6 +80,7 @@ def test_a_shot_that_can_not_be_paid_any_more_ends_instead_of_waiting(studio: St
     assert studio.booked() == (0.6, 0.6, 0)
 
 
+@pytest.mark.slow
 def test_uncertain_and_reserved_money_of_earlier_runs_counts(studio: Studio) -> None:
     studio.faults("create_lost=~shot-1", "job_stuck=~shot-2")
     studio.doit("budget_usd=1.80")
@@ -126,6 +127,7 @@ def test_a_detached_job_that_still_runs_does_not_hide_the_refusal(studio: Studio
     assert studio.booked() == (1.2, 0.6, 0)
 
 
+@pytest.mark.slow
 def test_retries_do_not_pass_the_cap(studio: Studio) -> None:
     studio.faults("clip_480p=1.0")
     assert studio.doit("budget_usd=2.00") == 1

@@ -103,6 +103,7 @@ def test_a_change_goes_down_the_chain_and_the_old_take_brings_all_back_free(stud
     assert (studio.bought(), served(studio)) == (6, before)
 
 
+@pytest.mark.slow
 def test_keep_accepts_a_clip_whose_source_has_another_take(studio: Studio) -> None:
     assert film(studio).doit() == 0
     assert studio.doit("-a", "clip:1") == 0
@@ -204,6 +205,7 @@ def test_a_take_that_somebody_deleted_comes_back_from_its_clip_when_its_frame_is
     assert (studio.bought(), (studio.outputs / first).exists()) == (5, True)
 
 
+@pytest.mark.slow
 def test_no_frame_is_taken_of_a_take_that_is_damaged(studio: Studio) -> None:
     assert film(studio).doit() == 0
     first = next(row["path"] for row in studio.rows("SELECT * FROM takes") if row["sha256"] == served(studio)[1])
@@ -237,6 +239,7 @@ def test_a_kill_anywhere_buys_each_shot_of_a_chain_once(new_studio: Any) -> None
         points += 7
 
 
+@pytest.mark.slow
 def test_more_takes_of_a_clip_are_not_more_takes_of_what_it_needs(studio: Studio) -> None:
     assert film(studio).doit("takes_wanted=2", "clip:3") == 0
     assert [row["shot_number"] for row in studio.rows()] == [1, 2, 3, 3]
@@ -244,6 +247,7 @@ def test_more_takes_of_a_clip_are_not_more_takes_of_what_it_needs(studio: Studio
     assert sorted(row["shot_number"] for row in studio.rows()) == [1, 1, 2, 2, 3, 3]
 
 
+@pytest.mark.slow
 def test_what_is_said_of_a_clip_whose_source_has_another_take_is_true(
     studio: Studio, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,8 @@
 import pytest
 from studio import Studio, shots
 
+pytestmark = pytest.mark.slow
+
 
 def peak(studio: Studio) -> dict[str, int]:
     return dict(studio.cloud.charges()["peak_in_flight"])
@@ -123,7 +125,6 @@ def test_who_waits_for_the_same_recipe_holds_no_slot(studio: Studio) -> None:
     assert moments[1] - moments[0] < 1
 
 
-@pytest.mark.slow
 def test_of_many_jobs_some_show_how_long_the_others_take(studio: Studio) -> None:
     studio.new_cloud(queue_s=1, render_s=90, concurrency=1000)
     studio.configure(run={"budget_usd": 100, "max_concurrent": 130})
@@ -135,7 +136,6 @@ def test_of_many_jobs_some_show_how_long_the_others_take(studio: Studio) -> None
     assert max(waited) < 2 * 7.5 + 1, waited
 
 
-@pytest.mark.slow
 def test_jobs_that_take_as_long_as_the_last_ones_are_found_in_time(studio: Studio) -> None:
     studio.new_cloud(queue_s=0, render_s=10, concurrency=100)
     studio.write_shots(shots(24))

@@ -9,6 +9,8 @@ from studio import CrashAt, DiskErrorAt, Studio, shots
 
 from vgen.store import failpoints
 
+pytestmark = pytest.mark.slow
+
 PARTS = 20
 """Every story takes each 20th point, so that none takes long."""
 QUICK_PARTS = range(0, PARTS, 3)

@@ -5,6 +5,8 @@ import itertools
 import pytest
 from studio import Studio
 
+pytestmark = pytest.mark.slow
+
 RUNWAY_USD = 0.6
 PIKA_USD = 0.2
 PRICES = {"runway": RUNWAY_USD, "pika": PIKA_USD}

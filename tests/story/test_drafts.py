@@ -145,6 +145,7 @@ def test_another_tier_is_refused(studio: Studio, capfd: pytest.CaptureFixture[st
     assert "tier=drafts: choose final or draft (did you mean draft?)" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupted_film_of_drafts_and_finals_buys_each_once(film: Studio) -> None:
     for k in (20, 41, 60, 85):
         film.crash(k, "tier=draft")

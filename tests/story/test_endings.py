@@ -60,6 +60,7 @@ def test_a_shot_that_is_missing_is_named_at_the_end_though_the_gates_hold(studio
     assert studio.doit(*command(missing(lines)[2])) == 0
 
 
+@pytest.mark.slow
 def test_when_the_budget_ends_each_command_buys_its_shot(studio: Studio, end: Callable) -> None:
     studio.write_shots(shots(4))
     lines = end("partial=yes", "budget_usd=1.3", code=1)
@@ -84,6 +85,7 @@ def test_when_a_provider_is_closed(studio: Studio, end: Callable) -> None:
     assert studio.doit(*command(missing(lines)[1])) == 0
 
 
+@pytest.mark.slow
 def test_when_an_order_is_uncertain(studio: Studio, end: Callable) -> None:
     studio.faults("create_lost=~shot-2")
     studio.configure(run={"budget_usd": 9})
@@ -99,6 +101,7 @@ def test_when_an_order_is_uncertain(studio: Studio, end: Callable) -> None:
     assert studio.doit(*command(missing(lines)[2])) == 0
 
 
+@pytest.mark.slow
 def test_when_clips_are_rejected(studio: Studio, end: Callable) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.faults("clip_480p=~shot-2")
@@ -109,6 +112,7 @@ def test_when_clips_are_rejected(studio: Studio, end: Callable) -> None:
     assert studio.doit("-a", "clip:2") == 0
 
 
+@pytest.mark.slow
 def test_when_a_job_is_left_running(studio: Studio, end: Callable) -> None:
     studio.faults("job_stuck=~shot-2")
     lines = end("clip:2", code=1)
@@ -127,6 +131,7 @@ def test_when_servers_fail_the_next_run_tries_again(studio: Studio, end: Callabl
     assert studio.doit("clip:2") == 0
 
 
+@pytest.mark.slow
 def test_when_free_work_was_done_and_the_rest_is_refused(studio: Studio, end: Callable) -> None:
     studio.faults("job_stuck=1.0")
     studio.doit("clip:1")
@@ -139,6 +144,7 @@ def test_when_free_work_was_done_and_the_rest_is_refused(studio: Studio, end: Ca
     assert studio.successes() == [True, False, False, False, False]
 
 
+@pytest.mark.slow
 def test_a_new_take_that_did_not_come_is_told_though_the_old_one_is_in_place(studio: Studio, end: Callable) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.doit()
@@ -192,6 +198,7 @@ def test_a_run_of_named_clips_notifies_of_its_end(studio: Studio, monkeypatch: p
     assert len(told) == 1, "a choice is no run"
 
 
+@pytest.mark.slow
 def test_nothing_to_do_stays_one_line(studio: Studio, capfd: Capture) -> None:
     studio.doit()
     before = studio.disk()
@@ -260,6 +267,7 @@ def remove(studio: Studio) -> tuple[str, ...]:
     return ("clip:3",)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "prepared",
     [
@@ -327,6 +335,7 @@ def test_what_is_settled_is_told_under_the_last_run_s_cap_and_its_advice_too(stu
     assert "`doit budget_usd=2.50` builds what is missing" in lines[-1]
 
 
+@pytest.mark.slow
 def test_a_build_is_told_under_its_own_cap_and_play_money_under_none(studio: Studio, new_studio: Any) -> None:
     studio.doit("budget_usd=9")
     studio.doit("report")
@@ -394,6 +403,7 @@ def test_a_production_of_before_stays_quiet(studio: Studio, end: Callable) -> No
     assert (studio.outputs / "production_report.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["ledger.move.submitting after", "ledger.move.rendering after", "ledger.reserve after"])
 def test_a_plan_after_a_kill_says_what_the_next_run_does(
     new_studio: Callable[..., Studio], capfd: Capture, at: str

@@ -175,6 +175,7 @@ def test_the_default_aspect_ratio_buys_all_again_but_for_shots_with_their_own(bu
     assert_bought(built, 2)
 
 
+@pytest.mark.slow
 def test_a_prompt_for_the_fallback_only_does_not_make_the_clip_stale(built: Studio) -> None:
     built.change_shot(2, pika_prompt="a boat for pika")
     assert built.doit() == 0
@@ -221,6 +222,7 @@ def test_swapped_numbers_swap_the_clips(built: Studio) -> None:
     assert (built.clip(1).read_bytes(), built.clip(2).read_bytes()) == (two, one)
 
 
+@pytest.mark.slow
 def test_an_image_is_part_of_the_recipe_by_content(studio: Studio) -> None:
     picture = studio.root / "frame.png"
     picture.write_bytes(PNG + b"one")
@@ -317,6 +319,7 @@ def test_all_clips_deleted_come_back_free(built: Studio) -> None:
     assert built.requests() == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0, 10, 50_000, 149_999])
 def test_a_truncated_clip_comes_back_free(built: Studio, keep: int) -> None:
     old, asked = built.clip(2).read_bytes(), built.requests()
@@ -443,6 +446,7 @@ def test_an_edit_seen_with_the_change_of_the_prompt_is_held_too(built: Studio) -
     assert_bought(built, 0)
 
 
+@pytest.mark.slow
 def test_a_deleted_edit_gives_the_take_back(built: Studio) -> None:
     old = built.clip(2).read_bytes()
     edit(built, 2)
@@ -570,6 +574,7 @@ def test_foreign_files_beside_the_clips_are_left_alone(built: Studio) -> None:
 # ── simulated and live ────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_simulated_takes_never_satisfy_a_live_run(new_studio: Callable[..., Studio]) -> None:
     studio = new_studio()
     studio.faults(render_s=3)
@@ -581,6 +586,7 @@ def test_simulated_takes_never_satisfy_a_live_run(new_studio: Callable[..., Stud
     assert all(not entry["simulated"] for entry in studio.report()["clips"])
 
 
+@pytest.mark.slow
 def test_a_simulated_run_puts_nothing_in_the_place_of_clips_that_were_paid(
     new_studio: Callable[..., Studio],
 ) -> None:
@@ -596,6 +602,7 @@ def test_a_simulated_run_puts_nothing_in_the_place_of_clips_that_were_paid(
     assert studio.bought() == bought
 
 
+@pytest.mark.slow
 def test_without_keys_the_run_simulates_and_says_so(
     new_studio: Callable[..., Studio], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -674,6 +681,7 @@ def test_minus_a_on_a_clip_that_was_never_made_buys_one(studio: Studio) -> None:
     assert studio.bought() == 1
 
 
+@pytest.mark.slow
 def test_minus_a_for_one_of_two_shots_of_one_recipe_leaves_the_other(studio: Studio) -> None:
     first = shots(1)[0]
     studio.write_shots([first, first | {"shot_number": 2}])
@@ -692,6 +700,7 @@ def test_minus_a_for_one_of_two_shots_of_one_recipe_leaves_the_other(studio: Stu
     }
 
 
+@pytest.mark.slow
 def test_minus_a_after_a_final_refusal_asks_once_more(studio: Studio) -> None:
     studio.faults("create_moderation=~shot-2")
     studio.doit()
@@ -702,6 +711,7 @@ def test_minus_a_after_a_final_refusal_asks_once_more(studio: Studio) -> None:
     assert studio.creates() == 5
 
 
+@pytest.mark.slow
 def test_minus_a_does_not_buy_beside_an_uncertain_purchase(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.faults("create_lost=~shot-2")
@@ -724,6 +734,7 @@ def test_minus_a_with_a_glob_buys_what_it_names(built: Studio) -> None:
     assert_bought(built, 3)
 
 
+@pytest.mark.slow
 def test_minus_a_for_a_bad_clip_is_tried_again_once_more(built: Studio) -> None:
     built.worsen("runway.clip_480p=1.0")
     assert built.doit("-a", "clip:3", "fallback_api=none") == 1

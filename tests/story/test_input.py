@@ -72,6 +72,7 @@ BAD_BYTES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("value", "words"), BAD_SHOTS)
 def test_bad_shots_are_refused_with_shot_field_and_value(
     studio: Studio, capfd: pytest.CaptureFixture[str], value: Any, words: tuple[str, ...]
@@ -83,6 +84,7 @@ def test_bad_shots_are_refused_with_shot_field_and_value(
     assert max(map(len, told.splitlines())) < 250
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", BAD_BYTES)
 def test_a_file_that_is_no_list_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], data: bytes) -> None:
     (studio.root / "config" / "visual_prompts.json").write_bytes(data)
@@ -106,6 +108,7 @@ def test_every_problem_has_its_own_line(studio: Studio, capfd: pytest.CaptureFix
     assert len([line for line in told if "visual_prompts.json" in line]) == 4
 
 
+@pytest.mark.slow
 def test_bad_input_after_a_build_leaves_everything_as_it_is(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.doit()
     studio.write_shots([{"shot_number": 1}])
@@ -131,6 +134,7 @@ def foreign(studio: Studio) -> Studio:
     return studio
 
 
+@pytest.mark.slow
 def test_a_key_that_nothing_reads_is_told_before_money_is_spent_and_not_when_nothing_is_done(
     foreign: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +183,7 @@ def test_an_unknown_variable_is_refused_with_the_nearest_name(
     assert near in refused(studio, capfd, arg)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arg",
     [
@@ -214,6 +219,7 @@ def test_a_variable_of_the_environment_is_judged_too(studio: Studio, capfd: pyte
     assert "VGEN_BUDGET_USD" in refused(studio, capfd)
 
 
+@pytest.mark.slow
 def test_the_command_line_goes_before_the_environment_and_that_before_the_file(studio: Studio) -> None:
     studio.configure(run={"max_concurrent": 1})
     studio.environ["VGEN_MAX_CONCURRENT"] = "2"
@@ -245,6 +251,7 @@ def test_live_without_any_key_is_refused(studio: Studio, capfd: pytest.CaptureFi
     assert "RUNWAY_API_KEY" in refused(studio, capfd, "mode=live")
 
 
+@pytest.mark.slow
 def test_live_with_one_key_closes_the_other_provider_with_one_line(studio: Studio) -> None:
     del studio.environ["FAL_KEY"]
     studio.faults("runway.create_moderation=~shot-2")
@@ -264,6 +271,7 @@ def test_the_plan_needs_no_key_no_network_and_no_money(studio: Studio, capfd: py
     assert "$1.80" in told
 
 
+@pytest.mark.slow
 def test_the_plan_tells_every_shot_and_its_reason(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.doit()
     studio.change_shot(2, runway_prompt="another boat")
@@ -282,6 +290,7 @@ def test_the_plan_tells_every_shot_and_its_reason(studio: Studio, capfd: pytest.
     assert studio.doit("plan", "budget_usd=9") == 0
 
 
+@pytest.mark.slow
 def test_the_plan_shows_each_kind_of_shot(studio: Studio) -> None:
     studio.faults("create_lost=~shot-1", "job_stuck=~shot-2", "create_moderation=~shot-3")
     studio.doit()
@@ -291,6 +300,7 @@ def test_the_plan_shows_each_kind_of_shot(studio: Studio) -> None:
     assert plan["total_usd"] == 0
 
 
+@pytest.mark.slow
 def test_what_the_plan_says_is_what_the_run_does(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.doit("plan")
@@ -304,6 +314,7 @@ def test_the_plan_of_bad_input_is_refused(studio: Studio, capfd: pytest.CaptureF
     refused(studio, capfd, "plan")
 
 
+@pytest.mark.slow
 def test_the_plan_writes_nothing_but_itself(studio: Studio) -> None:
     studio.doit()
     before = outputs(studio)
@@ -365,6 +376,7 @@ def test_a_dry_clean_takes_nothing(studio: Studio) -> None:
     assert outputs(studio) == before
 
 
+@pytest.mark.slow
 def test_clean_leaves_an_edited_clip(studio: Studio) -> None:
     studio.doit()
     edited = fake_clip(width=720, height=1280, duration_s=5)
@@ -374,6 +386,7 @@ def test_clean_leaves_an_edited_clip(studio: Studio) -> None:
     assert not studio.clip(1).exists()
 
 
+@pytest.mark.slow
 def test_clean_works_with_bad_input(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.doit()
     studio.write_shots([{"shot_number": 1}])
@@ -382,6 +395,7 @@ def test_clean_works_with_bad_input(studio: Studio, capfd: pytest.CaptureFixture
     assert len(studio.takes()) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("args", [("forget",), ("forget", "clip:2"), ("forget", "--all"), ("reset-dep",)])
 def test_what_doit_forgets_costs_nothing(studio: Studio, args: tuple[str, ...]) -> None:
     studio.doit()
@@ -391,6 +405,7 @@ def test_what_doit_forgets_costs_nothing(studio: Studio, args: tuple[str, ...]) 
     assert studio.requests() == asked
 
 
+@pytest.mark.slow
 def test_an_ignored_clip_is_left_out_and_the_report_runs(studio: Studio) -> None:
     assert studio.doit("ignore", "clip:2") == 0
     assert studio.doit() == 1
@@ -407,6 +422,7 @@ def test_an_ignored_clip_needs_no_money(studio: Studio) -> None:
     assert studio.bought() == 2
 
 
+@pytest.mark.slow
 def test_continue_and_other_options_of_doit_are_harmless(studio: Studio) -> None:
     assert studio.doit("-c") == 0
     assert studio.doit("-v", "0") == 0
@@ -414,6 +430,7 @@ def test_continue_and_other_options_of_doit_are_harmless(studio: Studio) -> None
     assert studio.bought() == 3
 
 
+@pytest.mark.slow
 def test_no_key_is_anywhere_after_many_kinds_of_runs(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.faults("bad_key=first:1", "create_lost=first:1", "job_failed=first:1", "media_cut=first:1")
     for args in [

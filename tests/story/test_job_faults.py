@@ -3,6 +3,8 @@
 import pytest
 from studio import Studio
 
+pytestmark = pytest.mark.slow
+
 PRICES = {"runway": 0.6, "pika": 0.2}
 PREFIX = {"runway": "runway", "pika": "fal"}
 PROVIDERS = pytest.mark.parametrize("provider", ["runway", "pika"])

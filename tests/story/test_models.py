@@ -258,6 +258,7 @@ def test_a_row_that_was_written_by_hand_is_not_overwritten(
     assert (path.read_bytes(), fal.asked) == (before, [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -283,6 +284,7 @@ def test_an_answer_that_gives_no_row_writes_nothing(
     assert not (film.root / "config" / "fal_endpoints.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "problem"),
     [

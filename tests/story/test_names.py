@@ -49,6 +49,7 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("args", "sentence"), WRONG, ids=[" ".join(args) for args, _ in WRONG])
 def test_a_wrong_name_is_told_with_what_was_meant(
     studio: Studio, capfd: pytest.CaptureFixture[str], args: tuple[str, ...], sentence: str

@@ -36,6 +36,7 @@ def test_the_next_build_asks_the_provider_before_it_holds_the_shot(one: Studio) 
     assert (one.bought(), one.states()) == (1, ["accepted"])
 
 
+@pytest.mark.slow
 def test_a_create_that_never_arrived_is_released_only_after_the_settling_time_and_with_a_positive_control(
     studio: Studio,
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_create_that_never_arrived_is_released_only_after_the_settling_time_an
     assert studio.booked() == (0.6, 0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["create_lost", "create_502"])
 def test_an_order_with_a_seed_of_the_shots_own_has_no_tag_and_is_neither_adopted_nor_released(
     studio: Studio, capsys: pytest.CaptureFixture[str], fault: str
@@ -98,6 +100,7 @@ def test_runway_has_no_list_so_recover_shows_its_counters_and_changes_nothing(
     assert "generations of gen4.5" in capfd.readouterr().out or one.lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "states", "booked"),
     [("charged", ["lost"], (0.6, 0, 0)), ("not-charged", ["released"], (0, 0, 0))],

@@ -104,6 +104,7 @@ def test_every_figure_is_the_truth(studio: Studio) -> None:
     assert [entry["take"] for entry in report["clips"]] == [2, 1, 1]
 
 
+@pytest.mark.slow
 def test_a_failed_shot_costs_what_its_attempts_cost(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.faults("clip_480p=~shot-2")
@@ -130,6 +131,7 @@ def test_absolute_paths_can_be_had(studio: Studio) -> None:
         assert Path(entry["clip_path"]).is_file()
 
 
+@pytest.mark.slow
 def test_the_run_counts_what_it_made_and_what_it_found(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.doit("clip:1")
@@ -216,6 +218,7 @@ def test_the_rate_can_be_set(studio: Studio, rate: str, code: int) -> None:
     assert studio.doit(f"min_success_rate={rate}") == code
 
 
+@pytest.mark.slow
 def test_a_named_clip_counts_and_not_the_gate(studio: Studio) -> None:
     assert studio.doit("clip:1") == 0
     assert studio.successes() == [True, False, False]

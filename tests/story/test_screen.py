@@ -82,6 +82,7 @@ def watched(new_studio: Callable[..., Studio], monkeypatch: pytest.MonkeyPatch) 
     return studio
 
 
+@pytest.mark.slow
 def test_all_that_is_shown_is_so_on_a_bad_day(watched: WatchedStudio) -> None:
     watched.faults(*BAD_DAY)
     watched.doit("budget_usd=30", "max_concurrent=3")
@@ -92,6 +93,7 @@ def test_all_that_is_shown_is_so_on_a_bad_day(watched: WatchedStudio) -> None:
     assert (last.done + last.failed, last.total) == (12, 12)
 
 
+@pytest.mark.slow
 def test_no_more_are_in_flight_than_may_be_while_others_are_downloaded(watched: WatchedStudio) -> None:
     """`7 in flight` with a limit of 5 were five jobs and two downloads."""
     watched.faults("media_stall=first:9")

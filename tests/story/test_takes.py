@@ -41,6 +41,7 @@ def test_takes_lists_every_take_with_its_file_and_marks_the_one_in_place(
     assert outputs(two) == before
 
 
+@pytest.mark.slow
 def test_a_picked_take_is_put_in_place_free_and_stays(two: Studio) -> None:
     spent = two.booked()
     assert in_place(two) == 2
@@ -81,6 +82,7 @@ def test_keep_accepts_the_present_clip_for_the_changed_prompt(two: Studio) -> No
     assert two.report()["clips"][1]["kept"] is False
 
 
+@pytest.mark.slow
 def test_a_kept_clip_gives_way_to_a_new_take_and_its_own_prompt_still_has_it(two: Studio) -> None:
     old = two.read_shots()[1]["runway_prompt"]
     shown = two.clip(2).read_bytes()
@@ -95,6 +97,7 @@ def test_a_kept_clip_gives_way_to_a_new_take_and_its_own_prompt_still_has_it(two
     assert (two.clip(2).read_bytes(), two.bought()) == (shown, 4)
 
 
+@pytest.mark.slow
 def test_a_new_take_can_be_bought_of_a_shot_whose_clip_was_kept(two: Studio) -> None:
     two.change_shot(1, runway_prompt="something else")
     assert two.doit("keep", "shot=1") == 0, "its purchase is not the newest of all"
@@ -128,6 +131,7 @@ def test_a_prompt_cannot_steer_the_terminal(two: Studio, capfd: pytest.CaptureFi
     assert not {"\x1b", "\x07"} & set(capfd.readouterr().out)
 
 
+@pytest.mark.slow
 def test_takes_marks_no_clip_that_is_not_there(two: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     two.clip(2).unlink()
     capfd.readouterr()
@@ -146,6 +150,7 @@ def test_a_take_of_an_earlier_prompt_can_be_picked_by_its_full_name(two: Studio)
     assert two.bought() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "words"),
     [
@@ -178,6 +183,7 @@ def test_a_rejected_take_cannot_be_picked(studio: Studio, capfd: pytest.CaptureF
     assert "was rejected" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_edited_clip_is_not_overwritten_by_a_pick(two: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     edited = fake_clip(width=720, height=1280, duration_s=5)
     two.clip(2).write_bytes(edited)
@@ -192,6 +198,7 @@ def test_keep_without_a_clip_says_so(studio: Studio, capfd: pytest.CaptureFixtur
     assert "has no clip to keep" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_shots_of_one_recipe_share_the_choice(studio: Studio) -> None:
     one, other = shots(2)
     other["runway_prompt"] = one["runway_prompt"]
@@ -208,6 +215,7 @@ def test_two_shots_of_one_recipe_share_the_choice(studio: Studio) -> None:
     assert studio.bought() == 2
 
 
+@pytest.mark.slow
 def test_a_single_report_reads_what_is_there_and_buys_nothing(two: Studio) -> None:
     two.change_shot(1, runway_prompt="something else")
     assert two.doit("-s", "report") == 1
@@ -215,6 +223,7 @@ def test_a_single_report_reads_what_is_there_and_buys_nothing(two: Studio) -> No
     assert two.bought() == 3
 
 
+@pytest.mark.slow
 def test_a_single_report_of_a_plan_that_does_not_fit_is_written(two: Studio) -> None:
     two.write_shots(shots(40))
     assert two.doit("-s", "report") == 1

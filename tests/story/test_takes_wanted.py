@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from studio import Studio, shots
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def film(studio: Studio) -> Studio:

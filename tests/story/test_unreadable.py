@@ -47,6 +47,7 @@ def test_after_an_hour_it_is_given_up_as_paid_and_the_fallbacks_turn_comes(unrea
     assert unreadable.said("its result can't be read")
 
 
+@pytest.mark.slow
 def test_a_result_of_another_shape_is_told_as_what_it_is_booked_and_bought_once(
     one: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """A shot that does not fit now waits for money, as long as somebody is at work who may give some back."""
 
+import pytest
 from studio import Studio, shots
 
 POOR = ("budget_usd=0.60", "partial=yes", "fallback_api=none", "max_retries=1")
@@ -14,6 +15,7 @@ def test_money_of_a_job_that_no_shot_wants_any_more_is_waited_for(one: Studio) -
     assert one.states() == ["failed", "accepted"]
 
 
+@pytest.mark.slow
 def test_a_job_that_keeps_its_money_is_not_waited_for_longer_than_it_is_collected(one: Studio) -> None:
     one.faults("job_stuck=~shot-1")
     assert one.doit(*POOR, "clip_timeout_s=20") == 1

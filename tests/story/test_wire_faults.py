@@ -3,6 +3,8 @@
 import pytest
 from studio import Studio
 
+pytestmark = pytest.mark.slow
+
 PRICES = {"runway": 0.6, "pika": 0.2}
 PROVIDERS = pytest.mark.parametrize("provider", ["runway", "pika"])
 POLLS = ["poll_500", "poll_502", "poll_reset", "poll_garbage", "poll_404", "poll_hang"]

@@ -61,6 +61,7 @@ def test_an_order_that_a_model_never_takes_closes_it_after_one_shot_and_the_user
     assert studio.doit("audit") == 0
 
 
+@pytest.mark.slow
 def test_the_same_order_is_never_sent_again_and_a_mended_one_is(studio: ScriptedStudio) -> None:
     studio.write_shots(shots(1))
     misinform(studio, wrong=True)

@@ -60,7 +60,8 @@ def for_looking(path: Path) -> sqlite3.Connection:
                 return db
         if found:
             copy = _in_memory(db)
-            migrations.migrate(copy)
+            with _closed_on_error(copy):
+                migrations.migrate(copy)
         else:
             db.close()
             copy = for_writing(None, lambda: 0.0)
