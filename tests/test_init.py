@@ -131,7 +131,7 @@ def test_init_that_cannot_write_everything_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["config"]
 
 
-@pytest.mark.parametrize("words", [("a", "b"), ("--force",)])
+@pytest.mark.parametrize("words", [("a", "b"), ("--force",), ("a=b",), ("film", "budget_usd=5")])
 def test_init_refuses_what_it_does_not_know(
     call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
 ) -> None:
@@ -212,7 +212,7 @@ def test_a_project_is_not_hidden_though_it_is_its_own_outputs(studio: Studio, na
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 def test_a_film_from_init_is_made_planned_cut_and_cleaned_with_make(tmp_path: Path) -> None:
-    """From the installed package, with its own program, in a folder that has nothing of the repository's."""
+    """With the installed program, in a folder that has nothing of the repository's."""
     programs = Path(sys.executable).parent
     environ = clean_environment()
     environ |= {"PATH": f"{programs}{os.pathsep}{environ['PATH']}"}

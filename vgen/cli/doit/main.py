@@ -13,6 +13,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 import vgen
 from vgen.cli import overview, start
 from vgen.cli.doit.commands import BriefOptions
+from vgen.cli.doit.compat import command_line_variables
 from vgen.errors import Refusal
 
 
@@ -40,8 +41,8 @@ class Init(BriefOptions, Command):  # type: ignore[misc]
 
     def execute(self, opt_values: Any, pos_args: list[str]) -> int:  # noqa: ARG002 - doit's signature
         """Write the files; say what to type next. Raises InvalidCommand: nothing was written."""
-        if len(pos_args) > 1:
-            raise InvalidCommand("usage: vgen init [DIR]")
+        if len(pos_args) > 1 or command_line_variables():  # doit takes a name with = in it for a variable
+            raise InvalidCommand("usage: vgen init [DIR]; it takes one folder, no = in its name, and no variables")
         folder = Path(*pos_args)
         try:
             start.start_film(folder)
