@@ -7,9 +7,10 @@ from doit.cmd_base import Command
 
 from vgen.cli import registry
 from vgen.cli.doit.compat import program
+from vgen.views.advice import Advice
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
-OF_VGEN = ("vgen init DIR", "starts a film of your own in a new folder; only as vgen")
+OF_VGEN = ("vgen init DIR", "start a film of your own in a new folder (typed as vgen, not doit)")
 VARIABLES = {
     "visual_prompts": "the list of shots",
     "api_config": "the providers",
@@ -57,7 +58,8 @@ def text() -> str:
     shown = {name: {False: "no", "": ""}.get(value, value) for name, value in defaults.items()}
     lines = ["vgen: Make for AI video. Buys only the clips that are stale or missing, once, within a budget.", ""]
     called = program()
-    lines += [f"  {command.replace('doit', called):<32} {what}" for command, what in commands()]
+    advice = Advice(program=called)
+    lines += [f"  {command.replace('doit', called):<32} {advice(what)}" for command, what in commands()]
     lines += ["", f'Variables, as in `{called} primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]
     lines += [f"  {name:<18} {shown[name]!s:<28} {what}" for name, what in VARIABLES.items()]
     lines += ["", "Exit codes:", ""]
