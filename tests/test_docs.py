@@ -30,8 +30,12 @@ from vgen.simulator.faults import KNOWN
 PORT = "8080"
 """The port that the pages name; a free one stands in for it."""
 RUN = [page for page in PAGES if pages.commands(page)]
-PASSING = re.compile(r" *clip \d+  (?:queued|rendering) at \w+(?:, \d+ before it)?")
-"""Said when a question meets the job in that state; on a busy machine the next question may find it done."""
+PASSING = re.compile(
+    r" *clip \d+  (?:queued|rendering) at \w+(?:, \d+ before it)?|vgen: conforming: \d+ of \d+ clips(?:, .*)?"
+)
+"""Said when a question meets the job in that state, and where work takes long: on a busy machine the next question may
+find it done, and all work takes long.
+"""
 
 
 def project(at: Path) -> Path:

@@ -76,6 +76,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body=body,
         bought_s=recipe.duration_s,
         price=up(Decimal(price) * recipe.duration_s),
+        left_out=tuple(name for name in ("seed", "negative_prompt") if getattr(recipe, name) is not None),
     )
 
 

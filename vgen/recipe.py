@@ -28,9 +28,9 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 class Recipe:
     """One shot for one provider, as it is bought. A picture is `sha256:…` of its content, or its https URL.
 
-    `image_fit`: how the first and the last picture are made to fit the shot's shape, if the shot says so. `tier`:
-    "draft" for a draft, else None. `take`: which of the takes wanted it is (contract 13); the first is the recipe of a
-    shot that wants one take only.
+    `audio`: whether sound is wanted. `image_fit`: how the first and the last picture are made to fit the shot's shape,
+    if the shot says so. `tier`: "draft" for a draft, else None. `take`: which of the takes wanted it is (contract 13);
+    the first is the recipe of a shot that wants one take only.
     """
 
     prompt: str
@@ -40,6 +40,7 @@ class Recipe:
     pictures: Pictures[str] = field(default_factory=Pictures)
     image_fit: str | None = None
     seed: int | None = None
+    audio: bool = False
     tier: str | None = None
     take: int = 1
     digest: str = field(init=False, repr=False, compare=False)
@@ -63,6 +64,7 @@ class Recipe:
             **dict(self.pictures.named()),
             "image_fit": self.image_fit,
             "seed": None if self.seed is None else str(self.seed),
+            "audio": "yes" if self.audio else None,
             "tier": self.tier,
             "take": str(self.take) if self.take > 1 else None,
         }

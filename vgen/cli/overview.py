@@ -24,6 +24,7 @@ VARIABLES = {
     "partial": "yes: buy what fits the budget",
     "takes_wanted": "good takes of each shot",
     "tier": "final, draft: buy with the sections' draft settings",
+    "audio": "yes: clips with sound, where the model makes it",
     "on_uncertain": "rebuy: buy again what was perhaps bought",
     "min_success_rate": "gate",
     "min_clip_bytes": "a clip with no more bytes is rejected",

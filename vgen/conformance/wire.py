@@ -38,6 +38,7 @@ def rules(codec: Codec, model: str) -> Iterator[Result]:
     terms = Terms(provider="x", base_url=codec.VENDOR.base_url, model=model)
     tried: tuple[tuple[str, Callable[[Codec, Terms], str]], ...] = (
         ("an order can be made, with a price and what decides it", _orders),
+        ("what a shot asks for is ordered, or told as left out", _wishes),
         ("the same order is the same request, and a tag changes nothing but the request", _repeats),
         ("the key is in its header and nowhere else", _keys),
         ("a page that is not the vendor's is no answer to an order", _strange_answers),
@@ -86,6 +87,24 @@ def _orders(codec: Codec, terms: Terms) -> str:
     by_length = {order.bought_s: order.price for order in made}
     if sorted(by_length.values()) != [by_length[seconds] for seconds in sorted(by_length)]:
         return f"a longer clip costs less: {by_length}"
+    return ""
+
+
+_WISHES: Mapping[str, Any] = {"seed": 7, "negative_prompt": "fog"}
+"""Keys of a shot that a model may lack. (Sound is not among them: some models make it whatever is asked.)"""
+
+
+def _wishes(codec: Codec, terms: Terms) -> str:
+    for seconds in (3, 5, 8, 10):
+        for ratio in ("9:16", "16:9", "1:1"):
+            for name, value in _WISHES.items():
+                try:
+                    plain = codec.order(recipe(seconds, ratio), terms)
+                    made = codec.order(recipe(seconds, ratio, **{name: value}), terms)
+                except CannotMake:
+                    continue
+                if made.body == plain.body and name not in made.left_out:
+                    return f"{name} is not in the body, and left_out does not name it"
     return ""
 
 

@@ -9,7 +9,18 @@ from typing import Any
 
 from vgen.pictures import ROLES
 
-READ = ("shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit", "takes")
+READ = (
+    "shot_number",
+    "duration",
+    "prompt",
+    "negative_prompt",
+    "aspect_ratio",
+    "seed",
+    *ROLES,
+    "image_fit",
+    "audio",
+    "takes",
+)
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
@@ -17,7 +28,6 @@ FOR_OTHERS = ("style", "camera", "lighting", "transition", "platform_params", "n
 """Keys that other stages read; nobody need be told that vgen does not."""
 
 LATER = {
-    "audio": "this version does not order sound",
     "caption": "this version does not write captions",
 }
 """Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""

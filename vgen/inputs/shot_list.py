@@ -11,7 +11,7 @@ from vgen.inputs import csv_source, json_source, pictures, sources
 from vgen.inputs.json_source import Path
 from vgen.inputs.pictures import Source
 from vgen.inputs.shot_keys import FRAMING, Meaning, Verdict, Vocabulary, asks_nothing, is_slip
-from vgen.inputs.shots import DURATION_RULE, Shot, fault, name_shots, quote, spell, spell_all
+from vgen.inputs.shots import DURATION_RULE, Shot, fault, is_yes, name_shots, quote, spell, spell_all
 from vgen.pictures import ROLES, Pictures
 
 LISTS = ("visual_prompts", "prompts")
@@ -183,6 +183,7 @@ class _Parser:
             seed=self._field(whole, path, name, "seed"),
             pictures=self._pictures(whole, path, name),
             image_fit=self._field(whole, path, name, "image_fit") or None,
+            audio=is_yes(self._field(whole, path, name, "audio")),
             takes=self._field(whole, path, name, "takes"),
         )
         return shot if len(self.problems) == before else None

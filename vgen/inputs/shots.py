@@ -32,6 +32,8 @@ class Shot:
     seed: int | None = None
     pictures: Pictures[Source] = field(default_factory=Pictures)
     image_fit: str | None = None
+    audio: bool | None = None
+    """Whether sound is wanted; None: as the run says."""
     takes: int | None = None
     """How many takes are wanted; None: as many as the run says."""
 
@@ -62,11 +64,21 @@ def fault(key: str, value: Any) -> str | None:
         case "takes":
             good = is_integer(value) and 1 <= value <= MAX_TAKES
             return None if good else f"{quote(value)} is not an integer from 1 to {MAX_TAKES}"
+        case "audio":
+            return None if is_yes(value) is not None else f"{quote(value)} is not yes or no"
         case "image_fit":
             return None if value == "" or value in FITS else f"{quote(value)} is not one of {', '.join(FITS)}"
     if key in ROLES:
         return _pictures_fault(value, is_list=ROLES[key])
     return _text_fault(value, may_be_empty=key in MAY_BE_EMPTY)
+
+
+def is_yes(value: Any) -> bool | None:
+    """What true, "yes" and the like say; None if it is neither that nor a no."""
+    text = value.lower() if isinstance(value, str) else value
+    if text is True or text in ("yes", "true", "on"):
+        return True
+    return False if text is False or text in ("no", "false", "off") else None
 
 
 def is_integer(value: Any) -> bool:

@@ -72,6 +72,7 @@ class Run(BaseModel):
     partial: bool = False
     takes_wanted: Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=MAX_TAKES)] = 1
     tier: Literal["final", "draft"] = "final"
+    audio: bool = False
     on_uncertain: Literal["hold", "rebuy"] = "hold"
     min_success_rate: Rate = 0.8
     min_clip_bytes: Annotated[int, BeforeValidator(_no_bool), Field(ge=0, le=1 << 30)] = 100_000

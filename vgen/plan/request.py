@@ -29,6 +29,7 @@ def of(
     pictures: Pictures[str] = NO_PICTURES,
     tier: str | None = None,
     take: int = 1,
+    audio: bool = False,
 ) -> Recipe | None:
     """The recipe of a shot at a provider, or None if the shot has no text for it. The rest is as in Recipe."""
     prompt = shot.prompt_for(provider)
@@ -42,6 +43,7 @@ def of(
         pictures=pictures,
         image_fit=shot.image_fit if any(role in pictures for role in FRAMES) else None,
         seed=None if shot.seed is None else shot.seed + take - 1,
+        audio=audio if shot.audio is None else shot.audio,
         tier=tier,
         take=take,
     )

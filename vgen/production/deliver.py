@@ -133,6 +133,7 @@ async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
         duration_s=float(asked["duration"]),
         aspect_ratio=asked["aspect_ratio"],
         min_bytes=run.settings.run.min_clip_bytes,
+        sound="audio" in asked,
     )
     return await run.judge(part, wanted)
 

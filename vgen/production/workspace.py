@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vgen.errors import InputError, LedgerError, Refusal, VgenError
 from vgen.inputs import config, shot_list
@@ -277,10 +278,11 @@ def _of_take(
 ) -> ShotRequest:
     """The request for one of the takes wanted of a shot."""
     ratio, tier = settings.run.aspect_ratio, DRAFT if settings.run.tier == DRAFT else None
+    of_run: dict[str, Any] = {"aspect_ratio": ratio, "tier": tier, "audio": settings.run.audio}
     recipes = {
         name: made
         for name in settings.providers
-        if (made := requesting.of(shot, name, aspect_ratio=ratio, pictures=pictures, tier=tier, take=take)) is not None
+        if (made := requesting.of(shot, name, pictures=pictures, take=take, **of_run)) is not None
     }
     offers = []
     for provider in settings.offers:

@@ -117,7 +117,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     listed = tokens.cost(made, rates.get(chosen.resolution))
     body = {
         **chosen.body,
-        "generate_audio": False,
+        "generate_audio": recipe.audio,  # at one price
         "watermark": False,
         "execution_expires_after": EXPIRES_S,
     }
@@ -128,7 +128,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
         pictures=chosen.pictures,
-        left_out=tables.left_out(recipe),
+        left_out=tables.left_out(recipe, takes=("audio",)),
     )
 
 

@@ -12,8 +12,14 @@ from vgen.providers.fal_table import Endpoint, Field, Row
 _KINDS = {
     "text": "from text",
     "image": "from a picture",
-    "reference": "from reference pictures, which vgen does not order",
-    "first-last": "between two pictures, which vgen does not order",
+    "reference": "from reference pictures",
+    "first-last": "between two pictures",
+}
+_UNITS = {
+    "per_second_usd": "a second",
+    "per_second_with_sound_usd": "a second with sound",
+    "per_clip_usd": "a clip",
+    "per_clip_with_sound_usd": "a clip with sound",
 }
 _SURE = {"page": "fal's page", "kin": "reckoned", "unit": "unit price of unclear meaning, not used"}
 
@@ -33,7 +39,7 @@ def _described(taken: Endpoint) -> str:
     if "references" in taken.images and taken.kind != "reference":
         parts.append("reference pictures too")
     if taken.sound:
-        parts.append("sound can be switched off, and is")
+        parts.append("sound if `audio` is yes")
     missing = [word for word, there in (("seed", taken.seed), ("negative prompt", taken.negative_prompt)) if not there]
     if missing:
         parts.append(f"no {' and no '.join(missing)}")
@@ -78,11 +84,7 @@ def _values(field: Field) -> str:
 def _price(price: Mapping[str, Any] | None) -> str:
     if price is None:
         return "no price known"
-    said = [
-        f"{_amounts(price[name])} {per}"
-        for name, per in (("per_second_usd", "a second"), ("per_clip_usd", "a clip"))
-        if name in price
-    ]
+    said = [f"{_amounts(price[name])} {per}" for name, per in _UNITS.items() if name in price]
     return f"{', '.join(said)} ({_SURE.get(price.get('sure', ''), 'your own')}, {price.get('date', 'undated')})"
 
 

@@ -2,9 +2,9 @@
 
 The rules, and why: a length is the next longer one on offer, spelled as the row spells it; where a length can't be
 ordered, none is sent. A resolution that nobody chose is the lowest with 720 lines: fal's own default is often a smaller
-or a dearer one. Sound is always switched off: vgen orders silent clips, at the silent price. fal ignores fields that an
-endpoint does not have, so a wish for one would be lost without a word: seed and negative prompt are told as left out,
-shape, length and resolution are refused.
+or a dearer one. The sound switch is always sent, on or off, and the price is for that. fal ignores fields that an
+endpoint does not have, so a wish for one would be lost without a word: seed, negative prompt and sound are told as left
+out, shape, length and resolution are refused.
 """
 
 import functools
@@ -52,7 +52,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     prompt = _prompt(recipe.prompt, taken)
     form = _form(
         taken, recipe.duration_s, recipe.aspect_ratio, pictured,
-        terms.resolution, terms.durations, terms.ratios, terms.price, terms.tariff,
+        terms.resolution, terms.durations, terms.ratios, terms.price, terms.tariff, recipe.audio,
     )  # fmt: skip
     body: dict[str, Any] = {"prompt": prompt, **form.body}
     left_out = []
@@ -66,6 +66,8 @@ def order(recipe: Recipe, terms: Terms) -> Order:
             body["seed"] = recipe.seed
         else:
             left_out.append("seed")
+    if recipe.audio and not taken.sound:
+        left_out.append("audio")
     return Order(
         model=taken.id,
         path=form.path,
@@ -81,7 +83,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
 def _form(
     taken: Endpoint, asked_s: Decimal, aspect_ratio: str, pictured: bool,
     resolution: str | None, durations: tuple[Decimal, ...] | None, ratios: tuple[str, ...],
-    price: int | None, tariff: Tariff | None,
+    price: int | None, tariff: Tariff | None, audio: bool,
 ) -> _Form:  # fmt: skip
     """The parts of an order that many shots have alike: of a long list, most. Raises CannotMake."""
     terms = Terms(
@@ -91,18 +93,31 @@ def _form(
     bought_s, length = _length(asked_s, taken, terms)
     body = {**length, **_shape(aspect_ratio, pictured, taken, terms)}
     if taken.sound:
-        body[taken.sound] = False
+        body[taken.sound] = audio
     lines = body.get("resolution")
-    agreed = prices.agreed(fal_prices.listed(taken.price, lines, bought_s), terms, bought_s)
-    if agreed is None:
-        raise _no_price(taken, lines, bought_s)
+    agreed = _price(taken, lines, terms, bought_s, sound=audio and taken.sound is not None)
     return _Form(path=f"/{taken.id}", bought_s=bought_s, body=body, price=agreed)
 
 
-def _no_price(taken: Endpoint, lines: object, bought_s: Decimal) -> CannotMake:
+def _price(taken: Endpoint, lines: str | None, terms: Terms, bought_s: Decimal, *, sound: bool) -> int:
+    """What is reserved, in micro-dollars; with sound never less than without. Raises NoPrice."""
+    silent = fal_prices.listed(taken.price, lines, bought_s)
+    if not sound:
+        agreed = prices.agreed(silent, terms, bought_s)
+    else:
+        listed = fal_prices.with_sound(taken.price, lines, bought_s, is_default=taken.sounds)
+        known = prices.agreed(listed, terms, bought_s)
+        agreed = None if known is None else prices.settled(known, silent)
+    if agreed is None:
+        raise _no_price(taken, lines, bought_s, sound=sound)
+    return agreed
+
+
+def _no_price(taken: Endpoint, lines: object, bought_s: Decimal, *, sound: bool) -> CannotMake:
     price = taken.price or {}
     unclear = "; its unit price is known, but not what a unit is" if price.get("sure") == "unit" else ""
     what = f"{taken.id} at {lines}" if lines and price else taken.id
+    what += " with sound" if sound and price else ""
     at = f", {bought_s} s{unclear}" if price else ""
     return prices.missing(f"{what}{at}", f"{taken.page}/llms.txt")
 

@@ -44,8 +44,8 @@ class Field:
 class Endpoint:
     """One row; equal to itself only.
 
-    `prompt_most`: characters, or bytes of UTF-8 if `prompt_in_bytes`. `sound`: the name of its switch.
-    `images`: role of a picture → the field that takes it. `required`: fields.
+    `prompt_most`: characters, or bytes of UTF-8 if `prompt_in_bytes`. `sound`: the name of its switch, `sounds` its
+    default. `images`: role of a picture → the field that takes it. `required`: fields.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Endpoint:
     seed: bool = False
     negative_prompt: bool = False
     sound: str | None = None
+    sounds: bool = False
     images: Mapping[str, str] = field(default_factory=dict)
     required: tuple[str, ...] = ()
     image_endpoint: str | None = None
@@ -140,6 +141,7 @@ def _read(name: str, row: Row) -> Endpoint:
         seed=row.get("seed", False),
         negative_prompt=row.get("negative_prompt", False),
         sound=row.get("sound", {}).get("field"),
+        sounds=row.get("sound", {}).get("default", False),
         images=_images(row.get("images", {})),
         required=tuple(row.get("required", ())),
         image_endpoint=row.get("image_endpoint"),

@@ -103,13 +103,15 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     resolution = tables.resolution(offered, terms.resolution, model)
     bought_s = tables.seconds(recipe.duration_s, way["durations"], terms, model)
     prompt = tables.prompt(recipe.prompt, way["prompt_max"], model)
+    sound = tables.sound(recipe, row, resolution, model) or {}
     settings: dict[str, Any] = {"resolution": resolution, "duration": bought_s, **row["settings"]}
+    settings |= sound.get("fields", {})
     if "image" not in pictures:  # else the video has the picture's shape
         settings["aspect_ratio"] = tables.shape(recipe.aspect_ratio, row["ratios"], model)
     in_contents = way["function"] != "text-to-video"
     body: dict[str, Any] = {"contents": [{"type": "prompt", "text": prompt}]} if in_contents else {"prompt": prompt}
     body |= {"settings": settings, "options": {"watermark_info": {"enabled": False}}}
-    listed = tables.by_seconds(row["usd_per_s"].get(resolution), bought_s)
+    listed = tables.by_seconds(sound.get("usd_per_s", row["usd_per_s"]).get(resolution), bought_s)
     return Order(
         model=model,
         path=intern(f"/{way['function']}/{model}"),
@@ -117,7 +119,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         bought_s=Decimal(bought_s),
         price=tables.to_reserve(listed, bought_s, terms, model),
         pictures=pictures,
-        left_out=tables.left_out(recipe),
+        left_out=tables.left_out(recipe, takes=("audio",) if tables.takes_audio(row) else ()),
     )
 
 

@@ -119,7 +119,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         bought_s=Decimal(chosen.bought_s),
         price=tables.to_reserve(listed, chosen.bought_s, terms, terms.model),
         pictures=chosen.pictures,
-        left_out=tables.left_out(recipe),
+        left_out=tables.left_out(recipe, takes=("audio",)),  # sound comes with the picture, always
     )
 
 

@@ -97,11 +97,13 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     model, row = _operation(recipe, terms)
     resolution = tables.resolution(row["resolutions"], terms.resolution, model)
     bought_s = tables.seconds(recipe.duration_s, row["duration"]["values"], terms, model)
+    sound = tables.sound(recipe, row, resolution, model) or {}
     body: dict[str, Any] = {
         "prompt": tables.prompt(recipe.prompt, row["prompt_max"], model),
         row["duration"]["field"]: bought_s,
         "resolution": resolution,
         **row["fixed"],
+        **sound.get("fields", {}),
     }
     if "ratio" in row:
         body[row["ratio"]["field"]] = tables.shape(recipe.aspect_ratio, row["ratio"]["values"], model)
@@ -117,14 +119,15 @@ def order(recipe: Recipe, terms: Terms) -> Order:
     pictures = tables.pictures(recipe, row, model)
     for role, name in pictures.items():
         body[name] = recipe.pictures.get(role)  # a URL: the quote wants it too
+    takes = [name for name in ("seed", "negative_prompt") if row[name]]
     return Order(
         model=model,
         path=intern(f"/v1/media/{model}"),
         body=body,
         bought_s=Decimal(bought_s),
-        price=tables.to_reserve(_listed(row, resolution, bought_s), bought_s, terms, model),
+        price=tables.to_reserve(_listed({**row, **sound}, resolution, bought_s), bought_s, terms, model),
         pictures=pictures,
-        left_out=tables.left_out(recipe, takes=[name for name in ("seed", "negative_prompt") if row[name]]),
+        left_out=tables.left_out(recipe, takes=[*takes, "audio"] if tables.takes_audio(row) else takes),
     )
 
 

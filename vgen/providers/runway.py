@@ -109,7 +109,7 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         body["resolution"] = resolution
     if "duration" in fields:
         body["duration"] = number(bought_s)
-    body |= runway_models.plain(fields)
+    body |= runway_models.plain(fields, audio=recipe.audio)
     if recipe.seed is not None and "seed" in fields:
         body["seed"] = runway_models.seed(recipe.seed, fields, model)
     if recipe.negative_prompt and "negativePrompt" in fields:
@@ -126,8 +126,8 @@ def order(recipe: Recipe, terms: Terms) -> Order:
 
 
 def _left_out(recipe: Recipe, fields: Mapping[str, Any]) -> tuple[str, ...]:
-    asked = {"seed": recipe.seed is not None, "negative_prompt": bool(recipe.negative_prompt)}
-    spelled = {"seed": "seed", "negative_prompt": "negativePrompt"}
+    asked = {"seed": recipe.seed is not None, "negative_prompt": bool(recipe.negative_prompt), "audio": recipe.audio}
+    spelled = {"seed": "seed", "negative_prompt": "negativePrompt", "audio": "audio"}
     return tuple(name for name, wanted in asked.items() if wanted and spelled[name] not in fields)
 
 

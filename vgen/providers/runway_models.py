@@ -14,8 +14,8 @@ from vgen.recipe import Recipe
 
 _ASPECTS = {"9:16": Decimal(9) / 16, "16:9": Decimal(16) / 9, "1:1": Decimal(1)}
 _TIERS = (360, 480, 720, 1080, 1440, 2160)
-_PLAIN = {"audio": False, "draft": False, "outputFormat": "mp4"}
-"""Sound costs more or comes for nothing, a draft is a preview of 480 lines, other formats have a surcharge."""
+_PLAIN = {"draft": False, "outputFormat": "mp4"}
+"""A draft is a preview of 480 lines, other formats have a surcharge."""
 _PLAIN_RATIO = {"9:16": "720:1280", "16:9": "1280:720", "1:1": "960:960"}
 
 
@@ -59,9 +59,9 @@ def seed(value: int, taken: Mapping[str, Any], model: str) -> int:
     return value
 
 
-def plain(taken: Mapping[str, Any]) -> dict[str, Any]:
-    """What keeps a clip silent, whole and an MP4: fields that may cost more, or make another thing, by default."""
-    return {name: value for name, value in _PLAIN.items() if name in taken}
+def plain(taken: Mapping[str, Any], *, audio: bool) -> dict[str, Any]:
+    """What keeps a clip whole, an MP4, and silent if no `audio` is wanted: defaults may cost more, or make another."""
+    return {name: value for name, value in {**_PLAIN, "audio": audio}.items() if name in taken}
 
 
 def durations(taken: Mapping[str, Any], terms: Terms) -> tuple[Decimal, ...]:

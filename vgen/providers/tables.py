@@ -106,8 +106,30 @@ def to_reserve(listed: int | None, bought_s: int, terms: Terms, model: str) -> i
 
 def left_out(recipe: Recipe, *, takes: Collection[str] = ()) -> tuple[str, ...]:
     """What a shot asks for beside its prompt, and a model that `takes` no more does not take."""
-    asked = {"negative_prompt": bool(recipe.negative_prompt), "seed": recipe.seed is not None}
+    asked = {
+        "negative_prompt": bool(recipe.negative_prompt), "seed": recipe.seed is not None, "audio": recipe.audio,
+    }  # fmt: skip
     return tuple(name for name, wanted in asked.items() if wanted and name not in takes)
+
+
+def sound(recipe: Recipe, table_row: Mapping[str, Any], resolution: str, model: str) -> Mapping[str, Any] | None:
+    """What of the row's `with_sound` an order has, if sound is wanted and the model has a switch for it, else None.
+
+    `fields`: what the body says then; `usd_per_s`: the rates, where they are others. Raises CannotMake for a resolution
+    that has no sound.
+    """
+    switched: Mapping[str, Any] | None = table_row.get("with_sound") if recipe.audio else None
+    if switched is None:
+        return None
+    rates = switched.get("usd_per_s", {resolution: None})
+    if resolution not in rates:
+        raise CannotMake(f"{model} makes sound at {', '.join(rates)} only, not at {resolution}")
+    return switched
+
+
+def takes_audio(table_row: Mapping[str, Any]) -> bool:
+    """Whether a clip with sound can be had: by a switch, or because the model makes no other."""
+    return "with_sound" in table_row or bool(table_row.get("always_sound"))
 
 
 def by_seconds(usd_per_s: str | None, bought_s: int | Decimal) -> int | None:

@@ -85,7 +85,11 @@ def order(recipe: Recipe, terms: Terms) -> Order:
         "model": terms.model, "text": recipe.prompt, "seconds": number(seconds), "shape": recipe.aspect_ratio,
         "silent": True,
     }  # fmt: skip
-    return Order(model=terms.model, path="/clips", body=body, bought_s=seconds, price=int(price * seconds))
+    asked = {"seed": recipe.seed is not None, "negative_prompt": recipe.negative_prompt, "audio": recipe.audio}
+    return Order(
+        model=terms.model, path="/clips", body=body, bought_s=seconds, price=int(price * seconds),
+        left_out=tuple(name for name, wanted in asked.items() if wanted),
+    )  # fmt: skip
 
 
 def create(order: Order, terms: Terms, key: str, pictures: Pictures[str], tag: str) -> Call:
