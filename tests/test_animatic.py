@@ -1,5 +1,6 @@
 """Animatics are real clips: drawn by Pillow and ffmpeg, read back by ffprobe."""
 
+import io
 import itertools
 import json
 from dataclasses import replace
@@ -8,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import trio
+from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageStat
 
 from vgen.errors import MediaError
+from vgen.media import frames
 from vgen.media.judge import Verdict, Wanted, judge
 from vgen.media.probe import probe
 from vgen.media.tools import Tools, find_tools, run_tool
-from vgen.simulator import animatic
+from vgen.simulator import animatic, given
 from vgen.simulator.animatic import Animatic, render
 
 SHOT = Animatic(
@@ -100,6 +103,118 @@ def test_a_failed_drawing_leaves_nothing_and_an_older_file_as_it_was(tools, tmp_
         trio.run(render, broken, SHOT, target)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
     assert target.read_bytes() == b"older"
+
+
+# Made from pictures
+
+
+def picture(tools: Tools, clip: Path, position: str) -> Image.Image:
+    return Image.open(io.BytesIO(trio.run(frames.picture, tools, clip, position)))
+
+
+def differ(one: Image.Image, other: Image.Image) -> float:
+    """Levels, in the mean of all pixels."""
+    return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
+
+
+def scene(colour: str, size: tuple[int, int] = (720, 1280)) -> bytes:
+    out = io.BytesIO()
+    with Image.new("RGB", size, colour) as drawn:
+        ImageDraw.Draw(drawn).ellipse((200, 800, 500, 1100), fill="orange")
+        drawn.save(out, "PNG")
+    return out.getvalue()
+
+
+def test_chained_animatics_run_into_each_other_and_end_with_their_last_picture(tools, tmp_path):
+    first, end = scene("navy"), scene("teal", (1280, 1280))
+    one = drawn(tools, replace(SHOT, pictures=(("image", first),)), tmp_path / "1.mp4")
+    assert differ(picture(tools, one, "first"), Image.open(io.BytesIO(first))) < 2
+    last = trio.run(frames.picture, tools, one, "last")
+    assert differ(Image.open(io.BytesIO(last)), Image.open(io.BytesIO(first))) > 20, "it becomes a clip of its own"
+    both = replace(SHOT, prompt="then", pictures=(("image", last), ("end_image", end)))
+    two = drawn(tools, both, tmp_path / "2.mp4")
+    assert differ(picture(tools, two, "first"), Image.open(io.BytesIO(last))) < 3, "its own mark only"
+    assert picture(tools, two, "last").getpixel((10, 10)) == pytest.approx((0, 128, 128), abs=4)
+    assert counted_frames(tools, two) == both.frames
+
+
+def test_takes_made_from_one_picture_are_each_the_same_again_and_not_the_same_as_each_other(tools, tmp_path):
+    pictures = (("image", scene("navy")), ("references", scene("olive")))
+    takes = [replace(SHOT, version=n, pictures=pictures) for n in (1, 2, 1)]
+    one, two, again = (drawn(tools, spec, tmp_path / f"{n}.mp4").read_bytes() for n, spec in enumerate(takes))
+    assert one == again != two
+    assert differ(picture(tools, tmp_path / "0.mp4", "last"), picture(tools, tmp_path / "1.mp4", "last")) > 20
+    short = [replace(spec, duration_s=0.01) for spec in takes]
+    assert len({drawn(tools, spec, tmp_path / f"s{n}.mp4").read_bytes() for n, spec in enumerate(short)}) == 2
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture", scene("navy")[:300]], ids=["empty", "words", "cut off"])
+def test_what_is_no_picture_is_left_out(tools, tmp_path, data):
+    spec = replace(SHOT, pictures=(("image", data), ("references", data)))
+    assert drawn(tools, spec, tmp_path / "1.mp4").read_bytes() == drawn(tools, SHOT, tmp_path / "2.mp4").read_bytes()
+
+
+def test_all_that_a_clip_is_made_from_is_in_a_row_below_its_label():
+    def seen(colour: str, *roles: str) -> bool:
+        layer = animatic._caption(replace(SHOT, pictures=tuple((role, scene(colour)) for role in roles)))
+        return ImageColor.getrgb(colour) in {pixel[:3] for _, pixel in layer.getcolors(1 << 20)}
+
+    assert seen("navy", "references")
+    assert seen("teal", "image", "end_image")
+    assert not seen("navy")
+
+
+URI = "data:image/png;base64,cGljdHVyZQ=="
+
+
+@pytest.mark.parametrize(
+    ("places", "body", "roles"),
+    [
+        (given.of_runway, {"promptImage": URI}, "image"),
+        (
+            given.of_runway,
+            {
+                "promptImage": [{"uri": URI, "position": "last"}, {"uri": URI, "position": "first"}],
+                "references": [{"uri": URI}],
+            },
+            "end_image image references",
+        ),
+        (
+            given.of_contents,
+            {"contents": [{"type": "prompt", "text": "x"}, {"type": "first_frame", "url": "cGljdHVyZQ=="}]},
+            "image",
+        ),
+        (
+            given.of_content,
+            {
+                "content": [
+                    {"type": "text", "text": "x"},
+                    {"type": "image_url", "image_url": {"url": URI}},
+                    {"type": "image_url", "image_url": {"url": URI}, "role": "last_frame"},
+                    {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}, "role": "last_frame"},
+                ]
+            },
+            "image end_image",
+        ),
+        (
+            partial(
+                given.of_fal, {"first": "image_url", "last": "tail_image_url", "references": ["image_urls", "one"]}
+            ),
+            {"image_url": URI, "tail_image_url": URI, "image_urls": [URI, 7, URI], "one": URI, "elements": 3},
+            "image end_image references references references",
+        ),
+    ],
+    ids=["Runway's one", "Runway's several", "Kling", "ModelArk, MiniMax", "fal"],
+)
+def test_every_vendor_finds_the_pictures_in_its_own_bodies(places, body, roles):
+    assert given.within(body, places(body), {}.get) == tuple((role, b"picture") for role in roles.split())
+
+
+@pytest.mark.parametrize("body", [{}, {"promptImage": 7, "contents": "x", "content": [None], "image_urls": 3}])
+def test_a_body_of_nonsense_holds_no_picture(body):
+    fal = partial(given.of_fal, {"first": "promptImage", "references": ["image_urls", "content"]})
+    for places in (given.of_runway, given.of_contents, given.of_content, fal):
+        assert given.within(body, places(body), {}.get) == ()
 
 
 # The layers, without ffmpeg

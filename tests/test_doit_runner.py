@@ -48,6 +48,9 @@ class Session:
         if self.refuse_before_run:
             raise Refusal(self.refuse_before_run)
 
+    def refused(self, error: Exception) -> None:
+        self.told.append(("refused", str(error)))
+
     def saturated(self) -> bool:
         return self.in_line >= 10
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from vgen.store.records import Budget
-from vgen.views import gallery
+from vgen.views import gallery, gallery_pictures
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.gallery_pictures import PictureView
 from vgen.views.report import Gate
 
 SHA = "ab" * 32
@@ -40,6 +41,7 @@ SHOT = ShotView(
     verdict="good",
     takes=[TAKE],
 )
+PICTURE = PictureView(role="image", words="last frame of shot 3", key=f"take:{SHA}@last", shot=3)
 PAGE = Page(
     title="Boat",
     simulated=False,
@@ -226,6 +228,12 @@ def everywhere(text: str) -> Page:
         verdict=text,
         takes=[take],
         commands=[text],
+        pictures=[
+            PictureView(role="image", words=text, key=text, shot=3),
+            PictureView(role="end_image", words=text, key=text),
+            PictureView(role="references", words=text, url=f"https://{text}/"),
+            PictureView(role="references", words=text, url=text),
+        ],
     )
     gate = Gate(name=text, passed=False, value=0, threshold=1)
     return Page(
@@ -277,6 +285,50 @@ def test_the_policy_allows_this_script_and_this_style_only():
     assert not [name for name, _ in reader.attributes if name == "style" or name.startswith("on")]
 
 
+# What a shot is made from
+
+
+def test_a_thumbnail_is_in_the_page_once_and_can_be_taken_over():
+    page = replace(PAGE, shots=[replace(SHOT, number=n, pictures=[PICTURE]) for n in (4, 5)])
+    html = gallery.render(page, thumbnails={PICTURE.name: JPEG})
+    assert html.count('href="data:image/jpeg') == 1
+    assert html.count(f'<use href="#p-{PICTURE.name}"/>') == 2
+    assert page.thumbnails == {PICTURE.name: PICTURE}
+    assert gallery_pictures.kept(html.splitlines(keepends=True)) == {PICTURE.name: JPEG}
+    assert gallery.posters(html.splitlines(keepends=True)) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "link", "told"),
+    [
+        ("https://a.example/b/boat.png", "https://a.example/b/boat.png", "a.example/b/boat.png"),
+        ("https://a.example/boat.png?key=secret", "", "a.example/boat.png"),
+        ("https://me:secret@a.example/boat.png", "", "a.example/boat.png"),
+        ("https://[secret", "", "on the web"),
+        (f"https://a.example/{'long/' * 30}boat.png", f"https://a.example/{'long/' * 30}boat.png", None),
+    ],
+)
+def test_an_address_is_told_in_short_and_linked_to_if_there_is_nothing_in_it_to_hide(url, link, told):
+    one = PictureView(role="references", words=url, url=url)
+    assert one.link == link
+    assert told is None or one.told == told
+    assert len(one.told) <= gallery_pictures.MOST_WORDS
+
+
+def test_a_link_to_a_picture_on_the_web_asks_for_nothing():
+    url = "https://a.example/boat.png"
+    reader = read(one(pictures=[PictureView(role="references", words=url, url=url)]))
+    assert [name for name, value in reader.attributes if value == url] == ["href"]
+    assert "image" not in reader.tags
+    assert "img" not in reader.tags
+
+
+def test_a_frame_leads_to_its_shot_and_says_when_there_is_none_yet():
+    page = one(pictures=[replace(PICTURE, key="", waits=True)], leads_to=[9])
+    assert "First picture last frame of shot 3, not made yet Leads to shot 9" in said(page)
+    assert {("href", "#shot-3"), ("href", "#shot-9")} <= set(read(page).attributes)
+
+
 # When it is current
 
 
@@ -303,6 +355,7 @@ CHANGES = [
         "number": 8, "prompt": "a ship", "status": ShotStatus.STALE, "reason": "why", "made_from": "a ship",
         "film": replace(FILM, sha256="ef" * 32), "take": 3, "provider": "pika", "model": "gen4", "price": 1,
         "generation_s": 1.0, "verdict": "bad", "draft": True, "takes": (), "commands": ("doit",),
+        "pictures": [PICTURE], "leads_to": [8],
     }.items()),
 ]  # fmt: skip
 

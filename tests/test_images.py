@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import os
+import random
 import zlib
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,6 @@ def near(picture: Image.Image, at: tuple[int, int], colour: tuple[int, int, int]
 
 def test_a_url_stands_for_itself(tmp_path: Path) -> None:
     assert images.look(tmp_path, Url(URL)) == images.Seen(identity=URL)
-    assert images.uri(tmp_path, Url(URL), URL, TAKES) == URL
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -56,7 +56,9 @@ def test_a_picture_is_known_by_its_content_and_sent_as_it_is(tmp_path: Path, kin
     (tmp_path / "boat.bin").write_bytes(content)
     seen = images.look(tmp_path, File("boat.bin"))
     assert seen == images.Seen(identity="sha256:" + hashlib.sha256(content).hexdigest(), size=(720, 1280))
-    said = images.uri(tmp_path, File("boat.bin"), seen.identity, TAKES)
+    said = images.data_uri(
+        *images.prepared(images.checked(tmp_path, File("boat.bin"), seen.identity), File("b"), TAKES)
+    )
     assert said == f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
 
 
@@ -65,7 +67,7 @@ def test_a_data_uri_is_the_file_that_it_holds(tmp_path: Path) -> None:
     (tmp_path / "boat.png").write_bytes(content)
     text = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     assert images.look(tmp_path, Data(text)) == images.look(tmp_path, File("boat.png"))
-    assert images.uri(tmp_path, Data(text), images.look(tmp_path, Data(text)).identity, TAKES) == text
+    assert images.checked(tmp_path, Data(text), images.look(tmp_path, Data(text)).identity) == content
 
 
 @pytest.mark.parametrize("text", ["data:", "data:image/png;base64,", "data:image/png,AA", "DATA:image/png;base64,%%%"])
@@ -80,7 +82,7 @@ def test_another_name_is_the_same_picture_and_other_bytes_are_another(tmp_path: 
     a, b, c = (images.look(tmp_path, File(name)).identity for name in ("a.png", "b.png", "c.png"))
     assert (a == b, a == c) == (True, False)
     with pytest.raises(InputError, match="another picture now"):
-        images.uri(tmp_path, File("c.png"), a, TAKES)
+        images.checked(tmp_path, File("c.png"), a)
 
 
 def test_a_frame_of_another_clip_is_named_by_its_shot_until_its_take_is_known(tmp_path: Path) -> None:
@@ -271,3 +273,37 @@ def test_a_picture_is_made_to_fit_the_shots_shape(
 )  # fmt: skip
 def test_limits_of_size_are_told(size: tuple[int, int], problem: str) -> None:
     assert Accepts(least_side=300, most_side=6000, most_ratio=2.5).problem(size) == problem
+
+
+# ── thumbnails ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_thumbnail_is_a_small_jpeg_of_any_picture_turned_and_without_its_profile() -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(100_000)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for content, shape in (
+        (pictured.png((4000, 3000), "red", "JPEG", exif=exif), (120, 160)),
+        (pictured.png((400, 300), "red", "PNG", icc_profile=profile), (160, 120)),
+        (pictured.png((40, 30), (255, 0, 0, 255), "PNG", mode="RGBA"), (40, 30)),
+        (pictured.png((400, 300), (0, 255, 255, 0), "JPEG", mode="CMYK"), (160, 120)),
+        (pictured.png((1600, 100), "red", "TIFF"), (160, 10)),
+    ):
+        made = images.small(content, File("boat.png"))
+        shown = Image.open(io.BytesIO(made))
+        assert (shown.format, shown.mode, shown.size) == ("JPEG", "RGB", shape)
+        assert len(made) <= images.THUMBNAIL_BYTES
+        assert near(shown, (5, 5), (255, 0, 0))
+
+
+def test_a_thumbnail_of_noise_is_small_too() -> None:
+    noise = Image.frombytes("RGB", (500, 500), random.Random(1).randbytes(750_000))
+    out = io.BytesIO()
+    noise.save(out, "PNG")
+    assert len(images.small(out.getvalue(), File("noise.png"))) <= images.THUMBNAIL_BYTES
+
+
+def test_there_is_no_thumbnail_of_another_picture_than_the_recipe_names(tmp_path: Path) -> None:
+    (tmp_path / "boat.png").write_bytes(pictured.png())
+    with pytest.raises(InputError, match="another picture now"):
+        images.thumbnail(tmp_path, File("boat.png"), "sha256:" + "0" * 64)

@@ -174,3 +174,23 @@ def test_the_schemas_know_every_action_and_version() -> None:
     shot = schema("plan").schema["properties"]["shots"]["items"]
     assert set(shot["properties"]["action"]["enum"]) == {act.value for act in Action}
     assert schema("production_report").schema["properties"]["report_version"] == {"const": REPORT_VERSION}
+
+
+def test_plan_takes_and_refusals_are_data_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    studio = Studio(tmp_path / "project")
+    studio.doit("-r", "jsonl", "budget_usd=0.1")
+    studio.doit("budget_usd=9")
+    capsys.readouterr()
+    for words in (("plan",), ("takes",)):
+        studio.doit("-r", "jsonl", *words)
+    studio.doit("-r", "jsonl", "clip:77")
+    studio.doit("-r", "jsonl", "budget_usd=no")
+    studio.change_shot(1, runway_prompt="another boat")
+    studio.doit("-r", "jsonl", "budget_usd=0.1")
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    for line in told:
+        schema("event").validate(line)
+    found = {line["event"]: line for line in told}
+    schema("plan").validate(found["plan"]["plan"])
+    assert [take["in_place"] for take in found["takes"]["takes"]] == [True] * len(studio.read_shots())
+    assert [line["code"] for line in told if line["event"] == "error"] == ["input", "input", "over_budget"]

@@ -146,12 +146,16 @@ def test_each_clip_of_a_prompt_is_another_version_also_after_a_restart(tmp_path:
     first = cloud()
     jobs = [first.accept(order(prompt)) for prompt in ("boat", "boat", "ship", "boat")]
     bad = first.accept(order("ship", provider="fal", invalid=({"msg": "no"},)))
+    body = {"promptImage": [{"uri": "data:image/png;base64,eA=="}]}
+    pictured = first.accept(order("car", body=body, pictures=(("image", ("promptImage", 0, "uri")),)))
     jobs.append(first.accept(order("ship", provider="fal")))
     versions = [first.clip(job).version for job in jobs]
     assert versions == [1, 2, 1, 3, 2], "a job that brings no clip is none"
     assert first.clip(bad).version == 1
     again = cloud()
     assert [again.clip(job).version for job in jobs] == versions
+    assert again.all_jobs("runway")[-1].order == pictured.order
+    assert again.clip(pictured).pictures == (("image", b"x"),)
     assert len({json.dumps(first.clip(job).facts()) for job in jobs}) == len(jobs)
 
 

@@ -27,11 +27,15 @@ from decimal import Decimal
 
 
 class VgenError(Exception):
-    """Root of all errors that vgen raises on purpose."""
+    """Root of all errors that vgen raises on purpose. `code`: its name for programs, which stays (reference.md)."""
+
+    code = "failed"
 
 
 class InputError(VgenError):
     """Bad input. `problems`: one line per problem, each saying where and what to do."""
+
+    code = "input"
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -41,9 +45,18 @@ class InputError(VgenError):
 class Refusal(VgenError):
     """vgen will not start; nothing was spent."""
 
+    code = "refused"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
 
 class OverBudget(Refusal):
     """`needed` more micro-dollars would pass the cap; `left` are left."""
+
+    code = "over_budget"
 
     def __init__(self, message: str, *, needed: int, left: int) -> None:
         self.needed = needed
@@ -54,13 +67,19 @@ class OverBudget(Refusal):
 class LockHeld(Refusal):
     """Another process holds the run lock of these outputs."""
 
+    code = "locked"
+
 
 class LedgerUnfit(Refusal):
     """The ledger is gone, damaged, or older than what its mark and the receipts tell; `doit recover` rebuilds it."""
 
+    code = "ledger_unfit"
+
 
 class ToolMissing(Refusal):
     """ffmpeg or ffprobe was not found, or does not run."""
+
+    code = "tool_missing"
 
 
 class WireError(VgenError):

@@ -1,11 +1,16 @@
 """A production to show: twelve shots with real clips, among them a failed, a held, a stale and a missing one."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import io
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import trio
+from PIL import Image, ImageDraw
 
+from vgen.inputs import images
+from vgen.inputs.pictures import Frame
+from vgen.media import frames
 from vgen.media.posters import poster
 from vgen.media.tools import find_tools
 from vgen.money import micros
@@ -13,6 +18,7 @@ from vgen.simulator.animatic import Animatic, render
 from vgen.store.records import Budget
 from vgen.views import gallery
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.gallery_pictures import PictureView, name_of
 from vgen.views.report import Gate
 
 BOAT = {
@@ -31,6 +37,8 @@ BOAT = {
 }
 OLD_2 = "The paper boat passes under a bicycle wheel, water drops in slow motion, golden hour light"
 KEPT_S = 2.0
+CHAIN = {3: 1, 8: 7, 9: 8}
+"""Shot → the shot with whose last frame it begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,12 @@ class Production:
     page: Page
     posters: dict[str, bytes]
     outputs: Path
+    thumbnails: dict[str, bytes] = field(default_factory=dict)
 
     def write(self) -> Path:
         """The gallery among its clips."""
         path = self.outputs / "gallery.html"
-        path.write_text(gallery.render(self.page, self.posters), "utf-8", newline="\n")
+        path.write_text(gallery.render(self.page, self.posters, self.thumbnails), "utf-8", newline="\n")
         return path
 
 
@@ -55,8 +64,9 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
         (outputs / name).mkdir(parents=True, exist_ok=True)
     films: dict[str, Film] = {}
     posters: dict[str, bytes] = {}
+    thumbnails = {name_of("sha256:boat"): images.small(_boat(), Frame(0))}
 
-    async def draw(path: str, number: int, prompt: str) -> None:
+    async def draw(path: str, number: int, prompt: str, first: bytes | None = None) -> None:
         provider = "pika" if number % 4 == 3 else "runway"
         spec = Animatic(
             label=f"Shot {number}",
@@ -66,6 +76,7 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
             height=size[1],
             duration_s=KEPT_S,
             audio=number == 1,
+            pictures=(("references", _boat()), *((("image", first),) if first else ())),
         )
         await render(tools, spec, outputs / path)
         sha256 = hashlib.sha256((outputs / path).read_bytes()).hexdigest()
@@ -91,9 +102,37 @@ async def make(outputs: Path, *, shots: int = 12, size: tuple[int, int] = (720, 
 
     async with trio.open_nursery() as nursery:
         for path, (number, prompt) in wanted.items():
-            nursery.start_soon(draw_in_turn, path, number, prompt)
+            if number not in CHAIN:
+                nursery.start_soon(draw_in_turn, path, number, prompt)
+    for number, source in CHAIN.items():
+        frame = await frames.picture(tools, outputs / f"clips/clip_{source:03}.mp4", "last")
+        thumbnails[name_of(f"take:{source}@last")] = images.small(frame, Frame(source))
+        await draw(f"clips/clip_{number:03}.mp4", number, BOAT[number], frame)
     views = [_shot(number, films) for number in range(1, shots + 1)]
-    return Production(page=_page(views), posters=posters, outputs=outputs)
+    return Production(page=_page(views), posters=posters, outputs=outputs, thumbnails=thumbnails)
+
+
+def _boat() -> bytes:
+    """A reference picture."""
+    out = io.BytesIO()
+    with Image.new("RGB", (640, 480), "#31506b") as drawn:
+        draw = ImageDraw.Draw(drawn)
+        draw.polygon([(320, 70), (440, 290), (200, 290)], fill="#d8d4c8")
+        draw.polygon([(80, 250), (320, 300), (560, 250), (470, 400), (170, 400)], fill="#f4f1e8")
+        drawn.save(out, "PNG")
+    return out.getvalue()
+
+
+def _pictures(number: int) -> list[PictureView]:
+    found = []
+    if (source := CHAIN.get(number)) is not None:
+        words, key = f"last frame of shot {source}", f"take:{source}@last"
+        found.append(PictureView(role="image", words=words, key=key, shot=source))
+    if number == 11:
+        waits = PictureView(role="image", words="last frame of shot 10", shot=10, waits=True)
+        url = "https://pictures.example/storm/sunrise.jpg"
+        found += [waits, PictureView(role="end_image", words=url, url=url)]
+    return [*found, PictureView(role="references", words="boat.png", key="sha256:boat")]
 
 
 def _page(views: list[ShotView]) -> Page:
@@ -117,6 +156,8 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
     film = films[f"clips/clip_{like:03}.mp4"]
     good = ShotView(
         number=number,
+        pictures=_pictures(like),
+        leads_to=[after for after, source in {**CHAIN, 11: 10}.items() if source == like],
         prompt=BOAT[like],
         status=ShotStatus.GOOD,
         film=film,
@@ -185,6 +226,7 @@ def _takes(films: dict[str, Film]) -> list[TakeView]:
             good=True,
             prompt=BOAT[4].replace("after the rain", "in the rain"),
             generation_s=52.0,
+            draft=True,
             command="doit pick shot=4 take=3",
             **common,
         ),

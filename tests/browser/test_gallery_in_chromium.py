@@ -1,5 +1,6 @@
 """The gallery as Chromium shows it: opened from disk with the network off, played, sifted, read aloud."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 import pytest
 import trio
+from PIL import Image
 
 from browser.chromium import Witness, launched, program
 from browser.production import Production, make
 from vgen.views import gallery
 from vgen.views.gallery import ShotStatus
+from vgen.views.gallery_pictures import name_of
 
 pytest.importorskip("playwright", reason="pip install -e '.[test]' brings the browser's driver")
 pytestmark = [
@@ -75,9 +78,15 @@ def wait_for_focus(page: Any, shot: str) -> None:
     page.wait_for_function("id => document.activeElement.id === id", arg=shot)
 
 
+def errors(witness: Witness) -> list[str]:
+    """What was complained about, but for a clip that the mouse left while it was being loaded."""
+    return [text for text in witness.complaints if not text.startswith("failed: file:")]
+
+
 def write(production: Production, name: str, page: gallery.Page, **posters: Any) -> Path:
     path = production.outputs / name
-    path.write_text(gallery.render(page, posters.get("posters", production.posters)), "utf-8")
+    html = gallery.render(page, posters.get("posters", production.posters), production.thumbnails)
+    path.write_text(html, "utf-8")
     return path
 
 
@@ -226,6 +235,114 @@ def test_takes_lie_side_by_side(page):
     page.get_by_role("button", name="Play shot 4, take 3").click()
     page.wait_for_function("() => document.querySelectorAll('#shot-4 .take video')[2].currentTime > 0.2")
     assert page.get_by_role("button", name="Copy doit pick shot=4 take=3").is_visible()
+
+
+ROW = "[...document.querySelectorAll('#shot-4 .take video')]"
+IN_STEP = f"""() => {{
+  const videos = {ROW}, times = videos.map(v => v.currentTime), least = Math.min(...times);
+  return videos.every(v => !v.paused && v.muted) && least > 0.2 && Math.max(...times) - least < 0.2;
+}}"""
+AT_REST = f"() => {ROW}.every(v => v.paused)"
+
+
+def test_the_takes_of_a_shot_play_together_and_pause_where_they_are(page, witness):
+    page.locator("#shot-4 summary").click()
+    button = page.get_by_role("button", name="Play the takes of shot 4 together")
+    button.click()
+    page.wait_for_function(IN_STEP)
+    page.locator("#shot-3 > .frame").hover()
+    assert page.locator("#shot-3 video").first.evaluate("v => v.paused"), "the mouse on its way disturbs nothing"
+    assert button.get_attribute("aria-pressed") == "true"
+    button.click()
+    assert page.evaluate(AT_REST)
+    times = page.evaluate(f"{ROW}.map(v => v.currentTime)")
+    assert max(times) - min(times) < 0.1
+    assert min(times) > 0, "they keep their place"
+    button.click()
+    page.wait_for_function(IN_STEP)
+    page.get_by_role("button", name="Play shot 4, take 3").click()
+    page.wait_for_function(f"() => {ROW}.map(v => v.paused).join() === 'true,true,false'")
+    assert button.get_attribute("aria-pressed") == "false"
+    assert witness.elsewhere == []
+    assert errors(witness) == []
+
+
+def test_a_key_opens_the_takes_and_plays_and_pauses_them(page):
+    page.locator("#shot-4").focus()
+    page.keyboard.press("a")
+    page.wait_for_function(IN_STEP)
+    page.keyboard.press("a")
+    assert page.evaluate(AT_REST)
+    page.keyboard.press("a")
+    page.wait_for_function(IN_STEP)
+    page.keyboard.press("t")
+    page.wait_for_function(AT_REST)
+    assert not page.locator("#shot-4 .takes").evaluate("takes => takes.open")
+    page.locator("#shot-1").focus()
+    page.keyboard.press("a")
+    assert page.evaluate(AT_REST), "a shot of one take has no row"
+
+
+def test_a_take_that_is_gone_leaves_the_others_playing(show, production):
+    fourth = production.page.shots[3]
+    lost = replace(fourth.takes[0], film=replace(fourth.takes[0].film, path="takes/gone.mp4"))
+    shot = replace(fourth, takes=[lost, *fourth.takes[1:]])
+    page = show(write(production, "lost.html", replace(production.page, shots=[shot])))
+    page.locator("#shot-4").focus()
+    page.keyboard.press("a")
+    page.locator("#shot-4 .take .frame[data-fault*='is its file still there?']").wait_for()
+    page.wait_for_function(f"() => {ROW}.slice(1).every(v => !v.paused && v.currentTime > 0.2)")
+
+
+def test_on_a_telephone_the_row_of_takes_scrolls_by_itself(show):
+    page = show(width=360, height=800, has_touch=True, is_mobile=True)
+    page.locator("#shot-4 summary").tap()
+    tops = [round(box.bounding_box()["y"]) for box in page.locator("#shot-4 .take .frame").all()]
+    assert len(set(tops)) == 1
+    row = page.locator("#shot-4 .takes ol")
+    assert row.evaluate("row => row.scrollWidth > row.clientWidth")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    page.get_by_role("button", name="Play the takes of shot 4 together").tap()
+    page.wait_for_function(IN_STEP)
+
+
+# Chains
+
+
+def test_a_shot_shows_what_it_is_made_from_and_leads_there(page, witness):
+    shot = page.get_by_role("article", name="Shot 8 good")
+    assert "last frame of shot 7" in shot.inner_text()
+    seen = shot.locator(".thumb").evaluate_all("all => all.map(one => one.getBoundingClientRect().width)")
+    assert len(seen) == 2
+    assert min(seen) > 40
+    assert page.locator("symbol image").count() == 4, "each picture is in the page once"
+    page.locator("#filter").fill("heron")
+    assert numbers(page) == [8]
+    shot.get_by_role("link", name="last frame of shot 7").click()
+    wait_for_focus(page, "shot-7")
+    page.get_by_role("article", name="Shot 7 good").get_by_role("link", name="shot 8").click()
+    wait_for_focus(page, "shot-8")
+    assert witness.elsewhere == []
+    assert errors(witness) == []
+
+
+def test_a_thumbnail_has_the_colours_of_its_picture(show, production):
+    page = show()
+    shot = page.locator("#shot-8 .thumb").first
+    shot.scroll_into_view_if_needed()
+    drawn = Image.open(io.BytesIO(shot.screenshot())).convert("RGB")
+    kept = Image.open(io.BytesIO(production.thumbnails[name_of("take:7@last")])).convert("RGB")
+    middle = drawn.getpixel((drawn.width // 2, drawn.height // 4))
+    assert middle == pytest.approx(kept.getpixel((kept.width // 2, kept.height // 4)), abs=24)
+
+
+def test_a_picture_on_the_web_and_a_frame_that_is_not_there_yet_are_told_in_words(page, witness):
+    shot = page.get_by_role("article", name="Shot 11 good")
+    link = shot.get_by_role("link", name="pictures.example/storm/sunrise.jpg")
+    assert link.get_attribute("href") == "https://pictures.example/storm/sunrise.jpg"
+    assert shot.get_by_role("link", name="last frame of shot 10, not made yet").count() == 1
+    assert shot.locator(".thumb").count() == 1, "the reference"
+    assert witness.elsewhere == []
 
 
 # Sifting and sorting

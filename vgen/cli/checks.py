@@ -41,7 +41,7 @@ def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
 def before_build(session: "Session") -> None:
     """Refuse a build that can't be made or paid; tell what the user should know. Raises InputError, Refusal."""
     if problem := session.workspace.other_world():
-        raise Refusal(problem)
+        raise Refusal(problem, code="other_world")
     plan, numbers = session.plan, session.selection.numbers
     _refuse_keyless(session)
     for warning in session.workspace.warnings:
@@ -76,7 +76,8 @@ def _refuse_keyless(session: "Session") -> None:
     if due or (chosen.full and session.plan.orphans):
         raise Refusal(
             f"{settings.run.outputs} holds clips that were bought for real money, so nothing is simulated there, and "
-            f"no key is set: set {world.keys_wanted(settings)} to go on. Nothing was started"
+            f"no key is set: set {world.keys_wanted(settings)} to go on. Nothing was started",
+            code="no_key",
         )
 
 
@@ -96,7 +97,8 @@ def _refuse_drift(session: "Session") -> None:
         raise InputError([f"{name}: can't be read ({exc.strerror}); make it with `doit plan`"]) from exc
     now = plan_json.as_json(session.plan, expected=0)
     if found := approved_plan.drift(then, now, name):
-        raise Refusal("\n".join([*found, "nothing was bought; run `doit plan` to make a new plan"]))
+        found = [*found, "nothing was bought; run `doit plan` to make a new plan"]
+        raise Refusal("\n".join(found), code="plan_changed")
     session.approve(approved_plan.purchases(then))
 
 
@@ -133,4 +135,4 @@ def refused(session: "Session") -> Refusal:
     """The plan does not fit the budget."""
     text = refusal.refusal(session.plan, session.selection.numbers)
     reporting.announce(session, "cap", text)
-    return Refusal(text)
+    return Refusal(text, code="over_budget")

@@ -34,6 +34,7 @@ VARIABLES = {
     "backoff_base_s": "first delay between attempts",
     "backoff_max_s": "longest delay",
     "wait": "yes: wait for another run on the same outputs",
+    "proxy": "http(s)://HOST:PORT: for all requests",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }

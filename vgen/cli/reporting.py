@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vgen.cli import notify
-from vgen.errors import ClipFailed, LedgerError, Refusal
+from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.inputs.keys import without_keys
 from vgen.money import show, usd
 from vgen.store import atomic
@@ -50,6 +50,12 @@ class Reported:
         true = [file for file in self.true_at if self.is_true(ledger, file)]
         yield
         self.true_at.update(dict.fromkeys(true, commits(ledger)))
+
+
+def tell_refused(session: "Session", error: VgenError) -> None:
+    """Nothing is begun: programs are told by an event for each problem, with a code."""
+    problems = error.problems if isinstance(error, InputError) else (str(error),)
+    terminal.error(session.reporter, problems, error.code, session.stamp)
 
 
 def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:
@@ -174,6 +180,7 @@ def announce(session: "Session", event: str, text: str, **facts: Any) -> None:
         about | {"outputs": str(outputs.root.resolve())} | facts,
         command=settings.run.notify_command,
         url=settings.run.notify_url,
+        proxy=settings.run.proxy,
         log=outputs.private / "notify.log",
         environment=without_keys(),
     )

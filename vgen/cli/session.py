@@ -81,10 +81,8 @@ class Session:
         self.current: set[str] = set()
         """Of `report` and `gallery`: those that are known to be true."""
         self.entered = False
-        self.worked = False
-        """Whether something was to be made."""
-        self.judges = False
-        """Whether the gates were judged."""
+        self.worked = self.judges = False
+        """Whether something was to be made; whether the gates were judged."""
         self.reported = reporting.Reported()
         self._begun: dict[str, Callable[[], Any]] = {}
         self._view: View | None = None
@@ -122,6 +120,7 @@ class Session:
         return self._view or self.look_again()
 
     in_processes = checks.refuse_processes
+    refused = reporting.tell_refused
 
     def forget_view(self) -> None:
         """What was seen may be old by now."""
@@ -158,9 +157,9 @@ class Session:
         if record["event"] in notify.EVENTS:
             reporting.announce(self, record["event"], record["text"], shot=record["shot"])
 
-    def _stamp(self) -> dict[str, Any]:
+    def stamp(self) -> dict[str, Any]:
         """What every event of this run has."""
-        return {"at": round(self.services.now(), 3), "run": self.run.id} if not self.workspace.problems else {}
+        return {"at": round(self.services.now(), 3), "run": None if self.workspace.problems else self.run.id}
 
     # ── the hooks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -187,7 +186,7 @@ class Session:
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""
         known = self.workspace.settings
-        terminal.choose(self.reporter, known.secrets() if known else (), self._stamp, self.advice)
+        terminal.choose(self.reporter, known.secrets() if known else (), self.stamp, self.advice)
         for text in self.workspace.notes:
             terminal.line(None, text)
         commands = registry.commands()

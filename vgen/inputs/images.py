@@ -38,6 +38,8 @@ _KINDS = {
 """Pillow's names. MPO is a photograph with a preview in it, as telephones make them."""
 _ORIENTATION = 0x0112
 _QUALITIES = (95, 90, 85)
+THUMBNAIL_SIDE, THUMBNAIL_BYTES = 160, 8_000
+"""Of a small picture to look at: pixels of the longer side, and at most so many bytes."""
 _SMALLER = 0.8
 """By how much a picture is scaled at a time that is still too big at the lowest quality."""
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, KeyError, OverflowError, MemoryError)
@@ -75,25 +77,38 @@ def refuse_broken(root: Path, source: Source) -> None:
         picture.load()
 
 
-def uri(root: Path, source: Source, wanted: str, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
-    """What goes into the request: the URL as it is, or the picture as a data URI that the provider takes.
+def checked(root: Path, source: Source, wanted: str) -> bytes:
+    """The bytes of a picture that is read here. `wanted`: the identity that the recipe has.
 
-    `wanted`: the identity that the recipe has. `shape`: the shot's, to which the picture is made to `fit`.
     Raises InputError if the picture is another one now, or can't be read.
     """
-    if isinstance(source, Url):
-        return source.url
-    assert not isinstance(source, Frame), "BUG: a frame that nobody took"
     content = _content(root, source)
     if digest(content) != wanted:
         raise InputError([f"{_name(source)} is another picture now"])
-    return data_uri(content, source, accepts, shape=shape, fit=fit)
+    return content
 
 
-def data_uri(content: bytes, source: Source, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
-    """A picture's bytes as they go into the request. Raises InputError."""
-    kind, sent = prepared(content, source, accepts, shape=shape, fit=fit)
-    return f"data:{kind};base64,{base64.b64encode(sent).decode()}"
+def data_uri(kind: str, content: bytes) -> str:
+    """A picture as it goes into a request."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def thumbnail(root: Path, source: Source, wanted: str) -> bytes:
+    """A small JPEG of a picture of the project. `wanted` as in `uri`. Raises InputError."""
+    content = _content(root, source)
+    if digest(content) != wanted:
+        raise InputError([f"{_name(source)} is another picture now"])
+    return small(content, source)
+
+
+def small(content: bytes, source: Source) -> bytes:
+    """A small JPEG of a picture's bytes. Raises InputError."""
+    with _opened(content, source) as picture:
+        picture.draft("RGB", (2 * THUMBNAIL_SIDE, 2 * THUMBNAIL_SIDE))  # a JPEG need not be decoded whole
+        plain = _plain(picture)
+        plain.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        plain.info = {}  # a colour profile may be larger than the rest
+        return _encoded(plain, THUMBNAIL_BYTES)
 
 
 def digest(content: bytes) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -24,6 +25,18 @@ def _plain(value: str) -> str:
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise ValueError("holds a control character, or half a character")
     return value
+
+
+def _proxy(value: str) -> str:
+    wrong = "give http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before it if the proxy wants that"
+    try:
+        parts = urlsplit(_plain(value))
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.path in ("", "/")
+    except ValueError as exc:
+        raise ValueError(wrong) from exc
+    if value and (not whole or parts.query or parts.fragment or " " in value):
+        raise ValueError(wrong)
+    return value.rstrip("/")
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
@@ -82,6 +95,7 @@ class Run(BaseModel):
     backoff_base_s: Pause = 1
     backoff_max_s: Pause = 60
     wait: bool = False
+    proxy: Annotated[str, AfterValidator(_proxy)] = ""
     notify_command: Annotated[str, AfterValidator(_plain)] = ""
     notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
 

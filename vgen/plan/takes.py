@@ -4,10 +4,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from vgen import recipe
 from vgen.errors import InputError
-from vgen.money import show
+from vgen.money import show, usd
 from vgen.plan.decision import File
 from vgen.plan.plan import Plan
 from vgen.plan.request import ShotRequest
@@ -109,6 +110,30 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
                 f"{one.take.path}  {verdict}"
             )
     return told
+
+
+def as_json(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> Iterator[dict[str, Any]]:
+    """`doit takes` for programs: a take each. `take`: what `doit pick` says for it; `path`: in outputs."""
+    for step, alternatives in all_takes:
+        for one in alternatives:
+            yield {
+                "shot_number": step.number,
+                "take": one.label,
+                "in_place": one.in_place,
+                "good": one.take.good,
+                "fits": one.fits,
+                "reason": one.take.reason or None,
+                "remarks": list(one.take.remarks),
+                "draft": recipe.is_draft(one.row.manifest),
+                "changed": list(one.changed),
+                "provider": one.row.provider,
+                "model": one.row.model,
+                "job_id": one.row.job_id,
+                "cost_usd": usd(one.row.charged or 0),
+                "path": one.take.path,
+                "sha256": one.take.sha256,
+                "prompt_hash": one.row.recipe,
+            }
 
 
 def _alternative(

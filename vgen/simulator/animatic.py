@@ -3,6 +3,9 @@
 Pillow draws two still layers, a soft background larger than the frame and a caption; one ffmpeg call pans the
 one under the other. Each layer becomes YUV once, not once a frame: half the time. The same `Animatic` gives
 the same bytes, on one machine with one ffmpeg.
+
+A clip that is made from pictures shows them: it begins with its first picture and ends with its last one, so that
+chained clips run into each other, and all are in a row below its label.
 """
 
 import bisect
@@ -13,7 +16,7 @@ import random
 import tempfile
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from PIL import Image, ImageChops, ImageDraw, ImageFont
 from vgen.errors import MediaError
 from vgen.media.probe import decode_limit_s
 from vgen.media.tools import Tools, first_line, one_line, run_tool
+from vgen.simulator import given
+from vgen.simulator.given import Pictures
 
 FONT = Path(__file__).with_name("DejaVuSans-subset.ttf")  # Latin, Greek, Cyrillic; a box for all else
 UNIT_SIDE = 720  # px: sizes below are for this shorter side, and grow with it
@@ -34,7 +39,12 @@ PROMPT_CHARS = 600  # more never fits
 TONE_HZ = 220
 TURN = 0.382  # of the circle of hues between two versions: the golden angle, so that any few are far apart
 
-_MARGIN, _LABEL, _PROVIDER, _PROMPT, _WATERMARK, _BAR = 44, 84, 30, 32, 104, 10
+HELD_S = 1.0
+"""A clip's first or last picture is seen this long, half of it while it fades; at most a third of its frames."""
+_HD = (1280, 577)
+"""Players take pictures of this width or height for BT.709, smaller ones for BT.601 (mpv's rule; media/frames.py)."""
+
+_MARGIN, _LABEL, _PROVIDER, _PROMPT, _WATERMARK, _BAR, _SMALL = 44, 84, 30, 32, 104, 10, 150
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +64,17 @@ class Animatic:
     audio: bool = False
     flat: bool = False
     version: int = 1
+    pictures: Pictures = field(default=(), repr=False)
+    """What it is made from: role and bytes. A flat one shows none."""
 
     @property
     def frames(self) -> int:
         return max(1, round(self.duration_s * self.fps))
+
+    @property
+    def held(self) -> int:
+        """Frames for which its first or its last picture is seen; none in a clip of one or two."""
+        return min(round(HELD_S * self.fps), self.frames // 3)
 
 
 async def render(tools: Tools, spec: Animatic, target: Path) -> None:
@@ -89,12 +106,31 @@ def _graph(spec: Animatic, scratch: Path, size: tuple[int, int], made: Path) -> 
     way = f"n/{max(1, spec.frames - 1)}"
     film = back.filter("crop", w=spec.width, h=spec.height, x=f"(iw-ow)*{way}", y=f"(ih-oh)*{way}")
     film = film.overlay(caption)  # one frame, repeated by overlay, as is the bar
+    film = _between_pictures(film, spec, scratch)
     film = film.overlay(ffmpeg.input(bar, format="lavfi"), x=f"W*(n+1)/{spec.frames}-W", y="H-h")
     streams = [film]
     if spec.audio:
         tone = f"sine=frequency={TONE_HZ}:sample_rate=44100:duration={spec.frames / spec.fps}"
         streams.append(ffmpeg.input(tone, format="lavfi").audio.filter("volume", 0.2))
     return ffmpeg.output(*streams, str(made), **_encoding(spec))
+
+
+def _between_pictures(film: Any, spec: Animatic, scratch: Path) -> Any:
+    """The film as it comes out of its first picture, and goes into its last one."""
+    size, held, fading = (spec.width, spec.height), spec.held, spec.held // 2
+    for role in (given.FIRST, given.LAST):
+        if not held or not (scratch / role).exists():
+            continue
+        matrix = "bt709" if spec.width >= _HD[0] or spec.height >= _HD[1] else "bt601"
+        picture = _still(scratch / role, "rgb24", size, spec.fps).filter("scale", out_color_matrix=matrix)
+        picture = picture.filter("format", "yuva420p").filter("loop", loop=held - 1, size=1)
+        if role == given.FIRST:
+            faded = picture.filter("fade", type="out", start_frame=held - fading, nb_frames=fading + 1, alpha=1)
+        else:
+            faded = picture.filter("fade", type="in", start_frame=0, nb_frames=fading + 1, alpha=1)
+            faded = faded.filter("setpts", f"PTS+{spec.frames - held}/{spec.fps}/TB")
+        film = film.overlay(faded, eof_action="pass")
+    return film
 
 
 def _still(path: Path, pix_fmt: str, size: tuple[int, int], fps: int) -> Any:
@@ -126,7 +162,10 @@ def _encoding(spec: Animatic) -> dict[str, Any]:
 
 
 def _draw_layers(spec: Animatic, scratch: Path) -> tuple[int, int]:
-    """Write the raw pictures `back` and `caption`; the size of `back`."""
+    """Write the raw pictures `back` and `caption`, and those that it begins and ends with; the size of `back`."""
+    for role in () if spec.flat else (given.FIRST, given.LAST):
+        if (picture := given.filling(spec.pictures, role, (spec.width, spec.height))) is not None:
+            (scratch / role).write_bytes(_stamped(picture, spec).tobytes())
     back = _background(spec)
     (scratch / "back").write_bytes(back.tobytes())
     (scratch / "caption").write_bytes(_caption(spec).tobytes())
@@ -186,12 +225,21 @@ def _caption(spec: Animatic) -> Image.Image:
     below = margin + _line_px(label)
     source = spec.provider if spec.version == 1 else f"{spec.provider} · version {spec.version}"
     _write(draw, (margin, below), [_cut(_legible(source), small, across)], small)
+    _row(layer, spec, (margin, below + _line_px(small) + margin // 3))
     font = _font(_PROMPT * scale)
     room = 3 if spec.flat else max(1, (spec.height * 2 // 5) // _line_px(font))
     lines = _wrap(_legible(spec.prompt), font, across - margin, room)
     if lines:
         _panel(draw, spec, lines, font, margin)
     return layer
+
+
+def _row(layer: Image.Image, spec: Animatic, at: tuple[int, int]) -> None:
+    """What the clip is made from, small, side by side."""
+    left, top = at
+    for picture in given.small(() if spec.flat else spec.pictures, round(_SMALL * _unit(spec) / UNIT_SIDE)):
+        layer.paste(picture, (left, top))
+        left += picture.width + at[0] // 4
 
 
 def _panel(
@@ -202,6 +250,12 @@ def _panel(
     box = (margin, top, spec.width - margin, spec.height - margin)
     draw.rounded_rectangle(box, radius=inner, fill=(0, 0, 0, 120))
     _write(draw, (margin + inner, top + inner), lines, font)
+
+
+def _stamped(picture: Image.Image, spec: Animatic) -> Image.Image:
+    layer = Image.new("RGBA", picture.size)
+    _stamp(layer, _unit(spec) / UNIT_SIDE)
+    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
 
 
 def _stamp(layer: Image.Image, scale: float) -> None:

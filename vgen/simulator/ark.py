@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-from vgen.simulator import ark_rules
+from vgen.simulator import ark_rules, given
 from vgen.simulator.ark_rules import BadParameter, Wanted
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.jobs import Billing, Job, Order, State
@@ -110,6 +110,7 @@ class Ark(Tasks):
             invalid=({"code": wanted.fails, "message": ark_rules.ADAPTIVE_ONLY},) if wanted.fails else (),
             billing=_PLAIN,
             expires_s=wanted.expires_s,
+            pictures=given.of_content(body),
         )
 
     def created(self, job: Job) -> Response:

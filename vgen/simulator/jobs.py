@@ -1,10 +1,13 @@
 """What a simulated provider remembers of a job, and what follows from it. Knows no HTTP and no files."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+from vgen.simulator import given
+from vgen.simulator.given import Pictures, Places
 
 OVERRUN_FACTOR = 3
 REFUSED_AT_ONCE = frozenset({"failed_on_create", "no_credits"})
@@ -64,6 +67,8 @@ class Order:
     """The idempotency key that it came with."""
     expires_s: float | None = None
     """After so long without an end it fails, free of charge."""
+    pictures: Places = ()
+    """Where in `body` its pictures are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +166,8 @@ def from_json(kept: Mapping[str, Any]) -> Job:
     """The job that `to_json` wrote. Raises KeyError, TypeError or ValueError for anything else."""
     order = dict(kept["order"])
     order["invalid"] = tuple(order["invalid"])
-    order["billing"] = Billing(**order.get("billing", {}))  # journals of before 2026-12 have none
+    order["billing"] = Billing(**order.get("billing", {}))  # journals of before 2026-12 have neither
+    order["pictures"] = tuple((role, tuple(place)) for role, place in order.get("pictures", ()))
     return Job(
         id=kept["id"],
         order=Order(**order),
@@ -189,13 +195,21 @@ class Clip:
     fps: int = 24
     version: int = 1
     """The how-manieth clip of this prompt: each looks different."""
+    pictures: Pictures = field(default=(), repr=False)
+    """What it is made from, as far as it came with the order."""
 
     def facts(self) -> dict[str, Any]:
-        return asdict(self)
+        """All but its pictures."""
+        found = asdict(self)
+        del found["pictures"]
+        return found
 
 
-def clip_of(job: Job, label: str, version: int) -> Clip:
-    """What comes out of `job`, its clip_* faults applied. `version`: the how-manieth clip of its prompt it is."""
+def clip_of(job: Job, label: str, version: int, stored: Callable[[str], bytes | None]) -> Clip:
+    """What comes out of `job`, its clip_* faults applied. `version`: the how-manieth clip of its prompt it is.
+
+    `stored`: the file that was uploaded under an address.
+    """
     order = job.order
     width, height = order.width, order.height
     if "clip_480p" in job.faults:
@@ -213,4 +227,5 @@ def clip_of(job: Job, label: str, version: int) -> Clip:
         audio=order.audio,
         small="clip_small" in job.faults,
         version=version,
+        pictures=given.within(order.body, order.pictures, stored),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from vgen.money import MICRO
 from vgen.providers import host_of
-from vgen.simulator import kling_rules, prices
+from vgen.simulator import given, kling_rules, prices
 from vgen.simulator.checkout import Checkout
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import POLL
@@ -143,6 +143,7 @@ class Kling:
             audio=wanted.sound,
             invalid=({"message": wanted.fails},) if wanted.fails else (),
             billing=_PLAIN,
+            pictures=given.of_contents(body),
         )
 
     def _created(self, job: Job) -> Response:

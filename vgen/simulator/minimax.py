@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vgen.simulator import minimax_rules, prices
+from vgen.simulator import given, minimax_rules, prices
 from vgen.simulator.jobs import Billing, Job, Order, State
 from vgen.simulator.minimax_rules import BadParams, Wanted
 from vgen.simulator.tasks import KEPT_S, Profile, Refusal, Tasks
@@ -95,6 +95,7 @@ class MiniMax(Tasks):
             price_micro=wanted.micro,
             audio=True,  # the model makes sound with the picture, and has no switch for it
             billing=_PLAIN,
+            pictures=given.of_content(body),
         )
 
     def crowded(self, order: Order) -> Response | None:

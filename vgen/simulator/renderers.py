@@ -60,6 +60,7 @@ def animatic_renderer(tools: Tools) -> Renderer:
             audio=clip.audio and not clip.small,
             flat=clip.small,
             version=clip.version,
+            pictures=clip.pictures,
         )
         async with limiter:
             with tempfile.TemporaryDirectory(prefix="vgen-simulator-") as folder:

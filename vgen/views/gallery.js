@@ -14,16 +14,26 @@
   let playing = null; // { frame, pinned }: pinned by a click or a key, not only hovered
   const sources = new Map(all(".frame video").map((video) => [video, video.getAttribute("src")]));
 
-  const stop = () => {
-    if (!playing) return;
-    const frame = playing.frame, video = $("video", frame);
-    playing = null;
+  const release = (video) => {
     video.pause();
     if (video.hasAttribute("poster")) {
       video.removeAttribute("src");
       video.load();
     }
+  };
+
+  const stop = () => {
+    endRow();
+    if (!playing) return;
+    const frame = playing.frame;
+    playing = null;
+    release($("video", frame));
     $(".play", frame).setAttribute("aria-pressed", "false");
+  };
+
+  const fails = (frame) => {
+    frame.dataset.fault = "cannot be played: is its file still there?";
+    tell(`${$("video", frame).getAttribute("aria-label")} ${frame.dataset.fault}`);
   };
 
   const play = (frame, pinned) => {
@@ -36,8 +46,7 @@
     video.play().catch((fault) => {
       if (fault.name === "AbortError" || playing?.frame !== frame) return;
       stop();
-      frame.dataset.fault = "cannot be played: is its file still there?";
-      tell(`${video.getAttribute("aria-label")} ${frame.dataset.fault}`);
+      fails(frame);
     });
   };
 
@@ -49,13 +58,100 @@
     $("video", frame).controls = false;
     $("video", frame).addEventListener("playing", () => { delete frame.dataset.fault; });
     frame.addEventListener("pointerenter", (event) => {
-      if (event.pointerType === "mouse" && !calm.matches) play(frame, false);
+      if (event.pointerType === "mouse" && !calm.matches && !row) play(frame, false);
     });
     frame.addEventListener("pointerleave", () => {
       if (playing?.frame === frame && !playing.pinned) stop();
     });
     $(".play", frame).addEventListener("click", () => toggle(frame));
     $(".open", frame).addEventListener("click", () => show(frame));
+  }
+
+  // ── a row of takes: all play in step with the longest, and begin again when it ends; pausing keeps the place ──
+
+  const APART_S = 0.1; // two pictures at 24 a second are not seen as apart
+  let row = null; // { takes, all, videos, ready, going, over }: `videos` are those of `all` that can be played
+
+  const endRow = () => {
+    if (!row) return;
+    const ended = row;
+    row = null;
+    ended.over.abort();
+    for (const video of ended.all) {
+      video.loop = true;
+      video.preload = video.hasAttribute("poster") ? "none" : "metadata";
+      release(video);
+    }
+    shows(ended.takes, false);
+  };
+
+  const shows = (takes, going) => {
+    takes.classList.toggle("playing", going);
+    $(".together", takes).setAttribute("aria-pressed", String(going));
+  };
+
+  const longest = () => row.videos.reduce((most, video) => (video.duration > most.duration ? video : most));
+
+  const keepStep = () => { // a take that is over waits at its end
+    if (!row?.ready || !row.videos.length) return;
+    const at = longest().currentTime;
+    for (const video of row.videos) {
+      const to = Math.min(at, video.duration);
+      if (Math.abs(video.currentTime - to) > APART_S) video.currentTime = to;
+      if (row.going && video.paused && at < video.duration) video.play().catch(() => {});
+    }
+  };
+
+  const setGoing = (going) => {
+    row.going = going;
+    shows(row.takes, going);
+    if (!going) for (const video of row.videos) video.pause();
+    keepStep();
+  };
+
+  const startRow = (takes) => {
+    stop();
+    takes.open = true;
+    const mine = row = { takes, all: all(".take video", takes), ready: false, going: true, over: new AbortController() };
+    mine.videos = mine.all;
+    const signal = mine.over.signal;
+    const ready = mine.all.map((video) => new Promise((done) => {
+      const frame = video.closest(".frame");
+      delete frame.dataset.fault;
+      video.loop = false;
+      video.muted = true;
+      video.preload = "auto";
+      if (!video.hasAttribute("src")) video.src = sources.get(video);
+      video.currentTime = 0;
+      video.addEventListener("timeupdate", () => { if (video === longest()) keepStep(); }, { signal });
+      video.addEventListener("ended", () => {
+        if (video !== longest() || !mine.going) return;
+        for (const one of mine.videos) one.currentTime = 0;
+        keepStep();
+      }, { signal });
+      video.addEventListener("canplay", done, { signal });
+      video.addEventListener("error", () => {
+        mine.videos = mine.videos.filter((one) => one !== video);
+        fails(frame);
+        done();
+      }, { signal });
+      if (video.readyState >= video.HAVE_FUTURE_DATA) done();
+    }));
+    shows(takes, true);
+    Promise.all(ready).then(() => {
+      if (row !== mine) return;
+      mine.ready = true;
+      if (!mine.videos.length) stop(); else keepStep();
+    });
+  };
+
+  const toggleRow = (takes) => {
+    if (row?.takes === takes) setGoing(!row.going); else startRow(takes);
+  };
+
+  for (const button of all(".together")) button.addEventListener("click", () => toggleRow(button.parentElement));
+  for (const takes of all(".takes")) {
+    takes.addEventListener("toggle", () => { if (!takes.open && row?.takes === takes) stop(); });
   }
 
   // ── the large view ──
@@ -114,7 +210,7 @@
       marks.get(shot.id).classList.toggle("aside", !fits);
       count += fits;
     }
-    if (playing && playing.frame.closest("[hidden]")) stop();
+    if ((playing?.frame ?? row?.takes)?.closest("[hidden]")) stop();
     $("#none").hidden = count > 0;
     tell(`${count} of ${shots.length} shots`);
   };
@@ -150,8 +246,8 @@
   provider?.addEventListener("change", sift);
   order.addEventListener("change", arrange);
   $("#all").addEventListener("click", () => { showAll(); filter.focus(); });
-  $(".timeline").addEventListener("click", (event) => {
-    const shot = document.getElementById(event.target.closest("a")?.hash.slice(1));
+  document.addEventListener("click", (event) => { // links from shot to shot, and those of the timeline
+    const shot = document.getElementById(event.target.closest("a[href^='#shot-']")?.hash.slice(1));
     if (!shot) return;
     event.preventDefault();
     if (shot.parentElement.hidden) showAll();
@@ -186,7 +282,7 @@
     if (next) go(next);
   };
 
-  const row = (by) => {
+  const nextRow = (by) => {
     const here = document.activeElement.getBoundingClientRect();
     const far = (shot) => {
       const there = shot.getBoundingClientRect();
@@ -201,10 +297,11 @@
   const onShot = {
     ArrowRight: () => step(1),
     ArrowLeft: () => step(-1),
-    ArrowDown: () => row(1),
-    ArrowUp: () => row(-1),
+    ArrowDown: () => nextRow(1),
+    ArrowUp: () => nextRow(-1),
     " ": (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) toggle(frame); },
     Enter: (shot) => { const frame = $(":scope > .frame:not(.empty)", shot); if (frame) show(frame); },
+    a: (shot) => { const button = $(".together", shot); if (button) toggleRow(button.parentElement); },
     t: (shot) => { const takes = $(".takes", shot); if (takes) takes.open = !takes.open; },
   };
 
@@ -217,6 +314,7 @@
     }
     if (event.key === "/") return () => { filter.focus(); filter.select(); };
     if (event.key === "?") return () => help.showModal();
+    if (event.key === "a" && at.closest(".shot")) return () => onShot.a(at.closest(".shot"));
     if (at.matches(".shot") && event.key in onShot) return () => onShot[event.key](at);
     return moves[event.key];
   };

@@ -9,15 +9,15 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from vgen.money import micros, show
+from vgen.money import show
 from vgen.store.records import Budget
+from vgen.views import gallery_pictures, gallery_words
+from vgen.views.gallery_pictures import PictureView
 from vgen.views.report import Gate
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class ShotView:
     """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
 
     `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
+    `pictures`: what it is made from; `leads_to`: the shots that are made from its frames.
     """
 
     number: int
@@ -108,6 +109,8 @@ class ShotView:
     draft: bool = False
     takes: Sequence[TakeView] = ()
     commands: Sequence[str] = ()
+    pictures: Sequence[PictureView] = ()
+    leads_to: Sequence[int] = ()
 
     @property
     def others(self) -> Sequence[TakeView]:
@@ -150,6 +153,16 @@ class Page:
         found = [film for shot in self.shots for film in (shot.film, *(take.film for take in shot.others)) if film]
         return {film.sha256: film for film in reversed(found)}
 
+    @property
+    def tiers(self) -> bool:
+        """Whether drafts are on the page, so that finals are marked too."""
+        return any(shot.draft or any(take.draft for take in shot.others) for shot in self.shots)
+
+    @property
+    def thumbnails(self) -> dict[str, PictureView]:
+        """Every picture on the page once, by its name, that wants a thumbnail."""
+        return {one.name: one for shot in self.shots for one in shot.pictures if one.key}
+
 
 def digest(page: Page) -> str:
     """What `render` would show and with which template. Poster frames need not be known: a film's sha256 stands."""
@@ -170,17 +183,29 @@ def posters(html: Iterable[str]) -> dict[str, bytes]:
     return {match[1]: base64.b64decode(match[2]) for line in html for match in _POSTER.finditer(line)}
 
 
-def render(page: Page, poster_frames: Mapping[str, bytes] | None = None) -> str:
-    """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame."""
-    return "".join(pieces(page, poster_frames))
+def render(
+    page: Page, poster_frames: Mapping[str, bytes] | None = None, thumbnails: Mapping[str, bytes] | None = None
+) -> str:
+    """The page as HTML. `poster_frames`: sha256 of a film → JPEG; a film without one shows its first frame.
+
+    `thumbnails`: name of a picture → JPEG; of one without, its words are shown.
+    """
+    return "".join(pieces(page, poster_frames, thumbnails))
 
 
-def pieces(page: Page, poster_frames: Mapping[str, bytes] | None = None, *, unfinished: bool = False) -> Iterator[str]:
+def pieces(
+    page: Page,
+    poster_frames: Mapping[str, bytes] | None = None,
+    thumbnails: Mapping[str, bytes] | None = None,
+    *,
+    unfinished: bool = False,
+) -> Iterator[str]:
     """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again."""
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
         posters=poster_frames or {},
+        thumbnails=thumbnails or {},
         digest="" if unfinished else digest(page),
         style=_part("gallery.css"),
         script=_part("gallery.js"),
@@ -205,61 +230,6 @@ def changes(old: str, new: str) -> tuple[list[tuple[bool, str]], list[tuple[bool
 
 
 # ── how things are said ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _gate(gate: Gate) -> str:
-    match gate.name:
-        case "success_rate":
-            return f"{_percent(gate.value)} of the clips (at least {_percent(gate.threshold)})"
-        case "resolution":
-            least = f"at least {gate.threshold} px on the shorter side"
-            return f"{gate.value} px ({least})" if gate.value is not None else f"no clip yet ({least})"
-        case "budget":
-            limit = "no cap" if gate.threshold is None else f"at most {show(micros(gate.threshold))}"
-            return f"{show(micros(gate.value or 0))} ({limit})"
-        case _:
-            return f"{gate.value} ({gate.threshold})"
-
-
-def _percent(share: float | None) -> str:
-    return f"{100 * (share or 0.0):.3g} %"
-
-
-def _seconds(amount: float) -> str:
-    """`4 s`, `41 s`, `2 min 05 s`."""
-    if amount < 60:
-        return f"{amount:.3g} s"
-    return f"{int(amount) // 60} min {int(amount) % 60:02} s"
-
-
-def _facts(film: Film) -> str:
-    """`720 × 1280 · 24 fps · 4 s · silent`, as far as it is known."""
-    said = [
-        f"{film.width} × {film.height}" if film.width and film.height else "",
-        f"{film.fps:.4g} fps" if film.fps else "",
-        _seconds(film.duration_s) if film.duration_s else "",
-        "" if film.has_audio is None else "sound" if film.has_audio else "silent",
-    ]
-    return " · ".join(filter(None, said))
-
-
-def _moment(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _shares(budget: Budget) -> Iterator[tuple[str, float, float]]:
-    """Name, beginning and width in percent of each part of the money's bar."""
-    whole = max(budget.cap or 0, budget.exposure, 1)
-    at = 0
-    for name in ("spent", "reserved", "uncertain"):
-        amount = getattr(budget, name)
-        yield name, round(100 * at / whole, 3), round(100 * amount / whole, 3)
-        at += amount
-
-
-def _src(path: str) -> str:
-    """A path under `outputs` as a relative address; a colon or a hash in a name stays part of the name."""
-    return quote(path, safe="/")
 
 
 def _fit_to_print(value: Any) -> Any:
@@ -305,12 +275,13 @@ def _environment() -> "Environment":
     )
     environment.filters |= {
         "money": show,
-        "gate": _gate,
-        "seconds": _seconds,
-        "facts": _facts,
-        "moment": _moment,
-        "shares": _shares,
-        "src": _src,
+        "gate": gallery_words.gate,
+        "seconds": gallery_words.seconds,
+        "facts": gallery_words.facts,
+        "moment": gallery_words.moment,
+        "shares": gallery_words.shares,
+        "src": gallery_words.src,
+        "by_role": gallery_pictures.by_role,
         "jpeg": lambda data: base64.b64encode(data).decode(),
     }
     environment.globals["changes"] = changes

@@ -1,12 +1,15 @@
 """Gathers what the gallery shows of a production: from its plan, its rows and the report's entries. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vgen.money import micros
 from vgen.plan import takes
 from vgen.plan.decision import Action, File
+from vgen.plan.made_from import made_from
 from vgen.plan.plan import Plan
 from vgen.plan.step import PURCHASES, Step
 from vgen.plan.takes import Alternative
@@ -16,6 +19,7 @@ from vgen.store.records import Placed, Purchase, Snapshot, Take
 from vgen.views import next_steps, report
 from vgen.views.advice import Advice
 from vgen.views.gallery import Film, Page, ShotStatus, ShotView, TakeView
+from vgen.views.gallery_pictures import PictureView
 from vgen.views.report import Entry, Gate
 
 
@@ -39,15 +43,25 @@ def gather(
     return Page(
         title=title,
         simulated=plan.simulated,
-        shots=[
+        shots=_chained(
             _shot(step, found, entries.pop(), snapshot.placed.get(clip_name(step.number)), snapshot, advice, budget)
             for step, found in takes.of_all(plan, snapshot)
-        ],
+        ),
         gates=gates,
         budget=plan.budget,
         notes=notes,
         film_s=film_s,
     )
+
+
+def _chained(shots: Iterable[ShotView]) -> list[ShotView]:
+    """The shots, each knowing which others are made from its frames."""
+    found = list(shots)
+    leads_to: dict[int, list[int]] = defaultdict(list)
+    for shot in found:
+        for source in dict.fromkeys(one.shot for one in shot.pictures if one.shot is not None):
+            leads_to[source].append(shot.number)
+    return [replace(one, leads_to=leads_to[one.number]) if one.number in leads_to else one for one in found]
 
 
 def _shot(
@@ -81,7 +95,15 @@ def _shot(
         draft=row is not None and is_draft(row.manifest),
         takes=[_take(step, one, advice) for one in found],
         commands=[advice.command(command) for command in _commands(step, status, budget)],
+        pictures=_pictures(step) if step.request.pictures else (),
     )
+
+
+def _pictures(step: Step) -> list[PictureView]:
+    return [
+        PictureView(role=one.role, words=one.words, key=one.key, shot=one.shot, waits=one.waits, url=one.url)
+        for one in made_from(step.request)
+    ]
 
 
 def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:

@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from vgen.redact import redact
@@ -63,6 +63,21 @@ def tell(record: Mapping[str, Any]) -> None:
 def out(text: str) -> None:
     """A line of an answer (a plan, a list)."""
     _screen.write(_advice(redact(text, _secrets)) + "\n")
+
+
+def data(event: str, text: str, **facts: Any) -> None:
+    """An answer for programs, beside its lines for people: only JSON lines have it."""
+    if isinstance(_screen, JsonLines):
+        line(None, text, event, **facts)
+
+
+def error(reporter: object, problems: Iterable[str], code: str, stamp: Callable[[], Mapping[str, Any]]) -> None:
+    """What is refused, for programs: an event a problem, before anything else was shown. People read stderr."""
+    if reporter == "jsonl":
+        if not isinstance(_screen, JsonLines):
+            choose(reporter, _secrets, stamp, _advice)
+        for problem in problems:
+            line(None, problem, "error", code=code)
 
 
 def warn(text: str) -> None:

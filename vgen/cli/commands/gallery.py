@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_POSTERS = 600
 """Films on one page that get a poster frame of their own, at up to 15 KB each."""
+MAX_THUMBNAILS = 600
+"""Pictures that shots are made from, at up to 8 KB each."""
 
 
 def gather(session: "Session") -> "Page":
@@ -110,19 +112,36 @@ async def _write(session: "Session", *, draw: bool) -> None:
     target = outputs.gallery
     if _stated(target) == gallery.digest(page):
         return
-    try:
-        with target.open(encoding="utf-8") as old:
-            drawn = gallery.posters(old)
-    except (OSError, UnicodeDecodeError):
-        drawn = {}
+    drawn, small = _drawn_before(target)
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
         await _draw(tools, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     outputs.root.mkdir(parents=True, exist_ok=True)
-    unfinished = not draw and len(posters) < len(wanted)
-    atomic.write_whole(target, (piece.encode() for piece in gallery.pieces(page, posters, unfinished=unfinished)))
+    shown = list(itertools.islice(page.thumbnails, MAX_THUMBNAILS))
+    missing = [name for name in shown if name not in small]
+    if draw and missing:
+        from vgen.cli import thumbnails
+
+        small |= await thumbnails.draw(session, missing)
+    pictures = {name: small[name] for name in shown if name in small}
+    unfinished = not draw and (len(posters) < len(wanted) or len(pictures) < len(shown))
+    html = gallery.pieces(page, posters, pictures, unfinished=unfinished)
+    atomic.write_whole(target, (piece.encode() for piece in html))
+
+
+def _drawn_before(page: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Poster frames and thumbnails that are in the page already."""
+    from vgen.views import gallery, gallery_pictures
+
+    try:
+        with page.open(encoding="utf-8") as old:
+            posters = gallery.posters(old)
+            old.seek(0)
+            return posters, gallery_pictures.kept(old)
+    except (OSError, UnicodeDecodeError):
+        return {}, {}
 
 
 async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:

@@ -23,9 +23,11 @@ def _begin(session: "Session") -> Action:
             terminal.out(text)
         for text in view.plan.impossible():
             terminal.out(f"can't be made: {text}")
+        planned = plan_json.as_json(view.plan, expected=expected_s)
+        terminal.data("plan", "the plan, as in plan.json", plan=planned)
         try:
             outputs.root.mkdir(parents=True, exist_ok=True)
-            write_whole(outputs.plan_json, report.to_bytes(plan_json.as_json(view.plan, expected=expected_s)))
+            write_whole(outputs.plan_json, report.to_bytes(planned))
         except OSError as exc:
             terminal.out(f"plan.json can't be written: {exc.strerror}")
 

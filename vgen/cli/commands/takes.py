@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def _begin(session: "Session") -> Action:
     async def show() -> None:
         view = session.view()
-        for text in takes.lines(takes.of_all(view.plan, view.snapshot)):
+        found = list(takes.of_all(view.plan, view.snapshot))
+        terminal.data("takes", "all takes of all shots", takes=list(takes.as_json(found)))
+        for text in takes.lines(found):
             terminal.out(text)
 
     return show

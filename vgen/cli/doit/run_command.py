@@ -34,6 +34,7 @@ class Run(BriefOptions, RunCommand):
                 if config.get("session") is not None:
                     words = [arg for arg in args if not arg.startswith("-")]
                     hooks = config["session"]
+                    hooks.reporter = params.get("reporter")
                     _shown(hooks, lambda: stack.enter_context(hooks.before_load(words)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
                 return config
@@ -80,8 +81,10 @@ class Run(BriefOptions, RunCommand):
             result = self.run_by_doit({**options, "num_process": 0})
         signum = made[-1].signum if made else None
         ended = 0 if session is None else session.after_run(signum)
-        if signum is None and made and made[-1].refused is not None:
-            raise InvalidCommand(session.advice(str(made[-1].refused)) if session else str(made[-1].refused))
+        if signum is None and made and (refused := made[-1].refused) is not None:
+            if session is not None:
+                session.refused(refused)
+            raise InvalidCommand(session.advice(str(refused)) if session else str(refused))
         return result or ended if signum is None else 128 + signum
 
     def _refuse_unknown(self) -> None:
@@ -142,6 +145,7 @@ def _shown(session: Session, act: Callable[[], Any]) -> Any:
     try:
         return act()
     except VgenError as exc:
+        session.refused(exc)
         raise InvalidCommand(session.advice(str(exc))) from exc
 
 

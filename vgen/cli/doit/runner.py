@@ -53,6 +53,10 @@ class Session(Protocol):
         """The tasks are known, none has begun. `named`: tasks named one by one (a glob is expanded)."""
         ...
 
+    def refused(self, error: VgenError) -> None:
+        """One of these hooks refused, and it is about to be shown."""
+        ...
+
     def opened(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Round all tasks of a trio run."""
         ...
