@@ -435,7 +435,7 @@ def frame_picture(sha256: str, at: Decimal | str) -> bytes:
 
     red, green, blue = hashlib.sha256(f"{sha256}-{at}.png".encode()).digest()[:3]
     made = io.BytesIO()
-    Image.new("RGB", (72, 128), (red, green, blue)).save(made, "PNG")
+    Image.new("RGB", (360, 640), (red, green, blue)).save(made, "PNG", compress_level=1)
     return made.getvalue()
 
 

@@ -132,7 +132,8 @@ def _final(
     now = decide(final, rows, replace(policy, fresh_after=None), placed)
     if now.action is Action.KEEP and policy.fresh_after is not None:
         return Decision(action=Action.STOP, row=now.row, why="its final is here, so no draft of it is bought")
-    return now if now.action in (Action.KEEP, Action.COLLECT) else None
+    coming = (_coming(row, policy) for row in rows if final.has_take(row))  # any of the takes wanted is a final
+    return now if now.action in (Action.KEEP, Action.COLLECT) else next(filter(None, coming), None)
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:

@@ -242,7 +242,10 @@ class Run:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
         self.events.idle(number)
         if not await self.turns.money(number):
-            left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
+            now = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
+            if now >= needed:  # it came back before this one began to wait, as for a shot that is made from another's
+                return
+            left = money.show(now)
             if not self._capped:
                 self._capped = True
                 self.say(None, f"budget reached: {left} is left", event="cap")
