@@ -30,12 +30,9 @@ SHOTS = 4
 WAIT_S = 120.0
 """A run or a start that takes longer hangs."""
 VARIABLES = ("primary_api=film", "fallback_api=none", "mode=live")
-DODO = """from pathlib import Path
-from vgen.cli.session import Session
+DODO = """from vgen.film import tasks
 
-_session = Session(Path(__file__).resolve().parent)
-DOIT_CONFIG = _session.config()
-globals().update(_session.tasks())
+globals().update(tasks(__file__))
 """
 FAULTS = (
     ("answers to orders are lost", ("create_lost=first:2",)),
