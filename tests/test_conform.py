@@ -31,6 +31,7 @@ from vgen.media.tools import Tools, find_tools, run_tool
 from vgen.store import failpoints
 
 NO_TOOLS = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
+LINE_BREAK = "\nnext line" if os.name == "posix" else ""
 WITHIN_S = 0.03  # one frame at 30 fps; an AAC packet has 21 ms
 
 
@@ -165,7 +166,7 @@ def finished(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Producti
         assert made.cut(tools).numbers == [1, 2, 3, 4, 5, 6]
         assert made.told == []
 
-    folder = shared.once(tmp_path_factory, 'it\'s a "tëst" #1 ?x=%03d 50%', make)
+    folder = shared.once(tmp_path_factory, 'it\'s a "tëst" #1 ?x=%03d 50%' + LINE_BREAK, make)
     return Production(root=folder, kinds=dict(KINDS))
 
 

@@ -187,17 +187,18 @@ def packets(duration_s: float) -> int:
 async def join(
     tools: Tools, clips: Sequence[Path], durations_s: Sequence[float], made: Path, *, listed: Path, comment: str = ""
 ) -> None:
-    """Copy the streams of clips of one form into one file. `listed`: where ffmpeg may read their names from.
+    """Copy the streams of clips of one form, all in one folder, into one file.
 
-    Raises MediaError, OSError.
+    `listed`: where ffmpeg may read their names from. It works in their folder, so that no name of a folder is in the
+    list: a line break in one can't be quoted there. Raises MediaError, OSError.
     """
-    listed.write_bytes(concat_list(clips, durations_s))
-    taken = ffmpeg.input(f"file:{listed}", format="concat", safe=0, protocol_whitelist="file")
+    listed.write_bytes(concat_list([Path(clip.name) for clip in clips], durations_s))
+    taken = ffmpeg.input(f"file:{listed.absolute()}", format="concat", safe=0, protocol_whitelist="file")
     options = {"metadata": f"comment={comment}"} if comment else {}
     graph = ffmpeg.output(
         taken["v:0"],
         taken["a:0"],
-        f"file:{made}",
+        f"file:{made.absolute()}",
         format="mp4",
         c="copy",
         movflags="+faststart",
@@ -206,7 +207,7 @@ async def join(
         **options,
     )
     length_s = sum(durations_s)
-    await _run(tools, graph, "the clips do not join", listed, length_s)
+    await _run(tools, graph, "the clips do not join", listed, length_s, cwd=clips[0].parent)
     await _is_as_long(tools, made, length_s)
 
 
@@ -256,7 +257,7 @@ def concat_list(clips: Sequence[Path], durations_s: Sequence[float]) -> bytes:
     lines = [b"ffconcat version 1.0"]
     ahead_s = 0.0
     for path, duration_s in zip(clips, durations_s, strict=True):
-        quoted = os.fsencode(path.absolute()).replace(b"'", b"'\\''")
+        quoted = os.fsencode(path).replace(b"'", b"'\\''")
         lines += [b"file 'file:" + quoted + b"'", b"duration %.6f" % duration_s]
         count = packets(duration_s)
         ahead_s += count * PACKET_S - duration_s
@@ -266,10 +267,11 @@ def concat_list(clips: Sequence[Path], durations_s: Sequence[float]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-async def _run(tools: Tools, graph: Any, what: str, path: Path, length_s: float) -> None:
-    argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"], overwrite_output=True)
+async def _run(tools: Tools, graph: Any, what: str, path: Path, length_s: float, cwd: Path | None = None) -> None:
+    program = tools.ffmpeg if cwd is None else str(Path(tools.ffmpeg).absolute())
+    argv = ffmpeg.compile(graph, cmd=[program, "-nostdin", "-v", "error", "-xerror"], overwrite_output=True)
     least_s, each_s = LIMIT_S
-    ran = await run_tool(argv, limit_s=least_s + each_s * length_s)
+    ran = await run_tool(argv, limit_s=least_s + each_s * length_s, cwd=cwd)
     if ran.returncode != 0:
         if os.strerror(errno.ENOSPC).encode() in ran.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

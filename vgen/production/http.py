@@ -1,4 +1,4 @@
-"""HTTP: sends a Call, streams a download; httpx's errors become ours. Knows no provider, decides no retry.
+"""HTTP: sends a Call, streams a download, uploads a file; httpx's errors become ours. Knows no provider, never retries.
 
 Creates go over a fresh connection each, are never repeated by the transport, and never follow a redirect. Media come
 over a client of its own that holds no header, no cookie and no key, and connects only to addresses that were checked.
@@ -34,6 +34,7 @@ TURN_BYTES = 4 << 20
 """A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
 GATHERED_BYTES = 1 << 19
 """What is handed to a worker thread by itself is at least so long."""
+UPLOAD_PIECE_BYTES = 1 << 18
 OWN_DESCRIPTORS = 32
 """File descriptors of a run besides its connections: ledger, journal, log, slips, trio's own, ffprobe's pipes."""
 WORKERS = 2
@@ -158,6 +159,38 @@ class HttpClient:
             raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
         return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
 
+    async def upload(self, call: Call, base_url: str, *, timeout_s: float) -> Reply:
+        """Send a file to a storage host, without any key, and follow no redirect. One whole answer.
+
+        Raises BlockedAddress, or WireError for everything that went wrong on the way.
+        """
+        assert not call.auth, "BUG: a key for a storage host"
+        private = is_private(base_url) and is_private(call.url)
+        self._check(call.url, private=private, what="upload")
+        client, body = self._private_media if private else self._media, call.body or b""
+        headers = [*call.headers, ("Content-Length", str(len(body)))]
+        try:
+            with trio.fail_after(timeout_s):
+                async with (
+                    self._room,
+                    client.stream(call.method, call.url, headers=headers, content=_pieces(body)) as response,
+                ):
+                    said = await _whole(response)
+        except trio.TooSlowError as exc:
+            raise WireError(f"{_host(call.url)} did not take it within {timeout_s:g} s") from exc
+        except httpx.HTTPError as exc:
+            if isinstance(http_compat.cause(exc), Blocked):
+                raise BlockedAddress(f"blocked upload address at {http_compat.cause(exc)}") from None
+            raise WireError(f"the upload to {_host(call.url)} broke: {_reason(exc)}") from exc
+        except (httpx.InvalidURL, httpx.StreamError) as exc:
+            raise WireError(f"the upload broke: {_reason(exc)}") from exc
+        return Reply(status=response.status_code, headers=_lower(response.headers), body=said, at=self.now())
+
+    def _check(self, url: str, *, private: bool, what: str) -> None:
+        check_url(url, private=private, what=what)
+        if self.proxy and not private:
+            check_name(url, what=what)
+
     @contextlib.asynccontextmanager
     async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
         """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
@@ -172,9 +205,7 @@ class HttpClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
-                check_url(url, private=private)
-                if self.proxy and not private:
-                    check_name(url)
+                self._check(url, private=private, what="download")
                 client = self._private_media if private else self._media
                 asked = {"Accept-Encoding": "identity", **headers}
                 async with client.stream("GET", url, headers=asked) as response:
@@ -217,6 +248,12 @@ def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, p
     timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, write=60.0)
     transport = _transport(tls, network, keep=0, proxy=proxy)
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """So that each write has its own time-out, and a slow line is no stalled one."""
+    for start in range(0, len(body), UPLOAD_PIECE_BYTES):
+        yield body[start : start + UPLOAD_PIECE_BYTES]
 
 
 async def _whole(response: httpx.Response) -> bytes:
