@@ -1,10 +1,5 @@
-"""vgen's tasks for doit. `doit list` shows them, `doit help vgen` explains them; README.md has the rest."""
+"""The tasks of this film, from vgen: `vgen help vgen` shows them. You can add doit tasks of your own below."""
 
-from pathlib import Path
+from vgen.film import tasks
 
-from vgen.cli.session import Session
-
-_session = Session(Path(__file__).resolve().parent)
-
-DOIT_CONFIG = _session.config()
-globals().update(_session.tasks())
+globals().update(tasks(__file__))

@@ -366,9 +366,9 @@ class Studio:
         self.check_keys_sent()
 
     def check_keys_sent(self) -> None:
-        """No key was ever sent to a media host. (Files are searched by `no_key_on_disk` before they go.)"""
+        """No key was ever sent to a media or storage host. (Files are searched by `no_key_on_disk` before they go.)"""
         for cloud in self.clouds:
-            assert cloud.requests["media_authorized"] == 0
+            assert cloud.requests["media_authorized"] == cloud.requests["storage_authorized"] == 0
 
     def check_clips(self) -> None:
         """Every clip that the report calls good is there, whole, and its take's bytes."""
@@ -435,7 +435,7 @@ def frame_picture(sha256: str, at: Decimal | str) -> bytes:
 
     red, green, blue = hashlib.sha256(f"{sha256}-{at}.png".encode()).digest()[:3]
     made = io.BytesIO()
-    Image.new("RGB", (72, 128), (red, green, blue)).save(made, "PNG")
+    Image.new("RGB", (360, 640), (red, green, blue)).save(made, "PNG", compress_level=1)
     return made.getvalue()
 
 

@@ -28,6 +28,12 @@ def test_a_command_gets_what_was_typed_unless_it_says_it_itself(text: str, said:
     assert Advice({"outputs": "b1", "budget_usd": "1"})(text) == said
 
 
+def test_it_begins_with_the_program_that_was_called() -> None:
+    said = Advice({"outputs": "b1"}, "vgen")("`doit -a clip:2`, `doit help vgen`; doit.cfg, `doitall`")
+    assert said == "`vgen -a clip:2 outputs=b1`, `vgen help vgen`; doit.cfg, `doitall`"
+    assert Advice({"outputs": "b1"}, "vgen")(said) == said
+
+
 def test_without_variables_nothing_changes() -> None:
     assert Advice()("`doit plan`") == "`doit plan`"
 

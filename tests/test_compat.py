@@ -1,6 +1,7 @@
 """What doit, httpx and httpcore don't promise and vgen uses all the same: each touch of the two compat modules."""
 
 import ast
+import contextlib
 import inspect
 import io
 import sys
@@ -355,3 +356,25 @@ def test_an_idle_connection_is_good_for_a_while(kept_open_s: float, good: bool) 
         await connection.aclose()
 
     trio.run(main)
+
+
+def test_a_tunnel_knows_whether_it_was_opened() -> None:
+    def proxy(answer: bytes) -> httpcore.AsyncHTTPProxy:
+        made = http_compat.proxy_at("https://me:p%40ss@proxy.example:3128", TLS)
+        made._network_backend = httpcore.AsyncMockBackend([answer, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
+        return made
+
+    async def main(answer: bytes) -> bool:
+        connection = http_compat.through(proxy(answer), ORIGIN)
+        assert http_compat.never_left(connection)
+        assert http_compat.leads_to(connection, ORIGIN)
+        url = httpcore.URL(scheme=b"https", host=b"clips.example", target=b"/")
+        with contextlib.suppress(httpcore.ProxyError):
+            await connection.handle_async_request(httpcore.Request("GET", url, headers=[("Host", "x")]))
+        left = http_compat.never_left(connection)
+        await connection.aclose()
+        return left
+
+    assert trio.run(main, b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n") is True
+    assert trio.run(main, b"HTTP/1.1 200 OK\r\n\r\n") is False
+    assert not http_compat.never_left(http_compat.new_connection(ORIGIN, TLS, None))

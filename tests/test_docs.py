@@ -197,7 +197,7 @@ def schema(name: str) -> dict[str, Any]:
 
 
 def said_events() -> set[str]:
-    """The names of the events that vgen's code says: `event="…"`, `"event": "…"`, the third argument of `line`."""
+    """The names of the events that vgen's code says: `event="…"`, `"event": "…"`, what `line` and `data` are given."""
     found: list[ast.expr] = []
     for path in Path(vgen.__file__).parent.rglob("*.py"):
         if "simulator" in path.parts:
@@ -206,7 +206,7 @@ def said_events() -> set[str]:
             if isinstance(node, ast.Call):
                 called = getattr(node.func, "attr", getattr(node.func, "id", ""))
                 found += [keyword.value for keyword in node.keywords if keyword.arg == "event"]
-                found += node.args[2:3] if called == "line" else []
+                found += node.args[2:3] if called == "line" else node.args[:1] if called == "data" else []
             elif isinstance(node, ast.Dict):
                 pairs = zip(node.keys, node.values, strict=True)
                 found += [value for key, value in pairs if getattr(key, "value", "") == "event"]

@@ -99,7 +99,7 @@ def test_names_are_plain_short_and_different_on_any_file_system() -> None:
 
 def test_preparing_makes_the_places_and_leaves_nothing_else(outputs: Outputs) -> None:
     found = {str(path.relative_to(outputs.root)) for path in outputs.root.rglob("*")}
-    assert {"clips", "takes", ".vgen", ".vgen/parts"} == found
+    assert {"clips", "takes", ".vgen", ".vgen/parts", ".gitignore"} == found
 
 
 def test_a_place_that_is_a_file_is_refused(tmp_path: Path) -> None:

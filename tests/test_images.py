@@ -48,7 +48,6 @@ def near(picture: Image.Image, at: tuple[int, int], colour: tuple[int, int, int]
 
 def test_a_url_stands_for_itself(tmp_path: Path) -> None:
     assert images.look(tmp_path, Url(URL)) == images.Seen(identity=URL)
-    assert images.uri(tmp_path, Url(URL), URL, TAKES) == URL
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -57,7 +56,9 @@ def test_a_picture_is_known_by_its_content_and_sent_as_it_is(tmp_path: Path, kin
     (tmp_path / "boat.bin").write_bytes(content)
     seen = images.look(tmp_path, File("boat.bin"))
     assert seen == images.Seen(identity="sha256:" + hashlib.sha256(content).hexdigest(), size=(720, 1280))
-    said = images.uri(tmp_path, File("boat.bin"), seen.identity, TAKES)
+    said = images.data_uri(
+        *images.prepared(images.checked(tmp_path, File("boat.bin"), seen.identity), File("b"), TAKES)
+    )
     assert said == f"data:image/{kind.lower()};base64,{base64.b64encode(content).decode()}"
 
 
@@ -66,7 +67,7 @@ def test_a_data_uri_is_the_file_that_it_holds(tmp_path: Path) -> None:
     (tmp_path / "boat.png").write_bytes(content)
     text = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     assert images.look(tmp_path, Data(text)) == images.look(tmp_path, File("boat.png"))
-    assert images.uri(tmp_path, Data(text), images.look(tmp_path, Data(text)).identity, TAKES) == text
+    assert images.checked(tmp_path, Data(text), images.look(tmp_path, Data(text)).identity) == content
 
 
 @pytest.mark.parametrize("text", ["data:", "data:image/png;base64,", "data:image/png,AA", "DATA:image/png;base64,%%%"])
@@ -81,7 +82,7 @@ def test_another_name_is_the_same_picture_and_other_bytes_are_another(tmp_path: 
     a, b, c = (images.look(tmp_path, File(name)).identity for name in ("a.png", "b.png", "c.png"))
     assert (a == b, a == c) == (True, False)
     with pytest.raises(InputError, match="another picture now"):
-        images.uri(tmp_path, File("c.png"), a, TAKES)
+        images.checked(tmp_path, File("c.png"), a)
 
 
 def test_a_frame_of_another_clip_is_named_by_its_shot_until_its_take_is_known(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from studio import KEYS, Studio, shots
 from vgen.cli import noop
 
 ROOT = Path(__file__).resolve().parent.parent
-READ = ["config/api_config.json", "config/visual_prompts.json", "boat.png"]
-FILES = (*READ, "dodo.py", ".doit.db", "outputs/ledger.db", "outputs/clips.json", "outputs/production_report.json",
-         "outputs/gallery.html", "outputs/clips/clip_001.mp4", "outputs/clips/clip_002.mp4")  # fmt: skip
+READ = ["config/visual_prompts.json", "boat.png"]
+FILES = (*READ, noop.CONFIG, "dodo.py", ".doit.db", "outputs/ledger.db", "outputs/clips.json",
+         "outputs/production_report.json", "outputs/gallery.html", "outputs/clips/clip_001.mp4",
+         "outputs/clips/clip_002.mp4")  # fmt: skip
 LATER_NS = 60 * 10**9
 Change = Callable[[Path], object]
 
@@ -51,11 +52,16 @@ def wait_for_a_tick(folder: Path) -> None:
         probe.touch()
 
 
-def write_stamp(root: Path, *, began_ns: int | None = None, left: dict[str, tuple[int, int]] | None = None) -> bool:
+def write_stamp(
+    root: Path,
+    *,
+    began_ns: int | None = None,
+    left: dict[str, tuple[int, int]] | None = None,
+    there: list[str] | None = None,
+) -> bool:
     began_ns = time.time_ns() + LATER_NS if began_ns is None else began_ns
-    text = noop.stamp(
-        str(root), str(root / "outputs"), READ, left=left or clips(root), began_ns=began_ns, there=["dodo.py"]
-    )
+    given = there or ["dodo.py", noop.CONFIG]
+    text = noop.stamp(str(root), str(root / "outputs"), READ, left=left or clips(root), began_ns=began_ns, there=given)
     (root / "outputs" / noop.STAMP).write_text(text or "", encoding="utf-8")
     return text is not None
 
@@ -179,7 +185,7 @@ def test_a_directory_without_stamp_goes_the_long_way(tmp_path: Path) -> None:
     assert believed(tmp_path) is None
 
 
-GIVEN = [*READ, "dodo.py", "code/a.py"]
+GIVEN = [*READ, noop.CONFIG, "dodo.py", "code/a.py"]
 
 
 @pytest.mark.parametrize("name", GIVEN)
@@ -198,10 +204,19 @@ def test_what_a_run_makes_may_be_new(place: Path, name: str) -> None:
     assert believed(place) == 2
 
 
-@pytest.mark.parametrize("how", [new(".env"), new("doit.cfg"), gone("dodo.py"), gone(READ[0])])
+@pytest.mark.parametrize("how", [new(".env"), new("doit.cfg"), gone("dodo.py"), gone(noop.CONFIG), gone(READ[0])])
 def test_a_file_that_came_or_went_while_it_ran_is_seen(place: Path, how: Change) -> None:
     how(place)
     assert not write_stamp(place)
+
+
+def test_a_film_without_a_config_is_stamped_until_it_has_one(place: Path) -> None:
+    (place / noop.CONFIG).unlink()
+    assert write_stamp(place, there=["dodo.py"])
+    assert believed(place) == 2
+    new(noop.CONFIG)(place)
+    assert believed(place) is None
+    assert not write_stamp(place, there=["dodo.py"]), "it came while the run was at work"
 
 
 @pytest.mark.parametrize("how", [gone, cut_off])
@@ -212,10 +227,10 @@ def test_a_clip_that_is_not_as_the_run_left_it_is_not_stamped(place: Path, how: 
 
 
 def test_a_name_that_would_break_the_stamp_is_not_stamped(place: Path) -> None:
-    began_ns = time.time_ns() + LATER_NS
-    assert noop.stamp(str(place), str(place / "outputs"), [], left={}, began_ns=began_ns, there=["dodo.py"])
+    began_ns, there = time.time_ns() + LATER_NS, ["dodo.py", noop.CONFIG]
+    assert noop.stamp(str(place), str(place / "outputs"), [], left={}, began_ns=began_ns, there=there)
     with pytest.raises(ValueError, match="null"):
-        noop.stamp(str(place), str(place / "outputs"), ["a\0b"], left={}, began_ns=began_ns, there=["dodo.py"])
+        noop.stamp(str(place), str(place / "outputs"), ["a\0b"], left={}, began_ns=began_ns, there=there)
 
 
 def test_when_nobody_listens_the_long_way_is_taken(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

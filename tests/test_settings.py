@@ -105,7 +105,7 @@ def test_defaults_are_the_contracts(tmp_path: Path) -> None:
         "budget_usd": Decimal("2.00"), "partial": False, "on_uncertain": "hold", "min_success_rate": 0.8,
         "min_clip_bytes": 100_000, "takes_wanted": 1, "tier": "final", "audio": False,
         "aspect_ratio": "9:16", "mode": "auto", "clip_paths": "relative", "backoff_base_s": 1, "backoff_max_s": 60,
-        "wait": False, "ai_mark": True, "sign": True, "sign_certificate": "", "sign_key": "", "sign_details": "",
+        "wait": False, "proxy": "", "ai_mark": True, "sign": True, "sign_certificate": "", "sign_key": "", "sign_details": "",
         "notify_command": "", "notify_url": "",
     }  # fmt: skip
     assert expected == run.model_dump()
@@ -269,8 +269,20 @@ def test_accounts_are_told_apart_without_the_key(tmp_path: Path) -> None:
 # ── the config file ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_missing_config_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"can't be read.*api_config=FILE"):
+def test_the_config_may_be_missing(tmp_path: Path) -> None:
+    without = config_file.load(tmp_path, {}, {})
+    assert without == load(tmp_path, {})
+
+
+def test_a_config_that_was_named_and_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mine\.json: can't be read.*api_config=FILE"):
+        config_file.load(tmp_path, {"api_config": "mine.json"}, {})
+
+
+def test_a_config_that_is_a_link_to_nothing_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "api_config.json").symlink_to("gone.json")
+    with pytest.raises(InputError, match=r"api_config\.json: can't be read"):
         config_file.load(tmp_path, {}, {})
 
 

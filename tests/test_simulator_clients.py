@@ -11,6 +11,7 @@ from typing import Any
 
 import fal_client
 import httpx
+import pictured
 import pytest
 import runwayml
 import trio
@@ -185,6 +186,49 @@ def test_fals_own_client_understands_failures(start: Start, pika: Callable[[str]
     with pytest.raises(fal_client.FalClientHTTPError) as caught:
         client.submit("fal-ai/pika/v0/nothing", arguments={"prompt": "x"})
     assert caught.value.status_code == 404
+
+
+PICTURE = pictured.png()
+I2V = "fal-ai/pika/v2.2/image-to-video"
+
+
+def test_runways_own_client_uploads_a_picture_and_orders_with_it(plain: str) -> None:
+    before = charges(plain)["requests"]
+    with runway(plain, max_retries=0) as client:
+        uploaded = client.uploads.create_ephemeral(file=("boat.png", PICTURE, "image/png"))
+        assert uploaded.uri.startswith("runway://")
+        order = {"model": "gen4_turbo", "prompt_text": "a boat", "ratio": "720:1280", "duration": 5}
+        assert client.image_to_video.create(prompt_image=uploaded.uri, **order).id
+        with pytest.raises(runwayml.BadRequestError, match="does not exist or has expired"):
+            client.image_to_video.create(prompt_image=uploaded.uri + "x", **order)
+        with pytest.raises(runwayml.APIStatusError, match="Upload failed with status 400"):
+            client.uploads.create_ephemeral(file=("boat.png", PICTURE[:500], "image/png"))
+    after = charges(plain)["requests"]
+    assert after.get("storage_authorized", 0) == before.get("storage_authorized", 0)
+    assert after["store"] == before.get("store", 0) + 2
+
+
+def test_fals_own_client_uploads_but_its_fallback_shows_the_key_to_the_storage(
+    plain: str, pika: Callable[[str], fal_client.SyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fal_client 1.0.3 PUTs with the client that has the key among its headers: a storage host refuses that."""
+    monkeypatch.setattr(fal_internals, "REST_URL", plain)
+    client = pika(plain)
+    with httpx.Client(timeout=LIMIT_S) as keyless:
+        url = fal_internals._upload_via_storage(
+            keyless, client._auth, data=PICTURE, content_type="image/png", file_name="boat.png"
+        )
+    assert httpx.get(url, timeout=LIMIT_S).content == PICTURE
+    handle = client.submit(I2V, arguments={"prompt": "a boat", "image_url": url})
+    assert handle.get(interval=0.01)["video"]
+    lost = client.submit(I2V, arguments={"prompt": "a boat", "image_url": url + "x"})
+    with pytest.raises(fal_client.FalClientHTTPError, match="Failed to download the file"):
+        lost.get(interval=0.01)
+    before = charges(plain)["requests"].get("storage_authorized", 0)
+    with pytest.raises(fal_client.FalClientHTTPError) as caught:
+        client.upload(PICTURE, "image/png", "boat.png", repository="fal")
+    assert caught.value.status_code == 400
+    assert charges(plain)["requests"]["storage_authorized"] == before + 1
 
 
 # --- the process

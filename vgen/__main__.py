@@ -1,4 +1,4 @@
-"""`python -m vgen …` is `doit …` for the dodo.py here; with nothing to do it says so before doit is imported."""
+"""`vgen …` and `python -m vgen …`: doit for the dodo.py here; that nothing is to do is said before doit is imported."""
 
 import sys
 
@@ -9,9 +9,9 @@ def main() -> int:
     """Run doit in this process; its exit code."""
     if noop.nothing_to_do():
         return 0
-    from doit.doit_cmd import DoitMain
+    from vgen.cli.doit.main import Main
 
-    return int(DoitMain().run(sys.argv[1:]) or 0)
+    return Main().run(sys.argv[1:])
 
 
 if __name__ == "__main__":

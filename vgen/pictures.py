@@ -76,8 +76,9 @@ class Accepts:
     """What a vendor's API takes for a picture that is sent within the request; one at an address it fetches itself.
 
     `kinds`: media types. `most_bytes`: of a picture, before base64; `most_together`: of all in one request, a bound of
-    ours, so that sending them takes no minute on a slow line. `least_side`, `most_side`: pixels. `most_ratio`:
-    the longer side by the shorter one. `longest_url`: characters of an address.
+    ours, so that sending them takes no minute on a slow line. What has more is uploaded, if its vendor takes uploads.
+    `least_side`, `most_side`: pixels. `most_ratio`: the longer side by the shorter one. `longest_url`: characters of an
+    address.
     """
 
     kinds: tuple[str, ...] = ("image/jpeg", "image/png", "image/webp")

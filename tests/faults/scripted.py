@@ -185,7 +185,7 @@ class ScriptedStudio(Studio):
         super().__init__(*args, **options)
 
     def on(self, kind: str, act: Act, *, text: str = "", times: int = 1_000_000, after: int = 0) -> None:
-        """At requests of a kind (create, poll, result, cancel, media, list, other) with a text in path or body."""
+        """At requests of a kind (as `kind_of` says) with a text in path or body."""
         self.rules.append(_Rule(kind, act, text, times, after))
 
     def off(self) -> None:
@@ -250,6 +250,10 @@ def kind_of(request: Request) -> str:
     path = request.path
     if path.startswith("/media/"):
         return "media"
+    if path.startswith("/_storage/"):
+        return "store"
+    if path in ("/v1/uploads", "/storage/upload/initiate"):
+        return "upload"
     if "requests/by-endpoint" in path:
         return "list"
     match request.method:

@@ -1,10 +1,13 @@
-"""Bugs that only shots meet that are made from each other's frames. As in `mutants`, in schedules with chains."""
+"""Bugs that only shots meet that are made from each other's frames. As in `mutants`, with chains or films drawn."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from simulation.mutants import Patches, instead, mutant
+from vgen.plan import decision, takes_wanted
 from vgen.production import chain, retaking
 from vgen.production.run import Run
+from vgen.store.outputs import clip_name
+from vgen.store.purchase import COLLECTABLE, State
 
 if TYPE_CHECKING:
     from vgen.plan.request import ShotRequest
@@ -35,3 +38,29 @@ def bought_before_its_source() -> Patches:
         return now
 
     yield instead(chain, "known", at_once)
+
+
+@mutant("a final is made from a frame of the draft in place", "M23", 40, "film")
+def final_from_a_draft() -> Patches:
+    known = chain.known
+
+    def of_what_is_there(run: Run, request: "ShotRequest") -> "ShotRequest":
+        for number in request.shot.sources - run.chain.takes.keys():
+            placed = run.ledger.placed(clip_name(number))
+            if placed is not None and not request.tier:
+                run.chain.takes[number] = placed.sha256
+        return known(run, request)
+
+    yield instead(chain, "known", of_what_is_there)
+
+
+@mutant("a draft is bought beside a further take of its final that is on its way", "M23", 40, "film no_decoder")
+def draft_beside_coming_final() -> Patches:
+    at_final = decision._final
+
+    def of_its_first(request: "ShotRequest", final: "ShotRequest", rows: Any, *others: Any) -> Any:
+        seen = [row for row in rows if row.state not in COLLECTABLE or not final.has_take(row) or final.matches(row)]
+        return at_final(request, final, seen, *others)
+
+    yield instead(decision, "_final", of_its_first)
+    yield instead(takes_wanted, "_FINAL", frozenset({State.ACCEPTED}))

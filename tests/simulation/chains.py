@@ -137,7 +137,10 @@ def alike(row: Row, shot: Mapping[str, Any]) -> bool:
 
 
 def look(stage: "Stage") -> tuple[dict[int, Row], set[int]]:
-    """Shot → what is under its clip's name; the purchases that the user has chosen. Read with SQL of our own."""
+    """Shot → what is under its clip's name; the purchases that the user has chosen. Read with SQL of our own.
+
+    Of a clip that was edited by hand `sha256` is its take's: of that one the frames are taken (decision 0013).
+    """
     path = stage.outputs / "ledger.db"
     if not path.exists() or not path.stat().st_size:
         return {}, set()
@@ -145,7 +148,9 @@ def look(stage: "Stage") -> tuple[dict[int, Row], set[int]]:
         db.row_factory = sqlite3.Row
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'placed'").fetchone():
             return {}, set()
-        placed = {row["shot_number"]: dict(row) for row in db.execute("SELECT * FROM placed")}
+        take = "(SELECT sha256 FROM takes WHERE takes.purchase_id = placed.purchase_id)"
+        shown = f"SELECT shot_number, purchase_id, iif(edited, {take}, sha256) AS sha256 FROM placed"
+        placed = {row["shot_number"]: dict(row) for row in db.execute(shown)}
         return placed, {row["purchase_id"] for row in db.execute("SELECT purchase_id FROM chosen")}
 
 

@@ -139,17 +139,20 @@ def _money(stage: Stage, now: Books) -> None:
     charged = sum(job.charged for job in now.jobs) - unknown - sum(min(job.charged, job.limit) for job in forgotten)
     require(sums["spent"] - told <= charged, "M2", "spent", sums["spent"], "assumed", told, "> charged", charged)
     require(charged <= sum(sums.values()), "M2", "charged", charged, "> booked", sums)
+    dearest: dict[tuple[str, float], int] = defaultdict(int)
+    for job in now.jobs:
+        dearest[job.provider, job.seconds] = max(dearest[job.provider, job.seconds], job.charged)
     for row in now.rows:
         require(row["price"] >= 0 and row["charged"] >= 0, "M3", row)
-        _row_money(row, now.owned.get(row["id"]))
+        _row_money(row, now.owned.get(row["id"]), dearest[row["provider"], float(row["bought_s"])])
 
 
 def _booked_overrun(now: Books, job: Bought) -> bool:
     return any(one is job and row["charged"] == job.charged for row in now.rows if (one := now.owned.get(row["id"])))
 
 
-def _row_money(row: dict[str, Any], job: Bought | None) -> None:
-    """M2 and M8 of one purchase."""
+def _row_money(row: dict[str, Any], job: Bought | None, dearest: int) -> None:
+    """M2 and M8 of one purchase. `dearest`: the most that a job of its kind has cost."""
     what = f"purchase {row['id']} {row['state']} charged {row['charged']} by {row['charged_by']}, truth {job}"
     if row["state"] in FREE:
         require(job is None, "M5", "a job for what was never bought:", what)
@@ -163,7 +166,8 @@ def _row_money(row: dict[str, Any], job: Bought | None) -> None:
     else:
         require(job.agreed <= row["charged"] <= max(row["price"], job.charged), "M2", what)
     if row["charged_by"] == "assumed" and row["state"] in ("rendered", "fetched", "accepted", "rejected"):
-        require(row["charged"] == job.agreed, "M8", what)
+        as_before = row["charged"] == row["price"] == dearest > job.limit  # the reservation that an overrun had raised
+        require(row["charged"] == job.agreed or as_before, "M8", what)
 
 
 def _owners(stage: Stage, now: Books) -> None:

@@ -433,12 +433,12 @@ def keep_what_is_too_dear() -> Patches:
 def send_what_lies_there() -> Patches:
     """The picture that is sent is not held against the recipe."""
 
-    checked = images.uri
+    checked = images.checked
 
-    def blind(root: Path, source: Any, _: Any, *args: Any, **how: Any) -> str:
-        return checked(root, source, images.look(root, source).identity, *args, **how)
+    def blind(root: Path, source: Any, _: Any) -> bytes:
+        return checked(root, source, images.look(root, source).identity)
 
-    yield instead(images, "uri", blind)
+    yield instead(images, "checked", blind)
 
 
 @_undrawn

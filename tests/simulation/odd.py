@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulation import chains, vendors
+from simulation import chains, films, vendors
 
 KINDS: Mapping[str, str] = {
     "protocols": "what would be bought at Runway and fal is bought at two others of the six protocols",
@@ -35,6 +35,7 @@ KINDS: Mapping[str, str] = {
     "sound": "the model at fal makes sound unless it is told not to, and charges half as much again for it, or twice",
     "no_decoder": "in some runs the tools here can't decode what is delivered, or can't tell whether they could",
     "chains": "shots are made from frames of other shots' clips, and somebody changes their mind about one of these",
+    "film": "the same, together with takes wanted, drafts, or any two of the six protocols, or several of these",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
@@ -44,7 +45,7 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains"})
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains", "film"})
 """Kinds that came after the first seeds were kept: those are replayed without them."""
 
 QUIET = frozenset({"gateway", "clock", "protocols"})
@@ -52,11 +53,13 @@ QUIET = frozenset({"gateway", "clock", "protocols"})
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
-CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15}
+CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15, "film": 0.15}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
 AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound", "chains"})
 """Kinds that are told in the words of Runway and fal."""
+IN_A_FILM = frozenset({"chains", "takes", "drafts", "protocols", "picture", "behind", "sound"})
+"""Kinds that a schedule with a film does not draw besides."""
 WITH_SOUND = tuple(f"fal-ai/kling-video/{name}/text-to-video" for name in ("v3/standard", "v3/pro", "v2.6/pro"))
 """Endpoints of fal's whose switch for sound is on unless it is sent off."""
 GONE = ("works", "404", "page")
@@ -82,7 +85,9 @@ def kinds_of(seed: int, *, quiet: bool, draws: frozenset[str]) -> list[str]:
         and random.Random(f"odd {kind} {seed}").random() < CHANCES.get(kind, CHANCE)
         and (not quiet or kind in QUIET)
     ]
-    if "protocols" in found:
+    if "film" in found:  # which has these in it, and its own pictures
+        found = [kind for kind in found if kind not in IN_A_FILM]
+    if "protocols" in found or ("film" in found and "vendors" in films.mix(seed)):
         found = [kind for kind in found if kind not in AT_TWO]
     if "picture" in found or "protocols" in found:  # whose places and models are their own
         found = [kind for kind in found if kind != "drafts"]
@@ -99,7 +104,11 @@ def add(seed: int, steps: Sequence[Any], *, quiet: bool, draws: frozenset[str]) 
     """The steps with this seed's odd days among them."""
     story = list(steps)
     for kind in reversed(kinds_of(seed, quiet=quiet, draws=draws)):
-        story = _ADD[kind](random.Random(f"odd {kind} {seed} how"), kind, story, _bad_runs(story))
+        rng, runs = random.Random(f"odd {kind} {seed} how"), _bad_runs(story)
+        if kind == "film":
+            story = [Odd(kind=kind), *films.drawn(seed, rng, story, runs, odd=Odd)]
+        else:
+            story = _ADD[kind](rng, kind, story, runs)
     return tuple(story)
 
 

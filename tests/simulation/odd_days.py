@@ -79,7 +79,7 @@ class OddDays:
                 stage.safe.settle()
             case "no_decoder":
                 world_.lacking = odd.how
-            case "bad_twice" | "chains":
+            case "bad_twice" | "chains" | "film":
                 pass  # its steps say it all
             case _:
                 self._begin_here(odd)
@@ -93,7 +93,8 @@ class OddDays:
             case "takes":
                 world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
             case "drafts":
-                stage.configure(runway={"draft": {"model": world.DRAFT_MODEL}})
+                places = odd.how.split("+") if odd.how else ["runway"]
+                stage.configure(**{name: {"draft": {"model": vendors.DRAFTS[name]}} for name in places})
                 stage.safe.settle()
             case "old_ledger" | "no_ledger":
                 self._ledger(odd.how)

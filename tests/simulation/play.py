@@ -253,6 +253,7 @@ class Player:
         tiers.at_every_moment(stage, now)
         if "drafts" in {one.kind for one in self.drawn.steps if isinstance(one, Odd)} and not stage.world.ledgers_lost:
             tiers.bought(now, last, step.args)
+            tiers.made_from(stage, now, last, step.args)
         self.again.judge(now, None if trouble.dead else code)
         chains.after_a_run(stage, now, last)
         if len(now.rows) > rows:

@@ -98,6 +98,13 @@ def _list(*prompts: str, why: str = "the list") -> Write:
     return Write(shots=tuple(shots), why=why)
 
 
+def _chain(*prompts: str) -> Write:
+    """Each shot from the last frame of the one before."""
+    plain = _list(*prompts)
+    links = ({"image": f"clip:{shot['shot_number'] - 1}"} if shot["shot_number"] > 1 else {} for shot in plain.shots)
+    return Write(shots=tuple({**shot, **link} for shot, link in zip(plain.shots, links, strict=True)), why="the list")
+
+
 def _scene(*steps: Write | Doit | Weather | Meddle | Wait, then: tuple[Doit, ...] = (), **cloud: float) -> Scene:
     story = (_list("boat 1", "boat 2"), *steps)
     return Scene(steps=story, cloud={"queue_s": 1.0, "render_s": 10.0} | cloud, then=then or (_doit(),))
@@ -140,6 +147,9 @@ SCENES: Mapping[str, Scene] = {
     "an earlier take is picked": _scene(
         _doit(), _doit("-a", "clip:1", full=False),
         Doit(args=("pick", "shot=1", "take=1", *ARGS), cap_usd=20.0, full=False),
+    ),
+    "a chain of three": Scene(
+        steps=(_chain("boat 1", "boat 2", "boat 3"), _doit()), cloud={"queue_s": 1.0, "render_s": 10.0}, then=(_doit(),)
     ),
     "a plan": _scene(Doit(args=("plan", *ARGS), cap_usd=20.0, full=False)),
 }  # fmt: skip

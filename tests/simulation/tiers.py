@@ -4,8 +4,9 @@ import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from simulation import chains
 from simulation.promises import require
-from simulation.world import DRAFT_MODEL
+from simulation.vendors import DRAFT_MODELS
 
 if TYPE_CHECKING:
     from simulation.invariants import Books
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 ON_THE_WAY = {"submitting", "rendering", "rendered", "fetched"}
+HERE = {"accepted", "rendering", "rendered", "fetched"}
 
 
 def family(row: Row) -> str:
@@ -45,7 +47,7 @@ def told_truth(stage: "Stage", now: "Books", args: tuple[str, ...]) -> None:
         if not entry["success"] or entry["kept"]:
             continue
         row = rows[entry["job_id"], entry["api_used"]]
-        is_draft = row["model"] == DRAFT_MODEL
+        is_draft = row["model"] in DRAFT_MODELS
         require(drafts or not is_draft, "M23", "a draft counts as final:", entry)
         require(is_draft == (entry.get("tier") == "draft"), "M23", "told as", entry.get("tier"), entry)
 
@@ -54,19 +56,38 @@ def bought(now: "Books", before: int, args: tuple[str, ...]) -> None:
     """M23: a run for drafts buys nothing else, and none where the final was here when it began."""
     new = [row for row in now.rows if row["id"] > before]
     if "tier=draft" not in args:
-        require(not any(row["model"] == DRAFT_MODEL for row in new), "M23", "drafts were bought in a run for finals")
+        require(not any(row["model"] in DRAFT_MODELS for row in new), "M23", "drafts were bought in a run for finals")
         return
-    require(all(row["model"] == DRAFT_MODEL for row in new), "M23", "finals were bought in a run for drafts", new)
-    finals = [row for row in now.rows if row["id"] <= before and row["model"] != DRAFT_MODEL]
-    here = {_text(row) for row in finals if row["state"] == "accepted" and _came_before(now, row, new)}
+    require(all(row["model"] in DRAFT_MODELS for row in new), "M23", "finals were bought in a run for drafts", new)
+    finals = [row for row in now.rows if row["id"] <= before and row["model"] not in DRAFT_MODELS]
+    begun = {row["id"]: _begun(now, row) for row in new}
     for row in new:
-        require(_text(row) not in here, "M23", "a draft was bought where the final is:", row)
+        for final in finals:
+            there = [_state(now, final, when) in HERE for when in (min(begun.values()), begun[row["id"]])]
+            beside = all(there) and _text(final) == _text(row)
+            require(not beside, "M23", "a draft was bought where the final is, or is on its way:", row, final)
 
 
-def _came_before(now: "Books", row: Row, new: list[Row]) -> bool:
-    """Whether a purchase was accepted before any of the new ones was begun."""
-    first = next((k for k, move in enumerate(now.moves) if new and move["purchase_id"] == new[0]["id"]), 0)
-    return any(move["purchase_id"] == row["id"] and move["state"] == "accepted" for move in now.moves[:first])
+def made_from(stage: "Stage", now: "Books", before: int, args: tuple[str, ...]) -> None:
+    """M23, of what a run bought: no final is made from a frame of a draft, unless the user has chosen that draft."""
+    if "tier=draft" in args:
+        return
+    chosen = chains.look(stage)[1]
+    drafts = {row["id"] for row in now.rows if row["model"] in DRAFT_MODELS} - chosen
+    frames = {take["sha256"] for take in now.takes if take["purchase_id"] in drafts}
+    for row in now.rows:
+        source = str(dict(json.loads(row["manifest"])).get("image")).removeprefix("take:").partition("@")[0]
+        require(row["id"] <= before or source not in frames, "M23", "a final is made from a draft:", row)
+
+
+def _begun(now: "Books", row: Row) -> int:
+    """After how many moves of all a purchase was begun."""
+    return next(k for k, move in enumerate(now.moves) if move["purchase_id"] == row["id"])
+
+
+def _state(now: "Books", row: Row, when: int) -> str:
+    """A purchase's state after so many moves of all."""
+    return next((move["state"] for move in now.moves[:when][::-1] if move["purchase_id"] == row["id"]), "")
 
 
 def _text(row: Row) -> str:

@@ -26,6 +26,17 @@ SECTIONS: Mapping[str, Mapping[str, Any]] = {
     "minimax": {"model": "MiniMax-H3"},
 }
 """Sections of the further protocols. Pika's own is not in `pika`, which is fal's."""
+DRAFTS: Mapping[str, str] = {
+    "runway": "veo3.1_fast",
+    "pika": "fal-ai/kling-video/v2.5-turbo/pro/text-to-video",
+    "kling": "kling-2.5-turbo",
+    "own": "minimax/h3/text-to-video",
+    "ark": "dreamina-seedance-2-0-fast-260128",
+    "minimax": "MiniMax-H3-Max",
+}
+"""Section → the model that it makes drafts with."""
+DRAFT_MODELS = {*DRAFTS.values(), *(name.replace("text-to", "image-to") for name in DRAFTS.values())}
+"""What a purchase of a draft has as its model: with a picture it may be another endpoint."""
 SECTION_OF = {"runway": "runway", "fal": "pika", "kling": "kling", "pika": "own", "ark": "ark", "minimax": "minimax"}
 """Protocol → the section that buys by it."""
 BY_ITSELF = {"kling": float("inf"), "own": 3600.0}

@@ -45,10 +45,6 @@ _MEDIA = re.compile(r"/media/(.+)-\d+\.mp4")
 _JOB = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-DRAFT_MODEL = "veo3.1_fast"
-"""What Runway makes drafts with."""
-
-
 @dataclass(slots=True)
 class World:
     """What is odd about the world just now."""
@@ -228,9 +224,14 @@ def sent_for(identity: str | None) -> str | None:
 
 def image_sent(order: Order) -> str | None:
     """What a recipe would say of the picture that this order brought."""
-    sent = order.body.get("promptImage") or order.body.get("image_url")
+    body = order.body
+    sent = body.get("promptImage") or body.get("image_url")
     if isinstance(sent, list):
         sent = sent[0]["uri"]
+    for one in body.get("content", ()):  # ModelArk and MiniMax
+        sent = one["image_url"]["url"] if one.get("role") == "first_frame" else sent
+    for one in body.get("contents", ()):  # Kling: base64 without its head
+        sent = f"data:,{one['url']}" if one["type"] == "first_frame" else sent
     if not isinstance(sent, str) or not sent.startswith("data:"):
         return sent
     return "sha256:" + hashlib.sha256(base64.b64decode(sent.partition(",")[2])).hexdigest()

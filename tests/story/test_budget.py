@@ -18,10 +18,12 @@ def test_a_plan_that_does_not_fit_is_refused_with_the_figures(
     assert studio.requests() == {}
 
 
-def test_a_refused_plan_changes_nothing_on_disk(studio: Studio) -> None:
+def test_a_refused_plan_changes_nothing_on_disk_but_that_outputs_hide_from_git(studio: Studio) -> None:
     before = studio.disk()
     assert studio.doit("budget_usd=1.00") == 3
-    assert studio.disk() == before
+    after = studio.disk()
+    assert after.pop("outputs/.gitignore")[0] == b"*\n"
+    assert after == before
 
 
 def test_a_refused_plan_leaves_finished_clips_alone(studio: Studio) -> None:

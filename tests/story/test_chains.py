@@ -279,3 +279,13 @@ def test_a_shared_shot_whose_source_can_not_be_made_costs_nothing(studio: Studio
     assert actions(studio) == ["stop", "wait", "share"]
     assert studio.doit("plan", "budget_usd=0.01") == 0
     assert json.loads((studio.outputs / "plan.json").read_text())["fits"]
+
+
+def test_money_that_comes_back_before_a_shot_of_a_chain_may_begin_is_spent_on_it(studio: Studio) -> None:
+    """A job of an earlier list holds the money for shot 2 when the run begins; it fails, free, long before 2 begins."""
+    film(studio, 2, partial="yes", budget_usd=1.3, fallback_api="none")
+    studio.worsen("job_failed=first:1")
+    assert studio.doit("clip:1", "clip_timeout_s=5") == 1
+    studio.change_shot(1, runway_prompt="shot-1 another boat")
+    assert studio.doit() == 0
+    assert (sorted(served(studio)), studio.booked()) == ([1, 2], (1.2, 0, 0))

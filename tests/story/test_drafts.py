@@ -1,10 +1,13 @@
 """Drafts (contract 13): bought at a provider's draft settings, looked at, and never taken for finals."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from studio import Studio, shots
+
+from vgen.media.judge import Judgement, Verdict, Wanted
 
 
 @pytest.fixture
@@ -157,3 +160,23 @@ def test_an_interrupted_film_of_drafts_and_finals_buys_each_once(film: Studio) -
     found = models(film)
     assert (found.count("veo3.1"), film.creates()) == (3, len(found) - film.states().count("released"))
     assert tiers(film) in (["final"] * 3, [None, "final", "final"])
+
+
+def test_no_draft_is_bought_while_a_further_take_of_the_final_is_on_its_way(film: Studio) -> None:
+    """Nothing here can look at two takes of the final; later the first turns out to be bad, and the second is good."""
+    film.write_shots(shots(1, duration=4))
+    film.worsen("clip_small=first:1")
+    judge = film.judge
+
+    async def lacks_a_decoder(path: Path, wanted: Wanted) -> Judgement:
+        found = await judge(path, wanted)
+        return Judgement(verdict=Verdict.NOT_JUDGED, reason="no decoder for av1", facts=found.facts)
+
+    film.judge = lacks_a_decoder
+    assert film.doit("takes_wanted=2", "max_retries=1") == 1
+    assert film.doit("takes_wanted=2", "max_retries=1", "tier=draft") == 1
+    film.judge = judge
+    assert film.doit("takes_wanted=2", "max_retries=1", "tier=draft") == 0
+    assert (models(film), tiers(film)) == (["veo3.1"] * 2, ["final"])
+    assert film.states() == ["rejected", "accepted"]
+    film.check_money()

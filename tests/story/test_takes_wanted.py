@@ -217,3 +217,16 @@ def test_killed_anywhere_it_buys_each_take_once(new_studio: Any, share: int) -> 
         before = studio.creates()
         studio.doit()
         assert studio.creates() == before
+
+
+def test_a_pick_buys_nothing_for_a_shot_that_wants_more_takes(film: Studio) -> None:
+    """It has no way to the providers: an order would end in a traceback, and be uncertain from then on."""
+    assert film.doit("clip:1") == 0
+    assert film.doit("-a", "clip:1") == 0
+    before = film.rows()
+    wanted(film, 1, 3)
+    assert film.doit("pick", "shot=1", "take=1") == 0
+    assert film.rows() == before
+    film.check_money()
+    assert film.doit("clip:1") == 0
+    assert film.bought() == 3

@@ -32,7 +32,7 @@ def record(session: "Session") -> None:
     left = {row.name: (row.size_bytes, row.mtime_ns) for row in rows}
     run, shots = workspace.ready.run, [request.shot for request in workspace.requests]
     pictures = (source.path for shot in shots for _, source in shot.pictures.pairs if isinstance(source, File))
-    read = [run.api_config, run.visual_prompts, *dict.fromkeys(pictures)]
+    read = [name for name in (run.api_config, run.visual_prompts, *dict.fromkeys(pictures)) if name != noop.CONFIG]
     with contextlib.suppress(OSError, ValueError):
         outputs = str(workspace.outputs.root)
         text = noop.stamp(str(workspace.root), outputs, read, left=left, began_ns=session.began_ns, there=session.given)

@@ -18,7 +18,9 @@ STAMP = os.path.join(".vgen", "finished")
 VERSION = "vgen finished 2"
 TICK_NS = 2_000_000_000
 """The coarsest file system's clock (FAT): what changed within it before a run began may change again unseen."""
-GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env")
+CONFIG = "config/api_config.json"
+"""The default of `api_config`; it may be missing, as the others of GIVEN may."""
+GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env", CONFIG)
 """Files that a run is given, beside those that it says it has read."""
 BESIDE = (".", ".doit.db")
 """What else a run goes by there."""

@@ -21,11 +21,15 @@ POST_S = 15.0
 _sent: list[subprocess.Popen[bytes]] = []
 
 
-def send(message: Mapping[str, Any], *, command: str, url: str, log: Path, environment: Mapping[str, str]) -> None:
+def send(
+    message: Mapping[str, Any], *, command: str, url: str, proxy: str, log: Path, environment: Mapping[str, str]
+) -> None:
     """Hand a message (`event`, `text`, facts) to a process of its own. `environment`: what it may see; no keys."""
     if not command and not url:
         return
-    order = json.dumps({"message": dict(message), "command": command, "url": url, "log": str(log)}).encode()
+    order = json.dumps(
+        {"message": dict(message), "command": command, "url": url, "proxy": proxy, "log": str(log)}
+    ).encode()
     with contextlib.suppress(OSError):
         child = subprocess.Popen(
             [sys.executable, "-m", "vgen.cli.notify"],
@@ -58,8 +62,9 @@ def deliver(order: Mapping[str, Any]) -> list[str]:
 
         try:
             answer = httpx.post(
-                order["url"], content=body, headers={"Content-Type": "application/json"}, timeout=POST_S
-            )
+                order["url"], content=body, headers={"Content-Type": "application/json"}, timeout=POST_S,
+                proxy=order["proxy"] or None, trust_env=False,
+            )  # fmt: skip
             wrong += [f"{order['url']}: HTTP {answer.status_code}"] if answer.is_error else []
         except (httpx.HTTPError, httpx.InvalidURL) as exc:
             wrong.append(f"{order['url']}: {exc or type(exc).__name__}")

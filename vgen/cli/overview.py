@@ -6,8 +6,11 @@ from typing import Any
 from doit.cmd_base import Command
 
 from vgen.cli import registry
+from vgen.cli.doit.compat import program
+from vgen.views.advice import Advice
 
 OF_DOIT = ("doit list, info, clean, forget", "doit's own; none of them costs money")
+OF_VGEN = ("vgen init DIR", "start a film of your own in a new folder (typed as vgen, not doit)")
 VARIABLES = {
     "visual_prompts": "the list of shots",
     "api_config": "the providers",
@@ -36,6 +39,7 @@ VARIABLES = {
     "sign_certificate": "PEM file; else that of doit credentials",
     "sign_key": "PEM file, the key of sign_certificate",
     "sign_details": "told in signatures: prompt, seed, price, provider, model",
+    "proxy": "http(s)://HOST:PORT: for all requests",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }
@@ -50,7 +54,7 @@ CODES = (
 
 def commands() -> list[tuple[str, str]]:
     """All lines about commands, as the commands say them."""
-    return [line for command in registry.commands().values() for line in command.usage] + [OF_DOIT]
+    return [line for command in registry.commands().values() for line in command.usage] + [OF_VGEN, OF_DOIT]
 
 
 def text() -> str:
@@ -60,8 +64,10 @@ def text() -> str:
     defaults = {name: Run.model_fields[name].default for name in VARIABLES}
     shown = {name: {"True": "yes", "False": "no"}.get(str(value), value) for name, value in defaults.items()}
     lines = ["vgen: Make for AI video. Buys only the clips that are stale or missing, once, within a budget.", ""]
-    lines += [f"  {command:<32} {what}" for command, what in commands()]
-    lines += ["", 'Variables, as in `doit primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]
+    called = program()
+    advice = Advice(program=called)
+    lines += [f"  {command.replace('doit', called):<32} {advice(what)}" for command, what in commands()]
+    lines += ["", f'Variables, as in `{called} primary_api=pika`; also VGEN_PRIMARY_API=…, or "run" in the config:', ""]
     lines += [f"  {name:<18} {shown[name]!s:<28} {what}" for name, what in VARIABLES.items()]
     lines += ["", "Exit codes:", ""]
     lines += [f"  {code:<18} {what}" for code, what in CODES]

@@ -180,6 +180,7 @@ def announce(session: "Session", event: str, text: str, **facts: Any) -> None:
         about | {"outputs": str(outputs.root.resolve())} | facts,
         command=settings.run.notify_command,
         url=settings.run.notify_url,
+        proxy=settings.run.proxy,
         log=outputs.private / "notify.log",
         environment=without_keys(),
     )

@@ -77,7 +77,7 @@ async def _online(run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[On
     await verify(tools)
     async with trio.open_nursery() as nursery:
         network = _simulated_network(run, tools, requests, nursery) if run.settings.in_process else None
-        async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
+        async with HttpClient(now=run.now, network=network, tls=run.services.tls, proxy=run.settings.run.proxy) as http:
             yield Online(http=http, judge=judge_with(tools))
         nursery.cancel_scope.cancel()
 

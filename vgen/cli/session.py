@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
-from vgen.cli.doit.compat import command_line_variables
+from vgen.cli.doit.compat import command_line_variables, program
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
@@ -73,7 +73,7 @@ class Session:
         self.variables = command_line_variables()
         self.services = services or real_services()
         run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
-        self.advice = Advice({name: value for name, value in run_variables.items() if not is_default(name, value)})
+        self.advice = _advice(run_variables)
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
@@ -313,6 +313,10 @@ class Session:
                 ending.tell_files(self)
 
 
+def _advice(variables: Mapping[str, str]) -> Advice:
+    return Advice({name: value for name, value in variables.items() if not is_default(name, value)}, program())
+
+
 @terminal.patience("reading the shot list")
 def _read(root: Path, variables: Mapping[str, str], environ: Mapping[str, str] | None, services: Services) -> Workspace:
     return Workspace(root, variables, environ, services)
@@ -323,7 +327,9 @@ def _begin(session: Session, *, builds: bool) -> None:
     session.forget_view()
     cap = None if builds else session.workspace.keep_cap()
     if cap is not None:
-        session.advice = Advice({**session.advice.given, "budget_usd": show(cap).removeprefix("$")})
+        session.advice = replace(
+            session.advice, given={**session.advice.given, "budget_usd": show(cap).removeprefix("$")}
+        )
 
 
 def _numbers(names: Collection[str]) -> frozenset[int]:

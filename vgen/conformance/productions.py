@@ -5,18 +5,24 @@ What the simulator charged is the truth; what vgen's report says it spent is hel
 
 import contextlib
 import json
+import math
 import random
+import struct
 import subprocess
 import sys
 import time
 import urllib.request
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vgen.conformance.rule import Result
+from vgen.conformance.wire import recipe
 from vgen.inputs.keys import without_keys
+from vgen.pictures import Pictures
+from vgen.providers.base import CannotMake, Terms
 from vgen.providers.codec import Codec, LookUp, Replay
 from vgen.simulator.app import PARTS
 
@@ -24,12 +30,9 @@ SHOTS = 4
 WAIT_S = 120.0
 """A run or a start that takes longer hangs."""
 VARIABLES = ("primary_api=film", "fallback_api=none", "mode=live")
-DODO = """from pathlib import Path
-from vgen.cli.session import Session
+DODO = """from vgen.film import tasks
 
-_session = Session(Path(__file__).resolve().parent)
-DOIT_CONFIG = _session.config()
-globals().update(_session.tasks())
+globals().update(tasks(__file__))
 """
 FAULTS = (
     ("answers to orders are lost", ("create_lost=first:2",)),
@@ -166,9 +169,53 @@ def rules(stand: Stand, *, kills: int) -> Iterator[Result]:
     for name, faults in FAULTS:
         yield _tried(f"a bad day, {name}: the books agree with the vendor", _bad_day, stand, faults, by_itself)
     yield _tried("the budget holds", _budget, stand)
+    yield _tried("a picture that is too big for a request is uploaded once, without the key", _big_pictures, stand)
     yield _tried(
         f"kill -9, {kills} times: nothing is bought twice, and the books agree", _kills, stand, kills, by_itself
     )
+
+
+def _big_pictures(stand: Stand) -> str:
+    """Each shot is made from the same picture, which no request holds."""
+    if (theirs := stand.codec.VENDOR.uploads) is None or not _takes_pictures(stand):
+        return ""
+    with stand.production() as film:
+        side = math.isqrt(stand.codec.VENDOR.accepts.most_bytes // 3) + 100
+        picture = _noise((side * 9 // 16 * 4 // 3, side * 4 // 3))
+        if not stand.codec.VENDOR.accepts.most_bytes < len(picture) <= theirs.most_bytes:
+            return f"no picture of {len(picture)} bytes is between a request's and an upload's"
+        (film.root / "big.png").write_bytes(picture)
+        shots = film.root / "config" / "visual_prompts.json"
+        shots.write_text(json.dumps([shot | {"image": "big.png"} for shot in json.loads(shots.read_text("utf-8"))]))
+        film.run()
+        if problem := film.problem():
+            return problem
+        if (times := film.said[-1].count("uploading a picture")) != 1:
+            return f"the same picture is uploaded {times} times"
+        asked = film.charges()["requests"]
+        return "the storage host is shown a key" if asked.get("storage_authorized") else ""
+
+
+def _takes_pictures(stand: Stand) -> bool:
+    made = recipe(pictures=Pictures((("image", "sha256:0"),)))
+    try:
+        order = stand.codec.order(made, Terms(provider="x", base_url=stand.codec.VENDOR.base_url, model=stand.model))
+    except CannotMake:
+        return False
+    return "image" in order.pictures
+
+
+def _noise(size: tuple[int, int]) -> bytes:
+    """A PNG of pixels that nothing makes smaller."""
+    width, height = size
+    pixels = random.Random(0).randbytes(width * height * 3)  # noqa: S311 - repeatable, not secret
+    rows = b"".join(b"\0" + pixels[width * 3 * y : width * 3 * (y + 1)] for y in range(height))
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b"")
 
 
 def _tried(name: str, rule: Any, *args: Any) -> Result:

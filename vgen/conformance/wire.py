@@ -22,7 +22,7 @@ from vgen.providers.base import (
     Terms,
     Unclear,
 )
-from vgen.providers.codec import Codec, LookUp
+from vgen.providers.codec import Codec, LookUp, Place, Upload
 from vgen.recipe import Recipe
 
 KEY = "conformance-key-0123456789abcdef"
@@ -44,6 +44,7 @@ def rules(codec: Codec, model: str) -> Iterator[Result]:
         ("a page that is not the vendor's is no answer to an order", _strange_answers),
         ("a question that fails is not the job's end", _strange_statuses),
         ("a look-up believes only the vendor's own word", _look_ups),
+        ("an upload is asked for with the key in its header, and what names no place is none", _uploads),
     )
     for name, rule in tried:
         try:
@@ -132,12 +133,35 @@ def _keys(codec: Codec, terms: Terms) -> str:
         calls.append(codec.ACCOUNT.ask(terms.base_url, KEY))
     if codec.QUOTE is not None:
         calls.append(codec.QUOTE.ask(order, terms.base_url))
-    for call in calls:
-        seen = (call.url, repr(call.headers), (call.body or b"").decode("utf-8", "replace"), repr(call))
-        if any(KEY in text for text in seen):
-            return f"the {call.step} call shows the key outside of `auth`"
-        if not call.url.startswith((terms.base_url, *(f"https://{host}" for host in codec.VENDOR.hosts))):
-            return f"the {call.step} call goes to {call.url}, which is not the vendor's"
+    return next((problem for call in calls if (problem := _shown(codec, terms, call))), "")
+
+
+def _shown(codec: Codec, terms: Terms, call: Call) -> str:
+    """Who sees the key of a call that should not."""
+    seen = (call.url, repr(call.headers), (call.body or b"").decode("utf-8", "replace"), repr(call))
+    if any(KEY in text for text in seen):
+        return f"the {call.step} call shows the key outside of `auth`"
+    if not call.url.startswith((terms.base_url, *(f"https://{host}/" for host in codec.VENDOR.hosts))):
+        return f"the {call.step} call goes to {call.url}, which is not the vendor's"
+    return ""
+
+
+def _uploads(codec: Codec, terms: Terms) -> str:
+    theirs = codec.VENDOR.uploads
+    if theirs is None:
+        return ""
+    if theirs.most_bytes <= codec.VENDOR.accepts.most_bytes or theirs.good_for_s <= 0:
+        return "it takes no more than a request does, or for no time"
+    upload = Upload(kind="image/png", content=b"\x89PNG picture")
+    call = theirs.ask(upload, terms.base_url, KEY)
+    if call.step == "create" or call != theirs.ask(upload, terms.base_url, KEY):
+        return "ask() is no free question, or another one each time"
+    if problem := _shown(codec, terms, call):
+        return problem
+    for body in _STRANGE:
+        for status in (200, 201, 301, 401, 403, 404, 500, 502):
+            if isinstance(theirs.place(_reply(status, body), upload), Place):
+                return f"HTTP {status} with {body[:40]!r} is taken for a place"
     return ""
 
 

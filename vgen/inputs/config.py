@@ -105,6 +105,8 @@ class _Loader:
 
     def _config(self, name: str) -> tuple[dict[str, Any], str]:
         path = self._root / name
+        if name == Run.model_fields["api_config"].default and not os.path.lexists(path):
+            return {}, name
         try:
             value = json_source.parse(path.read_bytes(), name)
         except OSError as exc:

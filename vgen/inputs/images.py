@@ -77,25 +77,20 @@ def refuse_broken(root: Path, source: Source) -> None:
         picture.load()
 
 
-def uri(root: Path, source: Source, wanted: str, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
-    """What goes into the request: the URL as it is, or the picture as a data URI that the provider takes.
+def checked(root: Path, source: Source, wanted: str) -> bytes:
+    """The bytes of a picture that is read here. `wanted`: the identity that the recipe has.
 
-    `wanted`: the identity that the recipe has. `shape`: the shot's, to which the picture is made to `fit`.
     Raises InputError if the picture is another one now, or can't be read.
     """
-    if isinstance(source, Url):
-        return source.url
-    assert not isinstance(source, Frame), "BUG: a frame that nobody took"
     content = _content(root, source)
     if digest(content) != wanted:
         raise InputError([f"{_name(source)} is another picture now"])
-    return data_uri(content, source, accepts, shape=shape, fit=fit)
+    return content
 
 
-def data_uri(content: bytes, source: Source, accepts: Accepts, *, shape: str = "", fit: str | None = None) -> str:
-    """A picture's bytes as they go into the request. Raises InputError."""
-    kind, sent = prepared(content, source, accepts, shape=shape, fit=fit)
-    return f"data:{kind};base64,{base64.b64encode(sent).decode()}"
+def data_uri(kind: str, content: bytes) -> str:
+    """A picture as it goes into a request."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def thumbnail(root: Path, source: Source, wanted: str) -> bytes:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from vgen import providers, retry
 from vgen.inputs.keys import fingerprint, key_names
@@ -136,10 +137,12 @@ class Settings:
         return next((self.keys[variable] for variable in names if variable in self.keys), None)
 
     def secrets(self) -> tuple[str, ...]:
-        """Every key, for redaction."""
+        """Every key, and the proxy's password, for redaction."""
         ours = [provider.key for provider in self.providers.values() if provider.key]
         strangers = () if self.in_process else self.keys.values()
-        return (*ours, *(key for key in strangers if len(key) >= 12 and key not in ours))
+        password = urlsplit(self.run.proxy).password
+        proxys = (password, unquote(password)) if password else ()
+        return (*ours, *proxys, *(key for key in strangers if len(key) >= 12 and key not in ours))
 
 
 def named_outputs(command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -36,6 +37,18 @@ def _details(value: str) -> str:
     if found - set(SIGN_DETAILS):
         raise ValueError(f"give some of {', '.join(SIGN_DETAILS)}, with commas between")
     return ",".join(name for name in SIGN_DETAILS if name in found)
+
+
+def _proxy(value: str) -> str:
+    wrong = "give http://HOST:PORT or https://HOST:PORT, with USER:PASSWORD@ before it if the proxy wants that"
+    try:
+        parts = urlsplit(_plain(value))
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and parts.path in ("", "/")
+    except ValueError as exc:
+        raise ValueError(wrong) from exc
+    if value and (not whole or parts.query or parts.fragment or " " in value):
+        raise ValueError(wrong)
+    return value.rstrip("/")
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
@@ -99,6 +112,7 @@ class Run(BaseModel):
     sign_certificate: Annotated[str, AfterValidator(_plain)] = ""
     sign_key: Annotated[str, AfterValidator(_plain)] = ""
     sign_details: Annotated[str, AfterValidator(_details)] = ""
+    proxy: Annotated[str, AfterValidator(_proxy)] = ""
     notify_command: Annotated[str, AfterValidator(_plain)] = ""
     notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
 

@@ -67,12 +67,14 @@ class Remedy(StrEnum):
 class Policy:
     """What binds a decision besides the rows. `fresh_after`: with -a, rows up to this id count as superseded.
 
+    `unable`: shot and provider → why that one can't take this shot's order in this run.
     `chosen`: recipe → the user's word which take serves it (`doit pick`, `doit keep`).
     """
 
     run_id: str = ""
     on_uncertain: str = "hold"
     closed: Mapping[str, str] = field(default_factory=dict)
+    unable: Mapping[tuple[int, str], str] = field(default_factory=dict)
     detached: Collection[int] = ()
     fresh_after: int | None = None
     chosen: Mapping[str, Choice] = field(default_factory=dict)
@@ -130,7 +132,8 @@ def _final(
     now = decide(final, rows, replace(policy, fresh_after=None), placed)
     if now.action is Action.KEEP and policy.fresh_after is not None:
         return Decision(action=Action.STOP, row=now.row, why="its final is here, so no draft of it is bought")
-    return now if now.action in (Action.KEEP, Action.COLLECT) else None
+    coming = (_coming(row, policy) for row in rows if final.has_take(row))  # any of the takes wanted is a final
+    return now if now.action in (Action.KEEP, Action.COLLECT) else next(filter(None, coming), None)
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:
@@ -242,7 +245,7 @@ def _purchase(request: ShotRequest, mine: Sequence[Purchase], fresh: Sequence[Pu
             supersede[row.id] = Why.AGAIN if old else _why(row)
     reasons: dict[str, Remedy] = {}
     for offer in request.offers:
-        reason, tried, remedy = _spent_turn(offer, fresh, policy)
+        reason, tried, remedy = _spent_turn(offer, fresh, policy, request.number)
         if reason:
             reasons[reason] = remedy
             continue
@@ -302,7 +305,7 @@ def _is_same(request: str, order: Order) -> bool:
     return all(value is False or name == "outputFormat" for name, value in added.items())
 
 
-def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple[str, int, Remedy]:
+def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy, shot: int) -> tuple[str, int, Remedy]:
     """Why a provider has had its turn with this recipe ("" if not), the attempts that count, and what would help."""
     here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
     final = [row for row in here if row.final and offer.order is not None and _is_same(row.request, offer.order)]
@@ -312,6 +315,8 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy) -> tuple
         return closed if offer.provider in closed else f"{offer.provider}: {closed}", 0, Remedy.OPEN
     if offer.order is None:
         return f"{offer.provider}: {offer.problem}", 0, Remedy.EDIT
+    if unable := policy.unable.get((shot, offer.provider)):
+        return f"{offer.provider}: {unable}", 0, Remedy.LATER
     cancelled = [row for row in here if row.state is State.CANCELLED and row.run_id == policy.run_id]
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from vgen import recipe
 from vgen.plan.decision import Action, Decision, Policy, chosen, decide
 from vgen.plan.request import ShotRequest
-from vgen.store.purchase import UNFINISHED, State
+from vgen.store.purchase import COLLECTABLE, UNFINISHED, State
 from vgen.store.records import Purchase
 
 DUE = frozenset({Action.BUY, Action.SHARE, Action.COLLECT, Action.HELD})
+_FINAL = COLLECTABLE | {State.ACCEPTED}
+"""States of a final that is here, or on its way: no draft is bought beside it."""
 _MAY_COME = UNFINISHED | {State.RESERVED, State.SUBMITTING, State.NOT_SENT}
 
 
@@ -71,7 +73,7 @@ def missing(
 
     What may come counts as come: a job in flight, an order that nobody knows the fate of. Nothing further is bought for
     a shot that has no take and whose first one can't be bought, for one whose clip was kept from another prompt, nor a
-    draft where there is a final.
+    draft where there is a final, or one is on its way.
     `retaken`: -a buys a take first, which counts too.
     """
     if not request.further:
@@ -80,7 +82,7 @@ def missing(
     picked = chosen(request, rows, replace(policy, fresh_after=None))
     if picked is not None and not request.has_take(picked):
         return
-    if request.final is not None and any(row.state is State.ACCEPTED and request.final.has_take(row) for row in rows):
+    if request.final is not None and any(row.state in _FINAL and request.final.has_take(row) for row in rows):
         return
     waits = _MAY_COME if policy.on_uncertain == "hold" else _MAY_COME - {State.UNCERTAIN}
     good = sum(row.state is State.ACCEPTED for row in mine)

@@ -6,8 +6,9 @@ from vgen.errors import ClipFailed, OverBudget
 from vgen.inputs.settings import Provider
 from vgen.plan import told
 from vgen.plan.decision import OVER, Decision
-from vgen.production import deliver, poll, reconcile, retaking, submit
+from vgen.production import deliver, order_pictures, poll, reconcile, retaking, submit
 from vgen.production.submit import Clip
+from vgen.production.uploads import UploadFailed
 from vgen.providers.base import Order
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.store.records import Purchase
@@ -51,20 +52,28 @@ async def buy(clip: Clip, now: Decision) -> None:
 
 
 async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
-    """Reserve, send, wait for the end of the job. None if the provider was closed meanwhile. Raises OverBudget."""
+    """Reserve, send, wait for the end of the job. None if the provider can't be ordered from after all.
+
+    Raises OverBudget.
+    """
     run = clip.run
     run.events.begin(clip.number, f"ordering at {provider.name}")
-    pictures = await submit.pictures(clip, order, provider)
-    order = await submit.prepared(run, order, provider)  # before the last checks: meanwhile others may learn of trouble
-    if provider.name in run.closed:
+    ready = await order_pictures.prepared(run, clip.request, order, provider)
+    if order_pictures.has_uploads(ready) and not _is_open(clip, provider):
         return None
-    if run.stop_reason:
-        raise ClipFailed(f"not bought: {run.stop_reason}")
-    if problem := run.somebody_else_answers(provider):
-        run.stop_buying(problem)
-        raise ClipFailed(f"not bought: {problem}")
+    try:
+        pictures = await order_pictures.sent(run, clip.request, ready, provider)
+    except UploadFailed as exc:
+        run.uploads.unable[clip.number, provider.name] = str(exc)
+        run.say(clip.number, f"{provider.name}: {exc}", event="not_ordered", provider=provider.name)
+        return None
+    order = await submit.prepared(run, order, provider)  # before the last checks: meanwhile others may learn of trouble
+    if not _is_open(clip, provider):
+        return None
     order = told.at_told_price(provider.name, order, run.quotes.told)  # it may have been told while this one waited
     purchase_id = submit.reserve(clip, now, order, provider)
+    if order_pictures.has_uploads(ready):
+        run.uploads.sent[purchase_id] = pictures
     with run.turns.reservation():
         if await submit.submit(clip, purchase_id, order, provider, now.attempt, pictures):
             quoted = run.ledger.get(purchase_id).price
@@ -76,6 +85,19 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
     if row.charged_by == "provider":
         run.quotes.learn(provider.name, order, row.charged)
     return row
+
+
+def _is_open(clip: Clip, provider: Provider) -> bool:
+    """Whether the provider sells still. Raises ClipFailed if nothing more is bought at all."""
+    run = clip.run
+    if provider.name in run.closed:
+        return False
+    if run.stop_reason:
+        raise ClipFailed(f"not bought: {run.stop_reason}")
+    if problem := run.somebody_else_answers(provider):
+        run.stop_buying(problem)
+        raise ClipFailed(f"not bought: {problem}")
+    return True
 
 
 async def found_after_all(clip: Clip, now: Decision) -> bool:

@@ -9,20 +9,23 @@ import trio
 
 from vgen.production import http_compat
 
-KEPT_OPEN_S = 30.0
-"""So long a connection waits for another request; servers close theirs after a minute or more."""
+_BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.ProxyError)
 
 
 class Connections(httpcore.AsyncConnectionPool):
-    """A connection for one request at a time; up to `keep` wait for the next one to the same origin, none to repeat.
+    """A connection for one request at a time, through `proxy` if there is one.
 
-    httpcore's own pool looks at all connections and requests whenever one begins or ends: 1,000 at once are 10⁶ looks.
+    Up to `keep` wait for the next request to the same origin, none to repeat one. httpcore's own pool looks at all
+    connections and requests whenever one begins or ends: 1,000 at once are 10⁶ looks.
     """
 
-    def __init__(self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, keep: int) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, keep: int, proxy: str = ""
+    ) -> None:
         super().__init__()
         self._tls, self._network, self._keep = tls, network, keep
-        self._idle: list[httpcore.AsyncHTTPConnection] = []
+        self._way = http_compat.proxy_at(proxy, tls) if proxy else None
+        self._idle: list[http_compat.Connection] = []
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         if request.url.scheme not in (b"http", b"https"):
@@ -30,8 +33,11 @@ class Connections(httpcore.AsyncConnectionPool):
         connection = await self._connection(request.url.origin)
         try:
             response = await connection.handle_async_request(request)
-        except BaseException:
+        except BaseException as exc:
+            unsent = isinstance(exc, _BROKEN) and http_compat.never_left(connection)
             await self._over(connection)
+            if unsent:
+                raise httpcore.ConnectError(f"the proxy opened no way there: {exc or type(exc).__name__}") from exc
             raise
         return httpcore.Response(
             response.status,
@@ -40,16 +46,18 @@ class Connections(httpcore.AsyncConnectionPool):
             extensions=response.extensions,
         )
 
-    async def _connection(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+    async def _connection(self, origin: httpcore.Origin) -> http_compat.Connection:
         for connection in reversed(self._idle):
             if http_compat.leads_to(connection, origin):
                 self._idle.remove(connection)
                 if http_compat.is_still_good(connection):
                     return connection
                 await _close(connection)
-        return http_compat.new_connection(origin, self._tls, self._network, kept_open_s=KEPT_OPEN_S)
+        if self._way is not None:
+            return http_compat.through(self._way, origin)
+        return http_compat.new_connection(origin, self._tls, self._network)
 
-    async def _over(self, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _over(self, connection: http_compat.Connection) -> None:
         """A request is over; the connection is kept if both sides have said all, and there is room."""
         if http_compat.is_reusable(connection) and len(self._idle) < self._keep:
             self._idle.append(connection)
@@ -80,6 +88,6 @@ class _Body:
             await self._over()
 
 
-async def _close(connection: httpcore.AsyncHTTPConnection) -> None:
+async def _close(connection: http_compat.Connection) -> None:
     with trio.CancelScope(shield=True):
         await connection.aclose()

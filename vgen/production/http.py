@@ -1,4 +1,4 @@
-"""HTTP: sends a Call, streams a download; httpx's errors become ours. Knows no provider, decides no retry.
+"""HTTP: sends a Call, streams a download, uploads a file; httpx's errors become ours. Knows no provider, never retries.
 
 Creates go over a fresh connection each, are never repeated by the transport, and never follow a redirect. Media come
 over a client of its own that holds no header, no cookie and no key, and connects only to addresses that were checked.
@@ -23,7 +23,7 @@ import trio
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.production import http_compat
 from vgen.production.connections import Connections
-from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_url, is_private
+from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_name, check_url, is_private
 from vgen.providers.base import Call, Reply
 
 MAX_REPLY_BYTES = 1 << 20
@@ -34,6 +34,7 @@ TURN_BYTES = 4 << 20
 """A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
 GATHERED_BYTES = 1 << 19
 """What is handed to a worker thread by itself is at least so long."""
+UPLOAD_PIECE_BYTES = 1 << 18
 OWN_DESCRIPTORS = 32
 """File descriptors of a run besides its connections: ledger, journal, log, slips, trio's own, ffprobe's pipes."""
 WORKERS = 2
@@ -85,13 +86,18 @@ class Download:
 
 @dataclass(slots=True)
 class HttpClient:
-    """The open clients of one run. `network`: where connections lead (None: the real network); `tls`: whom to trust."""
+    """The open clients of one run. `network`: where connections lead (None: the real network); `tls`: whom to trust.
+
+    `proxy`: of the real network, for all requests; then it resolves names, and only names and addresses as they are
+    written can be checked.
+    """
 
     now: Callable[[], float]
     network: httpcore.AsyncNetworkBackend | None = None
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
     public: httpcore.AsyncNetworkBackend | None = None
     """Where media of public hosts come from; None: `network`, or the real one behind the guard of addresses."""
+    proxy: str = ""
     _creates: httpx.AsyncHTTPTransport = field(init=False)
     _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
@@ -105,10 +111,12 @@ class HttpClient:
         tls = self.tls()
         room = _room() if self.network is None else 1 << 20
         self._room = trio.Semaphore(room)
-        self._creates = _transport(tls, self.network, keep=0)
-        self._reads = _transport(tls, self.network, keep=min(20, room // 2))
-        self._media = _client(tls, self.public or self.network or GuardedBackend())
-        self._private_media = _client(tls, self.network)
+        proxy = self.proxy if self.network is None else ""
+        guarded = self.public or self.network or (None if proxy else GuardedBackend())
+        self._creates = _transport(tls, self.network, keep=0, proxy=proxy)
+        self._reads = _transport(tls, self.network, keep=min(20, room // 2), proxy=proxy)
+        self._media = _client(tls, guarded, proxy)
+        self._private_media = _client(tls, self.network, proxy)
         self._workers = trio.CapacityLimiter(WORKERS)
         return self
 
@@ -151,6 +159,38 @@ class HttpClient:
             raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
         return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
 
+    async def upload(self, call: Call, base_url: str, *, timeout_s: float) -> Reply:
+        """Send a file to a storage host, without any key, and follow no redirect. One whole answer.
+
+        Raises BlockedAddress, or WireError for everything that went wrong on the way.
+        """
+        assert not call.auth, "BUG: a key for a storage host"
+        private = is_private(base_url) and is_private(call.url)
+        self._check(call.url, private=private, what="upload")
+        client, body = self._private_media if private else self._media, call.body or b""
+        headers = [*call.headers, ("Content-Length", str(len(body)))]
+        try:
+            with trio.fail_after(timeout_s):
+                async with (
+                    self._room,
+                    client.stream(call.method, call.url, headers=headers, content=_pieces(body)) as response,
+                ):
+                    said = await _whole(response)
+        except trio.TooSlowError as exc:
+            raise WireError(f"{_host(call.url)} did not take it within {timeout_s:g} s") from exc
+        except httpx.HTTPError as exc:
+            if isinstance(http_compat.cause(exc), Blocked):
+                raise BlockedAddress(f"blocked upload address at {http_compat.cause(exc)}") from None
+            raise WireError(f"the upload to {_host(call.url)} broke: {_reason(exc)}") from exc
+        except (httpx.InvalidURL, httpx.StreamError) as exc:
+            raise WireError(f"the upload broke: {_reason(exc)}") from exc
+        return Reply(status=response.status_code, headers=_lower(response.headers), body=said, at=self.now())
+
+    def _check(self, url: str, *, private: bool, what: str) -> None:
+        check_url(url, private=private, what=what)
+        if self.proxy and not private:
+            check_name(url, what=what)
+
     @contextlib.asynccontextmanager
     async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
         """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
@@ -165,7 +205,7 @@ class HttpClient:
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
-                check_url(url, private=private)
+                self._check(url, private=private, what="download")
                 client = self._private_media if private else self._media
                 asked = {"Accept-Encoding": "identity", **headers}
                 async with client.stream("GET", url, headers=asked) as response:
@@ -199,15 +239,21 @@ def _room() -> int:
 
 
 def _transport(
-    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int
+    tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, *, keep: int, proxy: str
 ) -> httpx.AsyncHTTPTransport:
-    return http_compat.transport_over(Connections(tls, network, keep), tls)
+    return http_compat.transport_over(Connections(tls, network, keep, proxy), tls)
 
 
-def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None) -> httpx.AsyncClient:
+def _client(tls: ssl.SSLContext, network: httpcore.AsyncNetworkBackend | None, proxy: str) -> httpx.AsyncClient:
     timeout = httpx.Timeout(STALL_S, connect=CONNECT_S, write=60.0)
-    transport = _transport(tls, network, keep=0)
+    transport = _transport(tls, network, keep=0, proxy=proxy)
     return httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
+
+
+async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+    """So that each write has its own time-out, and a slow line is no stalled one."""
+    for start in range(0, len(body), UPLOAD_PIECE_BYTES):
+        yield body[start : start + UPLOAD_PIECE_BYTES]
 
 
 async def _whole(response: httpx.Response) -> bytes:

@@ -106,7 +106,7 @@ async def _with_takes(clip: Clip, file: File) -> None:
 async def _bring_further(clip: Clip) -> bool:
     """The takes wanted that are not here yet, one after the other. Whether one came; why one did not is told."""
     run, request, began, came = clip.run, clip.request, set[int](), False
-    while True:
+    while run.is_online:  # `doit pick` is not, and brings nothing
         due = [one for one in takes_wanted.missing(request, run.rows(request), run.policy()) if one.is_due]
         left = [one for one in due if one.request.take not in began]
         if run.stop_reason:
@@ -119,6 +119,7 @@ async def _bring_further(clip: Clip) -> bool:
             came |= await _bring(clip, Clip(run, left[0].request, is_further=True))
         except ClipFailed as exc:
             run.say(clip.number, f"take {take} of {request.takes_wanted} wanted: {exc}", event="note")
+    return came
 
 
 async def _bring(clip: Clip, further: Clip) -> bool:
@@ -291,13 +292,17 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
 
 async def _collect(run: Run, row: Purchase, number: int) -> None:
     """A job of an earlier run, in whatever state. Raises ClipFailed if it can't be collected now."""
-    if row.state is State.RENDERING:
-        async with run.limits.occupy(row.provider, run.chain.rank(number)):
-            with run.turns.reservation():
-                await poll.wait_for(run, row.id, number)
+    async with run.turns.alone(row.id):
         row = run.ledger.get(row.id)
-    if row.state in (State.RENDERED, State.FETCHED):
-        await deliver.collect_output(run, row, number)
-    run.collected.add(row.id)
-    if row.run_id == run.id and run.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
-        run.counters.generated += 1
+        if row.state is State.RENDERING:
+            async with run.limits.occupy(row.provider, run.chain.rank(number)):
+                with run.turns.reservation():
+                    await poll.wait_for(run, row.id, number)
+            row = run.ledger.get(row.id)
+        if row.state in (State.RENDERED, State.FETCHED):
+            await deliver.collect_output(run, row, number)
+        elif row.id in run.collected:  # it was on its way already, as a job that no shot wanted when the run began
+            return
+        run.collected.add(row.id)
+        if row.run_id == run.id and run.ledger.get(row.id).state is State.ACCEPTED:  # a busy ledger came in between
+            run.counters.generated += 1

@@ -13,7 +13,7 @@ from vgen.inputs.settings import Provider
 from vgen.money import show
 from vgen.plan.decision import how_to_end
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, client, submit
+from vgen.production import booking, client, order_pictures, submit
 from vgen.production.finding import Finding, Verdict
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Answer, Order, RefusalReason, Refused, Unclear
@@ -124,7 +124,7 @@ async def _look_up(run: Run, row: Purchase, provider: Provider, lost: LookUp) ->
 async def _again(run: Run, row: Purchase, provider: Provider, request: ShotRequest, order: Order) -> Finding | None:
     """Send the same request with the same tag. None: nobody knows more than before."""
     try:
-        pictures = await submit.pictures(submit.Clip(run, request), order, provider)
+        pictures = await order_pictures.as_sent(run, request, order, provider, row.id)
     except ClipFailed as exc:
         return Finding(verdict=Verdict.UNKNOWN, text=f"not sent again: {exc}; {how_to_end(row)}")
     call = provider.codec.create(order, provider.terms, provider.key or "", pictures, row.tag)

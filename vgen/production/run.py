@@ -26,6 +26,7 @@ from vgen.production.queue import PurchaseQueue
 from vgen.production.quotes import Quotes
 from vgen.production.told_prices import was_answered
 from vgen.production.turns import Turns
+from vgen.production.uploaded import Uploads
 from vgen.store import database
 from vgen.store.ledger import Ledger
 from vgen.store.lock import sign_lock
@@ -156,6 +157,11 @@ class Run:
         return self._opened.quotes
 
     @property
+    def uploads(self) -> Uploads:
+        """What was uploaded to the providers' storage."""
+        return self._opened.uploads
+
+    @property
     def slips(self) -> OrderSlips:
         """Where answers are kept that the ledger can't take."""
         return self._opened.slips
@@ -185,17 +191,11 @@ class Run:
         """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
         if not self.started:
             sign_lock(self.outputs, self.id)
-            self._sweep_parts()
+            _sweep_parts(self)
             self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
             self.started = True
         if self.retakes is None and self.intent.again:
             self.retakes = retaking.ask(self)
-
-    def _sweep_parts(self) -> None:
-        """Bytes of purchases that came to their end before their part was removed."""
-        for part in self.outputs.parts():
-            if not part.stem.isdigit() or self.ledger.is_over(int(part.stem)):
-                discard(part)
 
     # ── what may be bought ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -205,6 +205,7 @@ class Run:
             run_id=self.id,
             on_uncertain=self.settings.run.on_uncertain,
             closed=self.closed,
+            unable=self.uploads.unable if self._open else {},
             detached=self.detached,
             fresh_after=fresh_after,
             chosen=self.chosen if self._open else {},
@@ -241,7 +242,10 @@ class Run:
         """Wait until money may have come back. Raises ClipFailed if nobody is left who could give any."""
         self.events.idle(number)
         if not await self.turns.money(number):
-            left = money.show(self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0)
+            now = self.ledger.budget(self.settings.simulated, self.settings.cap).left or 0
+            if now >= needed:  # it came back before this one began to wait, as for a shot that is made from another's
+                return
+            left = money.show(now)
             if not self._capped:
                 self._capped = True
                 self.say(None, f"budget reached: {left} is left", event="cap")
@@ -289,6 +293,13 @@ class Run:
         return known if known.protocol == settings.protocol_of(row.provider, row.base_url) else None
 
 
+def _sweep_parts(run: Run) -> None:
+    """Remove bytes of purchases that came to their end before their part was removed."""
+    for part in run.outputs.parts():
+        if not part.stem.isdigit() or run.ledger.is_over(int(part.stem)):
+            discard(part)
+
+
 class _Open:
     """What an open run has: its ledger, and all that waits by trio's clock."""
 
@@ -305,6 +316,7 @@ class _Open:
         self.clocks = ProviderClocks(run.services.now)
         simulated = settings.simulated
         self.quotes = Quotes(lambda name, order: was_answered(name, order, ledger, simulated=simulated))
+        self.uploads = Uploads()
         self.slips = OrderSlips(run.outputs.slips)
         self.ledger_turn = trio.Lock()
 

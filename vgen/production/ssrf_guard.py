@@ -1,4 +1,4 @@
-"""Where a download may lead: which URLs, which addresses, and a network that connects to no other. No HTTP here."""
+"""Where files may come from and go to: URLs, addresses, and a network that connects to no other. No HTTP here."""
 
 import contextlib
 import ipaddress
@@ -47,21 +47,40 @@ def is_private(base_url: str) -> bool:
     )
 
 
-def check_url(url: str, *, private: bool) -> None:
+def check_url(url: str, *, private: bool, what: str = "download") -> None:
     """Raises BlockedAddress unless the URL is https (http too if the provider's own base URL is) with a plain host."""
     allowed = ("https", "http") if private else ("https",)
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as exc:
-        raise BlockedAddress("blocked download address: it can't be read") from exc
+        raise BlockedAddress(f"blocked {what} address: it can't be read") from exc
     if parts.scheme not in allowed or not parts.hostname or "@" in parts.netloc:
-        raise BlockedAddress(f"blocked download address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
+        raise BlockedAddress(f"blocked {what} address ({parts.scheme or 'no scheme'}://{parts.hostname or ''})")
     if private:
         if not is_private(url):
-            raise BlockedAddress(f"blocked download address: {parts.hostname} is not the simulator")
+            raise BlockedAddress(f"blocked {what} address: {parts.hostname} is not the simulator")
     elif port not in (None, 443):
-        raise BlockedAddress(f"blocked download address: port {port} at {parts.hostname}")
+        raise BlockedAddress(f"blocked {what} address: port {port} at {parts.hostname}")
+
+
+_OURS = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$")
+"""Ends of names that are never a media host's."""
+
+
+def check_name(url: str, *, what: str = "download") -> None:
+    """For a way on which somebody else resolves names: raises BlockedAddress for what is no public name or address."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    last = host.rpartition(".")[2]
+    if ":" in host or re.fullmatch(r"0x[0-9a-f]*|\d+", last):  # an address, or another way to write one
+        try:
+            good = is_public(host)
+        except ValueError:
+            good = False
+    else:
+        good = "." in host and not _OURS.search(host)
+    if not good:
+        raise BlockedAddress(f"blocked {what} address: {host} is no public host")
 
 
 def is_public(address: str) -> bool:

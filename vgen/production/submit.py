@@ -2,24 +2,21 @@
 
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Unpack
 
 import trio
 
 from vgen import retry
-from vgen.errors import AlreadyBought, ClipFailed, InputError, LedgerError, NoAnswer, NotSent, WireError
-from vgen.inputs import images
-from vgen.inputs.pictures import File, Source
+from vgen.errors import AlreadyBought, ClipFailed, LedgerError, NoAnswer, NotSent, WireError
 from vgen.inputs.settings import Provider
 from vgen.money import show
-from vgen.pictures import FRAMES, Pictures
+from vgen.pictures import Pictures
 from vgen.plan import told
 from vgen.plan.decision import Decision
 from vgen.plan.request import ShotRequest
-from vgen.production import booking, chain, client
+from vgen.production import booking, client
 from vgen.production.events import Phase
-from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.providers.base import Accepted, Call, Order, RefusalReason, Refused, Unclear
 from vgen.providers.codec import QuoteCall, Replay
@@ -138,47 +135,10 @@ async def _quoted(run: Run, order: Order, provider: Provider, quote: QuoteCall) 
     return told.at_told_price(provider.name, order, run.quotes.told)
 
 
-async def pictures(clip: Clip, order: Order, provider: Provider) -> Pictures[str]:
-    """The pictures that will be sent, read once: those that the recipe names, or ClipFailed before any reservation."""
-    if not order.pictures:
-        return Pictures()
-    frames = await chain.frames(clip.run, clip.request, provider.name)
-    try:
-        return await off_loop(_bytes(clip), _prepared, clip, provider, frames)  # type: ignore[no-any-return]
-    except InputError as exc:
-        raise ClipFailed(f"not bought: its picture changed after the plan; run again ({exc})") from exc
-
-
-def _bytes(clip: Clip) -> int:
-    """Of all its pictures in files: whether others would notice the work."""
-    paths = (clip.run.settings.root / one.path for _, one in clip.request.shot.pictures.pairs if isinstance(one, File))
-    with contextlib.suppress(OSError):
-        return sum(path.stat().st_size for path in paths)
-    return 0
-
-
-def _prepared(clip: Clip, provider: Provider, frames: Mapping[str, bytes]) -> Pictures[str]:
-    recipe, root = clip.request.recipes[provider.name], clip.run.settings.root
-    wanted, accepts = dict(recipe.pictures.named()), provider.codec.VENDOR.accepts
-    share = accepts.most_together // len(wanted)
-    accepts = replace(accepts, most_bytes=min(accepts.most_bytes, share))
-
-    def uri(name: str, source: Source) -> str:
-        fit = recipe.image_fit if name in FRAMES else None
-        try:
-            if name in frames:
-                return images.data_uri(frames[name], source, accepts, shape=recipe.aspect_ratio, fit=fit)
-            return images.uri(root, source, wanted[name], accepts, shape=recipe.aspect_ratio, fit=fit)
-        except InputError as exc:
-            raise InputError([f"{name}: {exc}"]) from exc
-
-    return clip.request.shot.pictures.map(uri)
-
-
 async def submit(
     clip: Clip, purchase_id: int, order: Order, provider: Provider, attempt: int, sent: Pictures[str]
 ) -> bool:
-    """Send the create, once; commit what came of it. True if the provider has the job. `sent`: see `pictures`.
+    """Send the create, once; commit what came of it. True if the provider has the job. `sent`: see order_pictures.
 
     Raises LedgerError, LedgerBusy if the order or its answer could not be written down: nothing was sent.
     """

@@ -15,6 +15,7 @@ class Turns:
     def __init__(self, queue: PurchaseQueue, why_not: Callable[[], str | None]) -> None:
         self.queue = queue
         self._why_not = why_not
+        self._busy = set[Hashable]()
         self._changed = trio.Event()
 
     @contextlib.asynccontextmanager
@@ -34,6 +35,18 @@ class Turns:
             yield
         finally:
             self.queue.end(who)
+            self.look_again()
+
+    @contextlib.asynccontextmanager
+    async def alone(self, job: Hashable) -> AsyncIterator[None]:
+        """Work on one job, which nobody else here works on meanwhile: a shot may want what no shot wanted before."""
+        while job in self._busy:
+            await self._changed.wait()
+        self._busy.add(job)
+        try:
+            yield
+        finally:
+            self._busy.discard(job)
             self.look_again()
 
     @contextlib.contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from vgen.pictures import Accepts, Pictures
-from vgen.providers.base import Answer, Call, Job, Listing, Order, Reply, Status, Terms
+from vgen.providers.base import Answer, Call, Job, Listing, Order, Refused, Reply, Status, Terms
 from vgen.recipe import Recipe
 
 
@@ -33,6 +33,42 @@ class ModelTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """A picture on its way to a vendor's storage: its media type, and its bytes as the vendor takes them."""
+
+    kind: str
+    content: bytes = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """A file name that says nothing of the user's: `picture.png`."""
+        return f"picture.{self.kind.rpartition('/')[2].replace('jpeg', 'jpg')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where an upload goes: `call` holds its bytes, and no key; `uri` is what an order names then."""
+
+    call: Call
+    uri: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploads:
+    """The vendor keeps pictures that are too big for a request, in two steps: ask the API, then send to its storage.
+
+    `most_bytes`: of such a picture. `good_for_s`: how long after its upload an order may name it; less than the vendor
+    keeps it. `ask(upload, base_url, key)`: ask for a place, at the API's own origin or one of `Vendor.hosts`.
+    `place(reply, upload)`: the place, or why there is none. The storage's 2xx means that it has the bytes.
+    """
+
+    most_bytes: int
+    good_for_s: float
+    ask: Callable[[Upload, str, str], Call]
+    place: Callable[[Reply, Upload], Place | Refused]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vendor:
     """Who sells by a protocol: all that the settings and the simulator know of it.
 
@@ -42,6 +78,7 @@ class Vendor:
     `quotes`: whether the answer to a create says what the job may cost at most. `model_names`: how the vendor's models
     are called (a regular expression), with `example` for one; "": any way. `models`: its table of models, if it has one
     that people can list and extend. `version`: what a `base_url` may end with. `accepts`: pictures.
+    `uploads`: how a picture comes to the vendor that is too big for a request; None: it is made smaller.
     `files_kept_s`: how long after its job's end, by the vendor's clock, a video can be had at most: later, no question
     brings another address. None: unknown.
     """
@@ -59,6 +96,7 @@ class Vendor:
     example: str = ""
     version: str = "/v1"
     accepts: Accepts = field(default_factory=Accepts)
+    uploads: Uploads | None = None
     files_kept_s: float | None = None
     models: ModelTable | None = None
 
@@ -152,7 +190,8 @@ class AccountCall:
 
 
 class Codec(Protocol):
-    """One wire protocol; a module can be one. `key` is the secret itself, each picture a URL or a data URI.
+    """One wire protocol; a module can be one. `key` is the secret itself, each picture a URL, a data URI or
+    the `uri` of a Place.
 
     `tag`: RUN-NUMBER (hexadecimal, decimal), which no other order has; the codec spells it as the vendor wants it.
     """

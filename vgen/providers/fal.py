@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from vgen.pictures import ROLES, Pictures
-from vgen.providers import fal_learn, fal_models, fal_order, fal_prices, fal_rows, fal_table
+from vgen.providers import fal_learn, fal_models, fal_order, fal_prices, fal_rows, fal_table, fal_uploads
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -42,7 +42,7 @@ from vgen.providers.base import (
 from vgen.providers.codec import AccountCall, LostOrders, ModelTable, QuoteCall, TaggedList, Vendor
 from vgen.retry import retry_after_s
 
-BASE_URL = "https://queue.fal.run"
+BASE_URL = fal_uploads.QUEUE_URL
 PLATFORM_URL = "https://api.fal.ai"
 """fal's own list of requests."""
 MODEL = "fal-ai/pika/v2.2/text-to-video"
@@ -51,7 +51,8 @@ VENDOR = Vendor(
     protocol="fal",
     section="pika",
     keys=("FAL_KEY",),
-    hosts=("queue.fal.run", "api.fal.ai"),
+    hosts=("queue.fal.run", "api.fal.ai", fal_uploads.REST_HOST),
+    uploads=fal_uploads.UPLOADS,
     base_url=BASE_URL,
     model=MODEL,
     invented_hosts=("api.pika.art",),

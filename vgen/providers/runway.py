@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from vgen.money import CREDIT, up
 from vgen.pictures import Accepts, Pictures
-from vgen.providers import prices, runway_models
+from vgen.providers import prices, runway_models, runway_uploads
 from vgen.providers.base import (
     JOB_ID,
     Accepted,
@@ -46,7 +46,7 @@ from vgen.retry import retry_after_s
 
 BASE_URL = "https://api.dev.runwayml.com"
 MODEL = "gen4.5"
-VERSION = "2024-11-06"
+VERSION = runway_uploads.VERSION
 
 VENDOR = Vendor(
     protocol="runway",
@@ -57,6 +57,7 @@ VENDOR = Vendor(
     model=MODEL,
     invented_hosts=("api.runwayml.com",),
     accepts=Accepts(longest_url=2_048),
+    uploads=runway_uploads.UPLOADS,
     quotes=True,  # `estimatedCost`
     poll_interval_s=5.0,  # "Do not expect updates more often than once every five seconds" (GET /v1/tasks/{id})
 )

@@ -16,6 +16,7 @@ from vgen.simulator.pika import Pika
 from vgen.simulator.renderers import Renderer
 from vgen.simulator.runway import Runway
 from vgen.simulator.shelf import Shelf
+from vgen.simulator.storage import PATH as STORED
 from vgen.simulator.web import Request, Response, answer
 
 NAME = ("x-vgen-simulator", "1")
@@ -50,7 +51,8 @@ def of_plugins() -> dict[str, Callable[[Cloud, Shelf], Part]]:
 
 
 class App:
-    """Media below /media/, the truth below /_simulator/, all else by its vendor's host or by how its path begins.
+    """Media below /media/, uploads below /_storage/, the truth below /_simulator/, all else by its vendor's
+    host or by how its path begins.
 
     It names itself in every answer, so that nobody takes a rehearsal for reality; unless `anonymous`, for vgen's own
     tests, in which it stands in for a real provider.
@@ -77,6 +79,8 @@ class App:
         path = request.path
         if path.startswith("/media/"):
             return await self._shelf.respond(request)
+        if path.startswith(STORED):
+            return self.cloud.storage.respond(request, self.cloud.now(), self.cloud.requests)
         if path.startswith("/_simulator/"):
             return self._about(request)
         return self._part(request).respond(request)

@@ -17,6 +17,7 @@ from vgen.simulator.faults import JOB_END, JOB_EXTRA, JOB_SIZE, Faults, prefixes
 from vgen.simulator.jobs import ENDED, Clip, Job, Order, State
 from vgen.simulator.journal import Journal
 from vgen.simulator.lane import Lane
+from vgen.simulator.storage import Storage
 
 NewId = Callable[[int, float], str]
 """A vendor's id for a job, from 128 random bits and the moment of its creation."""
@@ -75,10 +76,12 @@ class Cloud:
         self._peak: Counter[str] = Counter(dict.fromkeys(CODECS, 0))
         self.requests: Counter[str] = Counter()
         """How many requests of each kind came in."""
+        self.storage = Storage()
         self.ignored: Counter[str] = Counter()
         """Fields that clients sent and vendors ignored, as `protocol: path`: each may have bought the wrong clip."""
         self._journal = Journal(journal) if journal else None
         self._load()
+        self._seed, self._tokens = seed, 0
         self._ids = random.Random(f"{seed}/{len(self._jobs)}")  # noqa: S311 - repeatable, not secret
 
     # --- buying
@@ -168,7 +171,8 @@ class Cloud:
 
     def clip(self, job: Job) -> Clip:
         """What this job delivers."""
-        return jobs.clip_of(job, self._label(job.order.prompt), self._versions.get(job.id, 1))
+        label, version = self._label(job.order.prompt), self._versions.get(job.id, 1)
+        return jobs.clip_of(job, label, version, lambda uri: self.storage.find(uri, self.now()))
 
     def all_jobs(self, provider: str) -> list[Job]:
         """The provider's jobs, oldest first, deleted ones too."""
@@ -211,6 +215,11 @@ class Cloud:
         if not order.billing.tells:
             drawn.discard("price_overrun")
         return frozenset(filter(None, drawn)) if any(drawn) else NOTHING
+
+    def token(self) -> str:
+        """A name that nobody can guess, for a file."""
+        self._tokens += 1
+        return str(UUID(int=random.Random(f"{self._seed}/{self._tokens}").getrandbits(128), version=4))  # noqa: S311
 
     def _fresh_id(self, new_id: NewId, now: float) -> str:
         while True:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from vgen.simulator import fal_openapi, fal_rules, fal_table, given
+from vgen.simulator import fal_openapi, fal_rules, fal_storage, fal_table, given
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.fal_answers import app_of, billed, failure, iso, mark, output, urls
 from vgen.simulator.fal_history import PATH as HISTORY
@@ -20,9 +20,9 @@ _REQUEST = re.compile(r"/(?P<app>.+?)/requests/(?P<id>[^/]+)(?P<tail>/status|/ca
 
 
 class Fal:
-    """Submit, status, result and cancel of queued requests, the list of those that ended, and OpenAPI documents."""
+    """Submit, status, result and cancel of queued requests, the list of those that ended, OpenAPI, storage."""
 
-    paths: tuple[str, ...] = ("", HISTORY, fal_openapi.PATH)
+    paths: tuple[str, ...] = ("", HISTORY, fal_openapi.PATH, fal_storage.PATH)
 
     def __init__(self, cloud: Cloud, shelf: Shelf) -> None:
         self._cloud = cloud
@@ -38,6 +38,8 @@ class Fal:
             return answer(401, {"detail": "Authentication is required to access this application."})
         if request.path == HISTORY:
             return self._history.respond(request) if request.method == "GET" else _not_allowed()
+        if request.path == fal_storage.PATH:
+            return fal_storage.respond(self._cloud, request)
         asked = _REQUEST.fullmatch(request.path)
         if not asked:
             return self._submit(request) if request.method == "POST" else _not_allowed()
@@ -99,9 +101,9 @@ class Fal:
         return answer(200, fal_openapi.document(endpoint, row))
 
     def _order(self, endpoint: str, row: fal_table.Row, body: Any) -> Order:
-        problems = fal_rules.problems(row, body)
         fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
-        bought = fal_table.bought(endpoint, row, fields, self._other_price(endpoint))
+        problems = fal_rules.problems(row, body) or fal_storage.gone(self._cloud, fields)
+        bought = fal_table.bought(endpoint, row, fal_storage.seen(self._cloud, fields), self._other_price(endpoint))
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,

@@ -8,7 +8,7 @@ import base64
 import binascii
 import io
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageOps
@@ -70,9 +70,10 @@ def _objects(items: Any) -> Iterable[tuple[int, Mapping[str, Any]]]:
     return ((index, one) for index, one in found if isinstance(one, dict))
 
 
-def within(body: Any, places: Places) -> Pictures:
-    """The bytes of those that came in the body itself: as data URIs, or as Kling's bare base64."""
-    found = ((role, _decoded(_at(body, place))) for role, place in places)
+def within(body: Any, places: Places, stored: Callable[[str], bytes | None]) -> Pictures:
+    """The bytes of those that came in the body itself, as data URIs or as Kling's bare base64, or that are `stored`."""
+    named = ((role, _at(body, place)) for role, place in places)
+    found = ((role, (stored(text) if isinstance(text, str) else None) or _decoded(text)) for role, text in named)
     return tuple((role, data) for role, data in found if data)
 
 

@@ -1,7 +1,7 @@
 """What a simulated provider remembers of a job, and what follows from it. Knows no HTTP and no files."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
@@ -205,8 +205,11 @@ class Clip:
         return found
 
 
-def clip_of(job: Job, label: str, version: int) -> Clip:
-    """What comes out of `job`, its clip_* faults applied. `version`: the how-manieth clip of its prompt it is."""
+def clip_of(job: Job, label: str, version: int, stored: Callable[[str], bytes | None]) -> Clip:
+    """What comes out of `job`, its clip_* faults applied. `version`: the how-manieth clip of its prompt it is.
+
+    `stored`: the file that was uploaded under an address.
+    """
     order = job.order
     width, height = order.width, order.height
     if "clip_480p" in job.faults:
@@ -224,5 +227,5 @@ def clip_of(job: Job, label: str, version: int) -> Clip:
         audio=order.audio,
         small="clip_small" in job.faults,
         version=version,
-        pictures=given.within(order.body, order.pictures),
+        pictures=given.within(order.body, order.pictures, stored),
     )

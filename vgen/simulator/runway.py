@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vgen.money import CREDIT
-from vgen.simulator import given, prices, runway_rules
+from vgen.simulator import given, prices, runway_rules, runway_uploads
 from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import AFTER_ACCEPTING, BEFORE_ACCEPTING, POLL
 from vgen.simulator.jobs import ENDED, Billing, Job, Order, State
 from vgen.simulator.picture import shape_of
 from vgen.simulator.shelf import Shelf
 from vgen.simulator.spoil import spoil_create, spoil_poll
+from vgen.simulator.storage import as_data
 from vgen.simulator.web import Request, Response, answer
 
 VERSION = "2024-11-06"
@@ -34,7 +35,7 @@ def error(status: int, message: str, **more: Any) -> Response:
 
 
 class Runway:
-    """POST text_to_video and image_to_video, GET and DELETE tasks/{id}, GET organization."""
+    """POST text_to_video, image_to_video and uploads, GET and DELETE tasks/{id}, GET organization."""
 
     paths: tuple[str, ...] = ("/v1/",)
 
@@ -57,7 +58,9 @@ class Runway:
                 return self._delete(path.removeprefix("/v1/tasks/"))
             case "GET" if path == "/v1/organization":
                 return self._organization()
-        if path in (*CREATES, "/v1/organization") or path.startswith("/v1/tasks/"):
+            case "POST" if path == runway_uploads.PATH:
+                return self._upload(request)
+        if path in (*CREATES, "/v1/organization", runway_uploads.PATH) or path.startswith("/v1/tasks/"):
             return error(405, f"Method {request.method} is not allowed here.")
         return error(404, f"There is no {path}.")
 
@@ -79,6 +82,7 @@ class Runway:
         except ValueError:
             return error(400, "The body is not valid JSON.")
         found = runway_rules.issues(endpoint, body, cloud.extra_models[PROTOCOL])
+        found = found or runway_uploads.gone(cloud, body)
         if found:
             return error(400, "Validation of body failed", issues=found)
         order = self._order(endpoint, body)
@@ -114,7 +118,7 @@ class Runway:
             picture = prices.runway_picture_micro(model, body)
             estimate = prices.runway_micro(per_s, most_s) + picture
             price = prices.runway_micro(per_s, duration_s) + picture
-        width, height = _size(body)
+        width, height = self._size(body)
         return Order(
             provider=PROTOCOL,
             endpoint=endpoint,
@@ -130,6 +134,27 @@ class Runway:
             billing=BILLING,
             pictures=given.of_runway(body),
         )
+
+    def _size(self, body: Mapping[str, Any]) -> tuple[int, int]:
+        """Width and height; a ratio that was left out, or that names no shape, follows the picture."""
+        ratio, resolution = str(body.get("ratio", "adaptive")), body.get("resolution")
+        pictures = body.get("promptImage")
+        first = pictures[0].get("uri") if isinstance(pictures, list) and pictures else pictures
+        uploaded = runway_uploads.first(self._cloud, first)
+        shape = None if ":" in ratio else shape_of(first if uploaded is None else as_data(uploaded))
+        if shape and ratio.startswith("auto_"):
+            resolution = ratio.removeprefix("auto_")
+        return prices.pixels(shape or ratio, resolution)
+
+    def _upload(self, request: Request) -> Response:
+        self._cloud.requests["upload"] += 1
+        try:
+            body = request.json()
+        except ValueError:
+            return error(400, "The body is not valid JSON.")
+        if found := runway_uploads.issues(body):
+            return error(400, "Validation of body failed", issues=found)
+        return answer(200, runway_uploads.begin(self._cloud, request))
 
     def _retrieve(self, request: Request, task_id: str) -> Response:
         cloud = self._cloud
@@ -208,17 +233,6 @@ def _words(message: str) -> dict[str, Any]:
 
 def _credits(micro: int) -> float | int:
     return micro // CREDIT if micro % CREDIT == 0 else micro / CREDIT
-
-
-def _size(body: Mapping[str, Any]) -> tuple[int, int]:
-    """Width and height; a ratio that was left out, or that names no shape, follows the picture."""
-    ratio, resolution = str(body.get("ratio", "adaptive")), body.get("resolution")
-    pictures = body.get("promptImage")
-    first = pictures[0].get("uri") if isinstance(pictures, list) and pictures else pictures
-    shape = None if ":" in ratio else shape_of(first)
-    if shape and ratio.startswith("auto_"):
-        resolution = ratio.removeprefix("auto_")
-    return prices.pixels(shape or ratio, resolution)
 
 
 def _duration_s(endpoint: str, body: Mapping[str, Any]) -> tuple[float, float]:

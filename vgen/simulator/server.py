@@ -11,12 +11,14 @@ from typing import Protocol, runtime_checkable
 import h11
 import trio
 
+from vgen.simulator.storage import PATH as STORED
 from vgen.simulator.web import Request, Response, WireFault
 
 Application = Callable[[Request], Awaitable[Response]]
 
 CHUNK_BYTES = 65_536
 MOST_BODY_BYTES = 32 * 1024 * 1024
+MOST_UPLOAD_BYTES = 224 * 1024 * 1024
 _HOST = re.compile(r"[A-Za-z0-9.\-_]+(?::\d{1,5})?|\[[0-9A-Fa-f:.]+\](?::\d{1,5})?")
 
 
@@ -95,11 +97,12 @@ class _Conversation:
         if not isinstance(head, h11.Request):
             return None
         body = bytearray()
+        most = MOST_UPLOAD_BYTES if head.target.startswith(STORED.encode()) else MOST_BODY_BYTES
         while not isinstance(event := await self._next(), h11.EndOfMessage):
             if not isinstance(event, h11.Data):
                 return None
             body += event.data
-            if len(body) > MOST_BODY_BYTES:
+            if len(body) > most:
                 raise h11.RemoteProtocolError("body too large", error_status_hint=413)
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         host = headers.get("host", "")

@@ -120,6 +120,7 @@ class Outputs:
             self.refuse_symlinks()
             for place in (self.clips, self.takes, self.private, self.private / "parts"):
                 atomic.make_directory(place)
+            self._hide_from_git()
             probe = self.private / "probe"
             probe.write_bytes(b"vgen")
             probe.unlink()
@@ -128,6 +129,12 @@ class Outputs:
         free = shutil.disk_usage(self.root).free
         if free < MIN_FREE_BYTES:
             raise Refusal(f"{self.root}: only {free >> 20} MiB free; make room, nothing was bought")
+
+    def _hide_from_git(self) -> None:
+        """`git add` must not take what is in here, and a plain `git clean` must not remove it."""
+        ignore = self.root / ".gitignore"
+        if not any(os.path.lexists(self.root / name) for name in (ignore.name, ".git", "dodo.py")):
+            ignore.write_text("*\n", encoding="ascii")
 
     def refuse_symlinks(self) -> None:
         """No link inside `outputs` may lead out of it. Raises Refusal."""

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import credentials
@@ -40,6 +41,8 @@ async def examine(session: "Session", work: Work) -> AsyncIterator[str]:
     closed = {provider.closed for provider in settings.providers.values()}  # told below
     for warning in (text for text in workspace.warnings if text not in closed):
         yield f"note  {warning}"
+    for text in _proxy(settings):
+        yield text
     async for text in _keys(settings, session.services, work):
         yield text
     for text in _disk(workspace):
@@ -82,10 +85,17 @@ async def _keys(settings: Settings, services: "Services", work: Work) -> AsyncIt
             terms = provider.terms
             yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"
             work.begin(f"asking {provider.name}")
-            yield await _reached(provider, services)
+            yield await _reached(provider, services, settings.run.proxy)
 
 
-async def _reached(provider: Provider, services: "Services") -> str:
+def _proxy(settings: Settings) -> Iterator[str]:
+    """With a proxy nobody here sees where a media host's name leads."""
+    if (address := settings.run.proxy) and not settings.in_process:
+        where = urlsplit(address).netloc.rpartition("@")[2]
+        yield f"note  all requests go through the proxy at {where}; it resolves names, so vgen checks only their form"
+
+
+async def _reached(provider: Provider, services: "Services", proxy: str) -> str:
     """Ask the provider something that costs nothing, where there is such a thing."""
     from vgen.production.http import HttpClient
 
@@ -94,7 +104,7 @@ async def _reached(provider: Provider, services: "Services") -> str:
         return f"note  {name}: has no free call, so it was not asked"
     call = account.ask(provider.terms.base_url, provider.key or "")
     try:
-        async with HttpClient(now=services.now, tls=services.tls) as http:
+        async with HttpClient(now=services.now, tls=services.tls, proxy=proxy) as http:
             reply = await http.send(call, timeout_s=REACH_S)
     except VgenError as exc:
         return f"FIX   {name}: {exc}; check base_url and the network"

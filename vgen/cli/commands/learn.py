@@ -30,21 +30,22 @@ def _check(variables: Mapping[str, str]) -> list[str]:
 def _begin(session: "Session") -> Action:
     """Raises InputError if the project's file can't be read, or has a row that somebody wrote by hand."""
     workspace, model = session.workspace, session.variables["model"].strip("/")
-    if workspace.settings is None:
+    settings = workspace.settings
+    if settings is None:
         raise InputError(workspace.problems)
     protocol, table = next(own_models.tables())
     own = own_models.load(workspace.root, table)
     if model in own and "learned" not in own[model]:
         raise InputError([f"{table.own_file}: has a row for {model} that was written by hand; take it out to learn it"])
-    base_url = _where(workspace.settings, protocol, table)
+    base_url = _where(settings, protocol, table)
 
     async def learn() -> None:
         """Raises ClipFailed if there is no usable answer; then the file stays as it is."""
         from vgen.production.http import HttpClient
 
-        services = session.services
+        services, proxy = session.services, settings.run.proxy
         try:
-            async with HttpClient(now=services.now, tls=services.tls) as http:
+            async with HttpClient(now=services.now, tls=services.tls, proxy=proxy) as http:
                 reply = await http.send(table.ask(model, base_url), timeout_s=ASK_S)
             row = table.row(reply, model)
         except (WireError, CannotMake) as exc:

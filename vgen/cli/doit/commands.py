@@ -11,7 +11,8 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import names
-from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, ListCommand, wrong_name
+from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, ListCommand, program, wrong_name
+from vgen.views.advice import Advice
 
 
 class BriefOptions:
@@ -24,7 +25,8 @@ class BriefOptions:
         try:
             return super().parse_execute(in_args)  # type: ignore[misc]
         except CmdParseError as exc:
-            raise InvalidCommand(names.option(str(exc), in_args, self.name)) from exc
+            advice = Advice(program=program())
+            raise InvalidCommand(advice(names.option(str(exc), in_args, self.name))) from exc
 
 
 class Explained(BriefOptions):

@@ -5,7 +5,9 @@ Facts of doit 0.36 and 0.37: `_execute` gets the arguments that its signature na
 
 import contextlib
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from doit import cmd_clean, cmd_help, cmd_info, cmd_list, cmd_run, doit_cmd, runner
@@ -17,6 +19,11 @@ from doit.exceptions import BaseFail, InvalidCommand
 def command_line_variables() -> dict[str, str]:
     """All `name=value` of the command line. doit keeps them in a private place, and only there."""
     return dict(doit_cmd._CMDLINE_VARS or {})
+
+
+def program() -> str:
+    """What was called: `vgen`, or `doit` in any other way."""
+    return "vgen" if Path(sys.argv[0]).stem == "vgen" else "doit"
 
 
 _SESSION = {
