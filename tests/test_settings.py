@@ -105,8 +105,8 @@ def test_defaults_are_the_contracts(tmp_path: Path) -> None:
         "budget_usd": Decimal("2.00"), "partial": False, "on_uncertain": "hold", "min_success_rate": 0.8,
         "min_clip_bytes": 100_000, "takes_wanted": 1, "tier": "final", "audio": False,
         "aspect_ratio": "9:16", "mode": "auto", "clip_paths": "relative", "backoff_base_s": 1, "backoff_max_s": 60,
-        "wait": False, "proxy": "", "ai_mark": True, "sign": True, "sign_certificate": "", "sign_key": "", "sign_details": "",
-        "notify_command": "", "notify_url": "",
+        "wait": False, "proxy": "", "ai_mark": True, "sign": True, "sign_certificate": "", "sign_key": "",
+        "sign_details": "", "notify_command": "", "notify_url": "",
     }  # fmt: skip
     assert expected == run.model_dump()
 
