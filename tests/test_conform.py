@@ -21,10 +21,13 @@ from programs import ends, posix, tool_script
 
 from vgen.errors import ClipFailed, MediaError
 from vgen.media import conform, length, subtitles, target_format
+from vgen.media.ai_mark import COMPOSITE, TRAINED
+from vgen.media.claims import scan
 from vgen.media.conform import Source, Summary
 from vgen.media.conform_record import RECORD
 from vgen.media.cut import Joined, Wishes, cut, cut_is_current
 from vgen.media.probe import Facts, probe
+from vgen.media.provenance import NOTHING, Provenance
 from vgen.media.slate import Slate
 from vgen.media.target_format import TargetFormat
 from vgen.media.tools import Tools, find_tools, run_tool
@@ -136,9 +139,9 @@ class Production:
     def conform(self, tools: Tools) -> Summary:
         return trio.run(partial(conform.conform, tools, self.sources(), self.folder, self.aspect_ratio, tell=self.tell))
 
-    def cut(self, tools: Tools, **wishes: object) -> Joined:
-        wanted = Wishes(**wishes)
-        return trio.run(partial(cut, tools, self.folder, self.target, list(self.kinds), wanted, tell=self.tell))
+    def cut(self, tools: Tools, provenance: Provenance = NOTHING, **wishes: object) -> Joined:
+        work = partial(cut, tools, self.folder, self.target, list(self.kinds), Wishes(**wishes), provenance=provenance)
+        return trio.run(partial(work, tell=self.tell))
 
     def is_current(self) -> bool:
         return conform.is_current(self.sources(), self.folder, self.aspect_ratio)
@@ -637,6 +640,38 @@ def test_without_clips_there_is_nothing_to_do(tmp_path):
     empty = Production(root=tmp_path, kinds={})
     assert empty.is_current()
     assert empty.conform(NO_TOOLS) == Summary(form=None, made=[], kept=[], removed=[])
+
+
+# What they say of their making
+
+
+@pytest.mark.slow
+def test_what_a_model_made_says_so_and_what_was_simulated_beside_it_does_not(tools, small):
+    """A cut of both is a mix; the mark is an input: another makes them again, the same does not."""
+    marks = Provenance(ai_mark=True)
+
+    def conformed(**made_by: str) -> list[int]:
+        sources = [replace(source, made_by=made_by[f"shot{source.number}"]) for source in small.sources()]
+        work = partial(conform.conform, tools, sources, small.folder, "9:16", tell=small.tell, provenance=marks)
+        return list(trio.run(work).made)
+
+    def said() -> list[tuple[str, ...]]:
+        return [scan(path).source_types for path in (small.conformed(3), small.conformed(5), small.target)]
+
+    assert conformed(shot3="", shot5=TRAINED) == [3, 5]
+    small.cut(tools, provenance=marks)
+    assert said() == [(), (TRAINED,), (COMPOSITE,)]
+    assert conformed(shot3="", shot5=TRAINED) == []
+    assert cut_is_current(small.folder, small.target, [3, 5], provenance=marks)
+    assert not cut_is_current(small.folder, small.target, [3, 5])
+    assert conformed(shot3=TRAINED, shot5=TRAINED) == [3]
+    small.cut(tools, provenance=marks)
+    assert said() == [(TRAINED,)] * 3
+    marks = Provenance()
+    assert conformed(shot3="", shot5="") == [3, 5]
+    small.cut(tools)
+    assert said() == [()] * 3
+    assert small.told == []
 
 
 # When something is wrong

@@ -163,7 +163,7 @@ def _show_certificate(
     assert place is not None
     terminal.out(f"certificate {place.certificate}: {identity.subject}, ends {identity.ends_at:%Y-%m-%d}")
     when = "sign" if settings.run.sign else "would sign, but sign=no says not to"
-    terminal.out(f"doit conform and doit cut {when}; readers say that it is valid, and that they don't know who signed")
+    terminal.out(f"conform and cut {when}; readers say that it is valid, and that they don't know who signed")
 
 
 def _claims(session: "Session", *, checked: bool) -> Iterator[str]:
