@@ -36,7 +36,7 @@ VARIABLES = {
     "wait": "yes: wait for another run on the same outputs",
     "ai_mark": "no: conformed clips and cut carry no AI mark (IPTC)",
     "sign": "no: they are not signed (C2PA)",
-    "sign_certificate": "PEM file; else that of doit credentials",
+    "sign_certificate": "PEM file; else the one that `credentials` made",
     "sign_key": "PEM file, the key of sign_certificate",
     "sign_details": "told in signatures: prompt, seed, price, provider, model",
     "proxy": "http(s)://HOST:PORT: for all requests",
