@@ -1,5 +1,8 @@
 """A wrong name, option or value gets vgen's own sentence: what is there, what was meant. Nothing is started."""
 
+import os
+from pathlib import Path
+
 import pytest
 from studio import Studio
 
@@ -44,9 +47,19 @@ WRONG = [
     (("-n",), "option -n requires argument; `doit plan` shows what a run would do"),
     (("-x",), "option -x not recognized; `doit help run` shows the options"),
     (("plan", "--help"), "option --help not recognized; `doit help vgen` shows all commands"),
+    (("clip:2", "-a"), "option -a not recognized after a task's name; options come first, as in `doit -a clip:2`"),
     (("list", "-z"), "option -z not recognized; `doit help list` shows the options"),
     (("-n", "x"), "num_process: give a whole number"),
 ]  # fmt: skip
+
+
+def test_another_directory_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert studio.doit() == 0
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    os.chdir(elsewhere)
+    assert studio.doit() == 3
+    assert "leave -d out" in capfd.readouterr().err
 
 
 @pytest.mark.slow
