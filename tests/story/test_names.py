@@ -92,6 +92,7 @@ def test_a_value_that_can_not_be_is_told_with_what_may_be(
     assert capfd.readouterr().err == f"ERROR: {typed}: {sentence}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "meant"), [("chargd", "charged"), ("Charged", "charged"), ("not_charged", "not-charged")]
 )
