@@ -1,7 +1,6 @@
 from studio import Studio
 
 
-@pytest.mark.slow
 def test_builds_all_and_then_has_nothing_to_do(studio: Studio) -> None:
     assert studio.doit() == 0
     assert [clip["success"] for clip in studio.clips()] == [True, True, True]
