@@ -1,6 +1,7 @@
 """Versions that pyproject.toml speaks of: `python -m scripts.versions pythons` or `lowest`.
 
-`pythons`: those of the classifiers, one a line. `lowest`: the lower bounds of the dependencies, as pip's constraints.
+`pythons`: those of the classifiers, one a line. `lowest`: the lower bounds of the dependencies, and of those of extras
+that users install, as pip's constraints.
 """
 
 import re
@@ -8,9 +9,11 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+EXTRAS = ("timeline",)
 _BOUND = re.compile(r"(?P<name>[\w.-]+)>=(?P<version>[\w.]+)")
 
 
@@ -23,14 +26,16 @@ def pythons() -> Iterator[str]:
 
 def lowest() -> Iterator[str]:
     """Each dependency at the lowest version that vgen claims to run with."""
-    for requirement in _project()["dependencies"]:
+    project = _project()
+    extras = [one for name in EXTRAS for one in project["optional-dependencies"][name]]
+    for requirement in (*project["dependencies"], *extras):
         found = _BOUND.match(requirement)
         assert found, f"{requirement} has no lower bound"
         yield f"{found['name']}=={found['version']}"
 
 
-def _project() -> dict[str, list[str]]:
-    project: dict[str, list[str]] = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
+def _project() -> dict[str, Any]:
+    project: dict[str, Any] = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     return project
 
 

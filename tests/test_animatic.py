@@ -12,7 +12,7 @@ import trio
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageStat
 
 from vgen.errors import MediaError
-from vgen.media import frames
+from vgen.media import frames, lettering
 from vgen.media.judge import Verdict, Wanted, judge
 from vgen.media.probe import probe
 from vgen.media.tools import Tools, find_tools, run_tool
@@ -253,22 +253,22 @@ def test_any_text_can_be_drawn(text, width, height):
 
 @pytest.mark.parametrize("text", ["Straße", "Ελλάδα", "Привет", "Łódź", "Việt"])
 def test_latin_greek_and_cyrillic_are_shown_not_boxed(text):
-    font = animatic._font(32)
+    font = lettering.face(32)
     box = bytes(font.getmask("\U0010ffff"))
     assert all(bytes(font.getmask(char)) != box for char in text)
 
 
 def test_long_words_end_in_an_ellipsis_inside_their_room():
-    font = animatic._font(32)
-    lines = animatic._wrap("every word of this " * 100, font, 500, 4)
+    font = lettering.face(32)
+    lines = lettering.wrap("every word of this " * 100, font, 500, 4)
     assert len(lines) == 4
     assert lines[-1].endswith("…")
     assert all(font.getlength(line) <= 500 for line in lines)
-    assert animatic._wrap("short", font, 500, 4) == ["short"]
+    assert lettering.wrap("short", font, 500, 4) == ["short"]
 
 
 def test_the_font_is_small_and_comes_with_its_licence():
-    assert animatic.FONT.stat().st_size <= 80_000
-    licence = animatic.FONT.with_name("DejaVuSans-LICENSE.txt").read_text()
+    assert lettering.FONT.stat().st_size <= 80_000
+    licence = lettering.FONT.with_name("DejaVuSans-LICENSE.txt").read_text()
     assert "Bitstream Vera" in licence
     assert "Tavmjong Bah" in licence

@@ -20,16 +20,18 @@ from hypothesis import strategies as st
 from programs import ends, posix, tool_script
 
 from vgen.errors import ClipFailed, MediaError
-from vgen.media import conform, length, target_format
+from vgen.media import conform, length, subtitles, target_format
 from vgen.media.conform import Source, Summary
 from vgen.media.conform_record import RECORD
-from vgen.media.cut import Joined, cut, cut_is_current
+from vgen.media.cut import Joined, Wishes, cut, cut_is_current
 from vgen.media.probe import Facts, probe
+from vgen.media.slate import Slate
 from vgen.media.target_format import TargetFormat
 from vgen.media.tools import Tools, find_tools, run_tool
 from vgen.store import failpoints
 
 NO_TOOLS = Tools(ffmpeg="/nonexistent/ffmpeg", ffprobe="/nonexistent/ffprobe", source="test")
+LINE_BREAK = "\nnext line" if os.name == "posix" else ""
 WITHIN_S = 0.03  # one frame at 30 fps; an AAC packet has 21 ms
 
 
@@ -134,14 +136,15 @@ class Production:
     def conform(self, tools: Tools) -> Summary:
         return trio.run(partial(conform.conform, tools, self.sources(), self.folder, self.aspect_ratio, tell=self.tell))
 
-    def cut(self, tools: Tools, **more: str) -> Joined:
-        return trio.run(partial(cut, tools, self.folder, self.target, list(self.kinds), tell=self.tell, **more))
+    def cut(self, tools: Tools, **wishes: object) -> Joined:
+        wanted = Wishes(**wishes)
+        return trio.run(partial(cut, tools, self.folder, self.target, list(self.kinds), wanted, tell=self.tell))
 
     def is_current(self) -> bool:
         return conform.is_current(self.sources(), self.folder, self.aspect_ratio)
 
-    def cut_is_current(self) -> bool:
-        return cut_is_current(self.folder, self.target, list(self.kinds))
+    def cut_is_current(self, **wishes: object) -> bool:
+        return cut_is_current(self.folder, self.target, list(self.kinds), Wishes(**wishes))
 
     def files(self) -> dict[str, tuple[int, int]]:
         found = (path for path in self.root.rglob("*") if path.is_file())
@@ -163,7 +166,7 @@ def finished(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Producti
         assert made.cut(tools).numbers == [1, 2, 3, 4, 5, 6]
         assert made.told == []
 
-    folder = shared.once(tmp_path_factory, 'it\'s a "tëst" #1 ?x=%03d 50%', make)
+    folder = shared.once(tmp_path_factory, 'it\'s a "tëst" #1 ?x=%03d 50%' + LINE_BREAK, make)
     return Production(root=folder, kinds=dict(KINDS))
 
 
@@ -451,6 +454,105 @@ def test_a_cut_that_fails_leaves_the_older_one_and_no_pieces(tools, production):
     assert production.told[0][1].startswith("cut.mp4 can't be made: the clips do not join: ")
     assert production.target.read_bytes() == before
     assert not [name for name in production.files() if name.endswith(".part")]
+
+
+# Slates, music, subtitles
+
+
+def slates(production: Production) -> dict[int, Slate]:
+    return {
+        number: Slate(title=f"shot {number}", words="Ein Bötchen „groß“", duration_s=Decimal(kind.shot_s))
+        for number, kind in production.kinds.items()
+    }
+
+
+@pytest.mark.slow
+def test_a_slate_of_its_shots_length_takes_the_place_of_each_missing_clip(tools, production):
+    production.conformed(2).unlink()
+    production.kinds = {7: KINDS[1]} | production.kinds
+    wanted = slates(production)
+    joined = production.cut(tools, slates=wanted)
+    assert (joined.numbers, joined.slates, joined.missing) == ([1, 3, 4, 5, 6], [7, 2], [])
+    assert joined.duration_s == pytest.approx(SHOTS_S[0] + sum(SHOTS_S))
+    assert production.told == []
+    assert trio.run(probe, tools, production.target).duration_s == pytest.approx(joined.duration_s, abs=0.001)
+    run([tools.ffmpeg, "-v", "warning", "-xerror", "-i", str(production.target), "-f", "null", "-"])
+    seen = [colours(tools, production.target, round(at_s * 24) + 1, points=8) for at_s in (0.5, 2, 4)]
+    assert set(seen[0]) == {"black"}, "a dark slate, then the clips"
+    assert "red" in seen[1]
+    assert set(seen[2]) == {"black"}
+    assert production.cut_is_current(slates=wanted)
+    assert not production.cut_is_current(), "without slates it would be another film"
+    assert not production.cut_is_current(slates=wanted | {2: replace(wanted[2], words="other words")})
+    assert not production.cut_is_current(slates=wanted | {2: replace(wanted[2], duration_s=Decimal(3))})
+    assert not [name for name in production.files() if name.endswith(".part")]
+
+
+@pytest.mark.slow
+def test_without_any_clip_slates_alone_make_the_film(tools, tmp_path):
+    bare = Production(root=tmp_path, kinds={1: KINDS[1]})
+    joined = bare.cut(tools, slates=slates(bare), aspect_ratio="16:9")
+    assert (joined.numbers, joined.slates, joined.duration_s) == ([], [1], 2.0)
+    made = trio.run(probe, tools, bare.target)
+    assert (made.width, made.height, made.duration_s) == (1920, 1080, pytest.approx(2, abs=0.001))
+
+
+@pytest.mark.slow
+def test_music_lies_under_the_film_and_the_pictures_are_copied(tools, finished, production):
+    music = production.root / "a bed's music.wav"
+    tone = "aevalsrc='0.3*sin(2*PI*440*t)':d=30"
+    run([tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", tone, str(music)])
+    joined = production.cut(tools, music=music, comment="SIMULATED")
+    assert b"SIMULATED" in production.target.read_bytes()
+    facts = trio.run(probe, tools, production.target)
+    assert facts.duration_s == pytest.approx(joined.duration_s, abs=0.001)
+    assert packets(tools, production.target, "v:0") == packets(tools, finished.target, "v:0")
+    assert loud_from_s(tools, production.target) < 0.1 < loud_from_s(tools, finished.target)
+    assert production.cut_is_current(music=music)
+    assert not production.cut_is_current()
+    music.write_bytes(b"other music")
+    assert not production.cut_is_current(music=music)
+    before = production.target.read_bytes()
+    with pytest.raises(ClipFailed):
+        production.cut(tools, music=music)
+    assert production.told[-1][1].startswith("cut.mp4 can't be made: can't be mixed under the film: ")
+    assert production.target.read_bytes() == before
+    assert not [name for name in production.files() if name.endswith(".part")]
+
+
+@pytest.mark.slow
+def test_captions_become_subtitles_in_the_times_of_the_cut(tools, production):
+    production.conformed(1).unlink()
+    place, before = production.root / "cut.srt", production.files()
+    said = {1: "left out", 2: "Bötchen,\n\nahoi!", 4: "a --> b"}
+    assert not production.cut_is_current(captions=said, subtitles=place)
+    production.cut(tools, captions=said, subtitles=place)
+    starts = [sum(SHOTS_S[1:i]) for i in (1, 2, 3, 4)]
+    expected = [(starts[0], starts[1], "Bötchen,\nahoi!"), (starts[2], starts[3], "a → b")]
+    cues = [f"{n}\n{clock(a)} --> {clock(b)}\n{text}\n" for n, (a, b, text) in enumerate(expected, 1)]
+    assert place.read_text("utf-8") == "\n".join(cues)
+    assert production.cut_is_current(captions=said, subtitles=place)
+    place.write_text("put right by hand")
+    film = production.target.stat()
+    assert production.cut_is_current(captions=said, subtitles=place), "that is kept while nothing changes"
+    production.cut(NO_TOOLS, captions=said | {4: "b"}, subtitles=place)
+    assert place.read_text("utf-8").endswith("\nb\n")
+    assert production.target.stat() == film, "the film itself is as it was"
+    production.cut(NO_TOOLS, subtitles=place)
+    assert not place.exists()
+    assert production.files().keys() == before.keys()
+
+
+def clock(at_s: float) -> str:
+    return f"00:00:{int(at_s):02d},{round(at_s % 1 * 1000):03d}"
+
+
+def test_subtitles_count_hours_and_round_once() -> None:
+    film = [("", 3599.9996), ("x", 1 / 3), ("y", 1 / 3), ("z", 1 / 3)]
+    times = [line for line in subtitles.render(film).splitlines() if "-->" in line]
+    assert times == [
+        "01:00:00,000 --> 01:00:00,333", "01:00:00,333 --> 01:00:00,666", "01:00:00,666 --> 01:00:01,000",
+    ]  # fmt: skip
 
 
 # Only what changed

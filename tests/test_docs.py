@@ -20,7 +20,7 @@ from scripts.manual.pages import PAGES, ROOT
 from scripts.manual.shell import Shell, environment
 from vgen.cli import notify, registry
 from vgen.cli.doit import runner
-from vgen.inputs.shot_keys import FOR_OTHERS, FRAMING, LATER, READ
+from vgen.inputs.shot_keys import FOR_OTHERS, FRAMING, READ
 from vgen.inputs.shot_list import AROUND
 from vgen.inputs.variables import _ALIASES, FOR_TESTS, OTHER_ENVIRONMENT, VARIABLES, ProviderConfig, Run
 from vgen.plan.decision import Action
@@ -236,7 +236,7 @@ def test_the_reference_has_every_key_of_a_provider_and_its_aliases() -> None:
 
 def test_the_reference_has_every_key_of_the_shot_list() -> None:
     named = pages.named(REFERENCE, "The shot list")
-    assert {*READ, *FRAMING, *FOR_OTHERS, *LATER} == named - {
+    assert {*READ, *FRAMING, *FOR_OTHERS} == named - {
         "platform",
         "aspectRatio",
         "Seed",

@@ -93,6 +93,11 @@ def test_a_good_shot_is_told_with_its_facts():
     for words in ("a paper boat", "runway · gen4.5", "$0.48", "2 · in 41.3 s", "720 × 1280 · 24 fps · 4 s · silent"):
         assert words in text
     assert "1 of 1 clips good · 4 s of film" in text
+    assert "with slates" not in text
+
+
+def test_where_shots_are_missing_the_film_has_two_lengths():
+    assert "4 s of film, 12 s with slates" in said(replace(PAGE, slated_s=12.0))
 
 
 def test_the_head_tells_the_money_to_the_micro_dollar():
@@ -350,6 +355,7 @@ CHANGES = [
     *(replace(PAGE, **{name: value}) for name, value in {
         "title": "Ship", "simulated": True, "shots": [], "gates": [], "budget": Budget(), "notes": ["one"],
         "film_s": 12.5,
+        "slated_s": 13.5,
     }.items()),
     *(one(**{name: value}) for name, value in {
         "number": 8, "prompt": "a ship", "status": ShotStatus.STALE, "reason": "why", "made_from": "a ship",

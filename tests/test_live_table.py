@@ -245,6 +245,20 @@ def test_other_long_work_beats_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert work.totals() == ["conforming: 0 of 40 clips"]
 
 
+def test_a_file_that_grows_is_its_own_measure() -> None:
+    now, size = [0.0], [0]
+    work = progress.Work(clock=lambda: now[0], tell=terminal.line)
+    work.begin("drawing slates", 2)
+    work.measure("joining clips into cut.mp4", 400_000_000, lambda: size[0])
+    assert work.totals() == ["joining clips into cut.mp4: 0 of 400 MB"]
+    now[0], size[0] = 5.0, 100_000_000
+    assert work.totals() == ["joining clips into cut.mp4: 100 of 400 MB", "about 15 s left"]
+    size[0] = 500_000_000
+    assert work.totals() == ["joining clips into cut.mp4: 400 of 400 MB"], "headers are no reason to pass the whole"
+    work.begin("reading", 3)
+    assert work.totals() == ["reading: 0 of 3 clips"]
+
+
 def test_a_step_that_says_something_carries_its_count(capsys: pytest.CaptureFixture[str]) -> None:
     work = progress.Work(clock=lambda: 0.0, tell=terminal.line)
     terminal._screen.write("")

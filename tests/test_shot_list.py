@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vgen.errors import InputError
 from vgen.inputs import shot_list
 from vgen.inputs.pictures import File, Url
-from vgen.inputs.shot_keys import FOR_OTHERS, LATER, READ, SYNONYMS
+from vgen.inputs.shot_keys import FOR_OTHERS, READ, SYNONYMS
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import Shot, name_shots
 from vgen.pictures import Pictures
@@ -116,23 +116,9 @@ def test_a_key_that_is_needed_and_misnamed_is_one_problem(key: str, changes: dic
 def test_another_tools_word_beside_the_right_key_is_only_told(name: str) -> None:
     values: dict[str, Any] = {"negative_prompt": "fog", "aspect_ratio": "1:1", "seed": 1, "image": "a.png", "takes": 2}
     values |= {"end_image": "a.png", "references": ["a.png"], "audio": "yes"}
-    if name in LATER:
-        return
     for word in SYNONYMS[name]:
         whole = entry() | ({name: values[name]} if name in values else {}) | {word: "x"}
         assert "is not used" in "".join(parse([whole]).warnings), word
-
-
-@pytest.mark.parametrize("key", LATER)
-def test_what_this_version_can_not_do_is_refused_and_not_left_out(key: str) -> None:
-    [line] = problems([entry(**{key: "clip:3"})])
-    assert line == f"p.json:6: shot 1: {key}: {LATER[key]}; take it out"
-
-
-@pytest.mark.parametrize(("key", "meant"), [("Caption", "caption")])
-def test_another_name_for_what_this_version_can_not_do_says_both(key: str, meant: str) -> None:
-    [line] = problems([entry(**{key: "b.png"})])
-    assert f"{key}: unknown; did you mean {meant}? But {LATER[meant]}; take it out" in line
 
 
 @pytest.mark.parametrize(
@@ -381,7 +367,7 @@ def test_a_long_prompt_in_csv_is_read() -> None:
 # ── anything at all ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 NAMES = st.sampled_from(
-    [*READ, *LATER, *FOR_OTHERS, "prompt_prefix", "prompt_suffix", "luma_prompt", "pika_prompt", "defaults", "prompts",
+    [*READ, *FOR_OTHERS, "prompt_prefix", "prompt_suffix", "luma_prompt", "pika_prompt", "defaults", "prompts",
      "visual_prompts", "platform", "_prompt", *(word for words in SYNONYMS.values() for word in words)]
 ) | st.text(max_size=8)  # fmt: skip
 VALUES = st.recursive(

@@ -6,7 +6,7 @@ VgenError
 │   ├── OverBudget      the next reservation would pass the cap
 │   ├── LockHeld        another run works on the same outputs
 │   ├── LedgerUnfit     the ledger is gone, damaged, or older than its receipts; `doit recover` rebuilds it
-│   └── ToolMissing     no usable ffmpeg or ffprobe
+│   └── ToolMissing     no usable ffmpeg or ffprobe, or a package of an extra is not installed
 ├── WireError           the world: HTTP did not work out
 │   ├── NotSent         the request provably never left (no connection)
 │   ├── NoAnswer        sent, perhaps accepted, and no readable answer came back

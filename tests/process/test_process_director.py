@@ -28,10 +28,10 @@ def duration_s(tools: Tools, film: Path) -> float:
     return float(subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_S).stdout)
 
 
-def film_s(project: Project) -> float:
+def film_s(project: Project, which: str = " of film") -> float:
     """How long the gallery says that the film is."""
     page = (project.outputs / "gallery.html").read_text("utf-8")
-    (said,) = re.findall(r"clips good · ([0-9.]+) s of film", page)
+    (said,) = re.findall(rf"([0-9.]+) s{which}", page)
     return float(said)
 
 
@@ -131,6 +131,10 @@ def test_a_rough_cut_of_clips_of_every_kind(project: Project, serve: Callable[..
     assert abs(duration_s(tools, cut) - 10) <= 5 / 24
     assert project.doit("-s", "gallery")[0] == 0
     assert film_s(project) == pytest.approx(duration_s(tools, cut), abs=0.05)
+    code, said = project.doit("cut", "slates=yes")
+    assert code == 0, said
+    assert "5 of 6 shots, a slate for shot 3, 12.0" in said
+    assert film_s(project, " with slates") == pytest.approx(duration_s(tools, cut), abs=0.05)
 
 
 def test_help_names_the_commands_without_a_project(project: Project) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
+from vgen.inputs.variables import VARIABLES
 from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action
 from vgen.plan.step import PURCHASES
@@ -27,10 +28,12 @@ def refuse_elsewhere(root: Path) -> None:
 def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
     """Variables that the named commands do not take. Raises InputError."""
     named = set(words)
-    for name in variables:
-        homes = registry.owners(name)
+    for name, value in variables.items():
+        homes = registry.owners(name, value)
         if homes and not named & set(homes):
             commands = " and ".join(f"`doit {home}`" for home in homes)
+            if name in VARIABLES:
+                raise InputError([f"{name}={value}: say yes or no; a file belongs to {commands}"])
             raise InputError([f"{name}: belongs to {commands}, not to this command"])
     if "wait" in variables and named and named <= registry.looks_only():
         raise InputError(["wait: belongs to a build; this command waits for nobody"])

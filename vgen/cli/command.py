@@ -1,7 +1,7 @@
 """What vgen knows of one verb: name, words, variables, and what it does. doit's tasks are made from these values."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ class Command:
     begin: "Callable[[Session], Action]"
     usage: Sequence[tuple[str, str]] = ()
     variables: Sequence[str] = ()
+    shared: "Mapping[str, Callable[[str], bool]]" = field(default_factory=dict)
+    """Run variables that mean something else to this verb, and which values mean that (`audio=music.wav`)."""
     example: str = ""
     check: Callable[[Mapping[str, str]], Sequence[str]] | None = None
     """Problems of its variables that show before anything is read."""

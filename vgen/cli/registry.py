@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from vgen.cli.command import Command
 
 NAMES = (
-    "collect", "clip", "report", "gallery", "conform", "cut", "plan", "doctor", "recover", "settle", "takes", "pick",
-    "keep", "audit", "models", "learn",
+    "collect", "clip", "report", "gallery", "conform", "cut", "timeline", "plan", "doctor", "recover", "settle",
+    "takes", "pick", "keep", "audit", "models", "learn",
 )  # fmt: skip
 """Modules of vgen.cli.commands; each has a `COMMAND`."""
 
@@ -39,6 +39,15 @@ def command_variables() -> frozenset[str]:
     return BUILD_VARIABLES.union(*(command.variables for command in commands().values()))
 
 
-def owners(variable: str) -> tuple[str, ...]:
-    """The commands that a variable belongs to; none: to every build, or to nobody."""
-    return tuple(name for name, command in commands().items() if variable in command.variables)
+def owners(variable: str, value: str) -> tuple[str, ...]:
+    """The commands that a variable with this value belongs to; none: to every build, or to nobody."""
+    return tuple(
+        name
+        for name, command in commands().items()
+        if variable in command.variables or (variable in command.shared and command.shared[variable](value))
+    )
+
+
+def run_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Of the variables of the command line, those that are a run's."""
+    return {n: v for n, v in variables.items() if n not in BUILD_VARIABLES and not owners(n, v)}

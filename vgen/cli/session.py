@@ -72,7 +72,7 @@ class Session:
         """Whether everything is as a user's own `doit` finds it."""
         self.variables = command_line_variables()
         self.services = services or real_services()
-        run_variables = {n: v for n, v in self.variables.items() if n not in registry.command_variables()}
+        run_variables = registry.run_variables(self.variables)
         self.advice = _advice(run_variables)
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock

@@ -10,27 +10,14 @@ from typing import Any
 from vgen.pictures import ROLES
 
 READ = (
-    "shot_number",
-    "duration",
-    "prompt",
-    "negative_prompt",
-    "aspect_ratio",
-    "seed",
-    *ROLES,
-    "image_fit",
-    "audio",
-    "takes",
-)
+    "shot_number", "duration", "prompt", "negative_prompt", "aspect_ratio", "seed", *ROLES, "image_fit", "audio",
+    "takes", "caption",
+)  # fmt: skip
 """Keys of a shot, beside `<provider>_prompt`."""
 FRAMING = ("prompt_prefix", "prompt_suffix")
 """Keys of `defaults` only."""
 FOR_OTHERS = ("style", "camera", "lighting", "transition", "platform_params", "notes")
 """Keys that other stages read; nobody need be told that vgen does not."""
-
-LATER = {
-    "caption": "this version does not write captions",
-}
-"""Keys of later versions. To leave one out in silence would buy another clip than the one asked for."""
 
 SYNONYMS = {
     "shot_number": ("shot", "number", "shot_no", "shot_num", "shot_id", "shot_index"),
@@ -71,7 +58,6 @@ class Meaning(StrEnum):
     READ = "read"
     FOR_OTHERS = "for others"
     FRAMING = "framing"
-    LATER = "later"
     MISSPELT = "misspelt"
     SYNONYM = "synonym"
     NONE = "none"
@@ -92,19 +78,13 @@ class Verdict:
     @property
     def remark(self) -> str:
         """What to say where such a key of a shot is refused."""
-        if self.meaning is Meaning.LATER:
-            return f"{LATER[self.name]}; take it out"
         if self.meaning is Meaning.FRAMING:
             return 'unknown in a shot; put it into "defaults"'
-        if self.name in LATER:
-            return f"unknown; did you mean {self.name}? But {LATER[self.name]}; take it out"
         return f"unknown; did you mean {self.name}?"
 
     @property
     def remark_around(self) -> str:
         """The same of a key beside the list."""
-        if self.name in LATER:
-            return self.remark
         if self.is_unused or self.meaning is Meaning.MISSPELT:
             return f'unknown; did you mean {self.name}? Put it into "defaults"'
         return 'not read here; put it into "defaults"'
@@ -133,7 +113,7 @@ class Vocabulary:
         self._read = frozenset({*READ, *self.prompt_keys})
         self.familiar = self._read.union(FOR_OTHERS)
         """Names that need no judging: they are read, or nobody need be told that they are not."""
-        self._plain = {_plain(key): key for key in (*FOR_OTHERS, *FRAMING, *LATER, *self._read)}
+        self._plain = {_plain(key): key for key in (*FOR_OTHERS, *FRAMING, *self._read)}
         self._synonyms = {_plain(word): key for key, words in SYNONYMS.items() for word in words}
         self._known: dict[str, Verdict] = {}
 
@@ -146,7 +126,7 @@ class Vocabulary:
     def refuses(self, verdict: Verdict, value: Any, entry: Mapping[str, Any]) -> bool:
         """Whether an entry asks for something by this key that it would not get."""
         match verdict.meaning:
-            case Meaning.FRAMING | Meaning.LATER | Meaning.MISSPELT:
+            case Meaning.FRAMING | Meaning.MISSPELT:
                 return not asks_nothing(verdict.name, value)
             case Meaning.SYNONYM if isinstance(value, (int, float, Decimal)) and verdict.name in _NO_PICTURE:
                 return False
@@ -160,10 +140,7 @@ class Vocabulary:
         return all(entry.get(one) is None for one in names)
 
     def _judged(self, key: str) -> Verdict:
-        exact = (
-            (self._read, Meaning.READ), (FOR_OTHERS, Meaning.FOR_OTHERS), (FRAMING, Meaning.FRAMING),
-            (LATER, Meaning.LATER),
-        )  # fmt: skip
+        exact = ((self._read, Meaning.READ), (FOR_OTHERS, Meaning.FOR_OTHERS), (FRAMING, Meaning.FRAMING))
         for names, meaning in exact:
             if key in names:
                 return Verdict(meaning=meaning, name=key)

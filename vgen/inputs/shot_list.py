@@ -185,6 +185,7 @@ class _Parser:
             image_fit=self._field(whole, path, name, "image_fit") or None,
             audio=is_yes(self._field(whole, path, name, "audio")),
             takes=self._field(whole, path, name, "takes"),
+            caption=self._field(whole, path, name, "caption") or None,
         )
         return shot if len(self.problems) == before else None
 

@@ -17,7 +17,7 @@ MAX_SEED = 4_294_967_295
 MAX_DURATION_S = 3600
 MAX_NUMBER = 9_999_999
 DURATION_RULE = f"give seconds, > 0 and <= {MAX_DURATION_S}"
-MAY_BE_EMPTY = ("negative_prompt", "prompt_prefix", "prompt_suffix")
+MAY_BE_EMPTY = ("negative_prompt", "prompt_prefix", "prompt_suffix", "caption")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,18 @@ class Shot:
     """Whether sound is wanted; None: as the run says."""
     takes: int | None = None
     """How many takes are wanted; None: as many as the run says."""
+    caption: str | None = None
+    """What is said or read while it is shown: for subtitles and timelines, never for a provider."""
 
     @property
     def sources(self) -> frozenset[int]:
         """The shots whose frames it is made from."""
         return frozenset(one.shot for _, one in self.pictures.pairs if isinstance(one, Frame))
+
+    @property
+    def any_prompt(self) -> str:
+        """What it shows, for a person: everybody's prompt, or else any."""
+        return self.prompts.get("") or next(iter(self.prompts.values()), "")
 
     def prompt_for(self, provider: str) -> str | None:
         """`<provider>_prompt`, else `prompt`, else `runway_prompt`; None if the shot has none of them."""

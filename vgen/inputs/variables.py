@@ -103,13 +103,23 @@ class Run(BaseModel):
 VARIABLES = tuple(Run.model_fields)
 
 
+def switch(text: str) -> bool | None:
+    """What yes, no and their like say; None if it is neither."""
+    word = text.lower()
+    return word in _YES if word in (*_YES, *_NO) else None
+
+
+_YES, _NO = ("yes", "true", "1", "on", "y", "t"), ("no", "false", "0", "off", "n", "f")
+"""As pydantic takes them for a run variable."""
+
+
 def is_default(name: str, text: str) -> bool:
     """Whether a run variable, as it was typed, says what holds anyway."""
     field = Run.model_fields.get(name)
     if field is None:
         return False
     if isinstance(field.default, bool):
-        return text.lower() in (("yes", "true", "1", "on") if field.default else ("no", "false", "0", "off"))
+        return switch(text) is field.default
     return text == str(field.default)
 
 

@@ -30,6 +30,10 @@ class Steps(Protocol):
         """One more step is done; `text`: a line about it, for the shot with this number."""
         ...
 
+    def measure(self, what: str, total_bytes: int, done: Callable[[], int]) -> None:
+        """The next part of the work, one that writes a file about so large; `done`: how large it is by now."""
+        ...
+
 
 class Unwatched:
     """Nobody wants to know."""
@@ -38,6 +42,9 @@ class Unwatched:
         """Nothing."""
 
     def step(self, number: int | None = None, text: str = "") -> None:
+        """Nothing."""
+
+    def measure(self, what: str, total_bytes: int, done: Callable[[], int]) -> None:
         """Nothing."""
 
 

@@ -32,6 +32,8 @@ AAC_FRAME = 1024
 PACKET_S = AAC_FRAME / SAMPLE_RATE
 LIMIT_S = (120.0, 30.0)
 """Kill timer of one ffmpeg: so much, and so much more for each second of film."""
+FADE_S = 2.0
+"""The end of music."""
 LENGTH_WITHIN_S = 0.02
 """A join may differ from the sum of its clips by this much: headers round."""
 
@@ -85,6 +87,23 @@ async def encode(tools: Tools, source: Path, made: Path, clip: Facts, form: Targ
         raise MediaError(f"its pictures end at {facts.duration_s:.2f} s, though it says {clip.duration_s:.2f} s")
 
 
+async def hold(tools: Tools, still: Path, made: Path, form: TargetFormat, frames: int) -> None:
+    """Write so many frames of a still (raw RGB, as large as the form) to `made`. Raises MediaError, OSError."""
+    across, fps = f"{form.width}x{form.height}", str(form.fps)
+    taken = ffmpeg.input(f"file:{still}", format="rawvideo", pix_fmt="rgb24", s=across, framerate=fps)
+    pictures = (
+        taken.filter("scale", out_color_matrix="bt709", out_range="tv")
+        .filter("format", "yuv420p")
+        .filter("loop", loop=frames - 1, size=1)
+        .filter("setsar", 1)
+    )
+    duration_s = form.duration_s(frames)
+    sound = _packed(_silence(), packets(duration_s))
+    graph = ffmpeg.output(_labelled(pictures), sound, f"file:{made}", g=round(2 * form.fps), **_ENCODING)
+    await _run(tools, graph, "can't be drawn", still, duration_s)
+
+
+_SOUND: Mapping[str, Any] = {"c:a": "aac", "b:a": "192k", "flags:a": "+bitexact"}
 _ENCODING: Mapping[str, Any] = {
     "format": "mp4",
     "movflags": "+faststart",
@@ -100,11 +119,9 @@ _ENCODING: Mapping[str, Any] = {
     "colorspace": "bt709",
     "color_primaries": "bt709",
     "color_trc": "bt709",
-    "c:a": "aac",
-    "b:a": "192k",
     "fflags": "+bitexact",
     "flags:v": "+bitexact",
-    "flags:a": "+bitexact",
+    **_SOUND,
 }
 
 
@@ -114,7 +131,7 @@ def _pictures(video: Any, form: TargetFormat, frames: int, *, known_matrix: bool
     Pictures that name no matrix are taken for BT.709, as players do at this size, where swscale would say BT.601.
     """
     held = math.ceil(SHORT_BY_S * form.fps) + 2
-    return (
+    fitted = (
         video.filter("fps", fps=str(form.fps), start_time=0)
         .filter(
             "scale",
@@ -130,8 +147,12 @@ def _pictures(video: Any, form: TargetFormat, frames: int, *, known_matrix: bool
         .filter("format", "yuv420p")
         .filter("tpad", stop=held, stop_mode="clone")
         .filter("trim", end_frame=frames)
-        .filter("setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="bt709")
     )
+    return _labelled(fitted)
+
+
+def _labelled(pictures: Any) -> Any:
+    return pictures.filter("setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="bt709")
 
 
 def _silence() -> Any:
@@ -166,17 +187,18 @@ def packets(duration_s: float) -> int:
 async def join(
     tools: Tools, clips: Sequence[Path], durations_s: Sequence[float], made: Path, *, listed: Path, comment: str = ""
 ) -> None:
-    """Copy the streams of clips of one form into one file. `listed`: where ffmpeg may read their names from.
+    """Copy the streams of clips of one form, all in one folder, into one file.
 
-    Raises MediaError, OSError.
+    `listed`: where ffmpeg may read their names from. It works in their folder, so that no name of a folder is in the
+    list: a line break in one can't be quoted there. Raises MediaError, OSError.
     """
-    listed.write_bytes(concat_list(clips, durations_s))
-    taken = ffmpeg.input(f"file:{listed}", format="concat", safe=0, protocol_whitelist="file")
+    listed.write_bytes(concat_list([Path(clip.name) for clip in clips], durations_s))
+    taken = ffmpeg.input(f"file:{listed.absolute()}", format="concat", safe=0, protocol_whitelist="file")
     options = {"metadata": f"comment={comment}"} if comment else {}
     graph = ffmpeg.output(
         taken["v:0"],
         taken["a:0"],
-        f"file:{made}",
+        f"file:{made.absolute()}",
         format="mp4",
         c="copy",
         movflags="+faststart",
@@ -185,7 +207,41 @@ async def join(
         **options,
     )
     length_s = sum(durations_s)
-    await _run(tools, graph, "the clips do not join", listed, length_s)
+    await _run(tools, graph, "the clips do not join", listed, length_s, cwd=clips[0].parent)
+    await _is_as_long(tools, made, length_s)
+
+
+async def add_music(tools: Tools, film: Path, music: Path, made: Path, *, length_s: float, comment: str = "") -> None:
+    """Copy a film's pictures, and mix music under its sound, from the start; it fades out with the film.
+
+    Both are as loud as they are; a limiter keeps the sum from clipping. Raises MediaError, OSError.
+    """
+    taken = ffmpeg.input(f"file:{film}", format="mp4", protocol_whitelist="file", format_whitelist=MP4_NAMES)
+    bed = ffmpeg.input(f"file:{music}", protocol_whitelist="file")["a:0"]
+    bed = _resampled(bed).filter("afade", t="out", st=max(0.0, length_s - FADE_S), d=FADE_S)
+    mixed = ffmpeg.filter([taken["a:0"], bed], "amix", inputs=2, duration="first", normalize=0, dropout_transition=0)
+    sound = _packed(mixed.filter("alimiter", limit=0.95, level=0).filter("apad"), packets(length_s))
+    options = {"metadata": f"comment={comment}"} if comment else {}
+    graph = ffmpeg.output(
+        taken["v:0"],
+        sound,
+        f"file:{made}",
+        format="mp4",
+        movflags="+faststart",
+        video_track_timescale=TIMEBASE,
+        map_chapters=-1,
+        map_metadata=-1,
+        fflags="+bitexact",
+        **{"c:v": "copy"},
+        **_SOUND,
+        **options,
+    )
+    await _run(tools, graph, "can't be mixed under the film", music, length_s)
+    await _is_as_long(tools, made, length_s)
+
+
+async def _is_as_long(tools: Tools, made: Path, length_s: float) -> None:
+    """Raises MediaError."""
     facts = await probe(tools, made)
     if abs(facts.duration_s - length_s) > LENGTH_WITHIN_S:
         raise MediaError(f"it became {facts.duration_s:.2f} s long instead of {length_s:.2f} s")
@@ -201,7 +257,7 @@ def concat_list(clips: Sequence[Path], durations_s: Sequence[float]) -> bytes:
     lines = [b"ffconcat version 1.0"]
     ahead_s = 0.0
     for path, duration_s in zip(clips, durations_s, strict=True):
-        quoted = os.fsencode(path.absolute()).replace(b"'", b"'\\''")
+        quoted = os.fsencode(path).replace(b"'", b"'\\''")
         lines += [b"file 'file:" + quoted + b"'", b"duration %.6f" % duration_s]
         count = packets(duration_s)
         ahead_s += count * PACKET_S - duration_s
@@ -211,10 +267,11 @@ def concat_list(clips: Sequence[Path], durations_s: Sequence[float]) -> bytes:
     return b"\n".join(lines) + b"\n"
 
 
-async def _run(tools: Tools, graph: Any, what: str, path: Path, length_s: float) -> None:
-    argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"], overwrite_output=True)
+async def _run(tools: Tools, graph: Any, what: str, path: Path, length_s: float, cwd: Path | None = None) -> None:
+    program = tools.ffmpeg if cwd is None else str(Path(tools.ffmpeg).absolute())
+    argv = ffmpeg.compile(graph, cmd=[program, "-nostdin", "-v", "error", "-xerror"], overwrite_output=True)
     least_s, each_s = LIMIT_S
-    ran = await run_tool(argv, limit_s=least_s + each_s * length_s)
+    ran = await run_tool(argv, limit_s=least_s + each_s * length_s, cwd=cwd)
     if ran.returncode != 0:
         if os.strerror(errno.ENOSPC).encode() in ran.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

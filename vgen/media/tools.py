@@ -123,8 +123,10 @@ async def _version(program: str) -> str:
     return version
 
 
-async def run_tool(argv: Sequence[str], *, limit_s: float) -> Finished:
-    """Run a tool to its end. Past `limit_s`, or when cancelled, its process group is killed and waited for.
+async def run_tool(argv: Sequence[str], *, limit_s: float, cwd: Path | None = None) -> Finished:
+    """Run a tool to its end, in `cwd` if one is given.
+
+    Past `limit_s`, or when cancelled, its process group is killed and waited for.
 
     Raises NotJudged when it cannot be started, takes longer, or is ended by a signal.
     """
@@ -135,6 +137,7 @@ async def run_tool(argv: Sequence[str], *, limit_s: float) -> Finished:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            cwd=cwd,
             process_group=0,  # so that Ctrl-C is ours to handle, and its children can be killed with it
         )
     except OSError as exc:

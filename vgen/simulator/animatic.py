@@ -8,14 +8,10 @@ A clip that is made from pictures shows them: it begins with its first picture a
 chained clips run into each other, and all are in a row below its label.
 """
 
-import bisect
 import colorsys
 import hashlib
-import math
 import random
 import tempfile
-import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,17 +21,16 @@ import trio
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from vgen.errors import MediaError
+from vgen.media import lettering
 from vgen.media.probe import decode_limit_s
 from vgen.media.tools import Tools, first_line, one_line, run_tool
 from vgen.simulator import given
 from vgen.simulator.given import Pictures
 
-FONT = Path(__file__).with_name("DejaVuSans-subset.ttf")  # Latin, Greek, Cyrillic; a box for all else
 UNIT_SIDE = 720  # px: sizes below are for this shorter side, and grow with it
 PAN_SHARE = 0.12  # the background is larger than the frame by this much
 GRAIN = 3  # levels up and down; lifts a clip of 1 s over media.MIN_BYTES, whatever its colours
 CRF, FLAT_CRF = 22, 38
-PROMPT_CHARS = 600  # more never fits
 TONE_HZ = 220
 TURN = 0.382  # of the circle of hues between two versions: the golden angle, so that any few are far apart
 
@@ -219,16 +214,16 @@ def _caption(spec: Animatic) -> Image.Image:
     layer = Image.new("RGBA", (spec.width, spec.height))
     _stamp(layer, scale)
     draw = ImageDraw.Draw(layer)
-    label = _font(_LABEL * scale)
-    _write(draw, (margin, margin), [_cut(_legible(spec.label), label, across)], label)
-    small = _font(_PROVIDER * scale)
-    below = margin + _line_px(label)
+    label = lettering.face(_LABEL * scale)
+    lettering.write(draw, (margin, margin), [lettering.cut(lettering.legible(spec.label), label, across)], label)
+    small = lettering.face(_PROVIDER * scale)
+    below = margin + lettering.line_px(label)
     source = spec.provider if spec.version == 1 else f"{spec.provider} · version {spec.version}"
-    _write(draw, (margin, below), [_cut(_legible(source), small, across)], small)
-    _row(layer, spec, (margin, below + _line_px(small) + margin // 3))
-    font = _font(_PROMPT * scale)
-    room = 3 if spec.flat else max(1, (spec.height * 2 // 5) // _line_px(font))
-    lines = _wrap(_legible(spec.prompt), font, across - margin, room)
+    lettering.write(draw, (margin, below), [lettering.cut(lettering.legible(source), small, across)], small)
+    _row(layer, spec, (margin, below + lettering.line_px(small) + margin // 3))
+    font = lettering.face(_PROMPT * scale)
+    room = 3 if spec.flat else max(1, (spec.height * 2 // 5) // lettering.line_px(font))
+    lines = lettering.wrap(lettering.legible(spec.prompt), font, across - margin, room)
     if lines:
         _panel(draw, spec, lines, font, margin)
     return layer
@@ -246,10 +241,10 @@ def _panel(
     draw: ImageDraw.ImageDraw, spec: Animatic, lines: list[str], font: ImageFont.FreeTypeFont, margin: int
 ) -> None:
     inner = margin // 2
-    top = spec.height - margin - 2 * inner - len(lines) * _line_px(font)
+    top = spec.height - margin - 2 * inner - len(lines) * lettering.line_px(font)
     box = (margin, top, spec.width - margin, spec.height - margin)
     draw.rounded_rectangle(box, radius=inner, fill=(0, 0, 0, 120))
-    _write(draw, (margin + inner, top + inner), lines, font)
+    lettering.write(draw, (margin + inner, top + inner), lines, font)
 
 
 def _stamped(picture: Image.Image, spec: Animatic) -> Image.Image:
@@ -260,80 +255,9 @@ def _stamped(picture: Image.Image, spec: Animatic) -> Image.Image:
 
 def _stamp(layer: Image.Image, scale: float) -> None:
     """SIMULATED, rising across the middle."""
-    font = _font(_WATERMARK * scale)
+    font = lettering.face(_WATERMARK * scale)
     left, top, right, bottom = font.getbbox("SIMULATED")
     word = Image.new("RGBA", (round(right - left), round(bottom - top)))
     ImageDraw.Draw(word).text((-left, -top), "SIMULATED", font=font, fill=(255, 255, 255, 84))
     word = word.rotate(18, expand=True, resample=Image.Resampling.BICUBIC)
     layer.paste(word, ((layer.width - word.width) // 2, round(layer.height * 0.42) - word.height // 2))
-
-
-# Words
-
-
-def _font(size_px: float) -> ImageFont.FreeTypeFont:
-    """Basic layout: the same pixels whether or not Pillow has libraqm."""
-    return ImageFont.truetype(FONT, max(8, round(size_px)), layout_engine=ImageFont.Layout.BASIC)
-
-
-def _line_px(font: ImageFont.FreeTypeFont) -> int:
-    return round(font.size * 1.25)
-
-
-def _write(draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: list[str], font: ImageFont.FreeTypeFont) -> None:
-    left, top = at
-    for number, line in enumerate(lines):
-        place = (left, top + number * _line_px(font))
-        draw.text(place, line, font=font, fill=(255, 255, 255, 235), stroke_width=1, stroke_fill=(0, 0, 0, 90))
-
-
-def _legible(text: str) -> str:
-    """Composed, on one line, not longer than needed, without what has no width; a half of a pair is a box."""
-    kept = (_glyph(char) for char in unicodedata.normalize("NFC", text[: 2 * PROMPT_CHARS]))
-    return " ".join("".join(kept).split())
-
-
-def _glyph(char: str) -> str:
-    category = unicodedata.category(char)
-    if category == "Cs":
-        return "\N{WHITE SQUARE}"
-    if category == "Cc" or char.isspace():
-        return " "
-    return "" if category in {"Cf", "Mn", "Me"} else char
-
-
-def _cut(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> str:
-    if font.getlength(text) <= width_px:
-        return text
-    fits = bisect.bisect_right(range(len(text)), width_px, key=lambda end: math.ceil(font.getlength(text[:end] + "…")))
-    return text[: max(0, fits - 1)].rstrip() + "…"
-
-
-def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: int, room: int) -> list[str]:
-    """At most `room` lines; the last one ends in an ellipsis if there was more."""
-    lines: list[str] = []
-    line = ""
-    for piece in _pieces(text[: PROMPT_CHARS + 1], font, width_px):
-        longer = f"{line} {piece}" if line else piece
-        if font.getlength(longer) <= width_px:
-            line = longer
-            continue
-        lines.append(line)
-        line = piece
-    lines.append(line)
-    if len(lines) > room or len(text) > PROMPT_CHARS:
-        lines = lines[:room]
-        lines[-1] = _cut(f"{lines[-1]}…", font, width_px)
-    return [line for line in lines if line]
-
-
-def _pieces(text: str, font: ImageFont.FreeTypeFont, width_px: int) -> Iterator[str]:
-    """Words, and the parts of words that are wider than a line."""
-    for word in text.split():
-        piece = ""
-        for char in word:
-            if piece and font.getlength(piece + char) > width_px:
-                yield piece
-                piece = ""
-            piece += char
-        yield piece

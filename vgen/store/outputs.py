@@ -66,6 +66,15 @@ class Outputs:
         return self.root / "cut.mp4"
 
     @property
+    def subtitles(self) -> Path:
+        """The captions, beside the cut and under its name: players show them by themselves."""
+        return self.cut.with_suffix(".srt")
+
+    def timeline(self, ending: str) -> Path:
+        """The film for an editing program; `ending` with its dot."""
+        return self.root / f"timeline{ending}"
+
+    @property
     def plan_json(self) -> Path:
         return self.root / "plan.json"
 

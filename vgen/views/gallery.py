@@ -125,7 +125,10 @@ class ShotView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """The whole production. `notes`: things that belong to no shot, in words. `film_s`: the cut's length."""
+    """The whole production. `notes`: things that belong to no shot, in words.
+
+    `film_s`: the cut's length in seconds; `slated_s`: its length with a slate for each missing shot.
+    """
 
     title: str
     simulated: bool
@@ -134,6 +137,7 @@ class Page:
     budget: Budget = field(default_factory=Budget)
     notes: Sequence[str] = ()
     film_s: float = 0.0
+    slated_s: float = 0.0
 
     @property
     def counts(self) -> dict[ShotStatus, int]:

@@ -33,8 +33,9 @@ def gather(
     title: str,
     advice: Advice,
     film_s: float = 0.0,
+    slated_s: float = 0.0,
 ) -> Page:
-    """The page of a production. `film_s`: how long its cut is.
+    """The page of a production. `film_s`: how long its cut is; `slated_s`: with slates for missing shots.
 
     Empties `entries`: of a long list they go one by one, as the page's shots come.
     """
@@ -51,6 +52,7 @@ def gather(
         budget=plan.budget,
         notes=notes,
         film_s=film_s,
+        slated_s=slated_s,
     )
 
 

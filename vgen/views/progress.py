@@ -98,6 +98,9 @@ class Progress:
         }
 
 
+MB = 1_000_000
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
     """Long work that is no run: what is done, and how many `steps` of how many. Those who do it call `begin`, `step`.
@@ -112,6 +115,7 @@ class Work:
     total: int = 0
     done: int = 0
     _began: float = field(init=False)
+    _measured: Callable[[], int] | None = None
 
     def __post_init__(self) -> None:
         self._began = self.clock()
@@ -119,6 +123,12 @@ class Work:
     def begin(self, what: str, total: int = 0) -> None:
         """The next part of the work."""
         self.what, self.total, self.done, self._began = what, total, 0, self.clock()
+        self._measured = None
+
+    def measure(self, what: str, total_bytes: int, done: Callable[[], int]) -> None:
+        """The next part, which writes a file: `done` says how much of it is there."""
+        self.begin(what, max(1, round(total_bytes / MB)))
+        self._measured = done
 
     def step(self, number: int | None = None, text: str = "") -> None:
         """One more step is done; `text`: a line about it, for the shot with this number."""
@@ -141,11 +151,14 @@ class Work:
 
     def totals(self) -> list[str]:
         """`conforming: 12 of 40 clips` and the time left, or the time since it began."""
+        if self._measured is not None:
+            self.done = min(self.total, round(self._measured() / MB))
+        unit = self.steps if self._measured is None else "MB"
         since_s = self.clock() - self._began
         if not self.total:
             return [self.what, f"since {duration(since_s)}"] if since_s >= 1 else [self.what]
         left_s = since_s / self.done * (self.total - self.done) if self.done else None
-        return [part for part in (f"{self.what}: {self.done} of {self.total} {self.steps}", time_left(left_s)) if part]
+        return [part for part in (f"{self.what}: {self.done} of {self.total} {unit}", time_left(left_s)) if part]
 
     def facts(self) -> dict[str, Any]:
         """What a heartbeat of `-r jsonl` has."""

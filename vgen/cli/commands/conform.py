@@ -1,6 +1,7 @@
 """`doit conform`: uniform clips in outputs/conformed/, from the clips that are there. Buys nothing."""
 
 import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
@@ -12,6 +13,8 @@ from vgen.views import terminal
 if TYPE_CHECKING:
     from vgen.cli.session import Session
     from vgen.media.conform import Source
+    from vgen.media.conform_record import Entry
+    from vgen.media.target_format import TargetFormat
     from vgen.media.tools import Tools
 
 
@@ -65,11 +68,20 @@ def _sources(session: "Session") -> "list[Source]":
     ]
 
 
+def form_of(entries: "Iterable[Entry]", aspect_ratio: str) -> "TargetFormat | None":
+    """The form of these conformed clips; None of none."""
+    from vgen.media.target_format import choose_format
+
+    facts = [entry.facts for entry in entries]
+    return choose_format(facts, aspect_ratio) if facts else None
+
+
 def tools(session: "Session") -> "Tools":
-    """ffmpeg and ffprobe. Raises ClipFailed, which says how to get them."""
+    """ffmpeg and ffprobe. Raises ClipFailed without them; how to get them was told."""
     found = session.services.tools(session.workspace.ready)
     if found is None:
-        raise ClipFailed("no ffmpeg; `doit doctor` says how to get it")
+        terminal.line(None, "no ffmpeg that works here; `doit doctor` says how to get it")
+        raise ClipFailed("no ffmpeg")
     return found
 
 

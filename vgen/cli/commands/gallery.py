@@ -39,17 +39,31 @@ def gather(session: "Session") -> "Page":
     notes = [str(text) for text in whole.pop("left_over")]
     del whole  # it holds the entries too
     view = session.view()
-    title, film_s = session.workspace.root.resolve().name, length.film_s(_pieces(view))
+    title, pieces = session.workspace.root.resolve().name, _pieces(view)
     return gallery_page.gather(
-        view.plan, view.snapshot, entries, gates, notes, title=title, advice=session.advice, film_s=film_s
+        view.plan,
+        view.snapshot,
+        entries,
+        gates,
+        notes,
+        title=title,
+        advice=session.advice,
+        film_s=length.film_s([piece for piece in pieces if piece is not None]),
+        slated_s=length.film_s([piece or slate for piece, slate in zip(pieces, _slates(view), strict=True)]),
     )
 
 
-def _pieces(view: View) -> list[Piece]:
-    """The clips in place as `doit cut` would join them, by what is known of them: no file is opened."""
-    found = []
+def _slates(view: View) -> list[Piece]:
+    """What `doit cut slates=yes` has for each shot if its clip is missing."""
+    return [Piece(shot_s=step.request.shot.duration_s, clip_s=None, fps=None) for step in view.plan.steps]
+
+
+def _pieces(view: View) -> list[Piece | None]:
+    """The clips in place as `doit cut` would join them, by what is known of them: no file is opened. None: no clip."""
+    found: list[Piece | None] = []
     for step in view.plan.steps:
         if step.file not in (File.INTACT, File.EDITED):
+            found.append(None)
             continue
         placed = view.snapshot.placed.get(clip_name(step.number))
         take = view.snapshot.takes.get(placed.purchase_id) if placed and step.file is File.INTACT else None
