@@ -1,6 +1,5 @@
 """A wrong name, option or value gets vgen's own sentence: what is there, what was meant. Nothing is started."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -53,11 +52,11 @@ WRONG = [
 ]  # fmt: skip
 
 
-def test_another_directory_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_another_directory_is_refused(
+    studio: Studio, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     assert studio.doit() == 0
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    os.chdir(elsewhere)
+    monkeypatch.chdir(tmp_path.parent)
     assert studio.doit() == 3
     assert "leave -d out" in capfd.readouterr().err
 
