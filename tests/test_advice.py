@@ -38,6 +38,7 @@ def test_without_variables_nothing_changes() -> None:
     assert Advice()("`doit plan`") == "`doit plan`"
 
 
+@pytest.mark.slow
 @given(st.text(st.characters(blacklist_characters="`", blacklist_categories=("Cs", "Cc")), min_size=1))
 def test_a_shell_reads_back_what_was_typed(value: str) -> None:
     words = shlex.split(Advice({"outputs": value}).command("doit plan"))
@@ -66,6 +67,7 @@ def test_the_way_out_of_a_refusal_works_on_this_production(studio: Studio, capsy
     assert not studio.outputs.exists()
 
 
+@pytest.mark.slow
 def test_report_and_gallery_name_commands_for_this_production(studio: Studio) -> None:
     studio.faults("create_lost=~shot-2")
     studio.doit("outputs=b1", "fallback_api=none", "budget_usd=9", "max_retries=3")

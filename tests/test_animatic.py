@@ -74,6 +74,7 @@ def test_the_number_of_frames_is_exact(tools, tmp_path, duration_s, fps, frames)
     assert spec.frames == counted_frames(tools, path) == frames
 
 
+@pytest.mark.slow
 def test_sound_is_there_when_asked_for_and_as_long_as_the_picture(tools, tmp_path):
     path = drawn(tools, replace(SHOT, audio=True), tmp_path / "clip.mp4")
     assert trio.run(probe, tools, path).has_audio
@@ -91,6 +92,7 @@ def test_a_flat_animatic_is_whole_and_too_small(tools, tmp_path):
     assert verdict.reason.startswith("wanted more than 100000 bytes")
 
 
+@pytest.mark.slow
 def test_the_file_itself_says_simulated(tools, tmp_path):
     assert b"SIMULATED by vgen" in drawn(tools, SHOT, tmp_path / "clip.mp4").read_bytes()
 
@@ -125,6 +127,7 @@ def scene(colour: str, size: tuple[int, int] = (720, 1280)) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_chained_animatics_run_into_each_other_and_end_with_their_last_picture(tools, tmp_path):
     first, end = scene("navy"), scene("teal", (1280, 1280))
     one = drawn(tools, replace(SHOT, pictures=(("image", first),)), tmp_path / "1.mp4")
@@ -138,6 +141,7 @@ def test_chained_animatics_run_into_each_other_and_end_with_their_last_picture(t
     assert counted_frames(tools, two) == both.frames
 
 
+@pytest.mark.slow
 def test_takes_made_from_one_picture_are_each_the_same_again_and_not_the_same_as_each_other(tools, tmp_path):
     pictures = (("image", scene("navy")), ("references", scene("olive")))
     takes = [replace(SHOT, version=n, pictures=pictures) for n in (1, 2, 1)]
@@ -148,12 +152,14 @@ def test_takes_made_from_one_picture_are_each_the_same_again_and_not_the_same_as
     assert len({drawn(tools, spec, tmp_path / f"s{n}.mp4").read_bytes() for n, spec in enumerate(short)}) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data", [b"", b"no picture", scene("navy")[:300]], ids=["empty", "words", "cut off"])
 def test_what_is_no_picture_is_left_out(tools, tmp_path, data):
     spec = replace(SHOT, pictures=(("image", data), ("references", data)))
     assert drawn(tools, spec, tmp_path / "1.mp4").read_bytes() == drawn(tools, SHOT, tmp_path / "2.mp4").read_bytes()
 
 
+@pytest.mark.slow
 def test_all_that_a_clip_is_made_from_is_in_a_row_below_its_label():
     def seen(colour: str, *roles: str) -> bool:
         layer = animatic._caption(replace(SHOT, pictures=tuple((role, scene(colour)) for role in roles)))

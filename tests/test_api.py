@@ -58,6 +58,7 @@ def test_without_a_report_there_is_none(film: Path) -> None:
         api.report(film)
 
 
+@pytest.mark.slow
 def test_an_error_of_the_callers_own_ends_the_build_in_peace(film: Path) -> None:
     def stop(event: api.Event) -> None:
         raise ValueError(event["event"])

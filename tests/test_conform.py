@@ -401,6 +401,7 @@ def test_sound_and_pictures_that_do_not_begin_together_stay_as_they_were(tools, 
     assert [stream["start_time"] for stream in found] == ["0.000000", "0.000000"]
 
 
+@pytest.mark.slow
 def test_the_cut_says_in_the_file_what_it_is_told_to(tools, finished, production):
     production.target.unlink()
     production.cut(tools, comment="SIMULATED; it's a test")
@@ -408,6 +409,7 @@ def test_the_cut_says_in_the_file_what_it_is_told_to(tools, finished, production
     assert b"SIMULATED" not in finished.target.read_bytes()
 
 
+@pytest.mark.slow
 def test_shots_without_a_clip_are_left_out_and_told(tools, production):
     production.conformed(2).unlink()
     production.kinds[9] = KINDS[1]
@@ -568,6 +570,7 @@ def test_a_second_run_does_nothing_and_needs_no_tools(finished):
     assert finished.files() == before
 
 
+@pytest.mark.slow
 def test_a_clip_with_other_bytes_is_made_again_and_no_other(tools, production):
     before = production.files()
     shutil.copy(production.clip(5), production.clip(1))
@@ -590,6 +593,7 @@ def test_files_that_were_only_touched_are_hashed_and_kept(production):
     assert record["clips"]["1"]["source"]["mtime_ns"] == 1
 
 
+@pytest.mark.slow
 def test_a_shot_of_another_length_is_made_again(tools, production):
     production.kinds[5] = replace(KINDS[5], shot_s="1.25")
     assert not production.is_current()
@@ -710,6 +714,7 @@ def test_a_broken_clip_is_told_in_a_line_and_the_others_are_done(tools, producti
     assert production.conform(tools).made == [3]
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_much_too_short_is_used_as_long_as_it_is(tools, small):
     small.kinds = {5: replace(KINDS[5], shot_s="2.6")}
     small.conform(tools)
@@ -718,6 +723,7 @@ def test_a_clip_that_is_much_too_short_is_used_as_long_as_it_is(tools, small):
     assert small.is_current()
 
 
+@pytest.mark.slow
 def test_a_file_that_has_less_in_it_than_it_says_is_told(tools, finished, tmp_path):
     made = TargetFormat(width=720, height=1280, fps=Fraction(24))
     said = facts(duration_s=5.0)
@@ -731,6 +737,7 @@ def test_a_join_that_does_not_become_as_long_as_its_clips_is_told(tools, finishe
         trio.run(work, tools, [finished.conformed(3)], [3.0], tmp_path / "made.mp4")
 
 
+@pytest.mark.slow
 def test_a_clip_that_is_gone_is_told(tools, small):
     small.clip(5).unlink()
     with pytest.raises(ClipFailed):
@@ -808,6 +815,7 @@ def hanging(tools: Tools, tmp_path: Path) -> Iterator[tuple[Tools, Path]]:
     return Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), pids
 
 
+@pytest.mark.slow
 @posix
 def test_an_interrupted_conform_leaves_no_piece_and_no_process(tools, small, hanging):
     hangs, pids = hanging
@@ -914,6 +922,7 @@ def test_names_in_the_list_for_ffmpeg_are_quoted():
     assert listed == "ffconcat version 1.0\nfile 'file:/a b/it'\\''s/é\\n.mp4'\nduration 1.600000\n"
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -259,6 +259,7 @@ def test_the_reference_has_every_key_of_what_vgen_writes() -> None:
     assert set(properties(schema("plan"))) | {act.value for act in Action} <= pages.words(REFERENCE, "plan.json")
 
 
+@pytest.mark.slow
 def test_the_reference_and_the_schema_have_every_event() -> None:
     listed = pages.named(REFERENCE, "Events")
     assert listed == set(schema("event")["properties"]["event"]["enum"])

@@ -129,6 +129,7 @@ def test_python_actions_in_threads_leave_stdout_as_it_was(capfd: pytest.CaptureF
     assert "heard" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_of_many_tasks_that_stand_in_line_only_some_have_begun() -> None:
     session, limiter = Session(), trio.CapacityLimiter(3)
     begun = most = ended = 0
@@ -363,6 +364,7 @@ def task_a():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_the_first_signal_lets_shielded_work_finish(tmp_path: Path, signum: signal.Signals, code: int) -> None:
     (tmp_path / "dodo.py").write_text(textwrap.dedent(SIGNALLED.format(shielded=0.2)))
@@ -374,6 +376,7 @@ def test_the_first_signal_lets_shielded_work_finish(tmp_path: Path, signum: sign
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_the_second_signal_ends_at_once(tmp_path: Path) -> None:
     (tmp_path / "dodo.py").write_text(textwrap.dedent(SIGNALLED.format(shielded=600)))
     with _started(tmp_path) as process:

@@ -57,6 +57,7 @@ async def loading(host: Host, part: Path) -> AsyncIterator[download.Loader]:
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_length", [True, False])
 def test_a_long_file_is_on_disk_with_its_digest(tmp_path: Path, with_length: bool) -> None:
     async def main() -> Any:
@@ -68,6 +69,7 @@ def test_a_long_file_is_on_disk_with_its_digest(tmp_path: Path, with_length: boo
     assert (got.sha256, got.size_bytes, got.told) == (DIGEST, len(FILE), with_length)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "cuts", [(1,), (http.TURN_BYTES,), (http.TURN_BYTES + 1, http.TURN_BYTES + 2), (len(FILE) - 1,)]
 )
@@ -87,6 +89,7 @@ def test_a_long_file_goes_on_where_it_broke(tmp_path: Path, cuts: Sequence[int])
     assert host.asked == [sum(cuts[:k]) for k in range(len(cuts) + 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_length", [True, False])
 def test_a_long_file_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_length: bool) -> None:
     monkeypatch.setattr(download, "MAX_BYTES", len(FILE) - 1)
@@ -100,6 +103,7 @@ def test_a_long_file_is_stopped_at_the_cap(tmp_path: Path, monkeypatch: pytest.M
     assert not (tmp_path / "part").exists() or (tmp_path / "part").stat().st_size < len(FILE)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="no umask")
 def test_who_may_read_the_bytes_is_as_the_umask_has_it(tmp_path: Path) -> None:
     async def main() -> None:

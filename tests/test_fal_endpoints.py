@@ -71,6 +71,7 @@ def test_the_table_and_the_schemas_know_the_same_endpoints() -> None:
     assert fal_table.shipped().keys() == SCHEMAS.keys()
 
 
+@pytest.mark.slow
 def test_every_order_is_what_the_endpoint_takes_and_most_endpoints_can_be_ordered() -> None:
     wrong: list[str] = []
     can: set[str] = set()

@@ -353,6 +353,7 @@ def test_who_waits_gets_the_lock_when_it_is_free(outputs: Outputs) -> None:
         assert other.wait() != 0
 
 
+@pytest.mark.slow
 def test_who_waits_for_the_lock_is_told_so_and_for_whom(outputs: Outputs) -> None:
     told: list[str] = []
     with held_elsewhere(outputs) as other:

@@ -80,6 +80,7 @@ def test_a_moment_at_which_a_picture_begins_shows_that_picture(tools, tmp_path):
         assert number_of(trio.run(frames.luma, tools, file, Decimal(moment))) == number
 
 
+@pytest.mark.slow
 def test_sound_that_begins_earlier_or_ends_later_leaves_the_nearest_picture_on_screen(tools, tmp_path):
     late, music = made(tools, tmp_path, "late"), made(tools, tmp_path, "music")
     assert number_of(trio.run(frames.luma, tools, late, Decimal("0.2"))) == 0
@@ -193,6 +194,7 @@ def kept(tools: Tools, file: Path, position: frames.Position, folder: Path) -> P
     return trio.run(ask)
 
 
+@pytest.mark.slow
 def test_a_frame_is_made_once_and_a_damaged_one_anew(tools, tmp_path):
     file, folder = made(tools, tmp_path, "plain"), tmp_path / "frames"
     path = kept(tools, file, "last", folder)

@@ -290,6 +290,7 @@ def test_a_media_host_has_a_public_address(address: str, public: bool) -> None:
     assert public is ssrf_guard.is_public(address)
 
 
+@pytest.mark.slow
 @given(st.ip_addresses())
 def test_no_address_that_python_knows_as_special_is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
     special = ip.is_private or ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified
@@ -719,6 +720,7 @@ WAYS: dict[str, Behaviour] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_a_long_download_comes_as_it_was_sent(way: str) -> None:
     async def main() -> tuple[int, bytes]:
@@ -744,6 +746,7 @@ def test_a_long_body_is_handled_beside_the_event_loop_and_a_short_one_in_it() ->
     assert False in run(main, LONG)
 
 
+@pytest.mark.slow
 def test_many_long_downloads_at_once_come_as_they_were_sent() -> None:
     async def main() -> list[bool]:
         bodies = [LONG[k:] + LONG[:k] for k in range(8)]
@@ -844,6 +847,7 @@ def test_the_error_of_who_takes_the_bytes_stays_what_it_is(way: str) -> None:
     run(main)
 
 
+@pytest.mark.slow
 def test_a_long_download_over_tls_comes_as_it_was_sent() -> None:
     authority = pytest.importorskip("trustme").CA()
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -206,6 +206,7 @@ def test_what_is_transparent_becomes_white_and_what_is_not_is_sent_as_it_is() ->
     assert prepared(opaque)[2] == opaque
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "mode"), [("TIFF", "RGB"), ("BMP", "RGB"), ("GIF", "P"), ("PNG", "1"), ("WEBP", "RGB")]
 )
@@ -219,6 +220,7 @@ def test_sixteen_bits_of_grey_keep_their_light() -> None:
     assert near(picture, (10, 10), (128, 128, 128))
 
 
+@pytest.mark.slow
 def test_a_huge_picture_is_scaled_to_the_limit_and_a_heavy_one_is_made_lighter() -> None:
     _, picture, _ = prepared(pictured.png((3000, 1500)), Accepts(most_side=1000))
     assert picture.size == (1000, 500)
@@ -234,12 +236,14 @@ def test_the_biggest_picture_fits_runways_bound_for_data_uris() -> None:
     assert len(f"data:image/jpeg;base64,{base64.b64encode(bytes(TAKES.most_bytes)).decode()}") <= 5_242_880
 
 
+@pytest.mark.slow
 def test_a_colour_profile_goes_with_the_picture() -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     _, picture, _ = prepared(pictured.png((3000, 1500), icc_profile=profile), Accepts(most_side=1000))
     assert picture.info["icc_profile"] == profile
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("size", "shape", "fit", "becomes"),
     [

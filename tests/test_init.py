@@ -188,6 +188,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     return Studio(tmp_path / "film")
 
 
+@pytest.mark.slow
 def test_outputs_hide_themselves_from_git_also_those_that_exist(studio: Studio) -> None:
     ignore = studio.outputs / ".gitignore"
     assert studio.doit() == 0
@@ -200,6 +201,7 @@ def test_outputs_hide_themselves_from_git_also_those_that_exist(studio: Studio) 
     assert ignore.read_text("utf-8") == "*.mp4\n", "the user's own"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dodo.py", ".git"])
 def test_a_project_is_not_hidden_though_it_is_its_own_outputs(studio: Studio, name: str) -> None:
     (studio.root / name).write_text("", encoding="utf-8")

@@ -118,12 +118,14 @@ def paths(value: Any, at: json_source.Path = ()) -> set[json_source.Path]:
     return {at}.union(*(paths(child, (*at, key)) for key, child in children))
 
 
+@pytest.mark.slow
 @given(JSON, st.sampled_from([None, 1]), st.booleans())
 def test_all_paths_are_found_and_no_others(value: Any, indent: int | None, ascii_only: bool) -> None:
     data = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     assert paths(value) == json_source.lines(data).keys()
 
 
+@pytest.mark.slow
 @given(JSON)
 def test_in_an_indented_file_no_line_lies(value: Any) -> None:
     """With one value a line, what stands at a value's line is its key and the beginning of its text."""

@@ -76,6 +76,7 @@ def settles(
     return said, status
 
 
+@pytest.mark.slow
 def test_what_a_clip_cost_is_asked_until_it_is_settled(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     said, status = settles(4)
     speaks(studio, monkeypatch, status=status)
@@ -85,6 +86,7 @@ def test_what_a_clip_cost_is_asked_until_it_is_settled(studio: Studio, monkeypat
     assert [(row["state"], row["charged_by"]) for row in studio.rows()] == [("accepted", "provider")]
 
 
+@pytest.mark.slow
 def test_a_charge_that_never_settles_does_not_keep_the_clip_away(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_failure_is_booked_when_its_charge_is_settled(studio: Studio, monkeypa
     assert {(row["state"], row["charged"], row["charged_by"]) for row in studio.rows()} == {("failed", 0, "provider")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reason", [RefusalReason.CREDIT, RefusalReason.RATE_LIMITED])
 def test_a_lost_order_whose_job_has_failed_is_booked_as_that_job(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, reason: RefusalReason

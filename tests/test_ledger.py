@@ -361,6 +361,7 @@ def test_money_that_came_back_can_be_reserved_again() -> None:
         ledger.reserve(row())
 
 
+@pytest.mark.slow
 def test_two_at_once_do_not_pass_the_cap_together(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has its own connection, as two processes would."""
     monkeypatch.setattr("vgen.store.database.BUSY_S", 60.0)  # eight in a row on a slow disk
@@ -584,6 +585,7 @@ def killed_in_a_commit(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_who_looks_after_a_kill_sees_what_was_committed_and_changes_nothing(killed_in_a_commit: Path) -> None:
     folder = killed_in_a_commit.parent
     before = {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
@@ -601,6 +603,7 @@ def test_who_writes_after_a_kill_undoes_what_was_not_committed(killed_in_a_commi
     assert [file.name for file in killed_in_a_commit.parent.iterdir()] == ["ledger.db"]
 
 
+@pytest.mark.slow
 def test_a_reader_is_not_misled_by_a_run_that_begins_while_it_copies(
     killed_in_a_commit: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -625,6 +628,7 @@ def test_a_damaged_file_is_refused_and_left_alone(path: Path, open_: Any, damage
     assert damage == path.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_file_cut_in_half_is_refused(path: Path) -> None:
     with opened(path) as ledger:
         for n in range(50):

@@ -35,6 +35,7 @@ async def hold(
         await trio.sleep(seconds)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4), st.lists(st.integers(0, 3), max_size=12))
 def test_never_more_holders_than_the_limit(limit: int, lengths: list[int]) -> None:
     async def main() -> int:
@@ -162,6 +163,7 @@ def test_who_is_cancelled_in_the_moment_of_being_served_hands_the_slot_on(cancel
     assert virtually(main) == (0, True, 1)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(0, 4)), max_size=10), st.integers(1, 3))
 def test_whatever_is_cancelled_whenever_no_slot_is_lost(clips: list[tuple[int, int, int]], limit: int) -> None:
     async def main() -> int:
@@ -228,6 +230,7 @@ def test_the_minute_slides() -> None:
     assert virtually(main) == [0, 50, 60, 110, 120]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 5), st.lists(st.floats(0, 90), min_size=1, max_size=15))
 def test_no_minute_has_more_requests_than_allowed(per_minute: int, starts: list[float]) -> None:
     async def main() -> list[float]:

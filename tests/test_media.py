@@ -92,6 +92,7 @@ def test_a_clip_that_came_whole_but_is_not_what_was_asked_is_bad(tools, clips, n
     assert words in verdict.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.5, 0.6, 0.9, 0.99])
 def test_a_clip_that_was_cut_off_passes_ffprobe_and_is_damaged_all_the_same(tools, clips, tmp_path, share):
     data = clips["good"].read_bytes()
@@ -103,6 +104,7 @@ def test_a_clip_that_was_cut_off_passes_ffprobe_and_is_damaged_all_the_same(tool
     assert "does not decode" in verdict.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flipped", "zeroed"])
 def test_damaged_pictures_are_found_by_decoding(tools, clips, tmp_path, damage):
     data = bytearray(clips["good"].read_bytes())
@@ -171,6 +173,7 @@ def test_a_sound_file_has_no_video_stream(tools, tmp_path):
     assert (verdict.verdict, verdict.reason) == (Verdict.DAMAGED, "no video stream")
 
 
+@pytest.mark.slow
 def test_a_clip_that_lies_on_its_side_counts_as_it_is_shown(tools, clips, tmp_path):
     path = tmp_path / "turned.mp4"
     make = [tools.ffmpeg, "-v", "error", "-display_rotation", "90", "-i", str(clips["landscape"])]
@@ -181,6 +184,7 @@ def test_a_clip_that_lies_on_its_side_counts_as_it_is_shown(tools, clips, tmp_pa
     assert judged(tools, path).verdict is Verdict.GOOD
 
 
+@pytest.mark.slow
 def test_judge_with_judges_many_at_once(tools, clips):
     verdicts: list[Verdict] = []
 
@@ -236,6 +240,7 @@ esac"""
     return Tools(ffmpeg=tool_script(path, body), ffprobe=tools.ffprobe, source="test")
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.usefixtures("lonely")
 def test_a_codec_without_a_decoder_here_says_nothing_about_the_clip(tools, av1, tmp_path):
@@ -262,6 +267,7 @@ esac"""
     assert judged(crippled, clips["good"]).verdict is expected
 
 
+@pytest.mark.slow
 @posix
 def test_what_one_ffmpeg_cannot_decode_the_next_one_on_path_judges(tools, clips, tmp_path, monkeypatch):
     crippled = tool_script(
@@ -494,6 +500,7 @@ def test_an_ffprobe_that_works_at_the_second_try_judges(tools, clips, tmp_path):
     assert judged(Tools(ffmpeg=tools.ffmpeg, ffprobe=script, source="test"), clips["good"]).verdict is Verdict.GOOD
 
 
+@pytest.mark.slow
 @posix
 def test_a_decoder_that_hangs_says_nothing_about_the_clip(tools, clips, tmp_path, monkeypatch):
     monkeypatch.setattr(probing, "DECODE_LIMIT_S", (0.2, 0.2))
@@ -715,6 +722,7 @@ def test_verify_runs_both_and_tells_their_versions(tools):
     assert all(version[0].isalnum() for version in versions)
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(
     ("body", "words"),
@@ -747,6 +755,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         return image.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("good", (198, 352)), ("landscape", (352, 198))])
 def test_a_poster_frame_is_a_small_jpeg_in_the_clips_shape(tools, clips, name, size):
     drawn = trio.run(poster, tools, clips[name])

@@ -129,6 +129,7 @@ class Killed(BaseException):
     """The process dies."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_in_a_migration_leaves_a_good_ledger(old: Path, when: str) -> None:
     def die(name: str, moment: str) -> None:
@@ -203,6 +204,7 @@ def either(request: pytest.FixtureRequest, studio: Studio) -> Studio:
     return studio
 
 
+@pytest.mark.slow
 def test_the_plan_is_the_same(either: Studio) -> None:
     assert either.doit("plan") == 0
     found = json.loads((either.outputs / "plan.json").read_text("utf-8"))
@@ -213,6 +215,7 @@ def test_the_plan_is_the_same(either: Studio) -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_takes_are_the_same(either: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert either.doit("takes") == 0
     found, expected = (facts_of_takes(text) for text in (capfd.readouterr().out, EXPECTED["takes"]))
@@ -220,6 +223,7 @@ def test_the_takes_are_the_same(either: Studio, capfd: pytest.CaptureFixture[str
     assert len(expected) == 12
 
 
+@pytest.mark.slow
 def test_the_audit_finds_nothing_as_before(either: Studio) -> None:
     before = (either.outputs / "ledger.db").read_bytes()
     assert either.doit("audit") == 0
@@ -234,6 +238,7 @@ def test_the_report_is_the_same(either: Studio) -> None:
     assert {key: report[key] for key in EXPECTED["report"]} == EXPECTED["report"]
 
 
+@pytest.mark.slow
 def test_a_build_goes_on_from_it_and_buys_nothing_that_is_there(studio: Studio) -> None:
     before = {entry["shot_number"]: entry for entry in studio.clips()}
     clips = {number: studio.clip(number).read_bytes() for number, entry in before.items() if entry["success"]}

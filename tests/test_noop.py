@@ -163,6 +163,7 @@ def test_arguments_go_the_long_way(place: Path, monkeypatch: pytest.MonkeyPatch,
     assert not noop.nothing_to_do()
 
 
+@pytest.mark.slow
 def test_a_stamp_that_was_cut_off_or_altered_is_not_believed(place: Path) -> None:
     path = place / "outputs" / noop.STAMP
     text = path.read_text("utf-8")

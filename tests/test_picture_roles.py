@@ -79,6 +79,7 @@ VENDORS: dict[str, tuple[ModuleType, list[str], Callable[[Order, dict[str, Any]]
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_what_is_ordered_is_taken_at_its_price_and_what_is_not_says_the_limit(vendor: str) -> None:
     codec, models, takes = VENDORS[vendor]
@@ -120,6 +121,7 @@ KLINGS = [["last_frame"], ["first_frame", "first_frame"], ["first_frame"] + ["re
 URIS = {"uri": PICTURE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("roles", WRONG)
 def test_simulated_minimax_and_modelark_refuse_roles_that_do_not_go_together(roles: list[str]) -> None:
     content = [*PAIR["content"], *map(frame, roles)]

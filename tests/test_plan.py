@@ -465,6 +465,7 @@ def test_the_plan_as_json_says_what_the_plan_says() -> None:
     ] == found["shots"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_planning_is_quick_for_many_shots() -> None:
     """Each shot looks at its own rows only; a quadratic plan of this size takes a minute."""
     requests = [request(k, f"boat {k}") for k in range(1, 2001)]

@@ -538,6 +538,7 @@ BODIES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([200, 202, 302, 400, 401, 404, 422, 429, 500, 502, 504]),
     BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30),

@@ -472,6 +472,7 @@ BODIES = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(
     st.sampled_from([200, 201, 302, 400, 401, 403, 404, 409, 422, 429, 500, 503]),
     BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30),

@@ -546,6 +546,7 @@ BODIES = st.recursive(
 STATUSES = st.sampled_from([200, 201, 204, 302, 400, 401, 404, 409, 422, 429, 500, 502, 504])
 
 
+@pytest.mark.slow
 @given(STATUSES, BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(max_size=30))
 def test_any_answer_means_something(status_: int, body: bytes) -> None:
     answer = reply(status_, body)

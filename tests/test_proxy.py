@@ -42,6 +42,7 @@ async def over_tls(*names: str) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
         nursery.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 def test_media_and_api_over_tls_go_through_a_tunnel_and_nowhere_else() -> None:
     async def main() -> tuple[list[str], bytes, int]:
         async with over_tls("clips.example", "api.vendor.example") as (port, trust):

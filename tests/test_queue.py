@@ -84,6 +84,7 @@ def test_of_those_who_wait_for_a_slot_the_lowest_shot_is_next() -> None:
     assert (slots.held, slots.waiting) == (1, 0)
 
 
+@pytest.mark.slow
 @given(st.integers(1, 4), st.lists(st.sampled_from(["ask", "take", "release", "withdraw"]), max_size=40))
 def test_no_more_than_the_limit_hold_a_slot_except_jobs_that_run_already(limit: int, moves: list[str]) -> None:
     slots, waiting, granted, taken = SlotQueue(limit), [], 0, 0

@@ -174,6 +174,7 @@ def test_what_stands_in_one_field_never_passes_for_another(one: str, other: str)
         assert made(prompt=one, negative_prompt=other).digest != made(prompt=other, negative_prompt=one).digest
 
 
+@pytest.mark.slow
 @given(st.decimals(Decimal("0.001"), 3600, places=3), st.integers(0, 5))
 def test_plain_spells_a_number_once_and_exactly(number: Decimal, zeros: int) -> None:
     longer = Decimal(f"{number:f}" + "0" * zeros)

@@ -47,6 +47,7 @@ def decoded(word: str) -> str:
     return " ".join(base64.b64decode(rest[: len(rest) // 4 * 4]).decode("latin-1") for rest in rests if len(rest) >= 4)
 
 
+@pytest.mark.slow
 @given(KEYS, st.text(max_size=20), st.text(max_size=20))
 def test_no_spelling_of_any_key_survives(key: str, before: str, after: str) -> None:
     spellings = {

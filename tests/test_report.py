@@ -332,6 +332,7 @@ def decimals(text: str) -> int:
     return max(found, default=0)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9), st.floats(0, 10**5), st.integers(1, 7))
 def test_numbers_in_json_have_at_most_six_decimals(a: int, b: int, c: int, seconds: float, shots: int) -> None:
     first = row(1, 1, charged=a)
@@ -345,6 +346,7 @@ def test_numbers_in_json_have_at_most_six_decimals(a: int, b: int, c: int, secon
     assert decimals(report.to_bytes(found).decode()) <= 6
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=6))
 def test_the_total_is_the_exact_sum_of_the_clips(charges: list[int]) -> None:
     rows = [row(n, n, charged=charge) for n, charge in enumerate(charges, start=1)]

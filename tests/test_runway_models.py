@@ -77,6 +77,7 @@ def test_every_refusal_says_the_model_or_the_value_and_the_limit(model: str) -> 
             assert any(limit in order for limit in limits), (shot, order)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_every_body_says_what_decides_its_price(model: str) -> None:
     """No field that the package's types name and that costs by default is left out: sound, size, length, format."""
@@ -147,6 +148,7 @@ def differences(table: dict[str, Any]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_the_table_is_what_the_installed_package_says() -> None:
     """If only new things are told: a newer package is installed; `python -m scripts.runway_models --write`."""
     found = differences(TABLE)

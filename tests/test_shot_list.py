@@ -400,6 +400,7 @@ def test_any_object_around_any_list_is_shots_or_problems(shots: list[Any], aroun
     check_read_or_refused(json.dumps({**around, **more, "prompts": shots}).encode("utf-8", "surrogatepass"), "p.json")
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(NAMES | st.sampled_from(["1", "4.5", ""]), max_size=6), max_size=4))
 def test_any_table_is_shots_or_problems(table: list[list[str]]) -> None:
     text = io.StringIO()
@@ -407,12 +408,14 @@ def test_any_table_is_shots_or_problems(table: list[list[str]]) -> None:
     check_read_or_refused(text.getvalue().encode("utf-8", "surrogatepass"), "p.csv")
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60) | st.text(alphabet='shot_number,"1\r\n ;\x00', max_size=60).map(str.encode))
 def test_any_bytes_are_a_csv_list_or_problems(data: bytes) -> None:
     check_read_or_refused(data, "p.csv")
     check_read_or_refused(b"shot_number,duration,prompt\n" + data, "p.csv")
 
 
+@pytest.mark.slow
 @given(
     st.fixed_dictionaries(
         {"prompt": st.text(min_size=1, alphabet=st.characters(exclude_categories=("Cs", "Cc"))).filter(str.strip)},

@@ -313,6 +313,7 @@ def test_a_nest_of_any_depth_is_read_or_refused(depth: int) -> None:
         assert all(line.isprintable() for line in problems(data))
 
 
+@pytest.mark.slow
 def test_values_of_any_length_are_told_briefly() -> None:
     assert all(len(line) < 200 for line in problems([entry(duration="x" * 10**6, seed=[1] * 10**5)]))
 
@@ -349,16 +350,19 @@ def check_read_or_refused(data: bytes) -> None:
     assert len(found) == len({one.number for one in found})
 
 
+@pytest.mark.slow
 @given(st.lists(ENTRIES | VALUES, max_size=4), st.sampled_from(list(SHAPES)))
 def test_any_list_of_values_is_shots_or_problems(entries: list[Any], shape: str) -> None:
     check_read_or_refused(json.dumps(SHAPES[shape](entries)).encode())
 
 
+@pytest.mark.slow
 @given(VALUES)
 def test_any_value_is_shots_or_problems(value: Any) -> None:
     check_read_or_refused(json.dumps(value).encode())
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\01ae.- \n', max_size=40).map(str.encode))
 def test_any_bytes_are_shots_or_problems(data: bytes) -> None:
     check_read_or_refused(data)

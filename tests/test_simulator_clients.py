@@ -86,6 +86,7 @@ def runway(url: str, **options: Any) -> runwayml.RunwayML:
 # --- the official clients
 
 
+@pytest.mark.slow
 def test_runways_own_client_buys_a_clip(plain: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(polling, "POLL_TIME", 0.05)
     monkeypatch.setattr(polling, "POLL_JITTER", 0)
@@ -105,6 +106,7 @@ def test_runways_own_client_buys_a_clip(plain: str, monkeypatch: pytest.MonkeyPa
     assert charges(plain)["total_usd"] == pytest.approx(before + 0.6)
 
 
+@pytest.mark.slow
 def test_runways_own_client_understands_refusals(start: Start) -> None:
     url = start("--fault", "no_credits=~poor", "--fault", "create_429=~hurry", "--fault", "job_failed=~fail")
     with runway(url, max_retries=0) as client:
@@ -162,6 +164,7 @@ def pika(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], fal_client
 T2V = "fal-ai/pika/v2.2/text-to-video"
 
 
+@pytest.mark.slow
 def test_fals_own_client_buys_a_clip(plain: str, pika: Callable[[str], fal_client.SyncClient]) -> None:
     client = pika(plain)
     handle = client.submit(T2V, arguments={"prompt": "a paper boat", "duration": 5})
@@ -175,6 +178,7 @@ def test_fals_own_client_buys_a_clip(plain: str, pika: Callable[[str], fal_clien
     assert client.result(T2V, handle.request_id)["video"]["file_size"] == 150_000
 
 
+@pytest.mark.slow
 def test_fals_own_client_understands_failures(start: Start, pika: Callable[[str], fal_client.SyncClient]) -> None:
     client = pika(start("--fault", "job_failed=~fail", "--fault", "job_moderated=~rude"))
     for prompt, status in (("fail", 500), ("rude", 422), ("boat", 422)):
@@ -192,6 +196,7 @@ PICTURE = pictured.png()
 I2V = "fal-ai/pika/v2.2/image-to-video"
 
 
+@pytest.mark.slow
 def test_runways_own_client_uploads_a_picture_and_orders_with_it(plain: str) -> None:
     before = charges(plain)["requests"]
     with runway(plain, max_retries=0) as client:
@@ -208,6 +213,7 @@ def test_runways_own_client_uploads_a_picture_and_orders_with_it(plain: str) -> 
     assert after["store"] == before.get("store", 0) + 2
 
 
+@pytest.mark.slow
 def test_fals_own_client_uploads_but_its_fallback_shows_the_key_to_the_storage(
     plain: str, pika: Callable[[str], fal_client.SyncClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +240,7 @@ def test_fals_own_client_uploads_but_its_fallback_shows_the_key_to_the_storage(
 # --- the process
 
 
+@pytest.mark.slow
 def test_faults_on_real_sockets(start: Start) -> None:
     names = ("create_reset", "create_lost", "create_cut", "create_garbage")
     url = start(*(word for name in names for word in ("--fault", f"{name}=~{name}")))
@@ -271,6 +278,7 @@ def test_a_server_that_was_killed_knows_its_jobs_again(tmp_path: Path) -> None:
         stop(process)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_quietly(number: int) -> None:
     process, url = launch(*QUICK)
@@ -309,6 +317,7 @@ def test_bad_arguments_end_with_3_and_one_line(
     assert words in printed.err
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_told(plain: str) -> None:
     port = plain.rpartition(":")[2]
     ran = subprocess.run(
@@ -322,6 +331,7 @@ def test_a_taken_port_is_told(plain: str) -> None:
     assert "in use" in ran.stderr
 
 
+@pytest.mark.slow
 def test_all_faults_are_listed() -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "vgen.simulator", "--list-faults"], capture_output=True, text=True, timeout=LIMIT_S

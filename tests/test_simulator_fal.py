@@ -395,6 +395,7 @@ def test_the_openapi_document_needs_no_key_and_no_unknown_endpoint_has_one() -> 
     run(story)
 
 
+@pytest.mark.slow
 def test_the_openapi_documents_and_the_runner_agree() -> None:
     """Two readings of a row: what the document's schema takes, the runner takes; what it refuses is refused."""
     for endpoint, row in ROWS.items():

@@ -435,6 +435,7 @@ def test_a_lost_answer_leaves_a_task_that_the_id_finds(fault: str) -> None:
     run(story)
 
 
+@pytest.mark.slow
 def test_more_tasks_at_once_than_the_pack_allows_are_refused_until_one_ends() -> None:
     async def story() -> None:
         async with world("kling", concurrency=2, queue_s=1, render_s=5) as w:

@@ -259,6 +259,7 @@ def junk(rng: random.Random, depth: int = 0) -> Any:
     return rng.choice(kinds)
 
 
+@pytest.mark.slow
 def test_rules_survive_any_body() -> None:
     rng = random.Random(5)
     names = sorted({name for models in runway_rules.table().values() for e in models.values() for name in e["fields"]})

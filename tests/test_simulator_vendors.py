@@ -224,6 +224,7 @@ def spoilt(rng: random.Random, value: Any) -> Any:
     return junk(rng)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vendor", CREATES)
 def test_a_vendor_survives_any_body_and_any_question(vendor: str) -> None:
     """No request may end a simulation: 1,500 odd ones, then whatever was accepted is looked at to its end."""

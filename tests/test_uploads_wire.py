@@ -166,6 +166,7 @@ def test_runways_places_expire_and_are_asked_for_with_key_name_and_type() -> Non
     run(story)
 
 
+@pytest.mark.slow
 def test_fals_storage_takes_the_signed_type_without_a_key_and_keeps_it_as_long_as_asked() -> None:
     async def story() -> None:
         async with world() as w:

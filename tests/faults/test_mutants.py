@@ -82,6 +82,7 @@ def _mixed(studio: ScriptedStudio) -> None:
     assert studio.doit("mode=live") == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNDRAWN)
 def test_a_bug_put_in_on_purpose_breaks_its_story(name: str, studio: ScriptedStudio) -> None:
     studio.provider_lies = True

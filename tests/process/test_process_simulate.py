@@ -149,6 +149,7 @@ def test_live_takes_no_simulated_clip(project: Project) -> None:
     assert said.count(" buy ") == 3, said
 
 
+@pytest.mark.slow
 def test_the_simulator_says_no_in_one_line(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "vgen.simulator", "--fault", "creat_429=1"],

@@ -39,6 +39,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Studio:
     return made
 
 
+@pytest.mark.slow
 def test_costs_and_keys_are_the_specifications(studio: Studio) -> None:
     assert studio.doit() == 0, studio.lines
     clips = json.loads((studio.outputs / "clips.json").read_text("utf-8"))

@@ -26,6 +26,7 @@ def test_a_refused_plan_changes_nothing_on_disk_but_that_outputs_hide_from_git(s
     assert after == before
 
 
+@pytest.mark.slow
 def test_a_refused_plan_leaves_finished_clips_alone(studio: Studio) -> None:
     studio.doit()
     studio.change_shot(2, runway_prompt="another boat")
@@ -75,6 +76,7 @@ def test_money_that_a_failed_job_releases_goes_to_a_waiting_shot(studio: Studio)
     assert studio.successes() == [False, True, True]
 
 
+@pytest.mark.slow
 def test_a_shot_that_can_not_be_paid_any_more_ends_instead_of_waiting(studio: Studio) -> None:
     studio.faults("job_stuck=~shot-1")
     assert studio.doit("budget_usd=1.20", "partial=yes") == 1
@@ -94,6 +96,7 @@ def test_uncertain_and_reserved_money_of_earlier_runs_counts(studio: Studio) -> 
     assert studio.successes() == [False, False, True, True]
 
 
+@pytest.mark.slow
 def test_a_budget_below_what_is_spent_still_collects(studio: Studio) -> None:
     studio.faults("job_stuck=~shot-2")
     studio.doit()
@@ -106,6 +109,7 @@ def test_a_budget_below_what_is_spent_still_collects(studio: Studio) -> None:
     assert gates["budget"] is False
 
 
+@pytest.mark.slow
 def test_free_work_comes_before_a_refusal(studio: Studio) -> None:
     studio.faults("job_stuck=~shot-2")
     studio.doit()
@@ -121,6 +125,7 @@ def test_free_work_comes_before_a_refusal(studio: Studio) -> None:
     assert studio.booked() == (1.8, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_detached_job_that_still_runs_does_not_hide_the_refusal(studio: Studio) -> None:
     studio.faults("job_stuck=~shot-2")
     studio.doit()
@@ -139,6 +144,7 @@ def test_retries_do_not_pass_the_cap(studio: Studio) -> None:
     assert studio.charged() == 1.8
 
 
+@pytest.mark.slow
 def test_the_fallback_does_not_pass_the_cap(studio: Studio) -> None:
     studio.faults("runway.job_moderated=1.0")
     studio.doit("budget_usd=1.90")
@@ -147,6 +153,7 @@ def test_the_fallback_does_not_pass_the_cap(studio: Studio) -> None:
     assert all(studio.errors())
 
 
+@pytest.mark.slow
 def test_a_retry_waits_for_money_that_comes_back(studio: Studio) -> None:
     studio.faults("clip_480p=first:1~shot-1", "create_500=~shot-3")
     studio.doit("budget_usd=1.80", "fallback_api=none")
@@ -167,6 +174,7 @@ def test_a_named_clip_needs_its_own_price_only(studio: Studio) -> None:
     assert studio.bought() == 1
 
 
+@pytest.mark.slow
 def test_play_money_has_no_default_cap_and_an_explicit_one_binds(new_studio) -> None:
     studio = new_studio(live=False)
     studio.faults(render_s=3)
@@ -177,6 +185,7 @@ def test_play_money_has_no_default_cap_and_an_explicit_one_binds(new_studio) -> 
     assert studio.report()["budget"]["spent_usd"] == 3
 
 
+@pytest.mark.slow
 def test_play_money_does_not_count_against_live_money(studio: Studio) -> None:
     studio.faults(render_s=3)
     assert studio.doit("mode=simulate") == 0
@@ -185,6 +194,7 @@ def test_play_money_does_not_count_against_live_money(studio: Studio) -> None:
     assert studio.report()["budget"]["spent_usd"] == 1.8
 
 
+@pytest.mark.slow
 def test_two_outputs_have_two_budgets(studio: Studio) -> None:
     assert studio.doit() == 0
     assert studio.doit("outputs=other") == 0
@@ -192,6 +202,7 @@ def test_two_outputs_have_two_budgets(studio: Studio) -> None:
     studio.lines_of_credit = 2
 
 
+@pytest.mark.slow
 def test_the_configured_lower_price_is_never_used_for_a_reservation(studio: Studio) -> None:
     studio.configure(runway={"cost_per_second_usd": 0.01})
     assert studio.doit("budget_usd=1.79") == 3

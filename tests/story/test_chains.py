@@ -53,6 +53,7 @@ def test_a_chain_is_priced_before_its_first_clip_is_there(studio: Studio) -> Non
     assert all(step["price_usd"] > 0 for step in steps.values())
 
 
+@pytest.mark.slow
 def test_each_shot_is_made_from_the_take_before_it(studio: Studio) -> None:
     assert film(studio).doit() == 0
     takes = served(studio)
@@ -69,6 +70,7 @@ def test_list_names_what_a_clip_is_made_from(studio: Studio, capsys: pytest.Capt
     assert " -  outputs/clips/clip_002.mp4" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_agreed_on_holds_while_its_chain_is_built(studio: Studio) -> None:
     plan(film(studio, max_concurrent=1))
     (studio.outputs / "plan.json").rename(studio.root / "agreed.json")
@@ -79,16 +81,19 @@ def test_a_plan_that_was_agreed_on_holds_while_its_chain_is_built(studio: Studio
     assert studio.bought() == 3
 
 
+@pytest.mark.slow
 def test_money_for_a_part_of_a_chain_buys_it_from_its_beginning(studio: Studio) -> None:
     assert film(studio, partial="yes", budget_usd=1.3).doit() == 1
     assert (sorted(served(studio)), studio.bought()) == ([1, 2], 2)
 
 
+@pytest.mark.slow
 def test_a_shot_alone_brings_those_that_it_needs(studio: Studio) -> None:
     assert film(studio, 4).doit("clip:2") == 0
     assert sorted(served(studio)) == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_change_goes_down_the_chain_and_the_old_take_brings_all_back_free(studio: Studio) -> None:
     assert film(studio).doit() == 0
     before = served(studio)
@@ -162,6 +167,7 @@ def test_shots_that_others_wait_for_begin_first(studio: Studio) -> None:
     assert studio.clock.current_time() < 3.6 * 60
 
 
+@pytest.mark.slow
 def test_nothing_is_made_from_a_take_that_could_not_be_put_in_place(studio: Studio) -> None:
     """Somebody edits clip 1 while its next take is made: the edit stays, so the new take is not the film's."""
     assert film(studio).doit() == 0
@@ -183,6 +189,7 @@ def test_nothing_is_made_from_a_take_that_could_not_be_put_in_place(studio: Stud
     assert studio.bought() == 6
 
 
+@pytest.mark.slow
 def test_a_choice_waits_until_the_source_is_there(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     """What it would be kept for is not known yet; said before, it would be forgotten when the source is there."""
     assert film(studio).doit() == 0
@@ -196,6 +203,7 @@ def test_a_choice_waits_until_the_source_is_there(studio: Studio, capsys: pytest
     assert actions(studio) == ["keep", "keep", "keep"]
 
 
+@pytest.mark.slow
 def test_a_take_that_somebody_deleted_comes_back_from_its_clip_when_its_frame_is_wanted(studio: Studio) -> None:
     assert film(studio).doit() == 0
     first = next(row["path"] for row in studio.rows("SELECT * FROM takes") if row["sha256"] == served(studio)[1])
@@ -264,6 +272,7 @@ def test_what_is_said_of_a_clip_whose_source_has_another_take_is_true(
     assert "even though a clip that it is made from has another take" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_status_of_a_clip_that_has_a_source_is_its_own(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     assert film(studio).doit() == 0
     for words in (("list", "--status", "clip:2"), ("list", "--status", "--deps", "clip:2")):

@@ -29,6 +29,7 @@ USD = {
 """Of a shot of 4 s: section, model, and what else was asked for."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wish", USD)
 def test_a_default_that_costs_is_not_left_to_the_provider_and_the_plan_is_what_is_charged(
     studio: Studio, wish: str

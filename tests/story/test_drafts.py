@@ -28,6 +28,7 @@ def tiers(studio: Studio) -> list[str | None]:
     return [entry.get("tier", "final") if entry["success"] else None for entry in studio.clips()]
 
 
+@pytest.mark.slow
 def test_drafts_are_looked_at_and_finals_are_bought_after(film: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert film.doit("tier=draft") == 0
     assert (models(film), tiers(film)) == (["veo3.1_fast"] * 3, ["draft"] * 3)
@@ -49,6 +50,7 @@ def test_drafts_are_looked_at_and_finals_are_bought_after(film: Studio, capfd: p
     assert film.doit("audit") == 0
 
 
+@pytest.mark.slow
 def test_the_plan_has_the_drafts_prices(film: Studio) -> None:
     def total(*words: str) -> float:
         assert film.doit("plan", *words) == 0
@@ -58,6 +60,7 @@ def test_the_plan_has_the_drafts_prices(film: Studio) -> None:
     assert film.doit("tier=draft", "plan=outputs/plan.json") == 3, "a plan of finals is no plan of drafts"
 
 
+@pytest.mark.slow
 def test_an_edited_shot_gets_a_draft_of_the_new_prompt(film: Studio) -> None:
     assert film.doit() == 0
     film.change_shot(2, runway_prompt="another boat")
@@ -68,6 +71,7 @@ def test_an_edited_shot_gets_a_draft_of_the_new_prompt(film: Studio) -> None:
     assert (film.bought(), tiers(film)) == (4, ["final"] * 3), "the final comes back, free"
 
 
+@pytest.mark.slow
 def test_a_new_draft_is_bought_with_a_and_never_beside_a_final(film: Studio) -> None:
     assert film.doit("tier=draft", "clip:1") == 0
     assert film.doit("-a", "tier=draft", "clip:1") == 0
@@ -88,6 +92,7 @@ def test_a_final_in_flight_is_collected_and_no_draft_is_bought_beside_it(film: S
     assert (film.bought(), tiers(film)) == (1, ["final"])
 
 
+@pytest.mark.slow
 def test_a_draft_can_be_kept_as_the_clip_by_the_users_word(film: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert film.doit("tier=draft") == 0
     capfd.readouterr()
@@ -99,6 +104,7 @@ def test_a_draft_can_be_kept_as_the_clip_by_the_users_word(film: Studio, capfd: 
     assert (film.bought(), tiers(film)) == (5, ["final", "draft", "final"])
 
 
+@pytest.mark.slow
 def test_takes_wanted_may_be_drafts(film: Studio) -> None:
     assert film.doit("tier=draft", "takes_wanted=2") == 0
     assert film.bought() == 6
@@ -109,6 +115,7 @@ def test_takes_wanted_may_be_drafts(film: Studio) -> None:
     assert models(film).count("veo3.1") == 2
 
 
+@pytest.mark.slow
 def test_a_provider_without_draft_settings_makes_none(film: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     film.configure(run={"fallback_api": "pika"})
     film.worsen("runway.create_moderation=~shot-2")
@@ -162,6 +169,7 @@ def test_an_interrupted_film_of_drafts_and_finals_buys_each_once(film: Studio) -
     assert tiers(film) in (["final"] * 3, [None, "final", "final"])
 
 
+@pytest.mark.slow
 def test_no_draft_is_bought_while_a_further_take_of_the_final_is_on_its_way(film: Studio) -> None:
     """Nothing here can look at two takes of the final; later the first turns out to be bad, and the second is good."""
     film.write_shots(shots(1, duration=4))

@@ -46,6 +46,7 @@ def command(text: str) -> list[str]:
 # ── the end of a run ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_shot_that_is_missing_is_named_at_the_end_though_the_gates_hold(studio: Studio, end: Callable) -> None:
     studio.write_shots(shots(5))
     studio.configure(run={"budget_usd": 9})
@@ -72,6 +73,7 @@ def test_when_the_budget_ends_each_command_buys_its_shot(studio: Studio, end: Ca
     assert studio.bought() == 4
 
 
+@pytest.mark.slow
 def test_when_a_provider_is_closed(studio: Studio, end: Callable) -> None:
     studio.faults("no_credits=1.0")
     lines = end(code=1)
@@ -123,6 +125,7 @@ def test_when_a_job_is_left_running(studio: Studio, end: Callable) -> None:
     assert studio.bought() == 1
 
 
+@pytest.mark.slow
 def test_when_servers_fail_the_next_run_tries_again(studio: Studio, end: Callable) -> None:
     studio.faults("create_500=~shot-2")
     lines = end(code=1)
@@ -156,6 +159,7 @@ def test_a_new_take_that_did_not_come_is_told_though_the_old_one_is_in_place(stu
     assert command(missing(lines)[2]) == ["-a", "clip:2"]
 
 
+@pytest.mark.slow
 def test_named_clips_have_their_own_end_and_the_others_one_line(studio: Studio, end: Callable) -> None:
     studio.write_shots(shots(12))
     studio.faults("create_moderation=~shot-5")
@@ -165,6 +169,7 @@ def test_named_clips_have_their_own_end_and_the_others_one_line(studio: Studio, 
     assert lines[-1].startswith("vgen: 10 other shots have no up-to-date clip (1, 3-4, 6-12): `doit` builds")
 
 
+@pytest.mark.slow
 def test_a_clip_of_another_prompt_is_out_of_date_not_missing(studio: Studio, end: Callable) -> None:
     studio.doit("clip:1")
     studio.change_shot(1, runway_prompt="another boat")
@@ -178,6 +183,7 @@ def test_commands_carry_what_was_typed(studio: Studio, end: Callable) -> None:
     assert set(command(missing(lines)[2])) == {"clip:2", "fallback_api=none", "max_retries=1"}
 
 
+@pytest.mark.slow
 def test_the_end_comes_as_events_too(studio: Studio, capfd: Capture) -> None:
     studio.faults("create_moderation=~shot-2")
     capfd.readouterr()
@@ -187,6 +193,7 @@ def test_the_end_comes_as_events_too(studio: Studio, capfd: Capture) -> None:
     assert (one["shot"], one["command"]) == (2, "doit clip:2")
 
 
+@pytest.mark.slow
 def test_a_run_of_named_clips_notifies_of_its_end(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(notify, "send", lambda about, **_: told.append(about))
@@ -293,12 +300,14 @@ def test_after_every_command_report_and_gallery_are_true(
     assert told(studio) == found
 
 
+@pytest.mark.slow
 def test_the_first_named_clip_makes_report_and_gallery(studio: Studio) -> None:
     studio.doit("clip:2")
     assert studio.successes() == [False, True, False]
     assert (studio.outputs / "gallery.html").exists()
 
 
+@pytest.mark.slow
 def test_clean_of_everything_leaves_no_report(studio: Studio) -> None:
     studio.doit()
     assert studio.doit("clean") == 0
@@ -309,6 +318,7 @@ def test_clean_of_everything_leaves_no_report(studio: Studio) -> None:
 # ── the cap that a report tells ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("pick", "shot=1", "take=1"), ("keep", "shot=1"), ("recover",)], ids=lambda w: w[0])
 def test_what_buys_nothing_tells_of_the_last_run_s_cap(studio: Studio, words: tuple[str, ...]) -> None:
     studio.write_shots(shots(2))
@@ -368,6 +378,7 @@ def dying(*_: object, **__: object) -> None:
     raise Crash("killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [(), ("clip:2",), ("cut",), ("recover",)], ids=lambda w: " ".join(w) or "doit")
 def test_the_next_command_mends_what_a_killed_run_left_old(
     studio: Studio, end: Callable, words: tuple[str, ...]
@@ -395,6 +406,7 @@ def test_report_and_gallery_are_not_looked_at_again_while_the_ledger_is_as_they_
     assert studio.doit("clip:1") == 0
 
 
+@pytest.mark.slow
 def test_a_production_of_before_stays_quiet(studio: Studio, end: Callable) -> None:
     studio.doit()
     (studio.outputs / ".vgen" / "told").unlink()

@@ -56,6 +56,7 @@ def film(studio: Studio) -> Studio:
     return studio
 
 
+@pytest.mark.slow
 def test_a_chain_is_shown_with_thumbnails_that_are_drawn_once(film: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[Any] = []
     small = images.small
@@ -92,6 +93,7 @@ def test_a_chain_is_shown_with_thumbnails_that_are_drawn_once(film: Studio, monk
     assert len(thumbnails(film)) == 4
 
 
+@pytest.mark.slow
 def test_before_anything_is_bought_the_page_says_what_waits_for_what(film: Studio) -> None:
     assert film.doit("clip:1") == 0
     assert "last frame of shot 1 Reference" in card(film, 2)
@@ -100,6 +102,7 @@ def test_before_anything_is_bought_the_page_says_what_waits_for_what(film: Studi
     assert film.bought() == 1
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_drawn_is_told_in_words(film: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> bytes:
         raise OSError("no room for a picture")

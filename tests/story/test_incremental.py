@@ -46,6 +46,7 @@ def assert_bought(studio: Studio, more: int) -> None:
 # ── nothing to do ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_second_run_asks_nobody_and_touches_nothing(built: Studio) -> None:
     before, asked = built.disk(), built.requests()
     assert built.doit() == 0
@@ -61,6 +62,7 @@ def test_any_selection_has_nothing_to_do_either(built: Studio, args: tuple[str, 
     assert built.requests() == asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -141,6 +143,7 @@ def test_an_edited_prompt_buys_one_clip_and_leaves_the_others(built: Studio) -> 
     assert built.shown_clip(2) == "another boat"
 
 
+@pytest.mark.slow
 def test_an_undone_edit_costs_nothing_and_brings_the_old_clip_back(built: Studio) -> None:
     old = built.clip(2).read_bytes()
     built.change_shot(2, runway_prompt="another boat")
@@ -151,6 +154,7 @@ def test_an_undone_edit_costs_nothing_and_brings_the_old_clip_back(built: Studio
     assert built.clip(2).read_bytes() == old
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -169,6 +173,7 @@ def test_what_decides_the_pixels_buys_one(built: Studio, change: dict[str, objec
     assert built.bought() == 4
 
 
+@pytest.mark.slow
 def test_the_default_aspect_ratio_buys_all_again_but_for_shots_with_their_own(built: Studio) -> None:
     built.change_shot(1, aspect_ratio="9:16")
     assert built.doit("aspect_ratio=16:9") == 0
@@ -184,6 +189,7 @@ def test_a_prompt_for_the_fallback_only_does_not_make_the_clip_stale(built: Stud
     assert_bought(built, 0)
 
 
+@pytest.mark.slow
 def test_each_provider_gets_its_own_prompt(studio: Studio) -> None:
     studio.change_shot(2, pika_prompt="a boat for pika")
     studio.faults("runway.create_moderation=1.0")
@@ -250,6 +256,7 @@ def test_two_shots_of_one_recipe_share_a_purchase(studio: Studio) -> None:
     assert studio.booked() == (0.6, 0, 0)
 
 
+@pytest.mark.slow
 def test_a_seed_tells_two_shots_apart(studio: Studio) -> None:
     first = shots(1)[0]
     studio.write_shots([first | {"seed": 1}, first | {"shot_number": 2, "seed": 2}])
@@ -257,6 +264,7 @@ def test_a_seed_tells_two_shots_apart(studio: Studio) -> None:
     assert studio.bought() == 2
 
 
+@pytest.mark.slow
 def test_shots_that_share_a_fallback_recipe_buy_it_once(studio: Studio) -> None:
     first = shots(1)[0] | {"pika_prompt": "one for both"}
     second = shots(2)[1] | {"pika_prompt": "one for both"}
@@ -278,6 +286,7 @@ def test_a_copied_shot_costs_nothing(built: Studio) -> None:
 # ── files that are gone, damaged or changed ───────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -329,6 +338,7 @@ def test_a_truncated_clip_comes_back_free(built: Studio, keep: int) -> None:
     assert built.requests() == asked
 
 
+@pytest.mark.slow
 def test_a_touched_clip_is_left_alone(built: Studio) -> None:
     os.utime(built.clip(2), (1, 1))
     before = built.disk()
@@ -337,6 +347,7 @@ def test_a_touched_clip_is_left_alone(built: Studio) -> None:
     assert_bought(built, 0)
 
 
+@pytest.mark.slow
 def test_a_clip_edited_by_hand_is_left_and_told(built: Studio) -> None:
     edited = edit(built, 2)
     for _ in range(2):
@@ -359,6 +370,7 @@ def test_an_edited_clip_is_judged_once(built: Studio) -> None:
     assert not PROBED
 
 
+@pytest.mark.slow
 def test_an_edit_that_is_put_back_is_no_edit_any_more(built: Studio) -> None:
     old = built.clip(2).read_bytes()
     edit(built, 2)
@@ -372,6 +384,7 @@ def test_an_edit_that_is_put_back_is_no_edit_any_more(built: Studio) -> None:
     assert built.shown_clip(2) == "another boat"
 
 
+@pytest.mark.slow
 def test_an_edited_clip_that_is_damaged_later_gives_the_take_back(built: Studio) -> None:
     old = built.clip(2).read_bytes()
     edit(built, 2)
@@ -421,6 +434,7 @@ def test_an_edited_clip_is_replaced_by_minus_a_and_its_take_stays(built: Studio)
     assert "edited" not in built.report()["clips"][1]
 
 
+@pytest.mark.slow
 def test_an_edited_clip_whose_prompt_has_changed_is_held(built: Studio) -> None:
     edited = edit(built, 2)
     built.change_shot(2, runway_prompt="another boat")
@@ -436,6 +450,7 @@ def test_an_edited_clip_whose_prompt_has_changed_is_held(built: Studio) -> None:
     assert_bought(built, 1)
 
 
+@pytest.mark.slow
 def test_an_edit_seen_with_the_change_of_the_prompt_is_held_too(built: Studio) -> None:
     edit(built, 2)
     built.doit()
@@ -457,6 +472,7 @@ def test_a_deleted_edit_gives_the_take_back(built: Studio) -> None:
     assert_bought(built, 0)
 
 
+@pytest.mark.slow
 def test_a_foreign_file_under_a_clips_name_is_not_overwritten(studio: Studio) -> None:
     studio.clip(2).parent.mkdir(parents=True)
     foreign = edit(studio, 2)
@@ -485,6 +501,7 @@ def test_a_deleted_master_comes_back_from_a_clip_that_holds_it(built: Studio) ->
     assert built.clip(4).read_bytes() == built.clip(1).read_bytes()
 
 
+@pytest.mark.slow
 def test_clip_and_master_deleted_is_told_or_fetched_but_never_bought_unasked(built: Studio) -> None:
     built.clip(2).unlink()
     (take,) = [path for path in built.takes() if path.read_bytes().find(b"shot-2") > 0]
@@ -498,6 +515,7 @@ def test_clip_and_master_deleted_is_told_or_fetched_but_never_bought_unasked(bui
     assert_bought(built, 1)
 
 
+@pytest.mark.slow
 def test_a_damaged_master_is_not_put_in_place(built: Studio) -> None:
     built.clip(2).unlink()
     (take,) = [path for path in built.takes() if path.read_bytes().find(b"shot-2") > 0]
@@ -515,6 +533,7 @@ def test_a_damaged_master_is_not_put_in_place(built: Studio) -> None:
 # ── shots that leave ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_removed_shot_takes_its_clip_along_and_leaves_its_take(built: Studio) -> None:
     built.write_shots(built.read_shots()[:2])
     assert built.doit() == 0
@@ -545,6 +564,7 @@ def test_an_edited_clip_of_a_removed_shot_is_left_and_told(built: Studio) -> Non
     assert any("clip_003.mp4" in line for line in built.report()["left_over"])
 
 
+@pytest.mark.slow
 def test_naming_a_clip_removes_no_other(built: Studio) -> None:
     built.write_shots(built.read_shots()[:2])
     assert built.doit("clip:1") == 0
@@ -627,6 +647,7 @@ def test_one_clip_can_be_named(studio: Studio, word: str) -> None:
     assert not studio.clip(1).exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["clip", "clip:*", "report"])
 def test_a_group_or_a_glob_builds_all(studio: Studio, word: str) -> None:
     assert studio.doit(word) == 0
@@ -751,6 +772,7 @@ def test_minus_a_over_budget_is_refused(built: Studio) -> None:
     assert built.doit("-a", "clip:3", "budget_usd=2.40") == 0
 
 
+@pytest.mark.slow
 def test_minus_a_that_fails_leaves_the_earlier_clip(built: Studio) -> None:
     old = built.clip(3).read_bytes()
     built.worsen("create_moderation=1.0")
@@ -778,6 +800,7 @@ def test_minus_a_whose_answer_is_lost_leaves_the_earlier_clip(built: Studio) -> 
     assert built.booked() == (1.8, 0, 0.6)
 
 
+@pytest.mark.slow
 def test_the_price_of_a_removed_clip_stays_in_the_budget(built: Studio) -> None:
     built.write_shots(built.read_shots()[:1])
     built.doit()

@@ -118,6 +118,7 @@ def test_bad_input_after_a_build_leaves_everything_as_it_is(studio: Studio, capf
     assert studio.bought() == 3
 
 
+@pytest.mark.slow
 def test_a_byte_order_mark_is_accepted(studio: Studio) -> None:
     path = studio.root / "config" / "visual_prompts.json"
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -154,6 +155,7 @@ def test_a_key_that_nothing_reads_is_told_by_commands_that_look(
     assert capfd.readouterr().out.splitlines().count(prefix + UNUSED) == 1
 
 
+@pytest.mark.slow
 def test_a_list_rewritten_with_defaults_or_as_csv_buys_nothing_again(studio: Studio) -> None:
     whole = [{"shot_number": n, "duration": 5, "prompt": f"shot-{n}, a boat, film noir", "seed": 7} for n in (1, 2)]
     studio.write_shots(whole)
@@ -231,6 +233,7 @@ def test_the_command_line_goes_before_the_environment_and_that_before_the_file(s
     studio.lines_of_credit = 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["api_key", "key", "secret", "apiKey"])
 def test_a_key_in_the_config_is_refused_and_not_shown(
     studio: Studio, capfd: pytest.CaptureFixture[str], name: str
@@ -263,6 +266,7 @@ def test_live_with_one_key_closes_the_other_provider_with_one_line(studio: Studi
 # ── commands that spend nothing ───────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_the_plan_needs_no_key_no_network_and_no_money(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.environ.clear()
     assert studio.doit("plan") == 0
@@ -324,6 +328,7 @@ def test_the_plan_writes_nothing_but_itself(studio: Studio) -> None:
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.slow
 def test_list_and_info_ask_nobody(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     studio.doit("clip:1")
     asked = studio.requests()
@@ -349,6 +354,7 @@ def test_list_and_help_work_with_bad_input(studio: Studio, capfd: pytest.Capture
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_clean_takes_clips_and_reports_and_leaves_takes_and_ledger(studio: Studio) -> None:
     studio.doit()
     assert studio.doit("clean") == 0
@@ -363,12 +369,14 @@ def test_clean_takes_clips_and_reports_and_leaves_takes_and_ledger(studio: Studi
     assert studio.successes() == [True, True, True]
 
 
+@pytest.mark.slow
 def test_clean_of_one_clip_takes_that_one(studio: Studio) -> None:
     studio.doit()
     assert studio.doit("clean", "clip:2") == 0
     assert [studio.clip(number).exists() for number in (1, 2, 3)] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_a_dry_clean_takes_nothing(studio: Studio) -> None:
     studio.doit()
     before = outputs(studio)

@@ -87,6 +87,7 @@ def test_a_price_that_can_not_be_meant_is_refused_in_one_line(
     assert film.creates() == 0
 
 
+@pytest.mark.slow
 def test_a_row_with_the_least_that_can_be_said_is_planned_and_rehearsed(film: Studio) -> None:
     row = {"kind": "text", "prompt": {}, "duration": {"values": ["4", "8"]}, "aspect_ratio": {"values": ["9:16"]},
            "sound": {"field": "noise"}, "price": {"per_clip_usd": {"4": 0.2, "8": 0.4}}}  # fmt: skip
@@ -125,6 +126,7 @@ def test_a_fallback_that_makes_nothing_is_told_before_the_run(film: Studio, caps
     assert "new makes none of the shots: vgen doesn't know what fal-ai/veo4 takes" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_models_are_listed_with_what_they_take_and_cost(film: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     assert film.doit("models", "find=Kling-Video/v3/pro/text") == 0
     (line, count) = capsys.readouterr().out.strip().splitlines()
@@ -136,6 +138,7 @@ def test_models_are_listed_with_what_they_take_and_cost(film: Studio, capsys: py
     assert film.doit("plan", "find=kling") == 3
 
 
+@pytest.mark.slow
 def test_doctor_tells_how_old_the_table_is(film: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     film.environ = {}
     film.doit("doctor")
@@ -215,6 +218,7 @@ def own_rows(studio: Studio) -> dict[str, Any]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_model_is_learnt_with_one_keyless_question_and_can_be_planned_then(
     film: Studio, fal: type[_Openapi], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -236,6 +240,7 @@ def test_a_model_is_learnt_with_one_keyless_question_and_can_be_planned_then(
     assert f"learned {row['learned']}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_learning_again_keeps_the_price_and_other_rows(film: Studio, fal: type[_Openapi]) -> None:
     other = {"kind": "text", "prompt": {}}
     first = {"kind": "text", "learned": "2026-01-01", "price": {"per_clip_usd": 0.3}}
@@ -247,6 +252,7 @@ def test_learning_again_keeps_the_price_and_other_rows(film: Studio, fal: type[_
     assert (rows[MODEL]["price"], rows[MODEL]["duration"]["max"]) == ({"per_clip_usd": 0.3}, 12)
 
 
+@pytest.mark.slow
 def test_a_row_that_was_written_by_hand_is_not_overwritten(
     film: Studio, fal: type[_Openapi], capsys: pytest.CaptureFixture[str]
 ) -> None:

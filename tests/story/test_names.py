@@ -1,5 +1,7 @@
 """A wrong name, option or value gets vgen's own sentence: what is there, what was meant. Nothing is started."""
 
+from pathlib import Path
+
 import pytest
 from studio import Studio
 
@@ -44,9 +46,19 @@ WRONG = [
     (("-n",), "option -n requires argument; `doit plan` shows what a run would do"),
     (("-x",), "option -x not recognized; `doit help run` shows the options"),
     (("plan", "--help"), "option --help not recognized; `doit help vgen` shows all commands"),
+    (("clip:2", "-a"), "option -a not recognized after a task's name; options come first, as in `doit -a clip:2`"),
     (("list", "-z"), "option -z not recognized; `doit help list` shows the options"),
     (("-n", "x"), "num_process: give a whole number"),
 ]  # fmt: skip
+
+
+def test_another_directory_is_refused(
+    studio: Studio, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert studio.doit() == 0
+    monkeypatch.chdir(tmp_path.parent)
+    assert studio.doit() == 3
+    assert "leave -d out" in capfd.readouterr().err
 
 
 @pytest.mark.slow
@@ -92,6 +104,7 @@ def test_a_value_that_can_not_be_is_told_with_what_may_be(
     assert capfd.readouterr().err == f"ERROR: {typed}: {sentence}\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("word", "meant"), [("chargd", "charged"), ("Charged", "charged"), ("not_charged", "not-charged")]
 )

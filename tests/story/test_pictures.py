@@ -69,6 +69,7 @@ def refused(film: Studio, capfd: pytest.CaptureFixture[str], section: str) -> st
 # ── what is sent ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_fal_gets_a_first_and_a_last_picture_each_in_the_endpoints_own_field(film: Studio) -> None:
     model = "fal-ai/kling-video/v3/standard/text-to-video"
     body = made_at(film, "pika", model, image=FIRST, end_image=LAST)
@@ -83,12 +84,14 @@ def test_fal_gets_references_as_a_list(film: Studio) -> None:
     assert job.order.body["image_urls"] == [uri(A), "https://pictures.example/b.png"]
 
 
+@pytest.mark.slow
 def test_runway_gets_positions(film: Studio) -> None:
     body = made_at(film, "runway", "veo3.1", image=FIRST, end_image=LAST)
     first, last = {"uri": uri(FIRST), "position": "first"}, {"uri": uri(LAST), "position": "last"}
     assert body["promptImage"] == [first, last]
 
 
+@pytest.mark.slow
 def test_runway_gets_references_and_bills_each_where_each_costs(film: Studio) -> None:
     body = made_at(film, "runway", "grok_imagine_1_5", references=[A, B, LAST])
     assert body["references"] == [{"uri": uri(name)} for name in (A, B, LAST)]
@@ -116,6 +119,7 @@ def test_modelark_gets_roles(film: Studio) -> None:
     assert body["ratio"] == "adaptive"
 
 
+@pytest.mark.slow
 def test_minimax_gets_references_and_bills_those_beyond_the_free_ones(film: Studio) -> None:
     body = made_at(film, "minimax", "MiniMax-H3", references=list(FILES))
     assert [one["role"] for one in body["content"][1:]] == ["reference_image"] * 7
@@ -131,6 +135,7 @@ def test_a_picture_within_the_shot_list_is_sent_too_and_moving_it_into_a_file_co
     assert film.bought() == 1
 
 
+@pytest.mark.slow
 def test_each_picture_is_part_of_the_recipe(film: Studio) -> None:
     film.configure(runway={"model": "veo3.1"})
     film.change_shot(1, image=FIRST, end_image=LAST)
@@ -149,6 +154,7 @@ def test_each_picture_is_part_of_the_recipe(film: Studio) -> None:
 # ── preparing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fit", "size"), [("crop", (506, 900)), ("pad", (1600, 2844))])
 def test_a_picture_of_another_shape_is_made_to_fit_where_the_clip_follows_it(
     film: Studio, capfd: pytest.CaptureFixture[str], fit: str, size: tuple[int, int]
@@ -212,6 +218,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("section", "model", "pictures", "words"), REFUSED)
 def test_what_can_not_be_made_is_refused_with_the_limit_before_any_request(
     film: Studio,

@@ -47,6 +47,7 @@ def test_a_changed_prompt_is_refused(planned: Studio, capfd: pytest.CaptureFixtu
     assert "shot 2: its prompt has changed since then" in refused(planned, capfd)
 
 
+@pytest.mark.slow
 def test_a_prompt_that_changed_after_its_clip_was_made_is_refused(
     planned: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,6 +107,7 @@ def refused_after_plan(studio: Studio, capfd: pytest.CaptureFixture[str]) -> str
     return refused(studio, capfd, FILE, "-a", "clip:1")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -123,6 +125,7 @@ def test_a_file_that_is_no_plan_is_refused(
     assert words in refused(planned, capfd)
 
 
+@pytest.mark.slow
 def test_a_missing_plan_is_refused(planned: Studio, capfd: pytest.CaptureFixture[str]) -> None:
     assert "other.json: can't be read" in refused(planned, capfd, "plan=other.json")
 

@@ -89,6 +89,7 @@ def test_an_order_with_a_seed_of_the_shots_own_has_no_tag_and_is_neither_adopted
     assert (studio.bought(), studio.booked()) == (3, (0.6, 0, 0))
 
 
+@pytest.mark.slow
 def test_runway_has_no_list_so_recover_shows_its_counters_and_changes_nothing(
     one: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,6 +116,7 @@ def test_settle_writes_down_what_the_user_found_out(
     assert one.booked() == booked
 
 
+@pytest.mark.slow
 def test_settle_with_a_job_id_adopts_the_job(one: Studio) -> None:
     one.faults("runway.create_lost=first:1")
     one.doit("fallback_api=none")
@@ -129,6 +131,7 @@ def test_settle_without_what_it_needs_is_refused(one: Studio, words: list[str]) 
     assert one.doit("settle", *words) == 3
 
 
+@pytest.mark.slow
 def test_the_auditor_agrees_with_an_honest_production(studio: Studio) -> None:
     studio.faults("runway.job_moderated=~shot-2")
     studio.doit("budget_usd=9")

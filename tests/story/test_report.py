@@ -80,6 +80,7 @@ def test_the_report_has_all_its_keys(studio: Studio) -> None:
         assert gate.keys() >= {"name", "passed", "value", "threshold"}
 
 
+@pytest.mark.slow
 def test_every_figure_is_the_truth(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9})
     studio.faults("clip_480p=first:1~shot-1", "runway.job_moderated=~shot-2")
@@ -193,6 +194,7 @@ def test_no_shots_at_all_fail_the_gate_and_are_reported(studio: Studio) -> None:
     assert studio.creates() == 0
 
 
+@pytest.mark.slow
 def test_all_clips_failed_is_reported(studio: Studio) -> None:
     studio.faults("create_moderation=1.0")
     for _ in range(2):
@@ -202,6 +204,7 @@ def test_all_clips_failed_is_reported(studio: Studio) -> None:
     assert studio.report()["budget"]["spent_usd"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("count", "code"), [(5, 0), (4, 1)])
 def test_four_of_five_pass_and_three_of_four_do_not(studio: Studio, count: int, code: int) -> None:
     studio.write_shots(shots(count))
@@ -212,6 +215,7 @@ def test_four_of_five_pass_and_three_of_four_do_not(studio: Studio, count: int, 
     assert gates(studio)["success_rate"] is (code == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rate", "code"), [("0", 0), ("0.66", 0), ("0.67", 1), ("1", 1)])
 def test_the_rate_can_be_set(studio: Studio, rate: str, code: int) -> None:
     studio.faults("create_moderation=~shot-2")
@@ -229,6 +233,7 @@ def test_a_named_clip_counts_and_not_the_gate(studio: Studio) -> None:
     assert studio.doit("clip:3", "report", "min_success_rate=0") == 1
 
 
+@pytest.mark.slow
 def test_prompts_with_markup_and_other_scripts_are_told_as_they_are(studio: Studio) -> None:
     prompt = 'shot-1 %s {} "ok" <b>łódź</b> 🛶 שלום'
     studio.change_shot(1, runway_prompt=prompt)
@@ -246,6 +251,7 @@ def test_the_log_is_json_lines(studio: Studio) -> None:
     assert {"submit", "accepted", "rendered", "ready", "refused", "download_retry"} <= set(events)
 
 
+@pytest.mark.slow
 def test_takes_are_read_only_and_no_hard_links(studio: Studio) -> None:
     studio.doit()
     for take in studio.takes():
@@ -254,6 +260,7 @@ def test_takes_are_read_only_and_no_hard_links(studio: Studio) -> None:
     assert studio.clip(1).stat().st_mode & 0o200
 
 
+@pytest.mark.slow
 def test_each_take_has_a_receipt_beside_it(studio: Studio) -> None:
     studio.doit()
     for take in studio.takes():

@@ -102,6 +102,7 @@ def test_no_more_are_in_flight_than_may_be_while_others_are_downloaded(watched: 
     assert any(len(now.in_flight) == 5 and now.arriving for now in watched.seen)
 
 
+@pytest.mark.slow
 def test_who_waits_for_money_is_not_in_flight(watched: WatchedStudio) -> None:
     watched.doit("budget_usd=3", "partial=yes", "max_concurrent=3")
     assert max(len(now.in_flight) for now in watched.seen) == 3
@@ -109,6 +110,7 @@ def test_who_waits_for_money_is_not_in_flight(watched: WatchedStudio) -> None:
     assert (last.done, last.failed, last.rows()) == (5, 7, [])
 
 
+@pytest.mark.slow
 def test_each_clip_that_is_over_says_how_many_are(studio: Studio, capsys: pytest.CaptureFixture[str]) -> None:
     studio.write_shots(shots(12))
     studio.faults(*BAD_DAY)
@@ -128,6 +130,7 @@ def test_the_count_goes_on_where_clips_are_up_to_date(studio: Studio, capsys: py
     assert [line.split()[0] for line in counted] == ["[2/3]", "[3/3]"]
 
 
+@pytest.mark.slow
 def test_takes_that_are_put_back_are_counted_and_a_choice_is_not(
     studio: Studio, capsys: pytest.CaptureFixture[str]
 ) -> None:

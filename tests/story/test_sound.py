@@ -64,6 +64,7 @@ def test_sound_is_ordered_from_the_vendors_themselves(
     assert "takes no audio" not in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_shot_goes_before_the_run_and_only_a_yes_is_in_the_recipe(
     studio: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_price_with_sound_that_nobody_told_is_no_price(studio: Studio, capfd: 
     assert studio.bought() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("value", ["maybe", 1, [], "1"])
 def test_anything_but_yes_and_no_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str], value: object) -> None:
     studio.write_shots(shots(1, audio=value))

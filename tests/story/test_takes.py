@@ -24,6 +24,7 @@ def outputs(studio: Studio) -> dict[str, tuple[bytes, int]]:
     return {name: state for name, state in studio.disk().items() if name.startswith("outputs/")}
 
 
+@pytest.mark.slow
 def test_takes_lists_every_take_with_its_file_and_marks_the_one_in_place(
     two: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +60,7 @@ def test_a_picked_take_is_put_in_place_free_and_stays(two: Studio) -> None:
     assert (two.booked(), two.bought()) == (spent, 3)
 
 
+@pytest.mark.slow
 def test_a_new_take_ends_an_earlier_pick(two: Studio) -> None:
     two.doit("pick", "shot=2", "take=1")
     assert two.doit("-a", "clip:2") == 0
@@ -67,6 +69,7 @@ def test_a_new_take_ends_an_earlier_pick(two: Studio) -> None:
     assert len(two.takes()) == 4, "losers are kept"
 
 
+@pytest.mark.slow
 def test_keep_accepts_the_present_clip_for_the_changed_prompt(two: Studio) -> None:
     spent = two.booked()
     shown = two.clip(2).read_bytes()
@@ -107,6 +110,7 @@ def test_a_new_take_can_be_bought_of_a_shot_whose_clip_was_kept(two: Studio) -> 
     assert (two.bought(), two.report()["clips"][0]["kept"]) == (4, False)
 
 
+@pytest.mark.slow
 def test_a_new_take_of_another_provider_ends_an_earlier_pick(two: Studio) -> None:
     two.change_shot(2, pika_prompt="in Pika's words")
     two.doit("pick", "shot=2", "take=1")
@@ -115,6 +119,7 @@ def test_a_new_take_of_another_provider_ends_an_earlier_pick(two: Studio) -> Non
     assert two.report()["clips"][1]["api_used"] == "pika"
 
 
+@pytest.mark.slow
 def test_a_clip_that_cannot_be_put_in_place_says_why(two: Studio) -> None:
     two.clip(1).unlink()
     two.clip(1).with_name(".clip_001.mp4.part").mkdir()
@@ -139,6 +144,7 @@ def test_takes_marks_no_clip_that_is_not_there(two: Studio, capfd: pytest.Captur
     assert "*" not in "".join(line for line in capfd.readouterr().out.splitlines() if "shot   2" in line)
 
 
+@pytest.mark.slow
 def test_a_take_of_an_earlier_prompt_can_be_picked_by_its_full_name(two: Studio) -> None:
     recipe = two.rows()[1]["recipe"] if two.rows()[1]["shot_number"] == 2 else two.rows()[0]["recipe"]
     two.change_shot(2, runway_prompt="something else")

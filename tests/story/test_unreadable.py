@@ -25,6 +25,7 @@ def unreadable(one: Studio, monkeypatch: pytest.MonkeyPatch) -> Studio:
     return one
 
 
+@pytest.mark.slow
 def test_a_result_that_can_not_be_read_is_waited_for(unreadable: Studio) -> None:
     for _ in range(2):
         assert unreadable.doit(*only("pika")) == 1
@@ -35,6 +36,7 @@ def test_a_result_that_can_not_be_read_is_waited_for(unreadable: Studio) -> None
     assert "run again to collect it" in unreadable.errors()[0]
 
 
+@pytest.mark.slow
 def test_after_an_hour_it_is_given_up_as_paid_and_the_fallbacks_turn_comes(unreadable: Studio) -> None:
     arguments = ("primary_api=pika", "fallback_api=runway", "max_retries=1")
     assert unreadable.doit(*arguments) == 1
@@ -84,6 +86,7 @@ def test_a_shape_that_nobody_of_fals_vouches_for_is_told_too(unreadable: Studio)
     assert not any("still running" in str(error) for error in unreadable.errors())
 
 
+@pytest.mark.slow
 def test_at_runway_too_an_output_of_another_shape_is_told(one: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     task = Runway._task
 

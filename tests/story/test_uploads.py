@@ -95,6 +95,7 @@ def stored(film: ScriptedStudio, uri: str) -> bytes | None:
     return film.cloud.storage.find(uri, film.now())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("section", "only", "api"),
     [("runway", ONLY_RUNWAY, "api.dev.runwayml.com"), ("pika", ONLY_PIKA, "rest.fal.ai")],
@@ -124,11 +125,13 @@ def test_the_picture_that_arrives_is_the_file_and_its_host_sees_no_key(
     assert film.booked() == (pytest.approx(film.charged()), 0, 0)
 
 
+@pytest.mark.slow
 def test_a_picture_that_fits_into_the_request_is_not_uploaded(film: ScriptedStudio) -> None:
     assert film.doit(*ONLY_RUNWAY) == 0
     assert film.asked("upload") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("section", ["runway", "pika"])
 def test_a_rehearsal_uploads_too(light: ScriptedStudio, section: str) -> None:
     light.environ.clear()
@@ -139,6 +142,7 @@ def test_a_rehearsal_uploads_too(light: ScriptedStudio, section: str) -> None:
     assert light.hosts("upload") == light.hosts("store") == light.hosts("create")
 
 
+@pytest.mark.slow
 def test_twelve_shots_of_the_same_picture_upload_it_once(light: ScriptedStudio) -> None:
     light.write_shots([shot | {"image": "1.png"} for shot in shots(12)])
     assert light.doit(*ONLY_RUNWAY) == 0
@@ -147,6 +151,7 @@ def test_twelve_shots_of_the_same_picture_upload_it_once(light: ScriptedStudio) 
     assert len(set(named(light))) == 1
 
 
+@pytest.mark.slow
 def test_all_pictures_of_a_shot_are_uploaded_in_their_places(light: ScriptedStudio) -> None:
     light.configure(runway={"model": "veo3.1"})
     light.write_shots([light.read_shots()[0] | {"image": "1.png", "end_image": "2.png"}])
@@ -174,6 +179,7 @@ def test_what_only_needs_turning_is_uploaded_as_it_was_made(light: ScriptedStudi
 # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "act"),
     [
@@ -236,6 +242,7 @@ def test_bytes_go_to_no_host_with_a_private_address(light: ScriptedStudio, monke
     assert f"blocked upload address at {BUCKET}" in str(light.errors())
 
 
+@pytest.mark.slow
 def test_a_key_that_is_rejected_at_an_upload_closes_the_provider(light: ScriptedStudio) -> None:
     light.on("upload", says(401, {"error": "The API key is not valid."}))
     assert light.doit(*ONLY_RUNWAY) == 1
@@ -243,6 +250,7 @@ def test_a_key_that_is_rejected_at_an_upload_closes_the_provider(light: Scripted
     assert light.said("runway is closed for this run: it refuses an upload: The API key is not valid.")
 
 
+@pytest.mark.slow
 def test_a_picture_that_was_replaced_after_the_plan_is_not_uploaded(light: ScriptedStudio) -> None:
     """Two are under way at once; the third waits for its turn, and is another one by then."""
 
@@ -258,6 +266,7 @@ def test_a_picture_that_was_replaced_after_the_plan_is_not_uploaded(light: Scrip
     assert [error for error in light.errors() if error and "its picture changed after the plan; run again" in error]
 
 
+@pytest.mark.slow
 def test_killed_after_its_upload_the_shot_is_uploaded_again_and_bought_once(light: ScriptedStudio) -> None:
     light.write_shots(light.read_shots()[:1])
     for k in range(1, 12):
@@ -300,6 +309,7 @@ def test_an_order_that_is_sent_again_names_the_same_upload(replayed: ScriptedStu
     assert (len(replayed.asked("upload")), replayed.bought()) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_later_run_does_not_send_it_again_with_another_address(replayed: ScriptedStudio) -> None:
     replayed.on("create", sends(Raw(then="reset")), times=1)
     replayed.on("other", says(500))

@@ -6,6 +6,7 @@ from studio import Studio, shots
 POOR = ("budget_usd=0.60", "partial=yes", "fallback_api=none", "max_retries=1")
 
 
+@pytest.mark.slow
 def test_money_of_a_job_that_no_shot_wants_any_more_is_waited_for(one: Studio) -> None:
     one.faults("job_failed=~shot-1", "job_slow=~shot-1")
     assert one.doit(*POOR, "clip_timeout_s=20") == 1
@@ -25,6 +26,7 @@ def test_a_job_that_keeps_its_money_is_not_waited_for_longer_than_it_is_collecte
     assert "not bought: it costs $0.60" in one.errors()[0]
 
 
+@pytest.mark.slow
 def test_shots_that_all_wait_give_up_though_others_stand_in_line_behind_them(studio: Studio) -> None:
     first, second, third = shots(3)
     studio.write_shots([first, first | {"shot_number": 4}, second, second | {"shot_number": 5}, third])

@@ -86,6 +86,7 @@ def test_after_such_an_order_the_fallback_has_its_turn(studio: ScriptedStudio) -
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("place", "kind"),
     [

@@ -1,7 +1,7 @@
 """What a word on the command line means that names no task: what there is, and what was meant. Pure."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from vgen.cli.command import Command
 from vgen.inputs.wording import nearest, shown
@@ -58,7 +58,7 @@ def usage(command: Command, words: Sequence[str]) -> str:
     return f"`doit {command.name}` runs alone, as in `{command.example}`"
 
 
-def option(message: str, words: Collection[str], command: str) -> str:
+def option(message: str, words: Sequence[str], command: str) -> str:
     """doit's sentence about an option of one of its commands, without the list of all that it knows."""
     if choice := _CHOICE.search(message):
         return f"{choice[1]}={choice[2]}: choose {choice[3].replace(chr(39), '')}"
@@ -70,4 +70,7 @@ def option(message: str, words: Collection[str], command: str) -> str:
         return f"{said}; `doit plan` shows what a run would do"
     if any(word in ("-h", "--help") for word in words):
         return f"{said}; `doit help vgen` shows all commands"
+    wrong = said.split()[1] if found else ""
+    if command == "run" and wrong in words and (before := [w for w in words[: words.index(wrong)] if w[:1] != "-"]):
+        return f"{said} after a task's name; options come first, as in `doit {wrong} {' '.join(before)}`"
     return f"{said}; `doit help {command}` shows the options"
