@@ -210,7 +210,7 @@ def build(
 
     `targets`: tasks such as `clip:7`; none is all. `on_event`: is called with each event, as it happens. Returns the
     report, good or bad: look at `passed` and at each clip's `success`. Raises as `plan` does; then nothing was begun.
-    An exception of `on_event` ends the build as `kill` does: what was begun is in the ledger, and the next build goes on.
+    An exception of `on_event` ends the build as `kill` does: what was begun is in the ledger, the next build goes on.
     If this process is killed, the build works on to its end; others wait for its lock, or are refused.
     """
     _vgen(root, targets, variables, on_event or (lambda _: None))
