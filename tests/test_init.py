@@ -155,6 +155,14 @@ def test_a_new_film_is_planned_and_every_command_that_is_named_is_one_of_vgen(
     assert "`doit" not in capsys.readouterr().err
 
 
+def test_another_directory_for_doit_is_refused(call: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    call("init", "film")
+    (tmp_path / "elsewhere").mkdir()
+    capsys.readouterr()
+    assert call("-d", "../elsewhere", "run", at="film") == 3
+    assert "leave -d out" in capsys.readouterr().err
+
+
 def test_this_repository_is_such_a_film() -> None:
     for name in ("dodo.py", "config/visual_prompts.json", "config/api_config.json"):
         assert (ROOT / name).read_bytes() == start.content(name), name

@@ -1,7 +1,5 @@
 """A wrong name, option or value gets vgen's own sentence: what is there, what was meant. Nothing is started."""
 
-from pathlib import Path
-
 import pytest
 from studio import Studio
 
@@ -50,15 +48,6 @@ WRONG = [
     (("list", "-z"), "option -z not recognized; `doit help list` shows the options"),
     (("-n", "x"), "num_process: give a whole number"),
 ]  # fmt: skip
-
-
-def test_another_directory_is_refused(
-    studio: Studio, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert studio.doit() == 0
-    monkeypatch.chdir(tmp_path.parent)
-    assert studio.doit() == 3
-    assert "leave -d out" in capfd.readouterr().err
 
 
 @pytest.mark.slow

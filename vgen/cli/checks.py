@@ -1,7 +1,6 @@
 """What is refused before a run starts: stray variables, shots nobody can make, drifted plans, too little money."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgen.cli import names, registry, reporting
@@ -17,12 +16,6 @@ from vgen.views import terminal
 if TYPE_CHECKING:
     from vgen.cli.session import Session
     from vgen.plan.step import Step
-
-
-def refuse_elsewhere(root: Path) -> None:
-    """Clips are named from the directory of dodo.py: from another one doit finds none. Raises InputError."""
-    if Path.cwd() != root:
-        raise InputError([f"-d: clips are named from {root}; leave -d out, doit goes there by itself"])
 
 
 def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:

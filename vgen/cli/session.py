@@ -167,7 +167,6 @@ class Session:
     def before_load(self, names: Sequence[str]) -> Iterator[None]:
         """Bad input ends here, with all problems; a build holds the run lock from here on."""
         self.entered = True
-        checks.refuse_elsewhere(self.workspace.root)
         checks.refuse_strays(self.variables, names)
         self.reported.began_at = commits(self.workspace.outputs.ledger)
         named, commands = set(names), registry.commands()

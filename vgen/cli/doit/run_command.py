@@ -35,6 +35,7 @@ class Run(BriefOptions, RunCommand):
                     words = [arg for arg in args if not arg.startswith("-")]
                     hooks = config["session"]
                     hooks.reporter = params.get("reporter")
+                    _shown(hooks, lambda: _refuse_elsewhere(params))
                     _shown(hooks, lambda: stack.enter_context(hooks.before_load(words)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
                 return config
@@ -147,6 +148,12 @@ def _shown(session: Session, act: Callable[[], Any]) -> Any:
     except VgenError as exc:
         session.refused(exc)
         raise InvalidCommand(session.advice(str(exc))) from exc
+
+
+def _refuse_elsewhere(params: Mapping[str, Any]) -> None:
+    """Targets are named from the directory of dodo.py: from another one doit finds none. Raises InputError."""
+    if params.get("cwdPath"):
+        raise InputError(["-d: clips are named from the directory of dodo.py; leave -d out, doit goes there by itself"])
 
 
 def _set_aside_if_damaged(dep_file: str, backend: str) -> None:
