@@ -113,6 +113,7 @@ def test_who_the_proxy_wants_to_know_is_told_to_the_proxy_alone() -> None:
 BAD = [
     "127.0.0.1", "169.254.169.254", "10.0.0.7", "[::1]", "[fd00::1]", "2130706433", "0x7f.1", "0x7f000001", "127.1",
     "localhost", "localhost.", "metadata.google.internal", "printer.local", "intranet", "nas.lan",
+    "127.0.0\u30021", "169.254.169\uff0e254", "x.printer\uff61local", "127.0.0%2e1",
 ]  # fmt: skip
 
 
