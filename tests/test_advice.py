@@ -34,6 +34,16 @@ def test_it_begins_with_the_program_that_was_called() -> None:
     assert Advice({"outputs": "b1"}, "vgen")(said) == said
 
 
+def test_the_password_of_a_proxy_is_in_no_advice() -> None:
+    """The gallery has advice to copy, and is handed on."""
+    for address, said in (
+        ("http://me:p%40s@s@proxy:3128", "http://me:PASSWORD@proxy:3128"),
+        ("http://me@proxy:3128", "http://me@proxy:3128"),
+        ("http://proxy:3128", "http://proxy:3128"),
+    ):
+        assert Advice({"proxy": address}).command("doit") == f"doit proxy={said}"
+
+
 def test_without_variables_nothing_changes() -> None:
     assert Advice()("`doit plan`") == "`doit plan`"
 

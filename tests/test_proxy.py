@@ -11,7 +11,7 @@ import trio
 from a_proxy import proxying
 from test_http import NOW, TLS, answer, call, serving
 
-from vgen.errors import BlockedAddress, NotSent
+from vgen.errors import BlockedAddress, NoAnswer, NotSent
 from vgen.inputs.variables import Run
 from vgen.production import ssrf_guard
 from vgen.production.http import HttpClient
@@ -22,7 +22,7 @@ HEAD = f"HTTP/1.1 200 OK\r\nContent-Length: {len(FILM)}\r\nConnection: close\r\n
 
 
 @contextlib.asynccontextmanager
-async def over_tls(*names: str) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
+async def over_tls(*names: str, answers: bool = True) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     """A server for these names that says FILM to everybody: its port, and who is to be trusted."""
     authority = pytest.importorskip("trustme").CA()
     ours, theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -32,6 +32,8 @@ async def over_tls(*names: str) -> AsyncIterator[tuple[int, ssl.SSLContext]]:
     async def talk(stream: trio.SSLStream[Any]) -> None:
         with contextlib.suppress(trio.BrokenResourceError):
             await stream.receive_some()
+            if not answers:
+                await trio.sleep_forever()
             await stream.send_all(HEAD + FILM)
             await stream.aclose()
 
@@ -111,6 +113,7 @@ def test_who_the_proxy_wants_to_know_is_told_to_the_proxy_alone() -> None:
 BAD = [
     "127.0.0.1", "169.254.169.254", "10.0.0.7", "[::1]", "[fd00::1]", "2130706433", "0x7f.1", "0x7f000001", "127.1",
     "localhost", "localhost.", "metadata.google.internal", "printer.local", "intranet", "nas.lan",
+    "127.0.0\u30021", "169.254.169\uff0e254", "x.printer\uff61local", "127.0.0%2e1",
 ]  # fmt: skip
 
 
@@ -138,3 +141,30 @@ def test_public_names_and_addresses_may_be_asked_for(host: str) -> None:
 def test_what_is_no_proxy_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="give http://HOST:PORT"):
         Run(proxy=wrong)
+
+
+def test_a_proxy_that_says_nothing_has_sent_no_order() -> None:
+    async def silence(stream: trio.SocketStream, heard: bytes) -> None:
+        await trio.sleep_forever()
+
+    async def main() -> None:
+        async with (
+            serving(silence) as server,
+            HttpClient(now=lambda: NOW, tls=lambda: TLS, proxy=server.url) as line,
+        ):
+            await line.send(call("https://api.vendor.example/v1/x"), timeout_s=0.2)
+
+    with pytest.RaisesGroup(NotSent, flatten_subgroups=True):
+        trio.run(main)
+
+
+@pytest.mark.slow
+def test_an_order_whose_tunnel_was_open_may_have_been_sent() -> None:
+    async def main() -> None:
+        async with over_tls("api.vendor.example", answers=False) as (port, trust):
+            with proxying({"api.vendor.example": ("127.0.0.1", port)}) as proxy:
+                async with HttpClient(now=lambda: NOW, tls=lambda: trust, proxy=proxy.url) as line:
+                    await line.send(call("https://api.vendor.example/v1/x"), timeout_s=1)
+
+    with pytest.RaisesGroup(NoAnswer, flatten_subgroups=True):
+        trio.run(main)

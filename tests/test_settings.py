@@ -254,6 +254,12 @@ def test_what_only_looks_like_a_key_is_left_alone(tmp_path: Path, field: dict[st
     load(tmp_path, {"runway": field})
 
 
+def test_the_password_of_a_wrong_proxy_is_not_shown(tmp_path: Path) -> None:
+    told = one_problem(tmp_path, env={"VGEN_PROXY": "http://me:hunter2@proxy:99999"})
+    assert "VGEN_PROXY=http://me:PASSWORD@proxy:99999" in told
+    assert "hunter2" not in told
+
+
 def test_keys_show_nowhere(tmp_path: Path) -> None:
     found = load(tmp_path, env=BOTH)
     shown = repr(found) + str(found) + repr(found.primary) + found.primary.account + "".join(found.warnings)

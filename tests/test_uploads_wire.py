@@ -100,6 +100,12 @@ def test_an_answer_that_lacks_something_is_no_place(name: str, wrong: object) ->
         assert found.reason is RefusalReason.SERVER_ERROR
 
 
+def test_a_field_that_no_encoding_has_is_no_place() -> None:
+    for fields in ({"key": "\ud800"}, {"\ud800": "x"}):
+        found = uploads("runway").place(reply(200, {**PLACES["runway"], "fields": fields}), UPLOAD)
+        assert isinstance(found, Refused)
+
+
 # ── the simulated storage
 
 

@@ -24,7 +24,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vgen.cli.services import real_services
-from vgen.errors import InputError, Refusal
+from vgen.errors import InputError, Refusal, VgenError
 from vgen.production.workspace import Workspace
 
 Event = Mapping[str, Any]
@@ -210,8 +210,8 @@ def build(
 
     `targets`: tasks such as `clip:7`; none is all. `on_event`: is called with each event, as it happens. Returns the
     report, good or bad: look at `passed` and at each clip's `success`. Raises as `plan` does; then nothing was begun.
-    An exception of `on_event` ends the build as `kill` does: what was begun is in the ledger, the next build goes on.
-    If this process is killed, the build works on to its end; others wait for its lock, or are refused.
+    Raises VgenError if the build itself was ended by a bug or a signal: what was bought is in the ledger. An exception
+    here (Ctrl-C, one of `on_event`) ends the build as `kill` does. If this process is killed, the build goes on alone.
     """
     _vgen(root, targets, variables, on_event or (lambda _: None))
     return report(root, **variables)
@@ -231,12 +231,13 @@ def report(root: Path | str, **variables: Any) -> Report:
 def _vgen(
     root: Path | str, words: Sequence[str], variables: Mapping[str, Any], on_event: Callable[[Event], None]
 ) -> None:
-    """Run vgen there, event by event. Raises what it refuses."""
+    """Run vgen there, event by event. Raises what it refuses, and VgenError if it was ended by a bug or a signal."""
     given = [f"{name}={value}" for name, value in _spelled(variables).items()]
     command = [sys.executable, "-X", "utf8", "-m", "vgen", "run", "-r", "jsonl", *words, *given]
     errors: list[Event] = []
     with tempfile.TemporaryFile() as said, subprocess.Popen(  # noqa: S603 - this Python, this package
         command, cwd=root, encoding="utf-8", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said,
+        process_group=0,  # a Ctrl-C reaches all of a group, and with ours it would be the second signal: out at once
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
@@ -255,7 +256,7 @@ def _vgen(
     if code == _REFUSED or errors:
         raise _refusal(errors, text)
     if code not in (0, 1):
-        raise Refusal(text or f"vgen ended with {code}", code="failed")
+        raise VgenError(text or f"vgen ended with {code}")
 
 
 def _refusal(errors: Sequence[Event], said: str) -> InputError | Refusal:

@@ -7,12 +7,18 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "[key]"
+_PASSWORD = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://[^/?#:]*):[^/?#]*@")
 _SHAPES = re.compile(r"(?i)\b(bearer|key)\s+[a-z0-9_:.\-]{16,}|\bkey_[a-z0-9]{16,}")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` without the secrets, as they are, URL-quoted or in base64, and without what looks like a key."""
     return _SHAPES.sub(MASK, exactly(text, secrets, min_length=4))
+
+
+def without_password(value: str) -> str:
+    """A run variable's value as it may be shown: of an address, PASSWORD in place of the password."""
+    return _PASSWORD.sub(r"\1:PASSWORD@", value)
 
 
 def exactly(text: str, secrets: Iterable[str], *, min_length: int) -> str:

@@ -14,7 +14,19 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, PIKA_USD, Act, Forward, Raw, ScriptedStudio, changes, says, sends
+from faults.scripted import (
+    ONLY_PIKA,
+    ONLY_RUNWAY,
+    PIKA_USD,
+    Act,
+    Forward,
+    Raw,
+    ScriptedStudio,
+    accepts_then_sends,
+    changes,
+    says,
+    sends,
+)
 from PIL import Image
 from projects import checked
 from studio import KEYS, shots
@@ -216,6 +228,31 @@ def test_an_upload_that_fails_once_is_tried_in_a_new_place(light: ScriptedStudio
     assert (len(light.asked("upload")), len(light.asked("store")), light.bought()) == (3, 3, 1)
     assert len({request.target for request in light.asked("store")}) == 3
     assert light.booked() == (light.charged(), 0, 0)
+
+
+def test_nobody_sits_out_a_long_pause_that_an_upload_is_asked_for(light: ScriptedStudio) -> None:
+    light.on("upload", says(429, {"error": "slow down"}, retry_after="90000"))
+    assert light.doit(*ONLY_RUNWAY) == 1
+    times = [at for at, _, _ in light.told]
+    assert max(times) - min(times) < 60
+    assert light.said("runway is closed for this run: it asks to wait 86,400 s; run again later")
+
+
+def test_an_order_that_appears_while_its_picture_is_uploaded_is_not_bought_again(light: ScriptedStudio) -> None:
+    light.write_shots(light.read_shots()[:1])
+    light.on("create", accepts_then_sends(lambda _: Raw()), times=1)
+    light.on("list", says(200, {"items": [], "has_more": False}))
+    assert light.doit(*ONLY_PIKA) == 1
+    assert light.states() == ["uncertain"]
+
+    async def slowly(_: Request, forward: Forward) -> Response:
+        light.rules = [rule for rule in light.rules if rule.kind != "list"]
+        await trio.sleep(20)
+        return await forward()
+
+    light.on("store", slowly)
+    assert light.doit(*ONLY_PIKA, "on_uncertain=rebuy") == 0
+    assert (light.bought(), light.states(), light.booked()) == (1, ["accepted"], (PIKA_USD, 0, 0))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from vgen.inputs.sections import MARKS, Sections, is_secret
 from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
 from vgen.inputs.variables import OTHER_ENVIRONMENT, PREFIX, VARIABLES, Run
 from vgen.inputs.wording import nearest, refused, shown
+from vgen.redact import without_password
 
 
 def load(
@@ -86,7 +87,8 @@ class _Loader:
             for error in exc.errors(include_input=False, include_url=False):
                 name = str(error["loc"][0])
                 value, said = values[name]
-                self._problems.append(f"{said}={shown(value)}: {refused(error, value)}")
+                told = without_password(value) if isinstance(value, str) else value
+                self._problems.append(f"{said}={shown(told)}: {refused(error, value)}")
             return None
 
     def _signer(self, run: Run) -> None:

@@ -52,7 +52,7 @@ async def buy(clip: Clip, now: Decision) -> None:
 
 
 async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) -> Purchase | None:
-    """Reserve, send, wait for the end of the job. None if the provider can't be ordered from after all.
+    """Reserve, send, wait for the end of the job. None if nothing is ordered here after all.
 
     Raises OverBudget.
     """
@@ -66,6 +66,8 @@ async def _order(clip: Clip, now: Decision, order: Order, provider: Provider) ->
     except UploadFailed as exc:
         run.uploads.unable[clip.number, provider.name] = str(exc)
         run.say(clip.number, f"{provider.name}: {exc}", event="not_ordered", provider=provider.name)
+        return None
+    if order_pictures.has_uploads(ready) and await found_after_all(clip, now):  # an upload may take minutes
         return None
     order = await submit.prepared(run, order, provider)  # before the last checks: meanwhile others may learn of trouble
     if not _is_open(clip, provider):

@@ -17,6 +17,16 @@ ASK_S = 30.0
 REAL_KEY_LENGTH = 12
 """Shorter "keys" are test words, which may stand in any answer."""
 
+LONG_PAUSE_S = 300.0
+"""A provider that asks for a longer one is left alone for the rest of the run."""
+
+
+def close_if_long(run: Run, name: str, wait_s: float) -> bool:
+    """Whether a provider asks for a pause that nobody sits out; it is closed then."""
+    if is_long := wait_s > max(LONG_PAUSE_S, run.settings.run.clip_timeout_s):
+        run.close_provider(name, f"it asks to wait {wait_s:,.0f} s; run again later")
+    return is_long
+
 
 def vendor_of(run: Run, row: Purchase) -> Vendor:
     """Who sells by the protocol that a purchase was made by."""

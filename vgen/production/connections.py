@@ -9,6 +9,8 @@ import trio
 
 from vgen.production import http_compat
 
+UNSENT = "unsent"
+"""Extension of a request: a list, not empty if it never left, whatever ended it, its sender's own time-out too."""
 _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException, httpcore.ProxyError)
 
 
@@ -34,9 +36,11 @@ class Connections(httpcore.AsyncConnectionPool):
         try:
             response = await connection.handle_async_request(request)
         except BaseException as exc:
-            unsent = isinstance(exc, _BROKEN) and http_compat.never_left(connection)
+            unsent = http_compat.never_left(connection)
+            if unsent and UNSENT in request.extensions:
+                request.extensions[UNSENT].append(True)
             await self._over(connection)
-            if unsent:
+            if unsent and isinstance(exc, _BROKEN):
                 raise httpcore.ConnectError(f"the proxy opened no way there: {exc or type(exc).__name__}") from exc
             raise
         return httpcore.Response(

@@ -22,7 +22,7 @@ import trio
 
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.production import http_compat
-from vgen.production.connections import Connections
+from vgen.production.connections import UNSENT, Connections
 from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_name, check_url, is_private
 from vgen.providers.base import Call, Reply
 
@@ -135,10 +135,10 @@ class HttpClient:
         """Straight to the transport: redirects, cookies and auth, which httpx's client adds, are not wanted here."""
         transport = self._creates if call.step == "create" else self._reads
         headers = [*_HEADERS, *call.headers]
+        unsent: list[bool] = []
+        more = {"timeout": _PATIENCE, UNSENT: unsent}
         try:
-            request = httpx.Request(
-                call.method, _url(call.url), headers=headers, content=call.body, extensions={"timeout": _PATIENCE}
-            )
+            request = httpx.Request(call.method, _url(call.url), headers=headers, content=call.body, extensions=more)
         except httpx.InvalidURL as exc:
             raise NotSent(f"not a valid URL: {_reason(exc)}") from exc
         if call.auth:
@@ -152,6 +152,8 @@ class HttpClient:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + 1):
                         await response.aclose()
         except trio.TooSlowError as exc:
+            if unsent:
+                raise NotSent(f"no connection to {_host(call.url)}: no way from the proxy in {timeout_s:g} s") from exc
             raise NoAnswer(f"no answer within {timeout_s:g} s") from exc
         except _SENT_NOTHING as exc:
             raise NotSent(f"no connection to {_host(call.url)}: {_reason(exc)}") from exc

@@ -66,11 +66,13 @@ def check_url(url: str, *, private: bool, what: str = "download") -> None:
 
 _OURS = re.compile(r"(^|\.)(localhost|local|internal|intranet|lan|home|corp|private)$")
 """Ends of names that are never a media host's."""
+_DOTS = re.compile("[\u3002\uff0e\uff61]")
+"""Other dots of the world, which IDNA makes plain ones (RFC 3490, 3.1)."""
 
 
 def check_name(url: str, *, what: str = "download") -> None:
     """For a way on which somebody else resolves names: raises BlockedAddress for what is no public name or address."""
-    host = (urlsplit(url).hostname or "").rstrip(".")
+    host = _DOTS.sub(".", urlsplit(url).hostname or "").rstrip(".")
     last = host.rpartition(".")[2]
     if ":" in host or re.fullmatch(r"0x[0-9a-f]*|\d+", last):  # an address, or another way to write one
         try:
@@ -78,7 +80,7 @@ def check_name(url: str, *, what: str = "download") -> None:
         except ValueError:
             good = False
     else:
-        good = "." in host and not _OURS.search(host)
+        good = "." in host and "%" not in host and not _OURS.search(host)
     if not good:
         raise BlockedAddress(f"blocked {what} address: {host} is no public host")
 

@@ -27,7 +27,6 @@ from vgen.store.records import Facts, NewPurchase, Purchase
 
 CREATE_S = 120.0
 """A create's whole time. Longer than any provider needs to answer; what is later than that is uncertain."""
-LONG_PAUSE_S = 300.0
 
 
 @dataclass(slots=True)
@@ -268,8 +267,7 @@ def _refused(clip: Clip, provider: Provider, answer: Refused) -> None:
             wait_s = answer.retry_after_s or 0.0
             run.limits.of(provider.name).pause(wait_s)
             clip.pause(provider.name).at_least_s = wait_s
-            if wait_s > max(LONG_PAUSE_S, run.settings.run.clip_timeout_s):
-                run.close_provider(provider.name, f"it asks to wait {wait_s:,.0f} s; run again later")
+            client.close_if_long(run, provider.name, wait_s)
         case RefusalReason.CREDIT:
             run.close_provider(provider.name, f"out of credit: {answer.message}")
         case RefusalReason.KEY:

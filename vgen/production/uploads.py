@@ -120,4 +120,6 @@ async def _try(run: Run, provider: Provider, theirs: codec.Uploads, upload: code
 def _refused(run: Run, provider: Provider, answer: Refused) -> _Failed:
     if answer.reason in _CLOSES:
         run.close_provider(provider.name, f"it refuses an upload: {answer.message}")
-    return _Failed(answer.message, again=answer.reason in _LATER, wait_s=answer.retry_after_s or 0.0)
+    wait_s = answer.retry_after_s or 0.0
+    again = answer.reason in _LATER and not client.close_if_long(run, provider.name, wait_s)
+    return _Failed(answer.message, again=again, wait_s=wait_s)

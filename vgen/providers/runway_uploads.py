@@ -51,7 +51,16 @@ def _place(reply: Reply, upload: Upload) -> Place | Refused:
 
 
 def _is_form(fields: object) -> TypeGuard[dict[str, str]]:
-    return isinstance(fields, dict) and all(isinstance(value, str) for value in fields.values())
+    return isinstance(fields, dict) and all(isinstance(value, str) for value in fields.values()) and _is_text(fields)
+
+
+def _is_text(fields: dict[str, str]) -> bool:
+    """Half a surrogate pair is a string in JSON, and in no encoding."""
+    try:
+        "".join((*fields, *fields.values())).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 UPLOADS = Uploads(

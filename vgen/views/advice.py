@@ -5,6 +5,8 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from vgen.redact import without_password
+
 DOIT = "doit"
 """How commands begin in vgen's own texts."""
 _COMMAND = re.compile(r"`(doit(?: [^`]*)?)`")
@@ -31,6 +33,7 @@ class Advice:
         """One command, completed; a variable that it names itself stays as it is."""
         if not _HELP.match(command):
             own = {word.partition("=")[0] for word in command.split() if "=" in word}
-            more = [f"{name}={shlex.quote(value)}" for name, value in self.given.items() if name not in own]
+            given = {name: without_password(value) for name, value in self.given.items() if name not in own}
+            more = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
             command = " ".join((command, *more))
         return f"{self.program}{command.removeprefix(DOIT)}" if command.split()[0] == DOIT else command
