@@ -37,7 +37,7 @@ class Connections(httpcore.AsyncConnectionPool):
             unsent = isinstance(exc, _BROKEN) and http_compat.never_left(connection)
             await self._over(connection)
             if unsent:
-                raise httpcore.ConnectError(f"the proxy opened no way there: {exc or type(exc).__name__}") from exc
+                raise httpcore.ConnectError(f"no way through the proxy: {exc or type(exc).__name__}") from exc
             raise
         return httpcore.Response(
             response.status,
