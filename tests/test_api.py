@@ -61,7 +61,7 @@ def test_without_a_report_there_is_none(film: Path) -> None:
 
 def test_a_folder_that_is_not_there_and_a_word_for_a_list_are_bad_input(film: Path) -> None:
     for call in (api.plan, api.build):
-        with pytest.raises(InputError, match="there is no such folder; `vgen init .*nowhere`"):
+        with pytest.raises(InputError, match=r"there is no such folder; `vgen init .*nowhere`"):
             call(film / "nowhere")
     with pytest.raises(InputError, match=r"give a list, as in targets=\['clip:2'\]"):
         api.build(film, "clip:2")

@@ -1,7 +1,7 @@
-"""What to type to add one of vgen's extras to the environment that it runs in: pip, pipx and uv each have their own way.
+"""What to type to add one of vgen's extras to the environment that it runs in: pip, pipx and uv differ.
 
-Facts: pipx 1.18 writes `pipx_metadata.json`, uv 0.13 `uv-receipt.toml`, into the environment of a tool. `uv tool install`
-makes the environment anew, so it must name all extras.
+Facts: pipx 1.18 writes `pipx_metadata.json`, uv 0.13 `uv-receipt.toml`, into the environment of a tool.
+`uv tool install` makes the environment anew, so it must name all extras.
 """
 
 import re
