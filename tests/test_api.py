@@ -46,6 +46,7 @@ def test_what_is_refused_is_an_exception_with_a_code(film: Path) -> None:
     with pytest.raises(InputError) as typo:
         api.plan(film, budget_us=5)
     assert "budget_usd" in typo.value.problems[0]
+    assert "`vgen help vgen`" in typo.value.problems[0], "it calls vgen, not doit"
     (film / "config" / "visual_prompts.json").write_text('[{"shot_number": 1}, {"shot_number": 2}]')
     with pytest.raises(InputError) as bad:
         api.build(film)
@@ -56,6 +57,14 @@ def test_what_is_refused_is_an_exception_with_a_code(film: Path) -> None:
 def test_without_a_report_there_is_none(film: Path) -> None:
     with pytest.raises(InputError, match="there is no report yet"):
         api.report(film)
+
+
+def test_a_folder_that_is_not_there_and_a_word_for_a_list_are_bad_input(film: Path) -> None:
+    for call in (api.plan, api.build):
+        with pytest.raises(InputError, match=r"there is no such folder; `vgen init .*nowhere`"):
+            call(film / "nowhere")
+    with pytest.raises(InputError, match=r"give a list, as in targets=\['clip:2'\]"):
+        api.build(film, "clip:2")
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -67,6 +68,12 @@ def test_the_package_installs_it() -> None:
 def test_it_tells_its_version_and_that_of_doit(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("--version") == 0
     assert capsys.readouterr().out == f"vgen {vgen.__version__} (doit {importlib.metadata.version('doit')})\n"
+
+
+def test_the_wheel_has_the_version_that_it_tells() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert "version" in project["project"]["dynamic"], "else an upgrade may call itself by the old number"
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "vgen.__version__"}
 
 
 @pytest.mark.parametrize("words", [(), ("plan",), ("clip:1", "budget_usd=3"), ("list",), ("clean",), ("doctor",)])
@@ -153,6 +160,20 @@ def test_a_new_film_is_planned_and_every_command_that_is_named_is_one_of_vgen(
     assert "`doit" not in said
     assert call("plans") == 3
     assert "`doit" not in capsys.readouterr().err
+    assert call("-r", "jsonl", "plans") == 3
+    told = capsys.readouterr()
+    assert "`vgen help vgen`" in json.loads(told.out)["text"]
+    assert "`doit" not in told.out + told.err
+    assert call("list", "--help") == 3
+    assert "`vgen help list`" in capsys.readouterr().err
+
+
+def test_doctor_says_that_a_simulation_tries_no_proxy(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
+    call("init")
+    call("doctor", "proxy=http://me:secret@proxy.example:3128")
+    said = capsys.readouterr().out
+    assert "note  the proxy at proxy.example:3128 was not tried" in said
+    assert "secret" not in said
 
 
 def test_another_directory_for_doit_is_refused(call: Call, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

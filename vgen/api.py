@@ -213,6 +213,8 @@ def build(
     Raises VgenError if the build itself was ended by a bug or a signal: what was bought is in the ledger. An exception
     here (Ctrl-C, one of `on_event`) ends the build as `kill` does. If this process is killed, the build goes on alone.
     """
+    if isinstance(targets, str):
+        raise InputError([f"targets: give a list, as in targets=[{targets!r}]"])
     _vgen(root, targets, variables, on_event or (lambda _: None))
     return report(root, **variables)
 
@@ -232,6 +234,8 @@ def _vgen(
     root: Path | str, words: Sequence[str], variables: Mapping[str, Any], on_event: Callable[[Event], None]
 ) -> None:
     """Run vgen there, event by event. Raises what it refuses, and VgenError if it was ended by a bug or a signal."""
+    if not Path(root).is_dir():
+        raise InputError([f"{root}: there is no such folder; `vgen init {root}` starts a film there"])
     given = [f"{name}={value}" for name, value in _spelled(variables).items()]
     command = [sys.executable, "-X", "utf8", "-m", "vgen", "run", "-r", "jsonl", *words, *given]
     errors: list[Event] = []

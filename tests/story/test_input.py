@@ -355,9 +355,15 @@ def test_list_and_help_work_with_bad_input(studio: Studio, capfd: pytest.Capture
 
 
 @pytest.mark.slow
-def test_clean_takes_clips_and_reports_and_leaves_takes_and_ledger(studio: Studio) -> None:
+def test_clean_takes_clips_and_reports_and_leaves_takes_and_ledger(
+    studio: Studio, capfd: pytest.CaptureFixture[str]
+) -> None:
     studio.doit()
+    capfd.readouterr()
     assert studio.doit("clean") == 0
+    said = capfd.readouterr().out
+    assert "clip_002.mp4 - removing file" in said
+    assert "Python: function" not in said
     assert not any(studio.clip(number).exists() for number in (1, 2, 3))
     assert not (studio.outputs / "clips.json").exists()
     assert not (studio.outputs / "production_report.json").exists()

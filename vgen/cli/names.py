@@ -69,7 +69,8 @@ def option(message: str, words: Sequence[str], command: str) -> str:
     if command == "run" and any(word in _REHEARSAL for word in words):
         return f"{said}; `doit plan` shows what a run would do"
     if any(word in ("-h", "--help") for word in words):
-        return f"{said}; `doit help vgen` shows all commands"
+        more = "`doit help vgen` shows all commands" if command == "run" else f"`doit help {command}` shows its usage"
+        return f"{said}; {more}"
     wrong = said.split()[1] if found else ""
     if command == "run" and wrong in words and (before := [w for w in words[: words.index(wrong)] if w[:1] != "-"]):
         return f"{said} after a task's name; options come first, as in `doit {wrong} {' '.join(before)}`"

@@ -55,7 +55,7 @@ class Reported:
 def tell_refused(session: "Session", error: VgenError) -> None:
     """Nothing is begun: programs are told by an event for each problem, with a code."""
     problems = error.problems if isinstance(error, InputError) else (str(error),)
-    terminal.error(session.reporter, problems, error.code, session.stamp)
+    terminal.error(session.reporter, map(session.advice, problems), error.code, session.stamp)
 
 
 def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:

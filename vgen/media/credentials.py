@@ -19,8 +19,7 @@ from vgen.store import atomic, failpoints
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
-EXTRA = "vgen[credentials]"
-HOW_TO_INSTALL = f"install the extra: pip install '{EXTRA}'"
+EXTRA = "credentials"
 FOLDER = Path("vgen", "credentials")
 """Below the user's folder of settings: never among the outputs, which people share."""
 CERTIFICATE, KEY = "certificate.pem", "private-key.pem"

@@ -41,7 +41,7 @@ class Connections(httpcore.AsyncConnectionPool):
                 request.extensions[UNSENT].append(True)
             await self._over(connection)
             if unsent and isinstance(exc, _BROKEN):
-                raise httpcore.ConnectError(f"the proxy opened no way there: {exc or type(exc).__name__}") from exc
+                raise httpcore.ConnectError(f"no way through the proxy: {exc or type(exc).__name__}") from exc
             raise
         return httpcore.Response(
             response.status,

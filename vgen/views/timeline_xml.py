@@ -10,9 +10,11 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import zip_longest
 
 from vgen.errors import ToolMissing
+from vgen.extras import how_to_install
 from vgen.views import timeline_otio as otio
 from vgen.views.timeline import Film, Media, Shot, in_xml
 
+EXTRA = "timeline"
 PACKAGES = ("opentimelineio", "otio-fcp-adapter")
 ADAPTER = "fcp_xml"
 
@@ -25,7 +27,7 @@ def render(film: Film) -> bytes:
         from opentimelineio import adapters
     except (PackageNotFoundError, ImportError) as exc:
         what = exc.name if isinstance(exc, PackageNotFoundError) else f"opentimelineio ({exc})"
-        raise ToolMissing(f'it needs the package {what}; `pip install "vgen[timeline]"` brings it') from exc
+        raise ToolMissing(f"it needs the package {what}; `{how_to_install(EXTRA)}` brings it") from exc
     made = adapters.read_from_string(json.dumps(timeline(film)), "otio_json")
     text: str = adapters.write_to_string(made, ADAPTER)
     return text.encode()

@@ -58,12 +58,13 @@ def ready(session: "Session") -> "Provenance":
 
 def lacking(session: "Session") -> str:
     """Why nothing is signed though there is a certificate: what is missing, in one line; "" if nothing is."""
-    from vgen.media.credentials import HOW_TO_INSTALL
+    from vgen.extras import how_to_install
+    from vgen.media.credentials import EXTRA
 
     settings = session.workspace.ready
     if settings.simulated or not settings.run.sign or _place(settings) is None or _can_sign():
         return ""
-    return f"not signed, c2pa-python is missing: {HOW_TO_INSTALL}; sign=no ends this line"
+    return f"not signed, c2pa-python is missing: install the extra: {how_to_install(EXTRA)}; sign=no ends this line"
 
 
 def made_by(row: "Purchase | None", file: File) -> str:
@@ -145,11 +146,14 @@ def _load(place: "Place", session: "Session") -> "Identity":
 def _show_certificate(
     session: "Session", place: "Place | None", identity: "Identity | None", *, installed: bool
 ) -> None:
+    from vgen.extras import how_to_install
     from vgen.media import credentials
 
     settings = session.workspace.ready
     if not installed:
-        terminal.line(None, f"can't sign, c2pa-python is missing: {credentials.HOW_TO_INSTALL}")
+        terminal.line(
+            None, f"can't sign, c2pa-python is missing: install the extra: {how_to_install(credentials.EXTRA)}"
+        )
         return
     if identity is None:
         if settings.config_home is None:

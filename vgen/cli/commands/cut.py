@@ -46,19 +46,22 @@ def _begin(session: "Session") -> Action:
                 steps=work,
                 provenance=provenance,
             )
-        terminal.line(None, f"{session.workspace.relative(outputs.cut)}: {_told(made, len(numbers))}")
+        files = [session.workspace.relative(outputs.cut), *([outputs.subtitles.suffix] if wishes.captions else [])]
+        terminal.line(None, f"{', '.join(files)}: {_told(made, len(numbers), wishes.music)}")
         if why := credentials.lacking(session):
             terminal.line(None, f"{outputs.cut.name} is {why}")
 
     return join
 
 
-def _told(made: "Joined", total: int) -> str:
-    """`11 of 12 shots, a slate for shot 7, 44.000 s`."""
+def _told(made: "Joined", total: int, music: Path | None) -> str:
+    """`11 of 12 shots, a slate for shot 7, music from theme.wav, 44.000 s`."""
     parts = [f"{len(made.numbers)} of {total} shots"]
     if made.slates:
         few = len(made.slates) == 1
         parts.append(f"{'a slate' if few else 'slates'} for {'shot' if few else 'shots'} {ranges(made.slates)}")
+    if music is not None:
+        parts.append(f"music from {music.name}")
     return ", ".join((*parts, f"{made.duration_s:.3f} s"))
 
 

@@ -90,8 +90,12 @@ async def _keys(settings: Settings, services: "Services", work: Work) -> AsyncIt
 
 def _proxy(settings: Settings) -> Iterator[str]:
     """With a proxy nobody here sees where a media host's name leads."""
-    if (address := settings.run.proxy) and not settings.in_process:
-        where = urlsplit(address).netloc.rpartition("@")[2]
+    if not (address := settings.run.proxy):
+        return
+    where = urlsplit(address).netloc.rpartition("@")[2]
+    if settings.in_process:
+        yield f"note  the proxy at {where} was not tried: this project simulates, and asks no provider"
+    else:
         yield f"note  all requests go through the proxy at {where}; it resolves names, so vgen checks only their form"
 
 
@@ -107,7 +111,7 @@ async def _reached(provider: Provider, services: "Services", proxy: str) -> str:
         async with HttpClient(now=services.now, tls=services.tls, proxy=proxy) as http:
             reply = await http.send(call, timeout_s=REACH_S)
     except VgenError as exc:
-        return f"FIX   {name}: {exc}; check base_url and the network"
+        return f"FIX   {name}: {exc}; check {'the proxy, ' if proxy else ''}base_url and the network"
     if reply.status != HTTPStatus.OK:
         return f"FIX   {name}: answered HTTP {reply.status}; check the key"
     left = account.credits_left(reply)

@@ -22,8 +22,9 @@ def command_line_variables() -> dict[str, str]:
 
 
 def program() -> str:
-    """What was called: `vgen`, or `doit` in any other way."""
-    return "vgen" if Path(sys.argv[0]).stem == "vgen" else "doit"
+    """What was called: `vgen` (also as `python -m vgen`), or `doit` in any other way."""
+    called = Path(sys.argv[0])
+    return "vgen" if called.stem == "vgen" or called.parts[-2:] == ("vgen", "__main__.py") else "doit"
 
 
 _SESSION = {
@@ -104,10 +105,30 @@ def runner_made_by(make: Callable[..., runner.Runner]) -> Iterator[None]:
         cmd_run.Runner = before
 
 
+class _WithoutNames:
+    """A stream without doit's line before each clean action of vgen's: it has the name of a Python function.
+
+    The actions name each file that they remove themselves.
+    """
+
+    _OWN = re.compile(r".* - executing 'Python: function (?:as_task|_members)\.<locals>\.\w+'\n")
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        if not self._OWN.fullmatch(text):
+            self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 class CleanCommand(cmd_clean.Clean):  # type: ignore[misc]
     """doit's `clean` with an option `session`; a subclass says what follows."""
 
     cmd_options = (*cmd_clean.Clean.cmd_options, _SESSION)
+    outstream: Any
 
     def after_clean(self, session: Any) -> None:
         """Files are gone; not called for a dry run."""
@@ -115,6 +136,8 @@ class CleanCommand(cmd_clean.Clean):  # type: ignore[misc]
     def _execute(
         self, dryrun: bool, cleandep: bool, cleanall: bool, cleanforget: bool, pos_args: Any = None, session: Any = None
     ) -> Any:
+        if session is not None:
+            self.outstream = _WithoutNames(self.outstream)
         result = super()._execute(dryrun, cleandep, cleanall, cleanforget, pos_args)
         if session is not None and not dryrun:
             self.after_clean(session)
