@@ -124,7 +124,7 @@ def test_a_provider_without_draft_settings_makes_none(film: Studio, capfd: pytes
     assert 'pika makes no drafts: its section in config/api_config.json has no "draft"' in capfd.readouterr().out
     film.configure(runway={"draft": None})
     assert film.doit("tier=draft") == 3
-    assert 'no draft settings; add "draft": {"model": …} to the section runway and pika' in capfd.readouterr().err
+    assert 'no draft settings; add "draft": {"model": …} to section runway or pika' in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -203,8 +203,8 @@ class _Loader:
     ) -> Settings:
         wanted = [primary] if fallback is None else [primary, fallback]
         if all(p.lacks_draft for p in wanted):
-            named = " and ".join(p.name for p in wanted)
-            self._problems.append(f'tier=draft: no draft settings; add "draft": {{"model": …}} to the section {named}')
+            named = " or ".join(p.name for p in wanted)
+            self._problems.append(f'tier=draft: no draft settings; add "draft": {{"model": …}} to section {named}')
             raise InputError(self._problems)
         keyed = any(p.key and (not p.closed or p.lacks_draft) for p in wanted)
         keyless = self._keyless and run.mode == "auto" and not keyed

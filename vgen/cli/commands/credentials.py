@@ -194,7 +194,7 @@ def _said(path: Path, claims: str | None, *, checked: bool) -> str:
 
 COMMAND = Command(
     name="credentials",
-    doc="a certificate to sign with, and what the files here claim of their making",
+    doc="a certificate to sign with, and what the files here claim about how they were made",
     usage=(("doit credentials", "make a certificate, so that conform and cut sign (C2PA)"),),
     variables=("signer",),
     check=_check,
