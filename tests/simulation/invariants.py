@@ -11,6 +11,7 @@ import os
 import re
 import sqlite3
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -328,15 +329,15 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
         if row["state"] == "cancelled":
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
     require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))
-    _bounded(now, max_retries, stage.world.wishes if stage.world.ledgers_lost else 0)
+    _bounded(now, max_retries, stage.world.wishes)
     if ample:
         _explained(stage, now, max_retries)
 
 
-def _bounded(now: Books, max_retries: int, forgotten: int) -> None:
-    """M4: paid attempts at one API stay within max_retries, but for the user's own -a.
+def _bounded(now: Books, max_retries: int, wishes: Mapping[str, int]) -> None:
+    """M4: paid attempts at one API stay within max_retries, and as many more for each -a of the user's own.
 
-    `forgotten`: runs with -a of which a ledger told that was lost; receipts don't say what an -a has superseded.
+    `wishes`: how often each clip was named with -a; one that found nothing to supersede allows attempts of its own too.
     """
     paid: Counter[tuple[str, str]] = Counter()
     shots: dict[str, set[int]] = defaultdict(set)
@@ -347,9 +348,9 @@ def _bounded(now: Books, max_retries: int, forgotten: int) -> None:
     again = [row for row in now.rows if row["superseded"] == "again"]
     for (recipe, provider), count in paid.items():
         mine = [row for row in again if row["recipe"] == recipe or row["shot_number"] in shots[recipe]]
-        most = max_retries * (
-            1 + len(mine) + forgotten
-        )  # of a shot with a text for each API the take has another recipe
+        asked = sum(wishes[f"clip:{number}"] for number in shots[recipe])
+        # `mine` by shot too: where a shot has a text for each API, the take that was superseded has another recipe
+        most = max_retries * (1 + max(len(mine), asked))
         require(count <= most, "M4", count, "paid attempts at", provider, "of", recipe[:12], "allowed", most)
 
 

@@ -170,7 +170,8 @@ class Player:
             stage.requests().get("create", 0) == requests.get("create", 0), "M11", "bought again, with nothing to do"
         )
         require(len(self.books.moves) == moves, "M11", "money moved, with nothing to do")
-        if code in (0, 1) and all(stage.successes()) and not tiers.lacking(stage, now):
+        held = any(row["state"] == "uncertain" for row in now.rows)  # asked about for free, in each run
+        if code in (0, 1) and all(stage.successes()) and not tiers.lacking(stage, now) and not held:
             require(stage.requests() == requests, "M11", "asked", stage.requests(), "after", requests)
             changed = {name for name, state in stage.disk().items() if before.get(name) != state}
             if code:  # a gate that fails is judged by every run, and doit remembers having done so
@@ -236,7 +237,8 @@ class Player:
         rows, last = len(self.books.rows), max((row["id"] for row in self.books.rows), default=0)
         began_s, began_at = stage.clock.current_time(), stage.now()
         self.again.asked(step.args, self.books)
-        stage.world.wishes += "-a" in step.args
+        if "-a" in step.args:
+            stage.world.wishes.update(word for word in step.args if word.startswith("clip:"))
         code = self._run(step, trouble)
         self.outcome.points |= set(trouble.names)
         self.outcome.crashes += bool(trouble.dead)

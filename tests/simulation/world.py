@@ -73,8 +73,8 @@ class World:
     forgotten_orders: int = 0
     """How many orders the present ledger does not hold because it was put back."""
     ledgers_lost: int = 0
-    wishes: int = 0
-    """Runs with -a."""
+    wishes: Counter[str] = field(default_factory=Counter)
+    """Clip task → how often it was named with -a."""
     takes_wanted: int = 1
     """Of each shot, in the whole story."""
     holds: bool = False
