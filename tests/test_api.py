@@ -54,6 +54,13 @@ def test_what_is_refused_is_an_exception_with_a_code(film: Path) -> None:
     assert not list(film.rglob("*.mp4"))
 
 
+@pytest.mark.slow
+def test_a_film_may_print_what_it_likes(film: Path) -> None:
+    with (film / "dodo.py").open("a") as dodo:
+        dodo.write('\nimport sys\nprint("hello")\nprint(7)\nsys.stdout.flush()\nsys.stdout.buffer.write(b"\\xff\\n")\n')
+    assert api.plan(film).total_usd == 0.96
+
+
 def test_without_a_report_there_is_none(film: Path) -> None:
     with pytest.raises(InputError, match="there is no report yet"):
         api.report(film)

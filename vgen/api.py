@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -240,13 +241,14 @@ def _vgen(
     command = [sys.executable, "-X", "utf8", "-m", "vgen", "run", "-r", "jsonl", *words, *given]
     errors: list[Event] = []
     with tempfile.TemporaryFile() as said, subprocess.Popen(  # noqa: S603 - this Python, this package
-        command, cwd=root, encoding="utf-8", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said,
+        command, cwd=root, encoding="utf-8", errors="replace",
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said,
         process_group=0,  # a Ctrl-C reaches all of a group, and with ours it would be the second signal: out at once
     ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
             for line in process.stdout:
-                event = json.loads(line)
+                event = _event(line)
                 errors += [event] if event["event"] == "error" else []
                 on_event(event)
         except BaseException:
@@ -261,6 +263,17 @@ def _vgen(
         raise _refusal(errors, text)
     if code not in (0, 1):
         raise VgenError(text or f"vgen ended with {code}")
+
+
+def _event(line: str) -> Event:
+    """A line of the build's output; what a dodo.py or a task of the film's own prints is text."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        told = None
+    if isinstance(told, dict) and "event" in told:
+        return told
+    return {"at": round(time.time(), 3), "run": None, "shot": None, "event": "text", "text": line.rstrip()}
 
 
 def _refusal(errors: Sequence[Event], said: str) -> InputError | Refusal:
