@@ -6,7 +6,7 @@ opens no connection. Boxes: ISO/IEC 14496-12; C2PA's and XMP's identifiers: C2PA
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -63,9 +63,14 @@ def scan(path: Path) -> Claims:
     return Claims(c2pa_bytes=size, source_types=tuple(found), c2pa_elsewhere=elsewhere)
 
 
-def boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, beginning of the content and end of each box between two places. Ends where there is no box."""
-    for _ in range(MOST_BOXES):
+def boxes(
+    file: BinaryIO, start: int, end: int, room: Iterable[int] = range(MOST_BOXES)
+) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, beginning of the content and end of each box between two places. Ends where there is no box.
+
+    `room`: as many boxes are looked at; an iterator is for several places together.
+    """
+    for _ in room:
         file.seek(start)
         head = file.read(16)
         if len(head) < 8:
@@ -84,12 +89,12 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int, in
 def _metadata(file: BinaryIO, end: int) -> Iterator[tuple[bytes, bytes]]:
     """Which identifier, and the content, of each box with C2PA or XMP in it."""
     left = MOST_BYTES
-    places = list(boxes(file, 0, end))
+    room = iter(range(MOST_BOXES))  # for all levels: a file may be made to have very many small ones in each other
+    places = list(boxes(file, 0, end, room))
     for kind, start, stop in places:
         if kind == b"moov":  # QuickTime's place for XMP
-            inner = [
-                place for outer in boxes(file, start, stop) if outer[0] == b"udta" for place in boxes(file, *outer[1:])
-            ]
+            outer = [one for one in boxes(file, start, stop, room) if one[0] == b"udta"]
+            inner = [place for one in outer for place in boxes(file, *one[1:], room)]
             found = [(XMP, place[1], place[2]) for place in inner if place[0] == b"XMP_"]
         elif kind == b"uuid":
             file.seek(start)
