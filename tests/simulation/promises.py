@@ -176,8 +176,17 @@ def _open_for_nothing(stage: "Stage", now: "Books") -> Iterable[dict[str, Any]]:
         if latest < math.inf and (stage.wall_s or row["sent_before"] is None):
             continue  # our clock does not say how old it is, or the vendor's clock was never heard before the kill
         in_time = any(sent_at < began < latest for began in asked)
+        if made.get("tier") and _has_final(now, made):
+            continue  # nobody wants the draft any more, so its order is not repeated: `doit settle` ends it
         if in_time and (row["provider"], made["prompt"], made["duration"]) in wanted:
             yield row
+
+
+def _has_final(now: "Books", draft: dict[str, str]) -> bool:
+    """Whether the same shot was bought as a final."""
+    made = (dict(json.loads(row["manifest"])) for row in now.rows if row["state"] == "accepted")
+    finals = {(one["prompt"], one["duration"]) for one in made if "tier" not in one}
+    return (draft["prompt"], draft["duration"]) in finals
 
 
 def may_be_found(now: "Books") -> bool:

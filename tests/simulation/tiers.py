@@ -22,6 +22,20 @@ def family(row: Row) -> str:
     return json.dumps([pair for pair in json.loads(row["manifest"]) if pair[0] != "take"])
 
 
+def _texts(stage: "Stage", number: int) -> frozenset[str]:
+    """All texts that a shot has today, for whichever API."""
+    shot = next((one for one in stage.read_shots() if one["shot_number"] == number), {})
+    return frozenset(str(text) for key, text in shot.items() if key.endswith("prompt") and key != "negative_prompt")
+
+
+def _whatever_text(row: Row, texts: frozenset[str]) -> str:
+    """As `family`, but with any of these texts."""
+    made = [pair for pair in json.loads(row["manifest"]) if pair[0] != "take"]
+    return json.dumps(
+        [("prompt", "any") if name == "prompt" and text in texts else (name, text) for name, text in made]
+    )
+
+
 def at_every_moment(stage: "Stage", now: "Books") -> None:
     """After a run or a crash: no take was ordered beside as many as are wanted, here or on their way."""
     if stage.world.ledgers_lost or stage.world.forgotten_orders:
@@ -101,9 +115,12 @@ def lacking(stage: "Stage", now: "Books") -> dict[int, list[Row]]:
     for entry in stage.report()["clips"]:
         if not entry["success"] or entry["kept"] or entry.get("edited"):
             continue
-        kin = {family(row) for row in now.rows if row["recipe"] == entry["prompt_hash"]}
-        mine = [row for row in now.rows if row["shot_number"] == entry["shot_number"] or family(row) in kin]
-        good = sum(row["state"] == "accepted" and family(row) in kin for row in mine)
+        texts = _texts(stage, entry["shot_number"])  # of a shot with a text for each API, takes of all of them count
+        kin = {_whatever_text(row, texts) for row in now.rows if row["recipe"] == entry["prompt_hash"]}
+        mine = [
+            row for row in now.rows if row["shot_number"] == entry["shot_number"] or _whatever_text(row, texts) in kin
+        ]
+        good = sum(row["state"] == "accepted" and _whatever_text(row, texts) in kin for row in mine)
         if good < stage.world.takes_wanted:
             found[entry["shot_number"]] = mine
     return found
