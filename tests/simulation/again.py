@@ -40,12 +40,15 @@ class Again:
     _before: list[_Wish] = field(default_factory=list)
     _named: frozenset[int] = frozenset()
     _barred: frozenset[int] = frozenset()
+    _ever: set[int] = field(default_factory=set)
+    """All shots that were named with -a."""
     _last: int = 0
     _moves: int = 0
     _finished: frozenset[str] = frozenset()
 
     def forget(self) -> None:
-        """The ledger is not what it was."""
+        """The ledger is not what it was: an older one may remember an -a that has ended since."""
+        self._loose |= self._ever
         self._wishes.clear()
 
     def asked(self, words: tuple[str, ...], now: "Books") -> None:
@@ -62,6 +65,7 @@ class Again:
         self._moves = len(now.moves)
         self._finished = _placed_and_finished(self.stage.outputs)[1]
         self._named = frozenset(int(w.removeprefix("clip:")) for w in words if w.startswith("clip:") and "-a" in words)
+        self._ever |= self._named
         mine = [wish for wish in self._wishes if wish.since.keys() & self._named]
         one = _Wish(
             {n: since for wish in mine for n, since in wish.since.items()},

@@ -159,7 +159,8 @@ class Player:
         assert self.last is not None
         now = self._at_rest()
         self.outcome.cancelled = sum(row["state"] == "cancelled" for row in now.rows)
-        promises.at_the_end(stage, now)
+        unserved = {entry["shot_number"] for entry in stage.report()["clips"] if not entry["success"]}
+        promises.at_the_end(stage, now, unserved | set(tiers.lacking(stage, now)))
         if self.code in (0, 1):  # else the report is an older one
             chains.at_the_end(stage, now)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
@@ -254,7 +255,7 @@ class Player:
         promises.at_every_moment(stage, now)
         tiers.at_every_moment(stage, now)
         if "drafts" in {one.kind for one in self.drawn.steps if isinstance(one, Odd)} and not stage.world.ledgers_lost:
-            tiers.bought(now, last, step.args)
+            tiers.bought(stage, now, last, step.args)
             tiers.made_from(stage, now, last, step.args)
         self.again.judge(now, None if trouble.dead else code)
         chains.after_a_run(stage, now, last)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 from simulation.vendors import BY_ITSELF
@@ -148,16 +148,23 @@ def recovered(stage: "Stage", now: "Books") -> None:
 # ── at the end ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def at_the_end(stage: "Stage", now: "Books") -> None:
-    """M16: a paid job that the provider would deliver is home, whatever was said of it before."""
+def at_the_end(stage: "Stage", now: "Books", unserved: Collection[int]) -> None:
+    """M16: a paid job that the provider would deliver is home, whatever was said of it before.
+
+    `unserved`: shots without a clip, or with fewer takes than are wanted.
+    """
     for row, job in _not_home(now) if "M16" in STRICT else ():
         require(row["charged_by"] == "user", "M16", f"it was there all the time: {row['state']}, {row['error']!r}", job)
-    for row in _open_for_nothing(stage, now):
+    for row in _open_for_nothing(stage, now, unserved):
         require(False, "M16", "uncertain, though its vendor would have ended it:", row)
 
 
-def _open_for_nothing(stage: "Stage", now: "Books") -> Iterable[dict[str, Any]]:
-    """Uncertain orders of a shot of today, at a vendor that takes a repeat, which a calm run could have repeated."""
+def _open_for_nothing(stage: "Stage", now: "Books", unserved: Collection[int]) -> Iterable[dict[str, Any]]:
+    """Uncertain orders of a shot of today, at a vendor that takes a repeat, which a calm run could have repeated.
+
+    Where nobody wants more (the draft of a final, an -a that nobody typed again) vgen repeats none: to repeat is to buy
+    if the first never arrived. Such an order is the user's to end (`-a` again, `doit settle`).
+    """
     if stage.injected["price_overrun"]:  # then nothing is sent there any more
         return
     wanted = {
@@ -176,17 +183,10 @@ def _open_for_nothing(stage: "Stage", now: "Books") -> Iterable[dict[str, Any]]:
         if latest < math.inf and (stage.wall_s or row["sent_before"] is None):
             continue  # our clock does not say how old it is, or the vendor's clock was never heard before the kill
         in_time = any(sent_at < began < latest for began in asked)
-        if made.get("tier") and _has_final(now, made):
-            continue  # nobody wants the draft any more, so its order is not repeated: `doit settle` ends it
+        if row["shot_number"] not in unserved:
+            continue
         if in_time and (row["provider"], made["prompt"], made["duration"]) in wanted:
             yield row
-
-
-def _has_final(now: "Books", draft: dict[str, str]) -> bool:
-    """Whether the same shot was bought as a final."""
-    made = (dict(json.loads(row["manifest"])) for row in now.rows if row["state"] == "accepted")
-    finals = {(one["prompt"], one["duration"]) for one in made if "tier" not in one}
-    return (draft["prompt"], draft["duration"]) in finals
 
 
 def may_be_found(now: "Books") -> bool:

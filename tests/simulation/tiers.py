@@ -66,7 +66,7 @@ def told_truth(stage: "Stage", now: "Books", args: tuple[str, ...]) -> None:
         require(is_draft == (entry.get("tier") == "draft"), "M23", "told as", entry.get("tier"), entry)
 
 
-def bought(now: "Books", before: int, args: tuple[str, ...]) -> None:
+def bought(stage: "Stage", now: "Books", before: int, args: tuple[str, ...]) -> None:
     """M23: a run for drafts buys nothing else, and none where the final was here when it began."""
     new = [row for row in now.rows if row["id"] > before]
     if "tier=draft" not in args:
@@ -75,8 +75,13 @@ def bought(now: "Books", before: int, args: tuple[str, ...]) -> None:
     require(all(row["model"] in DRAFT_MODELS for row in new), "M23", "finals were bought in a run for drafts", new)
     finals = [row for row in now.rows if row["id"] <= before and row["model"] not in DRAFT_MODELS]
     begun = {row["id"]: _begun(now, row) for row in new}
+    shots = {shot["shot_number"]: shot for shot in stage.read_shots()}
     for row in new:
+        shot = shots[row["shot_number"]]
         for final in finals:
+            text = str(shot.get(f"{final['provider']}_prompt", shot.get("prompt", shot.get("runway_prompt"))))
+            if text != dict(json.loads(final["manifest"]))["prompt"]:
+                continue  # another shot's, of this text: here the shot has another
             there = [_state(now, final, when) in HERE for when in (min(begun.values()), begun[row["id"]])]
             beside = all(there) and _text(final) == _text(row)
             require(not beside, "M23", "a draft was bought where the final is, or is on its way:", row, final)
