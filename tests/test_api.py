@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+import vgen
 from scripts.manual.pages import ROOT
 from vgen import api
 from vgen.errors import InputError, Refusal
@@ -117,7 +118,7 @@ def test_the_codes_are_those_of_the_schema_and_the_reference() -> None:
         "enum"
     ]
     page = (ROOT / "docs" / "reference.md").read_text("utf-8")
-    source = "".join(path.read_text("utf-8") for path in (ROOT / "vgen").rglob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in Path(vgen.__file__).parent.rglob("*.py"))
     for code in listed:
         assert f"`{code}`" in page
         assert f'code = "{code}"' in source or f'code="{code}"' in source
