@@ -159,8 +159,11 @@ class Player:
         assert self.last is not None
         now = self._at_rest()
         self.outcome.cancelled = sum(row["state"] == "cancelled" for row in now.rows)
-        unserved = {entry["shot_number"] for entry in stage.report()["clips"] if not entry["success"]}
-        promises.at_the_end(stage, now, unserved | set(tiers.lacking(stage, now)))
+        unserved = {shot["shot_number"] for shot in stage.read_shots()}
+        if self.code in (0, 1):  # else the report is an older one, or there is none
+            missing = {entry["shot_number"] for entry in stage.report()["clips"] if not entry["success"]}
+            unserved = missing | set(tiers.lacking(stage, now))
+        promises.at_the_end(stage, now, unserved)
         if self.code in (0, 1):  # else the report is an older one
             chains.at_the_end(stage, now)
         invariants.at_the_end(stage, now, max_retries=self.drawn.max_retries, ample=self.drawn.ample)
