@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio, When, disk_full
-from killed import kill_in_a_commit
+from killed import kill_in_a_commit, kill_in_the_making
 from studio import Crash, shots
 
 from vgen.simulator.web import Request, Response
@@ -216,6 +216,19 @@ def test_fault_093_a_ledger_put_back_beside_the_journal_of_a_later_one_is_not_us
     assert studio.doit("recover") == 0
     assert studio.doit() == 0
     assert (studio.creates(), studio.booked(), studio.successes()) == (3, (1.8, 0, 0), [True] * 3)
+
+
+def test_fault_093_a_run_killed_when_it_made_the_ledger_left_no_other_state_of_it(
+    studio: ScriptedStudio, tmp_path: Path
+) -> None:
+    studio.outputs.mkdir(exist_ok=True)
+    kill_in_the_making(ledger(studio))
+    assert studio.doit("plan") == 0
+    assert studio.doit() == 0
+    assert (studio.creates(), studio.successes()) == (3, [True] * 3)
+    kill_in_the_making(other := tmp_path / "ledger.db")
+    shutil.copy(ledger(studio), other)
+    assert freshness.foreign_journal(other), "by now more than the schema is in it"
 
 
 def test_fault_094_a_damaged_page_is_found_before_anything_is_bought(

@@ -84,7 +84,8 @@ def foreign_journal(ledger: Path) -> bool:
     """Whether a transaction that a killed run left is of another state of the file: undoing it would mix the two.
 
     Both hold the file's change counter (bytes 24 to 27 of its first page), which a transaction raises by one, and its
-    length in pages, which a transaction that has not come to the first page leaves.
+    length in pages, which a transaction that has not come to the first page leaves. The transaction that makes the file
+    found no pages: it has nothing to keep of them, and leaves a counter of 1 at most.
     https://www.sqlite.org/fileformat2.html, 1.3.7 and 3.
     """
     try:
@@ -101,4 +102,5 @@ def foreign_journal(ledger: Path) -> bool:
         if int.from_bytes(data[start : start + 4]) == 1:
             before = int.from_bytes(data[start + 4 + 24 : start + 4 + 28])
             return now not in (before, before + 1)
-    return pages != int.from_bytes(data[16:20])
+    found = int.from_bytes(data[16:20])
+    return pages != found if found else now > 1
