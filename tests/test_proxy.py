@@ -110,6 +110,16 @@ def test_who_the_proxy_wants_to_know_is_told_to_the_proxy_alone() -> None:
     assert b"proxy-authorization" not in heard[0].lower()
 
 
+def test_what_is_plain_and_on_this_machine_goes_to_no_proxy_elsewhere() -> None:
+    async def main() -> tuple[int, list[bytes]]:
+        elsewhere = HttpClient(now=lambda: NOW, tls=lambda: TLS, proxy="http://proxy.example:3128")
+        async with serving(answer()) as server, elsewhere as line:
+            return (await line.send(call(f"{server.url}/v1/x"), timeout_s=30)).status, server.asked
+
+    status, asked = trio.run(main)
+    assert (status, len(asked)) == (200, 1)
+
+
 BAD = [
     "127.0.0.1", "169.254.169.254", "10.0.0.7", "[::1]", "[fd00::1]", "2130706433", "0x7f.1", "0x7f000001", "127.1",
     "localhost", "localhost.", "metadata.google.internal", "printer.local", "intranet", "nas.lan",

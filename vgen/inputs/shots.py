@@ -7,6 +7,7 @@ from typing import Any
 
 from vgen.inputs import pictures
 from vgen.inputs.pictures import Frame, Source
+from vgen.inputs.variables import switch
 from vgen.pictures import FITS, ROLES, Pictures
 from vgen.ranges import runs
 from vgen.recipe import MAX_TAKES
@@ -82,10 +83,7 @@ def fault(key: str, value: Any) -> str | None:
 
 def is_yes(value: Any) -> bool | None:
     """What true, "yes" and the like say; None if it is neither that nor a no."""
-    text = value.lower() if isinstance(value, str) else value
-    if text is True or text in ("yes", "true", "on"):
-        return True
-    return False if text is False or text in ("no", "false", "off") else None
+    return value if isinstance(value, bool) else switch(value) if isinstance(value, str) else None
 
 
 def is_integer(value: Any) -> bool:

@@ -8,6 +8,7 @@ import httpcore
 import trio
 
 from vgen.production import http_compat
+from vgen.production.ssrf_guard import is_private
 
 UNSENT = "unsent"
 """Extension of a request: a list, not empty if it never left, whatever ended it, its sender's own time-out too."""
@@ -16,6 +17,9 @@ _BROKEN = (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutExcept
 
 class Connections(httpcore.AsyncConnectionPool):
     """A connection for one request at a time, through `proxy` if there is one.
+
+    Plain http is for providers on this machine only, so it goes to a proxy only if that is on this machine too: another
+    one would read the key, and look for the provider on its own machine.
 
     Up to `keep` wait for the next request to the same origin, none to repeat one. httpcore's own pool looks at all
     connections and requests whenever one begins or ends: 1,000 at once are 10⁶ looks.
@@ -27,6 +31,7 @@ class Connections(httpcore.AsyncConnectionPool):
         super().__init__()
         self._tls, self._network, self._keep = tls, network, keep
         self._way = http_compat.proxy_at(proxy, tls) if proxy else None
+        self._way_is_here = is_private(proxy)
         self._idle: list[http_compat.Connection] = []
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
@@ -57,7 +62,7 @@ class Connections(httpcore.AsyncConnectionPool):
                 if http_compat.is_still_good(connection):
                     return connection
                 await _close(connection)
-        if self._way is not None:
+        if self._way is not None and (origin.scheme == b"https" or self._way_is_here):
             return http_compat.through(self._way, origin)
         return http_compat.new_connection(origin, self._tls, self._network)
 

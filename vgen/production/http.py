@@ -47,6 +47,7 @@ _HEADERS = (
     ("User-Agent", f"python-httpx/{httpx.__version__}"),
 )
 _PATIENCE = http_compat.as_extension(httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0))
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 Piece = bytes | memoryview
@@ -157,7 +158,7 @@ class HttpClient:
             raise NoAnswer(f"no answer within {timeout_s:g} s") from exc
         except _SENT_NOTHING as exc:
             raise NotSent(f"no connection to {_host(call.url)}: {_reason(exc)}") from exc
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as exc:
+        except _BROKEN as exc:
             raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
         return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
 
@@ -180,12 +181,8 @@ class HttpClient:
                     said = await _whole(response)
         except trio.TooSlowError as exc:
             raise WireError(f"{_host(call.url)} did not take it within {timeout_s:g} s") from exc
-        except httpx.HTTPError as exc:
-            if isinstance(http_compat.cause(exc), Blocked):
-                raise BlockedAddress(f"blocked upload address at {http_compat.cause(exc)}") from None
-            raise WireError(f"the upload to {_host(call.url)} broke: {_reason(exc)}") from exc
-        except (httpx.InvalidURL, httpx.StreamError) as exc:
-            raise WireError(f"the upload broke: {_reason(exc)}") from exc
+        except _BROKEN as exc:
+            raise _broken(exc, "upload", call.url) from exc
         return Reply(status=response.status_code, headers=_lower(response.headers), body=said, at=self.now())
 
     def _check(self, url: str, *, private: bool, what: str) -> None:
@@ -222,12 +219,15 @@ class HttpClient:
                     )
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
-        except httpx.HTTPError as exc:
-            if isinstance(http_compat.cause(exc), Blocked):
-                raise BlockedAddress(f"blocked download address at {http_compat.cause(exc)}") from None
-            raise WireError(f"the download from {_host(url)} broke: {_reason(exc)}") from exc
-        except (httpx.InvalidURL, httpx.StreamError) as exc:
-            raise WireError(f"the download broke: {_reason(exc)}") from exc
+        except _BROKEN as exc:
+            raise _broken(exc, "download", url) from exc
+
+
+def _broken(exc: Exception, what: str, url: str) -> WireError:
+    """An upload or a download (`what`) that ended before its end."""
+    if isinstance(exc, httpx.HTTPError) and isinstance(blocked := http_compat.cause(exc), Blocked):
+        return BlockedAddress(f"blocked {what} address at {blocked}")
+    return WireError(f"the {what} {'to' if what == 'upload' else 'from'} {_host(url)} broke: {_reason(exc)}")
 
 
 def _room() -> int:

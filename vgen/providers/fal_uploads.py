@@ -9,24 +9,13 @@ import json
 
 from vgen.providers.base import Call, RefusalReason, Refused, Reply, brief, is_url
 from vgen.providers.codec import Place, Upload, Uploads
-from vgen.retry import retry_after_s
+from vgen.providers.refusals import no_place
 
 QUEUE_URL = "https://queue.fal.run"
 """Where orders go by default."""
 REST_HOST = "rest.fal.ai"
 KEPT_S = 7 * 86_400
 """A request may wait long in fal's queue, and its runner fetches the picture only then."""
-_FINAL = {
-    401: RefusalReason.KEY,
-    402: RefusalReason.CREDIT,
-    403: RefusalReason.KEY,
-    404: RefusalReason.SETUP,
-    405: RefusalReason.SETUP,
-    400: RefusalReason.INPUT,
-    413: RefusalReason.INPUT,
-    415: RefusalReason.INPUT,
-    422: RefusalReason.INPUT,
-}
 
 
 def _ask(upload: Upload, base_url: str, key: str) -> Call:
@@ -45,10 +34,7 @@ def _ask(upload: Upload, base_url: str, key: str) -> Call:
 def _place(reply: Reply, upload: Upload) -> Place | Refused:
     said = reply.object()
     if reply.status // 100 != 2:
-        wait_s = retry_after_s(reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date"))
-        reason = RefusalReason.RATE_LIMITED if reply.status == 429 else RefusalReason.SERVER_ERROR
-        message = brief(said.get("detail") or said.get("error") or f"HTTP {reply.status}")
-        return Refused(reason=_FINAL.get(reply.status, reason), message=message, retry_after_s=wait_s)
+        return no_place(reply, brief(said.get("detail") or said.get("error") or f"HTTP {reply.status}"))
     url, uri = said.get("upload_url"), said.get("file_url")
     if not is_url(url) or not is_url(uri) or not uri.startswith(("https://", "http://")):
         return Refused(reason=RefusalReason.SERVER_ERROR, message="its answer names no place for an upload")

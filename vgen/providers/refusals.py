@@ -29,6 +29,16 @@ def refused(reply: Reply, reason: RefusalReason, message: str, *, at_least_s: fl
     return Refused(reason=reason, message=message, retry_after_s=max(waits, default=None))
 
 
+def no_place(reply: Reply, message: str, *, known: Mapping[int, RefusalReason] | None = None) -> Refused:
+    """A storage that names no place for a file. Nothing is bought there, so a 5xx is a plain no too: ask again later.
+
+    `known`: what a status means to this vendor.
+    """
+    reasons = {**BY_STATUS, **(known or {})}
+    reason = reasons.get(reply.status, RefusalReason.SERVER_ERROR)
+    return Refused(reason=reason, message=message, retry_after_s=asked_to_wait_s(reply))
+
+
 def asked_to_wait_s(reply: Reply) -> float | None:
     """Retry-After, in seconds from now, whether it was given as seconds or as a date."""
     return retry_after_s(reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date"))

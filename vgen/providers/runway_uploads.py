@@ -11,21 +11,13 @@ from typing import TypeGuard
 from vgen.providers.base import Call, RefusalReason, Refused, Reply, brief, is_url
 from vgen.providers.codec import Place, Upload, Uploads
 from vgen.providers.multipart import form
-from vgen.retry import retry_after_s
+from vgen.providers.refusals import no_place
 
 VERSION = "2024-11-06"
 """X-Runway-Version."""
 _URI = r"runway://[\x21-\x7e]{1,4991}"
 """Runway's OpenAPI: 13 to 5,000 characters."""
-_FINAL = {
-    401: RefusalReason.KEY,
-    403: RefusalReason.INPUT,  # not documented; "needs purchased credits"
-    404: RefusalReason.SETUP,
-    405: RefusalReason.SETUP,
-    400: RefusalReason.INPUT,
-    413: RefusalReason.INPUT,
-    422: RefusalReason.INPUT,
-}
+_KNOWN = {403: RefusalReason.INPUT}  # not documented; "needs purchased credits"
 
 
 def _ask(upload: Upload, base_url: str, key: str) -> Call:
@@ -38,10 +30,7 @@ def _ask(upload: Upload, base_url: str, key: str) -> Call:
 def _place(reply: Reply, upload: Upload) -> Place | Refused:
     said = reply.object()
     if reply.status // 100 != 2:
-        wait_s = retry_after_s(reply.headers.get("retry-after"), now=reply.at, server_date=reply.headers.get("date"))
-        reason = RefusalReason.RATE_LIMITED if reply.status == 429 else RefusalReason.SERVER_ERROR
-        message = brief(said.get("error") or said.get("message") or f"HTTP {reply.status}")
-        return Refused(reason=_FINAL.get(reply.status, reason), message=message, retry_after_s=wait_s)
+        return no_place(reply, brief(said.get("error") or said.get("message") or f"HTTP {reply.status}"), known=_KNOWN)
     url, uri, fields = said.get("uploadUrl"), said.get("runwayUri"), said.get("fields")
     if not is_url(url) or not isinstance(uri, str) or not re.fullmatch(_URI, uri) or not _is_form(fields):
         return Refused(reason=RefusalReason.SERVER_ERROR, message="its answer names no place for an upload")
