@@ -540,9 +540,13 @@ def test_captions_become_subtitles_in_the_times_of_the_cut(tools, production):
     assert production.cut_is_current(captions=said, subtitles=place), "that is kept while nothing changes"
     production.cut(NO_TOOLS, captions=said | {4: "b"}, subtitles=place)
     assert place.read_text("utf-8").endswith("\nb\n")
+    aside = place.with_name("cut.edited.srt")
+    assert aside.read_text("utf-8") == "put right by hand", "what a hand wrote is not lost"
+    assert production.told[-1][1].endswith("your own cut.srt is kept as cut.edited.srt")
     assert production.target.stat() == film, "the film itself is as it was"
     production.cut(NO_TOOLS, subtitles=place)
     assert not place.exists()
+    aside.unlink()
     assert production.files().keys() == before.keys()
 
 

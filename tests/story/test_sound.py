@@ -47,7 +47,7 @@ def test_sound_is_ordered_at_its_price(studio: Studio, wish: str) -> None:
     assert job.order.audio
 
 
-SECONDS = {"kling": 0.63, "pika": 0.505, "ark": None, "minimax": None}
+USD_OF_VENDORS = {"kling": 0.63, "pika": 0.505, "ark": None, "minimax": None}
 
 
 @pytest.mark.slow
@@ -59,7 +59,7 @@ def test_sound_is_ordered_from_the_vendors_themselves(
     buy(studio, name, "audio=yes")
     (job,) = studio.cloud.all_jobs(name)
     assert job.order.audio
-    if (usd := SECONDS[name]) is not None:
+    if (usd := USD_OF_VENDORS[name]) is not None:
         assert studio.charged() == pytest.approx(usd)
     assert "takes no audio" not in capfd.readouterr().out
 

@@ -4,6 +4,7 @@ Slates may take the place of missing shots, music may lie under all of it, capti
 """
 
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -193,7 +194,8 @@ async def cut(
         if not _holds(folder, target, wanted, wishes, provenance):
             for text in await _make(tools, folder, target, wanted, wishes, watched, provenance):
                 tell(None, f"{target.name}: {text}")
-        _write_subtitles(folder, wanted, wishes)
+        if (aside := _write_subtitles(folder, wanted, wishes)) is not None:
+            tell(None, f"the captions or lengths changed; your own {aside[0]} is kept as {aside[1]}")
     except (MediaError, OSError) as exc:
         reason = f"{exc.strerror or exc}; put that right and run again" if isinstance(exc, OSError) else str(exc)
         tell(None, f"{target.name} can't be made: {reason}")
@@ -297,16 +299,26 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _write_subtitles(folder: Path, wanted: _Cutting, wishes: Wishes) -> None:
-    """Unless they say what they said: whoever put them right by hand keeps that. Raises OSError."""
-    before = _before(folder)
-    if wishes.subtitles is None or before is None or _has_subtitles(folder, wanted, wishes):
-        return
+def _write_subtitles(folder: Path, wanted: _Cutting, wishes: Wishes) -> tuple[str, str] | None:
+    """Unless they say what they said: whoever put them right by hand keeps that. Raises OSError.
+
+    What a hand wrote is moved aside before others are written: its name, and the one that it has then.
+    """
+    before, place = _before(folder), wishes.subtitles
+    if place is None or before is None or _has_subtitles(folder, wanted, wishes):
+        return None
+    aside = None
+    if place.is_file() and hashlib.sha256(place.read_bytes()).hexdigest() != before.subtitles:
+        names = (f"{place.stem}.edited{number or ''}{place.suffix}" for number in itertools.count())
+        free = next(path for path in map(place.with_name, names) if not path.exists())
+        place.rename(free)
+        aside = (place.name, free.name)
     if wanted.subtitles:
-        atomic.write_whole(wishes.subtitles, wanted.subtitles.encode())
+        atomic.write_whole(place, wanted.subtitles.encode())
     else:
-        wishes.subtitles.unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
     _write(folder, before.model_copy(update={"subtitles": _digest(wanted.subtitles)}))
+    return aside
 
 
 def _write(folder: Path, made: _Cut) -> None:
