@@ -216,3 +216,19 @@ def test_fault_105_the_same_file_for_ever_is_bought_once_and_said(studio: Script
     assert studio.clips()[1]["remarks"] == ["the same video as shot 1"]
     assert studio.report()["clips"][1]["remarks"] == ["the same video as shot 1"]
     assert "the same video as shot 1" in (studio.outputs / "gallery.html").read_text("utf-8")
+
+
+def test_after_renumbering_settle_does_not_end_what_another_shot_waits_for(
+    studio: ScriptedStudio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = shots(3)
+    studio.write_shots([first, second])
+    studio.faults("create_lost=~shot-2")
+    assert studio.doit(*ONLY_RUNWAY) == 1
+    held = studio.booked()
+    studio.write_shots([{**second, "shot_number": 1}, {**third, "shot_number": 2}])
+    assert studio.doit("settle", "shot=2", "as=not-charged") == 1
+    assert "clip 002  has no unfinished purchase" in capfd.readouterr().out
+    assert studio.booked() == held
+    assert studio.doit("settle", "shot=1", "as=charged") == 0
+    assert studio.booked() == (held[0] + RUNWAY_USD, 0, 0)

@@ -40,6 +40,7 @@ class Again:
     _before: list[_Wish] = field(default_factory=list)
     _named: frozenset[int] = frozenset()
     _barred: frozenset[int] = frozenset()
+    _drafts: bool = False
     _ever: set[int] = field(default_factory=set)
     """All shots that were named with -a."""
     _last: int = 0
@@ -66,6 +67,7 @@ class Again:
         self._finished = _placed_and_finished(self.stage.outputs)[1]
         self._named = frozenset(int(w.removeprefix("clip:")) for w in words if w.startswith("clip:") and "-a" in words)
         self._ever |= self._named
+        self._drafts = "tier=draft" in words
         mine = [wish for wish in self._wishes if wish.since.keys() & self._named]
         one = _Wish(
             {n: since for wish in mine for n, since in wish.since.items()},
@@ -105,14 +107,14 @@ class Again:
             self._wishes = self._before  # nothing was bought or brought: it may have been killed before it was kept
         self._let_go([rows[one] for one in sorted(came)], shots)
         if finished - self._finished:
-            self._wishes = [
-                wish
-                for wish in self._wishes
-                if not all(
+            for wish in list(self._wishes):
+                if all(
                     (row := rows.get(placed.get(n, 0))) and row["id"] > since and _matches(row, shots[n])
                     for n, since in wish.since.items()
-                )
-            ]
+                ):
+                    self._wishes.remove(wish)
+                    if self._drafts:  # a run for drafts brings a final that was on its way, and may forget the -a, or not
+                        self._loose |= wish.since.keys()
 
     def _chosen(self, number: int, shots: dict[int, Mapping[str, Any]]) -> None:
         """The user chooses a take for a shot, and with it for those that share its recipe: nothing is awaited there."""

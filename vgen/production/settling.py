@@ -16,15 +16,19 @@ ASSUMED = frozenset({State.FAILED, State.CANCELLED})
 """Ended without a clip; what it cost may have been assumed."""
 
 
-def candidates(rows: Sequence[Purchase], shot: int, request: ShotRequest | None, which: str | None) -> list[Purchase]:
+def candidates(
+    rows: Sequence[Purchase], shot: int, requests: Sequence[ShotRequest], which: str | None
+) -> list[Purchase]:
     """The unfinished purchases that the user may mean: those of the shot as it is now, else as it was.
+
+    Never what belongs to another shot of today's list, if it was bought when that one had this number.
 
     `which`: a job's id, or the number of a purchase without one; it is found whatever shot it was bought for.
     """
     if which is not None:
         return [row for row in rows if which == (row.job_id or str(row.id))]
-    now = [row for row in rows if request and request.is_served_by(row)]
-    return now or [row for row in rows if row.shot_number == shot]
+    mine = [row for row in rows if any(one.number == shot and one.is_served_by(row) for one in requests)]
+    return mine or [row for row in rows if row.shot_number == shot and not any(r.is_served_by(row) for r in requests)]
 
 
 def ambiguous(rows: Sequence[Purchase], shot: int) -> list[str]:

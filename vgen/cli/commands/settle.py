@@ -39,11 +39,11 @@ def _begin(session: "Session") -> Action:
 
         async with session.open(online=False) as run:
             rows = run.ledger.unfinished(simulated=run.settings.simulated)
-            request = next((step.request for step in session.plan.steps if step.number == shot), None)
-            mine = settling.candidates(rows, shot, request, which)
+            requests = [step.request for step in session.plan.steps]
+            mine = settling.candidates(rows, shot, requests, which)
             if not mine:  # what ended, and is booked as charged because nobody said otherwise
                 assumed = run.ledger.assumed(simulated=run.settings.simulated)
-                mine = settling.candidates(assumed, shot, request, which)
+                mine = settling.candidates(assumed, shot, requests, which)
             if not mine:
                 terminal.line(shot, f"has no unfinished purchase {which or ''}".rstrip())
                 raise ClipFailed("nothing to settle")
