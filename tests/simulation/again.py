@@ -113,7 +113,7 @@ class Again:
                     for n, since in wish.since.items()
                 ):
                     self._wishes.remove(wish)
-                    if self._drafts:  # a run for drafts brings a final that was on its way, and may forget the -a, or not
+                    if self._drafts:  # it brings a final that was on its way; the -a may be forgotten or not
                         self._loose |= wish.since.keys()
 
     def _chosen(self, number: int, shots: dict[int, Mapping[str, Any]]) -> None:
