@@ -78,9 +78,7 @@ def _quotes(now: "Books") -> None:
         row = rows[move["purchase_id"]]
         job = now.owned.get(row["id"])
         kind = (row["provider"], row["model"], row["bought_s"])
-        if (
-            move["state"] == "reserved" and move["at"] - row["created_at"] < 1
-        ):  # else rebuilt, and ordered before
+        if move["state"] == "reserved" and move["at"] - row["created_at"] < 1:  # else rebuilt, and ordered before
             least = told.get(kind, 0)
             require(move["price"] >= least, "M18", "reserved", move["price"], "where", least, "was told:", row["id"])
         if move["state"] == "rendering" and job is not None and row["provider"] == "runway":
