@@ -8,9 +8,8 @@ import base64
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import h11
@@ -27,6 +26,8 @@ PIECE_BYTES = 1 << 18
 """Hashed and written at once: long enough that the interpreter is free meanwhile."""
 TURN_BYTES = 4 << 20
 """After so much it is the turn of the next download that has something to read."""
+GATHER_S = 0.05
+"""After a turn that did not fill a piece, more is let come: a turn costs as much however little it brings."""
 HEAD_BYTES = 100 << 10
 """A head that is longer is none, as in httpcore."""
 
@@ -92,7 +93,7 @@ class Sockets:
             if over_tls:
                 if way.proxy:
                     await self._tunnel(line, way)
-                await self._encrypt(line, way.host)
+                await line.encrypt(self._tls, way.host, self._desk, self._connect_s)
             path = (
                 target.raw_path if over_tls or not way.proxy else str(target.copy_with(fragment=None)).encode("ascii")
             )
@@ -105,7 +106,7 @@ class Sockets:
                 *([] if over_tls else _credentials(way.proxy)),
             ]
             head = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
-            response = await line.ask(head, h11.Request(method="GET", target=path, headers=asked))
+            response = await line.ask(head, "GET", path, asked)
             yield _Fetched(line, head, response, self._desk)
         finally:
             line.close()
@@ -131,22 +132,10 @@ class Sockets:
         there = f"{host}:{way.port}"
         asked = [("Host", there), ("Accept", "*/*"), *_credentials(way.proxy)]
         head = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES)
-        response = await line.ask(head, h11.Request(method="CONNECT", target=there, headers=asked))
+        response = await line.ask(head, "CONNECT", there, asked)
         if not 200 <= response.status_code <= 299 or head.trailing_data[0]:
             said = f"{response.status_code} {response.reason.decode('ascii', 'replace')}"
             raise Broken(f"no way through the proxy: {said}")
-
-    async def _encrypt(self, line: "_Line", host: str) -> None:
-        """TLS, with a certificate for this host. The work of it is done in a thread: it takes milliseconds."""
-        try:
-            with trio.fail_after(self._connect_s):
-                await line.encrypt(self._tls, host, self._desk.threads)
-        except trio.TooSlowError as exc:
-            raise Broken(f"no TLS within {self._connect_s:g} s") from exc
-        except ssl.SSLCertVerificationError as exc:
-            raise Broken(f"its certificate is not good: {exc.verify_message}") from exc
-        except (OSError, ValueError) as exc:
-            raise Broken(f"no TLS: {exc}") from exc
 
 
 def _credentials(proxy: str) -> list[tuple[str, str]]:
@@ -168,28 +157,37 @@ class _Line:
         trio.lowlevel.notify_closing(self.socket)
         self.socket.close()
 
-    async def ready(self, why: OSError, ready: Callable[[Any], Awaitable[None]] = trio.lowlevel.wait_readable) -> None:
+    async def ready(self, why: OSError, *, sending: bool = False, patience_s: float | None = None) -> None:
         """Until the socket can do what it could not. Raises Broken if the server does nothing for too long."""
-        if isinstance(why, ssl.SSLWantWriteError):
-            ready = trio.lowlevel.wait_writable
+        writes = isinstance(why, ssl.SSLWantWriteError) or (sending and isinstance(why, BlockingIOError))
+        patience_s = self._stall_s if patience_s is None else patience_s
         try:
-            with trio.fail_after(self._stall_s):
-                await ready(self.socket)
+            with trio.fail_after(patience_s):
+                await (trio.lowlevel.wait_writable if writes else trio.lowlevel.wait_readable)(self.socket)
         except trio.TooSlowError as exc:
-            raise Broken(f"nothing came for {self._stall_s:g} s") from exc
+            raise Broken(f"nothing came for {patience_s:g} s") from exc
 
-    async def encrypt(self, tls: ssl.SSLContext, host: str, threads: trio.CapacityLimiter) -> None:
-        encrypted = tls.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
-        self.socket = encrypted
-        while True:
-            try:
-                return await trio.to_thread.run_sync(encrypted.do_handshake, limiter=threads)
-            except _WAITS as exc:
-                await self.ready(exc)
+    async def encrypt(self, tls: ssl.SSLContext, host: str, desk: _Desk, patience_s: float) -> None:
+        """TLS, with a certificate for this host. The work of it is done in a thread: it takes milliseconds."""
+        try:
+            encrypted = tls.wrap_socket(self.socket, server_hostname=host, do_handshake_on_connect=False)
+            self.socket = encrypted
+            while True:
+                try:
+                    return await trio.to_thread.run_sync(encrypted.do_handshake, limiter=desk.threads)
+                except _WAITS as exc:
+                    await self.ready(exc, patience_s=patience_s)
+        except ssl.SSLCertVerificationError as exc:
+            raise Broken(f"its certificate is not good: {exc.verify_message}") from exc
+        except (OSError, ValueError) as exc:
+            raise Broken(f"no TLS: {exc}") from exc
 
-    async def ask(self, head: h11.Connection, request: h11.Request) -> h11.Response:
+    async def ask(
+        self, head: h11.Connection, method: str, target: str | bytes, headers: Sequence[tuple[str, str]]
+    ) -> h11.Response:
         """Send it and wait for the head of the answer; what came of the body with it is in `head`."""
         try:
+            request = h11.Request(method=method, target=target, headers=list(headers))
             sent = (head.send(request) or b"") + (head.send(h11.EndOfMessage()) or b"")
             with contextlib.suppress(OSError):  # who closes early may have said why
                 await self._send(sent)
@@ -212,8 +210,7 @@ class _Line:
             try:
                 data = data[self.socket.send(data) :]
             except _WAITS as exc:
-                writes = trio.lowlevel.wait_writable
-                await self.ready(exc, trio.lowlevel.wait_readable if isinstance(exc, ssl.SSLWantReadError) else writes)
+                await self.ready(exc, sending=True)
 
     async def _receive(self) -> bytes:
         while True:
@@ -235,8 +232,15 @@ class _Fetched:
         body = _Body(self._line.socket, self._head, self.headers, put)
         while not body.over:
             wanting = await trio.to_thread.run_sync(body.turn, self._desk, limiter=self._desk.threads)
-            if wanting is not None:
-                await self._line.ready(wanting)
+            if wanting is None:
+                continue
+            if body.took < PIECE_BYTES:
+                await trio.sleep(GATHER_S)
+            await self._line.ready(wanting)
+
+
+class _Closed(ConnectionError):
+    """The other side has said all that it will."""
 
 
 class _Body:
@@ -245,7 +249,7 @@ class _Body:
     def __init__(
         self, sock: socket.socket, head: h11.Connection, headers: Mapping[str, str], put: Callable[[Piece], None]
     ) -> None:
-        self.over = False
+        self.over, self.took = False, 0
         self._socket, self._put = sock, put
         self._chunks = head if "transfer-encoding" in headers else None
         length = headers.get("content-length")
@@ -255,26 +259,28 @@ class _Body:
     def turn(self, desk: _Desk) -> OSError | None:
         """Take what has come, up to TURN_BYTES. What the socket waits for, None: there may be more. Raises Broken."""
         self._take(self._early if self._left is None else self._early[: self._left])
-        self._early = b""
+        self._early, self.took = b"", 0
         with desk.room() as room:
             for _ in range(TURN_BYTES // PIECE_BYTES):
                 if self.over:
                     break
                 size, end = self._fill(room if self._left is None else room[: self._left])
                 self._take(room[:size])
+                self.took += size
+                if self.over or end is None:
+                    continue
                 if isinstance(end, _WAITS):
                     return end
-                if end is not None:
-                    self._end(end)
+                self._end(end)
         return None
 
     def _fill(self, room: memoryview) -> tuple[int, OSError | None]:
-        """How many bytes came, and what kept the rest from coming; EOFError's place is taken by a plain OSError."""
+        """How many bytes came, and what kept the rest from coming: _Closed if that was the end."""
         size = 0
         try:
             while size < len(room):
                 if not (came := self._socket.recv_into(room[size:])):
-                    return size, ConnectionAbortedError()
+                    return size, _Closed()
                 size += came
         except OSError as exc:
             return size, exc
@@ -296,7 +302,7 @@ class _Body:
         try:
             while (event := chunks.next_event()) is not h11.NEED_DATA:
                 if isinstance(event, h11.Data):
-                    self._put(bytes(event.data))
+                    self._put(event.data)
                 else:
                     self.over = True
                     return
@@ -305,8 +311,7 @@ class _Body:
 
     def _end(self, why: OSError) -> None:
         """The connection is at its end; that may be the body's end too. Raises Broken if not."""
-        closed = isinstance(why, ConnectionAbortedError) and not why.args
-        if not closed:
+        if not isinstance(why, _Closed):
             raise Broken(str(why) or type(why).__name__) from why
         if self._left is not None:
             raise Broken(f"it was closed {self._left:,} bytes before the end")

@@ -174,13 +174,20 @@ class HttpClient:
                 self._check(url, private=private, what="download")
                 async with self._source.get(url, asked, private=private) as answer:
                     if 300 <= answer.status <= 399:
-                        url = urljoin(url, answer.headers.get("location", ""))
+                        url = _joined(url, answer.headers.get("location", ""))
                         continue
                     yield answer
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
         except _BROKEN as exc:
             raise _broken(exc, "download", url) from exc
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as exc:
+        raise Broken("it leads to an address that can't be read") from exc
 
 
 def _broken(exc: Exception, what: str, url: str) -> WireError:
