@@ -193,7 +193,7 @@ class Loader:
                 raise WireError(f"{size:,} of {expected:,} bytes came")
             with failpoints.failpoint("part.fsync"):
                 await off_loop(size, failpoints.fsync, file.fileno())
-        atomic.sync_directory(self._part.parent)
+        await off_loop(size, atomic.sync_directory, self._part.parent)
         return digest.hexdigest(), size
 
     def _unpack(self, size: int) -> tuple[str, int]:
