@@ -102,7 +102,7 @@ def test_a_kill_at_any_durable_point_buys_each_shot_of_a_chain_once(
     section, takes, anew = CASES[case]
     k, died = 0, True
     while died:
-        k += 1 if thorough.ALL else 6
+        k += 1 if thorough.ALL else 9
         died, studio = killed_at(tmp_path / str(k), section, takes, anew, k)
         bought = Counter(job.order.prompt for job in studio.cloud._jobs.values())
         assert bought == {"shot-1 a boat": takes + anew, "shot-2 a boat": 1, "shot-3 a boat": 1}, k

@@ -276,7 +276,7 @@ HERE = {"clip_001.mp4": 1}
          "bought at runway, job job-2 is to be collected; its clip was edited by hand and is kept"),
         ([row(1, S.RENDERING)], {}, File.MISSING, Action.COLLECT, "bought at runway, job job-1 is to be collected"),
         ([row(1, S.UNCERTAIN, error="no answer.")], {}, File.MISSING, Action.HELD,
-         ("runway may have charged $0.60: no answer; look there, then `doit settle shot=1 as=charged` "
+         ("runway may have charged $0.60: no answer; look there, then `doit settle shot=1 as=charged job=job-1` "
           "(or as=not-charged, or the job's id), or `doit on_uncertain=rebuy clip:1` buys it again")),
         ([row(1, S.LOST, error="gone", **BILLED)], {}, File.MISSING, Action.STOP,
          "paid $0.60 at runway, but gone; `doit -a clip:1` buys it again"),

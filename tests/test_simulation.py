@@ -19,7 +19,7 @@ BLOCK = 6
 """So many schedules a test: it takes about a second."""
 LONG_BLOCK = 30
 EACH_CHANGE = 6
-MANY = 2000 if thorough.ALL else 306
+MANY = 2000 if thorough.ALL else 246
 """So many schedules with every change that lands; a release plays more."""
 SHARES = 8
 """A scene's points are shared out to so many tests."""
@@ -152,7 +152,7 @@ def test_a_kill_at_any_durable_point_breaks_no_promise(scene: str, share: int) -
 
 @pytest.mark.slow
 @pytest.mark.parametrize("late", [False, True], ids=["at it", "at the next fsync"])
-@pytest.mark.parametrize("share", thorough.some(range(SHARES), 4))
+@pytest.mark.parametrize("share", thorough.some(range(SHARES), SHARES))
 @pytest.mark.parametrize("scene", points.SCENES)
 def test_a_power_loss_at_any_durable_point_breaks_no_promise(scene: str, share: int, late: bool) -> None:
     where = points.ways_to_die_late(scene) if late else points.every(scene)
@@ -172,7 +172,7 @@ def test_points_that_share_their_next_fsync_are_one_death() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("for_ever", [False, True], ids=["once", "for ever"])
-@pytest.mark.parametrize("share", thorough.some(range(SHARES), 4))
+@pytest.mark.parametrize("share", thorough.some(range(SHARES), SHARES))
 @pytest.mark.parametrize("scene", points.SCENES)
 def test_a_disk_error_at_any_durable_point_breaks_no_promise(scene: str, share: int, for_ever: bool) -> None:
     assert not list(shared(scene, share, lambda k: points.fail_at(scene, k, for_ever=for_ever), points.acts(scene)))

@@ -193,9 +193,12 @@ class OddDays:
             for job in before.jobs
             if job.id not in known and (job.provider, job.id) not in receipts
         }  # fmt: skip
-        facts = ("id", "state", "charged", "price")
         old, new = (
-            [[row[fact] for fact in facts] for row in one.rows if row["job_id"] or row["state"] == "uncertain"]
+            [
+                (row["id"], row["state"].replace("submitting", "uncertain"), row["charged"], row["price"])
+                for row in one.rows
+                if row["job_id"] or row["state"] in ("submitting", "uncertain")
+            ]
             for one in (now, before)
         )
         self.ledger_is_old, self.more_was_known = True, old != new

@@ -78,7 +78,7 @@ def _quotes(now: "Books") -> None:
         row = rows[move["purchase_id"]]
         job = now.owned.get(row["id"])
         kind = (row["provider"], row["model"], row["bought_s"])
-        if move["state"] == "reserved":
+        if move["state"] == "reserved" and move["at"] - row["created_at"] < 1:  # else rebuilt, and ordered before
             least = told.get(kind, 0)
             require(move["price"] >= least, "M18", "reserved", move["price"], "where", least, "was told:", row["id"])
         if move["state"] == "rendering" and job is not None and row["provider"] == "runway":
@@ -142,7 +142,13 @@ def recovered(stage: "Stage", now: "Books") -> None:
             row = known.get(job.id)
             require(row is not None, "M17", "a take that no purchase knows after `recover`:", job)
             assert row is not None
-            require(row["charged"] == job.charged, "M17", "recovered at", row["charged"], "truth", job)
+            on_its_way = row["state"] == "rendering" and not _has_receipt(stage, job)  # the next run collects it, free
+            require(on_its_way or row["charged"] == job.charged, "M17", "recovered at", row["charged"], "truth", job)
+
+
+def _has_receipt(stage: "Stage", job: "Bought") -> bool:
+    receipts = (json.loads(path.read_bytes()) for path in stage.outputs.glob("takes/**/*.json"))
+    return any((told["provider"], told["job_id"]) == (job.provider, job.id) for told in receipts)
 
 
 # ── at the end ────────────────────────────────────────────────────────────────────────────────────────────────────────

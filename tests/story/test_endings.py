@@ -357,6 +357,22 @@ def test_a_build_is_told_under_its_own_cap_and_play_money_under_none(studio: Stu
     assert play.report()["budget"]["cap_usd"] is None
 
 
+@pytest.mark.slow
+def test_an_order_of_unknown_fate_that_no_shot_wants_any_more_is_told_until_it_is_ended(
+    studio: Studio, end: Callable
+) -> None:
+    studio.write_shots(shots(2))
+    studio.faults("create_lost=~shot-2")
+    assert missing(end("fallback_api=none", code=1)).keys() == {2}
+    studio.change_shot(2, runway_prompt="another boat")
+    lines = end("fallback_api=none", code=0)
+    assert lines[1].startswith("vgen: runway may have charged $0.60 for an order of shot 2 that no clip waits for")
+    assert studio.doit(*command(lines[1])) == 0
+    assert studio.booked() == (1.8, 0, 0)
+    studio.change_shot(1, runway_prompt="a third boat")
+    assert not any("no clip waits for" in line for line in end("budget_usd=9", code=0))
+
+
 # ── killed before the report ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -230,3 +230,14 @@ def test_a_pick_buys_nothing_for_a_shot_that_wants_more_takes(film: Studio) -> N
     film.check_money()
     assert film.doit("clip:1") == 0
     assert film.bought() == 3
+
+
+def test_a_named_clip_that_is_done_wants_no_further_takes_of_the_clip_it_is_made_from(film: Studio) -> None:
+    film.configure(run={"budget_usd": 40})
+    film.change_shot(2, image="clip:1")
+    assert film.doit() == 0
+    wanted(film, 1, 2)
+    assert film.doit("clip:2") == 0
+    assert (accepted(film, 1), film.bought()) == (1, 2)
+    assert film.doit() == 0
+    assert (accepted(film, 1), film.bought()) == (2, 3)

@@ -124,7 +124,9 @@ def is_current(session: "Session") -> bool:
 def _told(session: "Session", entries: Sequence[Entry], gates: Sequence[Gate], now: Commits | None) -> Ending:
     """The report on disk tells of the ledger's commits up to `now`: remember that, and how it says that things are."""
     wanted, builds = session.wanted, session.selection.builds
-    end = ending.ending(entries, gates, session.plan, wanted=wanted, builds=builds, advice=session.advice)
+    rows = session.view().snapshot.purchases.values()
+    unsure = [row for row in rows if row.state is State.UNCERTAIN]
+    end = ending.ending(entries, gates, session.plan, unsure, wanted=wanted, builds=builds, advice=session.advice)
     session.reported.true_at["report"] = now
     session.reported.ending = end
     return end

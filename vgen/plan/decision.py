@@ -15,7 +15,7 @@ from types import MappingProxyType
 from vgen.money import show
 from vgen.plan.request import Offer, ShotRequest
 from vgen.providers.base import Order
-from vgen.store.purchase import COLLECTABLE, FREE, UNFINISHED, State, Why
+from vgen.store.purchase import COLLECTABLE, FREE, State, Why
 from vgen.store.records import Choice, Placed, Purchase
 
 QUEUE = "queue"
@@ -199,26 +199,25 @@ def _unfinished(request: ShotRequest, mine: Sequence[Purchase], policy: Policy) 
         if (found := _coming(row, policy)) is not None:
             return found
         if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
-            return Decision(action=Action.HELD, row=row, why=_held(request, row, mine))
+            return Decision(action=Action.HELD, row=row, why=_held(request, row))
         if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
             return Decision(action=Action.HELD, row=row, why=f"is being bought at {row.provider} by another run")
     return None
 
 
-def _held(request: ShotRequest, row: Purchase, mine: Sequence[Purchase]) -> str:
+def _held(request: ShotRequest, row: Purchase) -> str:
     reason = (row.error or "its answer never came").rstrip(".")
-    alone = sum(one.state in UNFINISHED for one in mine) == 1
     return (
         f"{row.provider} may have charged {show(row.price)}: {reason}; look there, then "
-        f"{settle_command(row, number=request.number, alone=alone)} (or as=not-charged, or the job's id), "
+        f"{settle_command(row, number=request.number)} (or as=not-charged, or the job's id), "
         f"or `doit on_uncertain=rebuy clip:{request.number}` buys it again"
     )
 
 
-def settle_command(row: Purchase, *, number: int | None = None, alone: bool = False) -> str:
-    """The command that ends a purchase as charged, as it must be typed. `alone`: the shot has no other unfinished."""
-    which = "" if alone else f" job={row.job_id or row.id}"
-    return f"`doit settle shot={row.shot_number if number is None else number} as=charged{which}`"
+def settle_command(row: Purchase, *, number: int | None = None) -> str:
+    """The command that ends this purchase as charged, and no other, whenever it is typed."""
+    shot = row.shot_number if number is None else number
+    return f"`doit settle shot={shot} as=charged job={row.job_id or row.id}`"
 
 
 def how_to_end(row: Purchase) -> str:

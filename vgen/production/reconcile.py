@@ -90,7 +90,7 @@ async def look(run: Run, row: Purchase, *, may_release: bool, request: ShotReque
 
 async def _counters(run: Run, row: Purchase, account: AccountCall | None, key: str) -> str:
     """A provider without a list: its own counters, as evidence and no more."""
-    ways = f"{settle_command(row, alone=run.ledger.is_alone(row))} or as=not-charged"
+    ways = f"{settle_command(row)} or as=not-charged"
     nothing = f"has no list of jobs, so it can't be asked; look at its dashboard, then {ways}"
     if account is None:
         return nothing

@@ -19,16 +19,16 @@ ASSUMED = frozenset({State.FAILED, State.CANCELLED})
 def candidates(
     rows: Sequence[Purchase], shot: int, requests: Sequence[ShotRequest], which: str | None
 ) -> list[Purchase]:
-    """The unfinished purchases that the user may mean: those of the shot as it is now, else as it was.
+    """The unfinished purchases that the user may mean: those of the shot as it is now, and as it was.
 
-    Never what belongs to another shot of today's list, if it was bought when that one had this number.
+    Never what belongs to another shot of today's list, though it was bought when that one had this number.
 
     `which`: a job's id, or the number of a purchase without one; it is found whatever shot it was bought for.
     """
     if which is not None:
         return [row for row in rows if which == (row.job_id or str(row.id))]
-    mine = [row for row in rows if any(one.number == shot and one.is_served_by(row) for one in requests)]
-    return mine or [row for row in rows if row.shot_number == shot and not any(r.is_served_by(row) for r in requests)]
+    owners = {row.id: {one.number for one in requests if one.is_served_by(row)} for row in rows}
+    return [row for row in rows if shot in (owners[row.id] or {row.shot_number})]
 
 
 def ambiguous(rows: Sequence[Purchase], shot: int) -> list[str]:

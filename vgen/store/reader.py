@@ -101,11 +101,6 @@ class LedgerReader:
         """Purchases whose jobs their providers did not find any more."""
         return self._purchases("state = 'lost' AND job_id NOT NULL AND simulated = ?", simulated)
 
-    def is_alone(self, row: Purchase) -> bool:
-        """Whether no other purchase of the same recipe or shot is unfinished."""
-        where = f"id <> ? AND (recipe = ? OR shot_number = ?) AND state IN ({_UNFINISHED}) AND simulated = ?"
-        return not self._purchases(where, row.id, row.recipe, row.shot_number, row.simulated)
-
     def with_jobs(self, *, simulated: bool) -> list[Purchase]:
         """Purchases that became a job at a provider."""
         return self._purchases("job_id IS NOT NULL AND simulated = ?", simulated)

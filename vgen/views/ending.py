@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vgen.plan.decision import File
+from vgen.money import show
+from vgen.plan.decision import File, settle_command
 from vgen.plan.plan import Plan
 from vgen.ranges import ranges
-from vgen.store.records import Budget
+from vgen.store.records import Budget, Purchase
 from vgen.views import next_steps, progress, words
 from vgen.views.report import NOT_YET, Gate
 
@@ -33,6 +34,7 @@ class Ending:
     whether they are counted by themselves: a run was to make them.
 
     `others`: further shots that lack a clip. `edited`: clips that somebody edited. `gates`: those that failed.
+    `unclaimed`: a line for each order of unknown fate that no shot without a clip waits for.
     """
 
     total: int
@@ -43,6 +45,7 @@ class Ending:
     others: Sequence[int]
     edited: Sequence[int]
     gates: Sequence[str]
+    unclaimed: Sequence[str]
     budget: Budget
     simulated: bool
 
@@ -51,6 +54,7 @@ def ending(
     entries: Iterable[Mapping[str, Any]],
     gates: Iterable[Gate],
     plan: Plan,
+    uncertain: Iterable[Purchase],
     *,
     wanted: frozenset[int] | None,
     builds: bool,
@@ -71,6 +75,7 @@ def ending(
         others=[number for number in lacking if wanted is not None and number not in wanted],
         edited=[entry["shot_number"] for entry in entries if entry.get("edited")],
         gates=[words.failed_gate(gate) for gate in gates if not gate.passed],
+        unclaimed=[advice(_unclaimed(row)) for row in uncertain if not _is_awaited(row, plan, lacking)],
         budget=plan.budget,
         simulated=plan.simulated,
     )
@@ -86,6 +91,18 @@ def _missing(plan: Plan, number: int, reason: str, budget: str, advice: Callable
         number=number,
         text=text if not phrase or f"`{command}`" in text else f"{text}; {phrase}",
         command=command,
+    )
+
+
+def _is_awaited(row: Purchase, plan: Plan, lacking: Iterable[int]) -> bool:
+    """Whether the line of a shot without a clip tells of it."""
+    return any(plan.step(number).request.is_served_by(row) for number in lacking)
+
+
+def _unclaimed(row: Purchase) -> str:
+    return (
+        f"{row.provider} may have charged {show(row.price)} for an order of shot {row.shot_number} "
+        f"that no clip waits for; look there, then {settle_command(row)} (or as=not-charged, or the job's id)"
     )
 
 

@@ -24,8 +24,10 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
     async def make(number: int) -> None:
         from vgen.production import make
 
-        step = session.plan.step(number)
-        await make.make(session.run, step.request, step.file, again=number in session.selection.again)
+        step, again = session.plan.step(number), number in session.selection.again
+        if step.finished and not again:
+            return  # the task was made before it was known that only others' frames are wanted of it
+        await make.make(session.run, step.request, step.file, again=again)
 
     def clean(number: int, dryrun: bool = False) -> None:
         step = session.plan.step(number)
