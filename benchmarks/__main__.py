@@ -45,6 +45,12 @@ def _scale(options: Options, key: str) -> Iterator[Table]:
     yield from scale.tables(key, options.rounds, quick=options.quick)
 
 
+def _downloads(options: Options, _key: str) -> Iterator[Table]:
+    from benchmarks import downloads
+
+    yield from downloads.tables(options.rounds, quick=options.quick)
+
+
 PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "a": ("nothing to do", _builds),
     "b": ("one prompt changed", _builds),
@@ -52,6 +58,7 @@ PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "d": ("time over the ideal schedule: one run, and until every clip is there", _buying),
     "e": ("dollars billed over dollars needed, under faults", _buying),
     "f": ("CPU a clip and memory, by clips in flight", _scale),
+    "g": ("downloads over TLS: time, CPU, memory, and what a poll waits meanwhile", _downloads),
     "h": ("from finished at the provider to in place; requests a job", _scale),
     "i": ("a virtual day of up to 100,000 shots", _scale),
 }
