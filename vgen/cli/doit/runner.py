@@ -206,7 +206,7 @@ class TrioRunner(DoitRunner):
             if self.select_task(node, dispatcher.tasks):
                 running += 1
                 begun += 1
-                self._executed += bool(node.task.actions)
+                self._executed += bool(node.task.actions) and not (node.task.meta or {}).get("unrecorded")
                 self.reporter.execute_task(node.task)
                 if node.task.teardown:
                     self.teardown_list.append(node.task)
