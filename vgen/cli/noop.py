@@ -6,7 +6,7 @@ digests of what was typed. Whatever differs, or is not understood, means: look p
 
 
 # pathlib and settings take longer to import than all of this takes
-# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208, TID251
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208, TID251
 
 import hashlib
 import marshal
@@ -19,7 +19,7 @@ from vgen.cli.typed import Typed
 STAMP = os.path.join(".vgen", "finished")
 """Below `outputs`: what is finished. Entries of facts, numbers, links, two digests of what was typed, files read."""
 PLANNED = os.path.join(".vgen", "planned")
-"""Below `outputs`: plans. Entries of facts, a digest of what was typed and told, one of plan.json, text, nothing, files read."""
+"""Below `outputs`: plans. Entries of facts, a digest of what was typed, one of plan.json, text, nothing, files read."""
 VERSION = "vgen finished 3"
 ENTRY, FIELD = "\0\0", "\0"
 FIELDS = 5
@@ -205,7 +205,6 @@ def _tree(folder: str) -> list[_Stats]:
 
 def _decides(variable: str) -> bool:
     return variable.startswith("VGEN_") or variable.endswith("_API_KEY") or variable in KEYS
-
 
 
 def digest(facts: tuple[list[str], list[_Stats], list[_Stats]]) -> str:

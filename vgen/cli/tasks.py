@@ -37,8 +37,11 @@ def as_task(session: "Session", command: Command) -> Task:
         "uptodate": [_is_current(session, command)],
         "task_dep": list(command.task_dep),
         "io": {"capture": False},
-        "meta": {"runs_after_failures": command.after_failures, "soft": command.soft,
-                 "unrecorded": not command.needs_lock},
+        "meta": {
+            "runs_after_failures": command.after_failures,
+            "soft": command.soft,
+            "unrecorded": not command.needs_lock,
+        },
         "verbosity": 2,
     }
     if command.targets is not None:

@@ -1,6 +1,6 @@
 """What was typed, as far as it can be understood before anything heavy is imported. Imports nothing of vgen."""
 
-# ruff: noqa: PTH119 - pathlib takes longer to import than all of this takes
+# ruff: noqa: PTH119, TID251 - pathlib takes longer to import than all of this takes
 
 import os
 import sys
