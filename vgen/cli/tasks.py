@@ -25,6 +25,7 @@ def task_of(session: "Session", command: Command) -> Callable[[], Any]:
             return as_task(session, command)
 
         create = one
+    vars(create)["is_vgens"] = True
     create.__doc__ = command.doc
     create.__name__ = f"task_{command.name}"
     return create

@@ -35,6 +35,7 @@ class Run(BriefOptions, RunCommand):
                     words = [arg for arg in args if not arg.startswith("-")]
                     hooks = config["session"]
                     hooks.reporter = params.get("reporter")
+                    hooks.only = () if _has_others(self.loader.namespace) else args
                     _shown(hooks, lambda: _refuse_elsewhere(params))
                     _shown(hooks, lambda: stack.enter_context(hooks.before_load(words)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
@@ -139,6 +140,14 @@ class Run(BriefOptions, RunCommand):
                 yield from fnmatch.filter(tasks, word)
             else:
                 yield targets.get(word, word)
+
+
+def _has_others(namespace: Mapping[str, Any]) -> bool:
+    """Whether a dodo.py has tasks that are not vgen's, found as doit finds them: they may depend on any clip."""
+    return any(
+        (name.startswith("task_") and not getattr(value, "is_vgens", False)) or hasattr(value, "create_doit_tasks")
+        for name, value in namespace.items()
+    )
 
 
 def _is_typed(args: Sequence[str]) -> bool:

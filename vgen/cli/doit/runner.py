@@ -39,6 +39,8 @@ class Session(Protocol):
     """trio's clock for the run; None is the real one."""
     reporter: Any
     """Set before `before_run`: doit's reporter, a class or the name that `-r` gave."""
+    only: Sequence[str]
+    """Set before `before_load`: the words after `run`, if no tasks but the session's own could need those they omit."""
 
     @property
     def advice(self) -> Callable[[str], str]:
