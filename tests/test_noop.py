@@ -13,6 +13,7 @@ from studio import KEYS, Studio, shots
 
 from vgen.cli import noop, stamps, typed
 from vgen.cli.stamps import Place
+from vgen.inputs import own_models
 
 ROOT = Path(__file__).resolve().parent.parent
 READ = ["config/visual_prompts.json", "boat.png"]
@@ -227,6 +228,10 @@ def test_what_a_run_makes_may_be_new(place: Path, name: str) -> None:
 def test_a_file_that_came_or_went_while_it_ran_is_seen(place: Path, how: Change) -> None:
     how(place)
     assert not write_stamp(place)
+
+
+def test_the_files_of_models_of_ones_own_are_among_what_a_run_is_given() -> None:
+    assert {table.own_file for _, table in own_models.tables()} <= {*noop.GIVEN}
 
 
 def test_a_film_without_a_config_is_stamped_until_it_has_one(place: Path) -> None:

@@ -1,5 +1,6 @@
 """A run of clips that were named by their numbers makes no tasks of the others, unless somebody else may need them."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +56,21 @@ def test_the_named_clip_and_its_sources_are_bought_and_no_others(film: Studio) -
     assert film.doit("clip:9") == 3
     assert film.doit() == 0
     assert film.creates() == 5
+
+
+def test_a_plan_that_says_the_same_leaves_the_directory_and_doits_memory_as_they_are(film: Studio) -> None:
+    assert film.doit() == 0
+    assert film.doit("plan") == 0
+    places = (film.outputs, film.root / ".doit.db")
+    before = [place.stat().st_mtime_ns for place in places]
+    os.utime(film.outputs / "plan.json", ns=(0, 0))
+    assert film.doit("plan") == 0
+    assert [place.stat().st_mtime_ns for place in places] == before
+    assert (film.outputs / "plan.json").stat().st_mtime_ns > 0, "it is of now"
+    film.change_shot(1, runway_prompt="shot-1 another boat")
+    was = (film.outputs / "plan.json").read_bytes()
+    assert film.doit("plan") == 0
+    assert (film.outputs / "plan.json").read_bytes() != was
 
 
 class _WithMore(ModuleTaskLoader):  # type: ignore[misc]
