@@ -193,12 +193,11 @@ class OddDays:
             for job in before.jobs
             if job.id not in known and (job.provider, job.id) not in receipts
         }  # fmt: skip
-        old, new = (
-            [
-                (row["id"], row["state"].replace("submitting", "uncertain"), row["charged"], row["price"])
-                for row in one.rows
-                if row["job_id"] or row["state"] in ("submitting", "uncertain")
-            ]
-            for one in (now, before)
-        )
-        self.ledger_is_old, self.more_was_known = True, old != new
+        left = {_known(row) for row in now.rows if row["job_id"] or row["state"] in ("submitting", "uncertain")}
+        gone = {_known(row) for row in before.rows if row["job_id"] or row["state"] == "uncertain"}
+        self.ledger_is_old, self.more_was_known = True, not gone <= left
+
+
+def _known(row: dict[str, Any]) -> tuple[Any, ...]:
+    """What a ledger knows of a purchase; an order of which a killed run wrote no answer will be uncertain."""
+    return row["id"], row["state"].replace("submitting", "uncertain"), row["charged"], row["price"]
