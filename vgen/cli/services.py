@@ -52,7 +52,7 @@ async def _inspect(settings: Settings, path: "Path") -> "Facts":
 
     tools = find_tools(settings.ffmpeg, settings.ffprobe)
     facts = await probe(tools, path)
-    await decode(tools, path, facts.duration_s)
+    await decode(tools, path, facts.duration_s, codec=facts.codec)
     return facts
 
 

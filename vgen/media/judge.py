@@ -111,7 +111,9 @@ async def _judge_once(tools: Tools, path: Path, wanted: Wanted, *, remark: bool)
     facts: Facts | None = None
     try:
         facts = await probe(tools, path)
-        seen = await decode(tools, path, facts.duration_s, remark=remark, sound=remark and wanted.sound)
+        seen = await decode(
+            tools, path, facts.duration_s, codec=facts.codec, remark=remark, sound=remark and wanted.sound
+        )
     except NotJudged:
         raise
     except MediaError as exc:
