@@ -45,6 +45,12 @@ def _scale(options: Options, key: str) -> Iterator[Table]:
     yield from scale.tables(key, options.rounds, quick=options.quick)
 
 
+def _whole(options: Options, key: str) -> Iterator[Table]:  # noqa: ARG001 - as its siblings
+    from benchmarks import whole
+
+    yield from whole.tables(options.rounds, quick=options.quick)
+
+
 PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "a": ("nothing to do", _builds),
     "b": ("one prompt changed", _builds),
@@ -54,6 +60,7 @@ PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "f": ("CPU a clip and memory, by clips in flight", _scale),
     "h": ("from finished at the provider to in place; requests a job", _scale),
     "i": ("a virtual day of up to 100,000 shots", _scale),
+    "j": ("a whole real clip, from finished at the provider to published; damage found", _whole),
 }
 
 

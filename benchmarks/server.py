@@ -7,6 +7,7 @@ import argparse
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Job, Order
 from vgen.simulator.renderers import plain_renderer
-from vgen.simulator.server import serve_tcp
+from vgen.simulator.server import Application, serve_tcp
+from vgen.simulator.web import Request, Response
 
 
 class TailedCloud(Cloud):
@@ -49,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tail", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", action="append", default=[])
+    parser.add_argument("--media", default="", help="whence all clips come, instead of from here")
     options = parser.parse_args(argv)
     cloud = TailedCloud(
         now=time.time,
@@ -59,10 +62,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     cloud.tail, cloud.begun = options.tail, options.begun
-    trio.run(_serve, App(cloud, plain_renderer, anonymous=True))
+    app = App(cloud, plain_renderer, anonymous=True)
+    trio.run(_serve, _elsewhere(app, options.media) if options.media else app)
 
 
-async def _serve(app: App) -> None:
+def _elsewhere(app: App, media: str) -> Application:
+    """The same, but clips are at another address."""
+
+    async def answered(request: Request) -> Response:
+        response = await app(request)
+        there = f"{media}/media/".encode()
+        return replace(response, body=response.body.replace(f"{request.origin}/media/".encode(), there))
+
+    return answered
+
+
+async def _serve(app: Application) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             port = await nursery.start(serve_tcp, app, "127.0.0.1", 0)
