@@ -45,10 +45,16 @@ def _scale(options: Options, key: str) -> Iterator[Table]:
     yield from scale.tables(key, options.rounds, quick=options.quick)
 
 
-def _whole(options: Options, key: str) -> Iterator[Table]:  # noqa: ARG001 - as its siblings
-    from benchmarks import whole
+def _downloads(options: Options, _key: str) -> Iterator[Table]:
+    from benchmarks import downloads
 
-    yield from whole.tables(options.rounds, quick=options.quick)
+    yield from downloads.tables(options.rounds, quick=options.quick)
+
+
+def _clips(options: Options, key: str) -> Iterator[Table]:
+    from benchmarks import cuts, whole
+
+    yield from (whole if key == "j" else cuts).tables(options.rounds, quick=options.quick)
 
 
 PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
@@ -58,9 +64,11 @@ PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "d": ("time over the ideal schedule: one run, and until every clip is there", _buying),
     "e": ("dollars billed over dollars needed, under faults", _buying),
     "f": ("CPU a clip and memory, by clips in flight", _scale),
+    "g": ("downloads over TLS: time, CPU, memory, and what a poll waits meanwhile", _downloads),
     "h": ("from finished at the provider to in place; requests a job", _scale),
     "i": ("a virtual day of up to 100,000 shots", _scale),
-    "j": ("a whole real clip, from finished at the provider to published; damage found", _whole),
+    "j": ("a whole real clip, from finished at the provider to published; damage found", _clips),
+    "k": ("the cut: the first time, and after one changed take", _clips),
 }
 
 

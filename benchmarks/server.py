@@ -4,6 +4,7 @@ As `python -m vgen.simulator --fast`, with latencies that can have a long tail.
 """
 
 import argparse
+import re
 import signal
 import time
 from collections.abc import Sequence
@@ -67,12 +68,15 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _elsewhere(app: App, media: str) -> Application:
-    """The same, but clips are at another address."""
+    """The same, but the first job's clip is clip_1.mp4 at another address, and so on."""
+    numbers: dict[bytes, int] = {}
 
     async def answered(request: Request) -> Response:
+        def renamed(found: re.Match[bytes]) -> bytes:
+            return f"{media}/clip_{numbers.setdefault(found[0], len(numbers) + 1)}.mp4".encode()
+
         response = await app(request)
-        there = f"{media}/media/".encode()
-        return replace(response, body=response.body.replace(f"{request.origin}/media/".encode(), there))
+        return replace(response, body=re.sub(rb'http://[^/"]+/media/[^"]+', renamed, response.body))
 
     return answered
 

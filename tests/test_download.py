@@ -13,12 +13,12 @@ import pytest
 import trio
 
 from vgen.errors import WireError
-from vgen.production import download, http
+from vgen.production import download, fetch
 from vgen.production.download import TooLong
 from vgen.production.http import HttpClient
 
 pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")  # httpx abandons its own
-FILE = random.Random(1).randbytes(3 * http.TURN_BYTES + 11)
+FILE = random.Random(1).randbytes(3 * fetch.TURN_BYTES + 11)
 DIGEST = hashlib.sha256(FILE).hexdigest()
 
 
@@ -71,7 +71,7 @@ def test_a_long_file_is_on_disk_with_its_digest(tmp_path: Path, with_length: boo
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "cuts", [(1,), (http.TURN_BYTES,), (http.TURN_BYTES + 1, http.TURN_BYTES + 2), (len(FILE) - 1,)]
+    "cuts", [(1,), (fetch.TURN_BYTES,), (fetch.TURN_BYTES + 1, fetch.TURN_BYTES + 2), (len(FILE) - 1,)]
 )
 def test_a_long_file_goes_on_where_it_broke(tmp_path: Path, cuts: Sequence[int]) -> None:
     host = Host(cuts)

@@ -18,9 +18,10 @@ from vgen.media.container import HEAD_BYTES, is_page
 from vgen.plan.decision import how_to_end
 from vgen.production import address, over
 from vgen.production.client import how_long
-from vgen.production.http import Download, HttpClient, Piece
+from vgen.production.http import HttpClient
 from vgen.production.offload import off_loop
 from vgen.production.run import Run
+from vgen.production.source import Answer, Piece
 from vgen.store import atomic, failpoints
 from vgen.store.records import Purchase
 
@@ -169,7 +170,7 @@ class Loader:
             raise WireError("a page came instead of the file")
         return Downloaded(sha256=digest, size_bytes=size, told=expected is not None, one_piece=not offset)
 
-    async def _write(self, answer: Download, offset: int, expected: int | None) -> tuple[str, int]:
+    async def _write(self, answer: Answer, offset: int, expected: int | None) -> tuple[str, int]:
         digest = hashlib.sha256()
         size = offset
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | (0 if offset else os.O_TRUNC)
@@ -192,7 +193,7 @@ class Loader:
                 raise WireError(f"{size:,} of {expected:,} bytes came")
             with failpoints.failpoint("part.fsync"):
                 await off_loop(size, failpoints.fsync, file.fileno())
-        atomic.sync_directory(self._part.parent)
+        await off_loop(size, atomic.sync_directory, self._part.parent)
         return digest.hexdigest(), size
 
     def _unpack(self, size: int) -> tuple[str, int]:

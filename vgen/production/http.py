@@ -23,6 +23,8 @@ import trio
 from vgen.errors import BlockedAddress, NoAnswer, NotSent, WireError
 from vgen.production import http_compat
 from vgen.production.connections import UNSENT, Connections
+from vgen.production.fetch import Sockets
+from vgen.production.source import Answer, Broken, Source, Streamed, lower
 from vgen.production.ssrf_guard import Blocked, GuardedBackend, check_name, check_url, is_private
 from vgen.providers.base import Call, Reply
 
@@ -30,15 +32,9 @@ MAX_REPLY_BYTES = 1 << 20
 CONNECT_S = 10.0
 STALL_S = 30.0
 MAX_REDIRECTS = 5
-TURN_BYTES = 4 << 20
-"""A body no longer than this needs no worker thread; of a longer one a thread takes so much before others' turn."""
-GATHERED_BYTES = 1 << 19
-"""What is handed to a worker thread by itself is at least so long."""
 UPLOAD_PIECE_BYTES = 1 << 18
 OWN_DESCRIPTORS = 32
 """File descriptors of a run besides its connections: ledger, journal, log, slips, trio's own, ffprobe's pipes."""
-WORKERS = 2
-"""Threads that all downloads share. Each hashes about 1 GB/s; more of them would fight for the interpreter."""
 
 _TOO_LONG = f"more than {MAX_REPLY_BYTES} bytes of answer"
 _HEADERS = (
@@ -47,42 +43,8 @@ _HEADERS = (
     ("User-Agent", f"python-httpx/{httpx.__version__}"),
 )
 _PATIENCE = http_compat.as_extension(httpx.Timeout(STALL_S, connect=CONNECT_S, read=None, write=60.0))
-_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+_BROKEN = (Broken, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 _SENT_NOTHING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-
-Piece = bytes | memoryview
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Download:
-    """An open download: status and headers (lower case) are here, `pour` brings the bytes."""
-
-    status: int
-    headers: Mapping[str, str]
-    _response: httpx.Response
-    _workers: trio.CapacityLimiter
-
-    async def pour(self, put: Callable[[Piece], None]) -> None:
-        """Hand all bytes to `put`, in order; of a long body in worker threads, one call at a time.
-
-        `put` keeps no view. Raises httpx's errors, which `Wire.download` translates, and what `put` raises.
-        """
-        size = gathered = 0
-        held: list[bytes] = []
-        try:
-            async for chunk in self._response.aiter_raw():
-                size += len(chunk)
-                gathered += len(chunk)
-                held.append(chunk)
-                if gathered >= GATHERED_BYTES:
-                    whole, held, gathered = b"".join(held), [], 0
-                    if size <= TURN_BYTES:
-                        put(whole)
-                    else:
-                        await trio.to_thread.run_sync(put, whole, limiter=self._workers)
-        finally:
-            if held:
-                put(b"".join(held))
 
 
 @dataclass(slots=True)
@@ -103,7 +65,7 @@ class HttpClient:
     _reads: httpx.AsyncHTTPTransport = field(init=False)
     _media: httpx.AsyncClient = field(init=False)
     _private_media: httpx.AsyncClient = field(init=False)
-    _workers: trio.CapacityLimiter = field(init=False)
+    _source: Source = field(init=False)
     _room: trio.Semaphore = field(init=False)
 
     async def __aenter__(self) -> Self:
@@ -118,7 +80,11 @@ class HttpClient:
         self._reads = _transport(tls, self.network, keep=min(20, room // 2), proxy=proxy)
         self._media = _client(tls, guarded, proxy)
         self._private_media = _client(tls, self.network, proxy)
-        self._workers = trio.CapacityLimiter(WORKERS)
+        self._source = Streamed(public=self._media, private=self._private_media)
+        if self.network is None and not proxy.startswith("https:"):  # TLS within TLS is for trio's streams
+            self._source = Sockets(
+                tls=tls, guarded=guarded or GuardedBackend(), proxy=proxy, connect_s=CONNECT_S, stall_s=STALL_S
+            )
         return self
 
     async def __aexit__(
@@ -160,7 +126,7 @@ class HttpClient:
             raise NotSent(f"no connection to {_host(call.url)}: {_reason(exc)}") from exc
         except _BROKEN as exc:
             raise NoAnswer(f"the answer was lost: {_reason(exc)}") from exc
-        return Reply(status=response.status_code, headers=_lower(response.headers), body=body, at=self.now())
+        return Reply(status=response.status_code, headers=lower(response.headers), body=body, at=self.now())
 
     async def upload(self, call: Call, base_url: str, *, timeout_s: float) -> Reply:
         """Send a file to a storage host, without any key, and follow no redirect. One whole answer.
@@ -183,7 +149,7 @@ class HttpClient:
             raise WireError(f"{_host(call.url)} did not take it within {timeout_s:g} s") from exc
         except _BROKEN as exc:
             raise _broken(exc, "upload", call.url) from exc
-        return Reply(status=response.status_code, headers=_lower(response.headers), body=said, at=self.now())
+        return Reply(status=response.status_code, headers=lower(response.headers), body=said, at=self.now())
 
     def _check(self, url: str, *, private: bool, what: str) -> None:
         check_url(url, private=private, what=what)
@@ -191,41 +157,42 @@ class HttpClient:
             check_name(url, what=what)
 
     @contextlib.asynccontextmanager
-    async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
+    async def download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
         """GET a media URL, without any key. Redirects are followed by hand, each checked as the first.
 
         Raises BlockedAddress, or WireError for everything that went wrong on the way.
         """
-        async with self._room, self._download(url, base_url, headers) as download:
-            yield download
+        async with self._room, self._download(url, base_url, headers) as answer:
+            yield answer
 
     @contextlib.asynccontextmanager
-    async def _download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Download]:
+    async def _download(self, url: str, base_url: str, headers: Mapping[str, str]) -> AsyncIterator[Answer]:
+        asked = {"Accept-Encoding": "identity", **headers}
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 private = is_private(base_url) and is_private(url)
                 self._check(url, private=private, what="download")
-                client = self._private_media if private else self._media
-                asked = {"Accept-Encoding": "identity", **headers}
-                async with client.stream("GET", url, headers=asked) as response:
-                    if response.is_redirect:
-                        url = urljoin(url, response.headers.get("location", ""))
+                async with self._source.get(url, asked, private=private) as answer:
+                    if 300 <= answer.status <= 399:
+                        url = _joined(url, answer.headers.get("location", ""))
                         continue
-                    yield Download(
-                        status=response.status_code,
-                        headers=_lower(response.headers),
-                        _response=response,
-                        _workers=self._workers,
-                    )
+                    yield answer
                     return
             raise BlockedAddress(f"{_host(url)}: more than {MAX_REDIRECTS} redirects")
         except _BROKEN as exc:
             raise _broken(exc, "download", url) from exc
 
 
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError as exc:
+        raise Broken("it leads to an address that can't be read") from exc
+
+
 def _broken(exc: Exception, what: str, url: str) -> WireError:
     """An upload or a download (`what`) that ended before its end."""
-    if isinstance(exc, httpx.HTTPError) and isinstance(blocked := http_compat.cause(exc), Blocked):
+    if isinstance(exc, httpx.HTTPError | Broken) and isinstance(blocked := http_compat.cause(exc), Blocked):
         return BlockedAddress(f"blocked {what} address at {blocked}")
     return WireError(f"the {what} {'to' if what == 'upload' else 'from'} {_host(url)} broke: {_reason(exc)}")
 
@@ -291,10 +258,6 @@ def _unpacked(body: bytes, label: str) -> bytes:
 
 _url = functools.lru_cache(maxsize=4096)(httpx.URL)
 """A job is asked about many times at one address."""
-
-
-def _lower(headers: httpx.Headers) -> dict[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _host(url: str) -> str:

@@ -31,7 +31,7 @@ def as_extension(timeout: httpx.Timeout) -> dict[str, Any]:
     return timeout.as_dict()
 
 
-def cause(error: httpx.HTTPError) -> BaseException | None:
+def cause(error: Exception) -> BaseException | None:
     """The error of httpcore, or of the network backend, that httpx has translated."""
     return error.__cause__
 
