@@ -1,5 +1,6 @@
 """A whole real clip: from finished at its provider to checked and published, eight at once; and what a check finds."""
 
+import contextlib
 import functools
 import os
 import random
@@ -23,6 +24,7 @@ from vgen.media.tools import Tools, find_tools
 CLIPS = 8
 RENDER_S = 10.0
 """Long enough to order all clips before the first is finished."""
+SIZE = "1080x1920"
 SIZES = ((5, 10), (10, 20))
 """Seconds, and MB at 16 Mbit/s."""
 SCRIPT = """\
@@ -46,17 +48,17 @@ def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
     tools = find_tools(None, None)
     for seconds, megabytes in [(2, 2)] if quick else SIZES:
         with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made:
-            yield from _whole(Path(made), _clip(tools, seconds, megabytes), tools, seconds, rounds)
-    yield _damaged(tools, _clip(tools, 2, 2), 2 if quick else 10)
+            yield from _whole(Path(made), clip_of(tools, seconds, megabytes), tools, seconds, rounds)
+    yield _damaged(tools, clip_of(tools, 2, 2), 2 if quick else 10)
 
 
-def _clip(tools: Tools, seconds: int, megabytes: int) -> Path:
+def clip_of(tools: Tools, seconds: int, megabytes: int, size: str = SIZE) -> Path:
     """A clip of about this size, drawn once."""
     folder = Path(tempfile.gettempdir()) / "vgen-benchmark-clips"
     folder.mkdir(exist_ok=True)
-    clip, part = folder / f"{seconds}s_{megabytes}mb.mp4", folder / ".part.mp4"
+    clip, part = folder / f"{seconds}s_{megabytes}mb_{size}.mp4", folder / ".part.mp4"
     if not clip.exists():
-        drawn = f"mandelbrot=size=1080x1920:rate=24:end_scale=0.05:end_pts={24 * seconds},noise=alls=6:allf=t"
+        drawn = f"mandelbrot=size={size}:rate=24:end_scale=0.05:end_pts={24 * seconds},noise=alls=6:allf=t"
         words = [tools.ffmpeg, "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", drawn]
         words += ["-f", "lavfi", "-i", "sine=frequency=330", "-t", str(seconds), "-c:v", "libx264", "-preset", "fast"]
         bits = 8_000_000 * megabytes // seconds
@@ -71,10 +73,10 @@ def _clip(tools: Tools, seconds: int, megabytes: int) -> Path:
 
 def _whole(folder: Path, clip: Path, tools: Tools, seconds: int, rounds: int) -> Iterator[Table]:
     costs = dict[str, list[Cost]]()
-    _different(clip, folder / "www")
-    with hosting(folder, folder / "www") as host, serving("--render-s", str(RENDER_S), "--media", host.url) as url:
+    different(clip, folder / "www", CLIPS)
+    with hosting(folder, folder / "www") as host, serving_from(host) as url:
         ordered = folder / "ordered"
-        _order(ordered, url, seconds)
+        order(ordered, url, CLIPS, seconds)
         contenders = {
             VGEN: functools.partial(_collect, ordered, host),
             BASH: functools.partial(_script, folder / "script", host, tools),
@@ -86,7 +88,7 @@ def _whole(folder: Path, clip: Path, tools: Tools, seconds: int, rounds: int) ->
 
         named = {name: functools.partial(wall_s, name) for name in contenders}
         rows = interleaved(named, rounds, ours=VGEN)
-    size = f"{CLIPS} clips of {seconds} s, 1080x1920, {clip.stat().st_size / 1e6:.0f} MB"
+    size = f"{CLIPS} clips of {seconds} s, {SIZE}, {clip.stat().st_size / 1e6:.0f} MB"
     title = f"from finished at the provider to published: {size}, over TLS"
     yield Table(
         key="j", title=title, unit="s", rows=rows, note="start of the program and decode of every frame included"
@@ -98,42 +100,55 @@ def _whole(folder: Path, clip: Path, tools: Tools, seconds: int, rounds: int) ->
     )
 
 
-def _different(clip: Path, folder: Path) -> None:
+def different(clip: Path, folder: Path, n: int) -> None:
     """The clip for each shot, with a last box of its own, which players pass over (ISO/IEC 14496-12: free)."""
     folder.mkdir()
-    for number in range(1, CLIPS + 1):
+    for number in range(1, n + 1):
         box = (16).to_bytes(4, "big") + b"free" + number.to_bytes(8, "big")
         (folder / f"clip_{number}.mp4").write_bytes(clip.read_bytes() + box)
 
 
-def _order(root: Path, url: str, seconds: int) -> None:
-    """A project whose clips are ordered and by now finished at their provider, left by a run that was interrupted."""
-    make_project(root, CLIPS)
-    write_shots(root, shots(CLIPS, duration=seconds))
-    buy_at(root, url)
-    with subprocess.Popen(
-        [PROGRAMS / "doit"], cwd=root, env=environment(**ENVIRON), stdout=subprocess.DEVNULL
-    ) as process:
+def serving_from(host: Host) -> contextlib.AbstractContextManager[str]:
+    """A provider whose clips come from this host; its URL."""
+    return serving("--render-s", str(RENDER_S), "--media", host.url)
+
+
+def order(root: Path, url: str, n: int, seconds: int) -> None:
+    """A project whose clips are ordered and by now finished at their provider, left by a run that was interrupted.
+
+    Raises Broken.
+    """
+    make_project(root, n, max_concurrent=n)
+    write_shots(root, shots(n, duration=seconds))
+    buy_at(root, url, max_concurrent=n)
+    env = environment(**ENVIRON)
+    with subprocess.Popen([PROGRAMS / "doit"], cwd=root, env=env, stdout=subprocess.DEVNULL) as process:
         until = time.monotonic() + 60
-        while charges(url)["creates"] < CLIPS and time.monotonic() < until and process.poll() is None:
+        while charges(url)["creates"] < n and time.monotonic() < until and process.poll() is None:
             time.sleep(0.1)
         time.sleep(0.5)  # its answer is written down
         process.send_signal(signal.SIGINT)
     jobs = charges(url)["jobs"]
-    if len(jobs) != CLIPS or list(root.rglob("clip_*.mp4")):
-        raise Broken(f"{len(jobs)} of {CLIPS} clips were ordered, or some are there already")
+    if len(jobs) != n or list(root.rglob("clip_*.mp4")):
+        raise Broken(f"{len(jobs)} of {n} clips were ordered, or some are there already")
     while any(job["state"] != "SUCCEEDED" for job in charges(url)["jobs"]):
         time.sleep(0.5)
 
 
-def _collect(ordered: Path, host: Host, number: int) -> Cost:
-    """The next run, in a copy of the project. Raises Broken if it did not bring every clip."""
-    root = ordered.with_name(f"collect-{number}")
-    shutil.copytree(ordered, root, symlinks=True)
+def bring(root: Path, host: Host, n: int) -> Cost:
+    """The next run, which collects them. Raises Broken if it did not bring every clip."""
     cost = run([PROGRAMS / "doit"], root, env=environment(**ENVIRON, SSL_CERT_FILE=str(host.authority)))
     found = [clip for clip in root.rglob("clip_*.mp4") if clip.stat().st_size > 100_000]
-    if len(found) != CLIPS:
-        raise Broken(f"{len(found)} of {CLIPS} clips came: {cost.text[-2000:]}")
+    if len(found) != n:
+        raise Broken(f"{len(found)} of {n} clips came: {cost.text[-2000:]}")
+    return cost
+
+
+def _collect(ordered: Path, host: Host, number: int) -> Cost:
+    """In a copy of the project."""
+    root = ordered.with_name(f"collect-{number}")
+    shutil.copytree(ordered, root, symlinks=True)
+    cost = bring(root, host, CLIPS)
     shutil.rmtree(root)
     return cost
 
