@@ -22,7 +22,7 @@ CHANGED = "vgen: doit cut, after one changed clip"
 def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
     """Row (k)."""
     tools = find_tools(None, None)
-    clip = clip_of(tools, SECONDS, MEGABYTES, SIZE)
+    clip = clip_of(tools, SECONDS, MEGABYTES, SIZE, noise=1)
     with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made:
         yield from _beside_one_graph(_brought(Path(made), clip, 2 if quick else FIRST), tools, rounds)
     with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made:

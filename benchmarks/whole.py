@@ -52,13 +52,13 @@ def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
     yield _damaged(tools, clip_of(tools, 2, 2), 2 if quick else 10)
 
 
-def clip_of(tools: Tools, seconds: int, megabytes: int, size: str = SIZE) -> Path:
+def clip_of(tools: Tools, seconds: int, megabytes: int, size: str = SIZE, *, noise: int = 6) -> Path:
     """A clip of about this size, drawn once."""
     folder = Path(tempfile.gettempdir()) / "vgen-benchmark-clips"
     folder.mkdir(exist_ok=True)
-    clip, part = folder / f"{seconds}s_{megabytes}mb_{size}.mp4", folder / ".part.mp4"
+    clip, part = folder / f"{seconds}s_{megabytes}mb_{size}_{noise}.mp4", folder / ".part.mp4"
     if not clip.exists():
-        drawn = f"mandelbrot=size={size}:rate=24:end_scale=0.05:end_pts={24 * seconds},noise=alls=6:allf=t"
+        drawn = f"mandelbrot=size={size}:rate=24:end_scale=0.05:end_pts={24 * seconds},noise=alls={noise}:allf=t"
         words = [tools.ffmpeg, "-nostdin", "-v", "error", "-y", "-f", "lavfi", "-i", drawn]
         words += ["-f", "lavfi", "-i", "sine=frequency=330", "-t", str(seconds), "-c:v", "libx264", "-preset", "fast"]
         bits = 8_000_000 * megabytes // seconds
