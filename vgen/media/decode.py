@@ -108,7 +108,7 @@ async def _quickly(tools: Tools, check: _Check) -> Decoded | None:
     """A pass that finds nothing at all; if there is anything, None: a whole pass decides. Raises NotJudged.
 
     Pictures without the loop filter differ a little, so the detectors of remarks see more than they must; a poster
-    frame is so small that it shows no difference (40 dB and more).
+    frame is so small that nobody sees a difference (40 to 43 dB).
     """
     with tempfile.TemporaryDirectory(prefix="vgen-") as folder:
         stills = [Path(folder) / f"{quality}.jpg" for quality in posters.POSTER_QUALITIES]
