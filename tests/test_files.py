@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from vgen.errors import LockHeld, Refusal
-from vgen.store import atomic, failpoints, takes
+from vgen.store import atomic, failpoints, order_slips, takes
 from vgen.store.lock import run_lock, sign_lock
+from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import MIN_FREE_BYTES, Outputs, Stat, clip_name
 from vgen.store.takes import discard, place_clip, publish_take, remove_clip
 
@@ -403,3 +404,24 @@ def test_files_obey_the_umask(tmp_path: Path, mask: int, clip: int, take: int) -
         os.umask(before)
     assert stat.S_IMODE(final.stat().st_mode) == take
     assert stat.S_IMODE(outputs.clip(1).stat().st_mode) == clip
+
+
+def test_an_answer_whose_slip_could_not_be_written_is_kept_at_the_next_try_or_is_not_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slips = OrderSlips(tmp_path / "orders")
+    slip = slips.hold()
+    broken = [True, True, False]
+
+    def pwrite(*args: Any) -> int:
+        if broken.pop(0):
+            raise OSError(errno.EIO, "Input/output error")
+        return os_pwrite(*args)
+
+    os_pwrite = os.pwrite
+    monkeypatch.setattr("vgen.store.order_slips.os.pwrite", pwrite)
+    slip.write({"facts": {"job_id": "one"}})
+    assert not slip.sync(), "it failed again: nobody may say that it is kept"
+    assert slip.sync()
+    assert [one["facts"] for one in order_slips.read(slips.path)] == [{"job_id": "one"}]
+    slips.close()

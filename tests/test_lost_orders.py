@@ -269,3 +269,22 @@ def test_an_order_that_was_found_is_the_same_one_after_its_ledger_is_lost(
     assert studio.doit("recover") == 0
     studio.pass_time(1000)
     assert (studio.doit(*TOY), studio.bought()) == (0, 1)
+
+
+@pytest.mark.parametrize("fault", ["", "toy.clip_small=1.0"], ids=["good", "rejected"])
+def test_an_order_that_was_found_and_delivered_is_one_purchase_after_its_ledger_is_lost(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    """Its receipt names the job, and the log's order does not: both have its tag (seeds 1002794 and 1002854)."""
+    sells(studio, monkeypatch, LOOK_UP)
+    studio.write_shots(ONE)
+    studio.faults("toy.create_lost=1.0", *filter(None, [fault]))
+    once = (*TOY, "max_retries=1")
+    code = studio.doit(*once)
+    told = studio.states(), studio.booked()
+    assert (code, told[0]) == ((1, ["rejected"]) if fault else (0, ["accepted"]))
+    (studio.outputs / "ledger.db").unlink()
+    studio.calm()
+    assert studio.doit("recover", *once) == 0
+    assert (studio.states(), studio.booked()) == told
+    assert (studio.doit(*once), studio.bought()) == (code, 1)

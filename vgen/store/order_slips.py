@@ -30,18 +30,27 @@ class Slip:
 
     slips: "OrderSlips"
     index: int
+    _owed: bytes = b""
+    """What could not be written yet."""
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write an answer down: survives the process at once, the machine after `sync`. Raises nothing."""
         data = _packed(record)
         if len(data) > SLOT_BYTES:
             data = _packed({**record, "facts": {**record["facts"], "urls": {}}})  # made again from the job's id
+        self._owed = data
+        self._put()
+
+    def _put(self) -> None:
         with contextlib.suppress(OSError):
-            self.slips.put(self.index, data)
+            self.slips.put(self.index, self._owed)
+            self._owed = b""
 
     def sync(self) -> bool:
-        """Whether the slot is safe on the disk."""
-        return self.slips.sync()
+        """Whether the answer is safe on the disk; if writing it failed, it is tried once more."""
+        if self._owed:
+            self._put()
+        return self.slips.sync() and not self._owed
 
     def release(self) -> None:
         """The order is off the wire; a slot whose answer is still owed stays as it is."""

@@ -99,10 +99,14 @@ class _Rebuilt(Ledger):
         return said
 
     def _known(self, one: Told, jobs: dict[tuple[str, str | None], int]) -> Purchase | None:
-        number = jobs.get((one.columns["provider"], one.job)) if one.job else None
-        rows = self._purchases("id = ?", number or one.purchase_id)
-        if number is None:
-            rows = [row for row in rows if row.recipe == one.columns["recipe"] and row.job_id in (None, one.job)]
+        """The row of what is told: of its job, of the same order by its tag, or else under its old number."""
+        if one.job and (number := jobs.get((one.columns["provider"], one.job))):
+            return self.get(number)
+        recipe, seed = one.columns["recipe"], one.columns.get("correlation_seed")
+        rows = self._purchases("recipe = ? AND correlation_seed = ?", recipe, seed) if seed else []
+        if not rows:
+            found = self._purchases("id = ?", one.purchase_id)
+            rows = [row for row in found if row.recipe == recipe and row.job_id in (None, one.job)]
         return rows[0] if rows else None
 
     @staticmethod
