@@ -285,6 +285,36 @@ def test_a_file_comes_through_a_tunnel_that_knows_its_password(tmp_path: Path) -
     assert trio.run(main) == (DIGEST, ["CONNECT clips.example:443", "False"])
 
 
+def test_a_file_comes_through_a_proxy_that_itself_speaks_tls(tmp_path: Path) -> None:
+    async def main() -> tuple[str, list[str]]:
+        async with hosting(sends_all) as host, trio.open_nursery() as nursery:
+            with proxying({"clips.example": ("127.0.0.1", host.port)}) as proxy:
+
+                async def relay(stream: Stream) -> None:
+                    plain = await trio.open_tcp_stream("127.0.0.1", proxy.server_address[1])
+                    async with plain, trio.open_nursery() as ways:
+                        ways.start_soon(_pass_on, stream, plain)
+                        await _pass_on(plain, stream)
+                        ways.cancel_scope.cancel()
+
+                listeners = await trio.open_ssl_over_tcp_listeners(0, THEIRS, host="127.0.0.1", https_compatible=True)
+                nursery.start_soon(trio.serve_listeners, relay, listeners)
+                port = listeners[0].transport_listener.socket.getsockname()[1]
+                async with client(proxy=f"https://127.0.0.1:{port}") as line:
+                    url = "https://clips.example/a.mp4"
+                    got = await download.Loader(line, url, "https://api.example", tmp_path / "part", None).run()
+            nursery.cancel_scope.cancel()
+        return got.sha256, proxy.asked
+
+    assert trio.run(main) == (DIGEST, ["CONNECT clips.example:443"])
+
+
+async def _pass_on(one: trio.abc.ReceiveStream, other: trio.abc.SendStream) -> None:
+    with contextlib.suppress(trio.BrokenResourceError):
+        while data := await one.receive_some():
+            await other.send_all(data)
+
+
 def test_a_tunnel_that_is_refused_is_told(tmp_path: Path) -> None:
     async def main() -> None:
         with proxying({}, "403 Forbidden") as proxy:
