@@ -61,8 +61,8 @@ async def decode(
     Raises MediaError at the first fault, NoDecoder when no ffmpeg can read it, NotJudged when ffmpeg itself failed.
     """
     check = _Check(path=path, duration_s=duration_s, container=container, remark=remark, sound=sound)
-    if container is MP4 and codec in _QUICKLY and (clean := await _quickly(tools, check)):
-        return clean
+    if container is MP4 and codec and (whole := await _in_one_pass(tools, check, quick=codec in _QUICKLY)):
+        return whole
     try:
         return await _decode(tools, check, check.filters)
     except (NoDecoder, Unsupported) as exc:
@@ -104,29 +104,32 @@ def _argv(tools: Tools, check: _Check, *, quicker: Sequence[str] = (), outputs: 
     return [*argv, *quicker, "-i", f"file:{check.path}", *outputs]
 
 
-async def _quickly(tools: Tools, check: _Check) -> Decoded | None:
-    """A pass that finds nothing at all; if there is anything, None: a whole pass decides. Raises NotJudged.
+async def _in_one_pass(tools: Tools, check: _Check, *, quick: bool) -> Decoded | None:
+    """All there is to tell of a whole file, with its poster frame; None if anything is wrong. Raises NotJudged.
 
-    Pictures without the loop filter differ a little, so the detectors of remarks see more than they must; a poster
-    frame is so small that nobody sees a difference (40 to 43 dB).
+    `quick`: pictures without the loop filter differ a little, so the detectors of remarks see more than they must; what
+    they see, a pass with it decides. A poster frame is so small that nobody sees a difference (40 to 43 dB).
     """
+    eye, quicker = (remarks.WARY_EYE, ["-skip_loop_filter", "all"]) if quick else (remarks.EYE, [])
     with tempfile.TemporaryDirectory(prefix="vgen-") as folder:
         stills = [Path(folder) / f"{quality}.jpg" for quality in posters.POSTER_QUALITIES]
-        argv = _argv(tools, check, quicker=["-skip_loop_filter", "all"], outputs=_looked_at(check, stills))
+        argv = _argv(tools, check, quicker=quicker, outputs=_looked_at(check, eye, stills))
         ran = await run_tool(argv, limit_s=decode_limit_s(check.duration_s))
-        if ran.returncode != 0 or remarks.read(ran.stdout, check.duration_s, remarks.WARY_EYE):
-            return None
-        return Decoded(poster=posters.smallest([still.read_bytes() for still in stills if still.exists()]))
+        poster = posters.smallest([still.read_bytes() for still in stills if still.exists()])
+    if ran.returncode != 0:
+        return None
+    seen = remarks.read(ran.stdout, check.duration_s, eye)
+    return await _in_one_pass(tools, check, quick=False) if quick and seen else Decoded(remarks=seen, poster=poster)
 
 
-def _looked_at(check: _Check, stills: Sequence[Path]) -> list[str]:
+def _looked_at(check: _Check, eye: remarks.Eye, stills: Sequence[Path]) -> list[str]:
     """Where everything goes: nowhere, and with remarks a picture of the middle to `stills`, in falling quality."""
     if not check.remark:
         return ["-map", "0:V", *_SOUND, *check.heard, *_NOWHERE]
-    eye = remarks.picture_filters(check.duration_s, remarks.WARY_EYE)
+    seen = remarks.picture_filters(check.duration_s, eye)
     middle = f"select='gte(t,{check.duration_s / 2:.3f})*isnan(prev_selected_t)',{posters.SMALL},split={len(stills)}"
     drawn = [f"[still{number}]" for number in range(len(stills))]
-    graph = f"[0:V]split[all][middle];[all]{eye}[seen];[middle]{middle}{''.join(drawn)}"
+    graph = f"[0:V]split[all][middle];[all]{seen}[seen];[middle]{middle}{''.join(drawn)}"
     outputs = ["-filter_complex_threads", "1", "-filter_complex", graph]
     outputs += ["-map", "[seen]", *_SOUND, *check.heard, *_NOWHERE]
     for name, still, quality in zip(drawn, stills, posters.POSTER_QUALITIES, strict=True):
