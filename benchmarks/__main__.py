@@ -24,13 +24,14 @@ def _builds(options: Options, key: str) -> Iterator[Table]:
     from benchmarks import builds
 
     names = ["make"] if options.quick else ["doit", "make", "ninja", "snakemake", "pytask", "dvc"]
-    made, sizes = {
-        "a": (builds.nothing_to_do, [10, 1_000, 10_000]),
-        "b": (builds.one_changed, [1_000, 10_000]),
-        "c": (builds.one_named, [10_000]),
-    }[key]
-    for n in [10] if options.quick else sizes:
-        yield made(n, options.rounds, names)
+    parts = {
+        "a": [(builds.nothing_to_do, [10, 1_000, 10_000]), (builds.nothing_to_do_with_words, [10])],
+        "b": [(builds.one_changed, [1_000, 10_000])],
+        "c": [(builds.one_named, [10_000]), (builds.one_named_stale, [10_000])],
+    }
+    for made, sizes in parts[key]:
+        for n in [10] if options.quick else sizes:
+            yield made(n, options.rounds, names)
 
 
 def _buying(options: Options, key: str) -> Iterator[Table]:

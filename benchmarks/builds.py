@@ -1,6 +1,7 @@
 """Builds: nothing to do, one prompt changed, one clip named; vgen against build tools of every kind."""
 
 import contextlib
+import dataclasses
 import json
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import peers, productions
-from benchmarks.measure import ROOT, Broken, Row, Table, environment, interleaved, run
+from benchmarks.measure import ROOT, Broken, Row, Table, environment, interleaved, ratio, run
 from benchmarks.productions import MAKERS, SMALL, Production
 from benchmarks.workload import ENVIRON, charges, serving, shots, write_shots
 
@@ -24,6 +25,10 @@ SETTLED_S = 3.0
 DOIT = "vgen: doit"
 MODULE = "vgen: python -m vgen"
 EMPTY = "doit with an empty dodo.py"
+BUDGET = "budget_usd=50"
+"""More than ten clips cost, so that the gates hold."""
+NO_FFMPEG = "/nowhere/ffmpeg"
+"""The clips are no videos: each page of the gallery would try to draw 600 frames of them again, for two minutes."""
 DODO = """\
 from pathlib import Path
 
@@ -43,7 +48,7 @@ class Ours:
     def __init__(self, root: Path, n: int) -> None:
         self.root = root
         self.n = n
-        self.env = environment(**ENVIRON)
+        self.env = environment(**ENVIRON, VGEN_FFMPEG=NO_FFMPEG)
         run([sys.executable, "-m", "benchmarks.finished", root, str(n)], ROOT)
         time.sleep(SETTLED_S)
         for words in ([PROGRAMS / "doit"], [sys.executable, "-m", "vgen"]):  # what else they write; nothing is bought
@@ -53,9 +58,18 @@ class Ours:
         """A run that has nothing to do, and says so. Raises Broken if it did anything."""
         before = self._state()
         cost = run(words, self.root, env=self.env)
-        if "nothing to do" not in cost.text or self._state() != before:
+        if not ("nothing to do" in cost.text or "nothing to buy" in cost.text) or self._state() != before:
             raise Broken(f"a finished production was not left alone: {cost.text[-500:]}")
         return cost.wall_s
+
+    def settle(self, *commands: Sequence[str]) -> None:
+        """These commands of doit have done what there is to do, and have seen that nothing changed since."""
+        for _ in range(2):
+            for words in commands:
+                run([PROGRAMS / "doit", *words], self.root, env=self.env)
+            time.sleep(SETTLED_S)
+        for words in commands:
+            run([PROGRAMS / "doit", *words], self.root, env=self.env)
 
     def _state(self) -> list[tuple[str, int, int]]:
         """The outputs that a build would touch. No request is sent: no key here is good anywhere."""
@@ -75,6 +89,39 @@ def nothing_to_do(n: int, rounds: int, names: list[str]) -> Table:
     return Table(key="a", title=f"nothing to do, {n:,} shots", unit="s", rows=rows + skipped)
 
 
+def nothing_to_do_with_words(n: int, rounds: int, names: list[str]) -> Table:
+    """Row (a) as a parent Makefile calls vgen: variables, one clip, a plan. The report tells of one budget at a time,
+    so a budget has a production of its own.
+    """
+    with _projects(n, [name for name in names if name == "doit"]) as (ours, others, skipped):
+        other = Ours(ours.root.parent / "budget", n)
+        ours.settle(["plan"], [])
+        other.settle([BUDGET])
+        contenders: dict[str, Contender] = {
+            f"{DOIT} {BUDGET}": lambda _: other.idle(PROGRAMS / "doit", BUDGET),
+            f"{DOIT} clip:2": lambda _: ours.idle(PROGRAMS / "doit", "clip:2"),
+            f"{DOIT} plan": lambda _: ours.idle(PROGRAMS / "doit", "plan"),
+            f"{MODULE} {BUDGET}": lambda _: other.idle(sys.executable, "-m", "vgen", BUDGET),
+            MODULE: lambda _: ours.idle(sys.executable, "-m", "vgen"),
+        }
+        contenders |= {name: _builder(production, production.build) for name, production in others.items()}
+        rows = interleaved(contenders, rounds, ours=MODULE, patience=PATIENCE_S)
+    return Table(key="a", title=f"nothing to do, with words, {n:,} shots", unit="s", rows=_beside(rows) + skipped)
+
+
+def _beside(rows: list[Row]) -> list[Row]:
+    """Each way to call vgen beside what it is held against: an empty dodo.py, or the module without words."""
+    values = {row.name: row.values for row in rows}
+    found = []
+    for row in rows:
+        floor = MODULE if row.name.startswith(MODULE) else EMPTY
+        times = ratio(row.values, values.get(floor, ()))
+        ours = row.name.startswith("vgen") and row.name != floor and times is not None
+        note = f"{times:.2f} times {floor}" if ours else ""
+        found.append(dataclasses.replace(row, ratio=None, note=note))
+    return found
+
+
 def one_named(n: int, rounds: int, names: list[str]) -> Table:
     """Row (c): one clip is named, and it is up to date."""
     clip = f"clip:{productions.NAMED}"
@@ -86,6 +133,29 @@ def one_named(n: int, rounds: int, names: list[str]) -> Table:
         contenders |= {name: _builder(production, production.one) for name, production in others.items()}
         rows = interleaved(contenders, rounds, ours=DOIT, patience=PATIENCE_S)
     return Table(key="c", title=f"{clip} among {n:,}, up to date", unit="s", rows=rows + skipped)
+
+
+def one_named_stale(n: int, rounds: int, names: list[str]) -> Table:
+    """Row (c) with another prompt each time. vgen buys the clip on loopback, where a job takes no time."""
+    clip = f"clip:{productions.NAMED}"
+    few = [name for name in names if name not in SMALL]
+    with serving("--queue-s", "0", "--render-s", "0") as url, _projects(n, few) as (ours, others, skipped):
+        configure(ours.root, url, poll_interval_s=0.01)
+
+        def stale(number: int) -> float:
+            write_shots(ours.root, _named_edited(n, number))
+            cost = run([PROGRAMS / "doit", clip], ours.root, env=ours.env)
+            if charges(url)["creates"] != number + 1:
+                raise Broken(f"not one clip was bought: {cost.text[-800:]}")
+            return cost.wall_s
+
+        empty = others.pop(EMPTY, None)
+        contenders: dict[str, Contender] = {DOIT: stale}
+        contenders |= {name: _rebuilder(p, p.one, lambda k: _named_edited(n, k)) for name, p in others.items()}
+        if empty is not None:
+            contenders[EMPTY] = _builder(empty, empty.one)
+        rows = interleaved(contenders, rounds, ours=DOIT, patience=PATIENCE_S)
+    return Table(key="c", title=f"{clip} among {n:,}, its prompt changed", unit="s", rows=rows + skipped)
 
 
 def one_changed(n: int, rounds: int, names: list[str]) -> Table:
@@ -102,7 +172,10 @@ def one_changed(n: int, rounds: int, names: list[str]) -> Table:
             return cost.wall_s
 
         contenders: dict[str, Contender] = {DOIT: changed}
-        contenders |= {name: _rebuilder(production, n) for name, production in others.items()}
+        contenders |= {
+            name: _rebuilder(production, production.build, lambda k: _edited(n, k))
+            for name, production in others.items()
+        }
         rows = interleaved(contenders, rounds, ours=DOIT, patience=PATIENCE_S)
     note = "vgen's purchase is a whole one: order, poll, download, every move committed to disk; the peers copy a file"
     return Table(key="b", title=f"one prompt of {n:,} changed", unit="s", rows=rows + skipped, note=note)
@@ -127,11 +200,13 @@ def _builder(production: Production, words: Sequence[str]) -> Contender:
     return lambda _: run(words, production.root).wall_s
 
 
-def _rebuilder(production: Production, n: int) -> Contender:
+def _rebuilder(
+    production: Production, words: Sequence[str], made: Callable[[int], list[dict[str, object]]]
+) -> Contender:
     def rebuilt(number: int) -> float:
-        production.write(_edited(n, number))
+        production.write(made(number))
         before = _stamps(production.root)
-        seconds = run(production.build, production.root).wall_s
+        seconds = run(words, production.root).wall_s
         if len(_stamps(production.root) - before) != 1:
             raise Broken(f"{production.build[0]}: not one clip was made")
         return seconds
@@ -144,6 +219,13 @@ def _edited(n: int, number: int) -> list[dict[str, object]]:
     made = shots(n)
     for k in range(number + 1):
         made[k % n]["runway_prompt"] += f", edit {k}"
+    return made
+
+
+def _named_edited(n: int, number: int) -> list[dict[str, object]]:
+    """The list in which the named clip's prompt is another each round."""
+    made = shots(n)
+    made[productions.NAMED - 1]["runway_prompt"] += f", edit {number}"
     return made
 
 

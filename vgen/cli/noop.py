@@ -1,50 +1,65 @@
-"""Says "nothing to do" before anything heavy is imported, from the stamp of a run that left nothing to do.
+"""Says "nothing to do", or the plan, before anything heavy is imported, from what an earlier run left to be believed.
 
-The stamp holds one digest over the stat of every file that such a run goes by, the environment and vgen's own code.
-Whatever differs, or is not understood, means: look properly. Imports nothing of vgen.
+A stamp holds one digest over the stat of every file that such a run goes by, the environment and vgen's own code, and
+digests of what was typed. Whatever differs, or is not understood, means: look properly.
 """
 
 
 # pathlib and settings take longer to import than all of this takes
-# ruff: noqa: PTH100, PTH110, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208, TID251
+# ruff: noqa: PTH100, PTH112, PTH116, PTH118, PTH120, PTH123, PTH208, TID251
 
 import hashlib
 import marshal
 import os
 import sys
 
+from vgen.cli import typed
+from vgen.cli.typed import Typed
+
 STAMP = os.path.join(".vgen", "finished")
-"""Below `outputs`."""
-VERSION = "vgen finished 2"
+"""Below `outputs`: what is finished. Entries of facts, numbers, links, two digests of what was typed, files read."""
+PLANNED = os.path.join(".vgen", "planned")
+"""Below `outputs`: plans. Entries of facts, a digest of what was typed, one of plan.json, text, nothing, files read."""
+VERSION = "vgen finished 3"
+ENTRY, FIELD = "\0\0", "\0"
+FIELDS = 5
+"""Before the files read."""
+NONE = "-"
+"""Instead of an empty field."""
 TICK_NS = 2_000_000_000
 """The coarsest file system's clock (FAT): what changed within it before a run began may change again unseen."""
 CONFIG = "config/api_config.json"
 """The default of `api_config`; it may be missing, as the others of GIVEN may."""
-GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env", CONFIG)
+GIVEN = ("dodo.py", "doit.cfg", "pyproject.toml", ".env", CONFIG, "config/fal_endpoints.json")
 """Files that a run is given, beside those that it says it has read."""
 BESIDE = (".", ".doit.db")
 """What else a run goes by there."""
 WITHIN = ("", "clips", "takes", "ledger.db", "ledger.db-journal", "clips.json", "production_report.json",
           "gallery.html", os.path.join(".vgen", "holder.json"))  # fmt: skip
 """The same below `outputs`."""
+PLAN_JSON = "plan.json"
 KEYS = ("RUNWAYML_API_SECRET", "FAL_KEY")
 """Variables that hold a key and are not named `…_API_KEY`."""
 CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
-_answers: dict[str, int | None] = {}
+_answers: dict[tuple[str, ...], str | None] = {}
 
 
 def nothing_to_do(root: str = ".") -> bool:
-    """Whether a bare `doit` here has nothing to do, said to the person; False: nobody knows yet."""
-    if sys.argv[1:]:
+    """Whether what was typed is answered, because nothing is to be done; False: nobody knows yet."""
+    words = typed.understood(sys.argv[1:])
+    if words is None:
         return False
-    if root not in _answers:
-        _answers[root] = up_to_date(root, os.path.join(root, os.environ.get("VGEN_OUTPUTS", "outputs")))
-    clips = _answers[root]
-    if clips is None:
+    key = (root, *words.words())
+    if key not in _answers:
+        _answers[key] = answer(root, os.path.join(root, words.outputs()), words)
+    text = _answers[key]
+    if text is None:
         return False
     try:
-        sys.stdout.write(f"{summary(clips)}\n")
+        if words.is_plan:
+            os.utime(os.path.join(root, words.outputs(), PLAN_JSON))  # a plan of this moment
+        sys.stdout.write(text)
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
         return False  # nobody listens; the long way knows what to do then
@@ -57,16 +72,83 @@ def summary(clips: int) -> str:
     return f"vgen: nothing to do{counted}"
 
 
-def up_to_date(root: str, outputs: str) -> int | None:
-    """How many clips the stamp vouches for; None if anything is not as it was then."""
+def answer(root: str, outputs: str, words: Typed) -> str | None:
+    """What is to be said to these words; None if anything is not as it was, or nobody vouches for it."""
     try:
-        with open(os.path.join(outputs, STAMP), encoding="utf-8") as file:
-            version, clips, *read, digest = file.read().split("\0")
-        if version == VERSION and digest == _digest(clips, *_facts(root, outputs, read)):
-            return int(clips)
+        if words.is_plan:
+            return _planned(root, outputs, words)
+        clips = up_to_date(root, outputs, words)
     except (OSError, ValueError):
-        pass
+        return None
+    return None if clips is None else f"{summary(clips)}\n"
+
+
+def up_to_date(root: str, outputs: str, words: Typed) -> int | None:
+    """How many clips a stamp vouches for, of those that these words are about. Raises OSError, ValueError."""
+    for facts, numbers, links, whole, named, *_ in _believed(root, outputs, STAMP):
+        if whole == spelled("whole", facts, numbers, links, *words.words()):
+            return len(_numbers(numbers))
+        free = words.without_budget()
+        if words.clips and free is not None and named == spelled("named", facts, numbers, links, *free):
+            wanted = _with_sources(words.clips, links)
+            return len(wanted) if wanted <= _numbers(numbers) else None
     return None
+
+
+def _planned(root: str, outputs: str, words: Typed) -> str | None:
+    """A plan's text, if plan.json says the same still. Raises OSError, ValueError."""
+    for facts, told, sha256, text, *_ in _believed(root, outputs, PLANNED):
+        if told == spelled("plan", facts, sha256, text, typed.program(), *words.words()):
+            with open(os.path.join(outputs, PLAN_JSON), "rb") as file:
+                return text if hashlib.sha256(file.read()).hexdigest() == sha256 else None
+    return None
+
+
+def _believed(root: str, outputs: str, name: str) -> list[list[str]]:
+    """The entries of a stamp of which all facts are as they were. Raises OSError, ValueError."""
+    known: dict[tuple[str, ...], str] = {}
+    found = []
+    for entry in entries(outputs, name):
+        read = tuple(entry[FIELDS:])
+        if read not in known:
+            known[read] = digest(gathered(root, outputs, list(read)))
+        if entry[0] == known[read]:
+            found.append(entry)
+    return found
+
+
+def entries(outputs: str, name: str) -> list[list[str]]:
+    """What a stamp holds, believed or not. Raises OSError, ValueError."""
+    with open(os.path.join(outputs, name), encoding="utf-8") as file:
+        version, *found = file.read().split(ENTRY)
+    return [fields for entry in found if len(fields := entry.split(FIELD)) >= FIELDS] if version == VERSION else []
+
+
+def spelled(*texts: str) -> str:
+    """One digest of texts: what was typed may hold a password, so it is not written down."""
+    return hashlib.sha256(marshal.dumps(list(texts), 2)).hexdigest()
+
+
+def _numbers(text: str) -> set[int]:
+    """`1-3,7`. Raises ValueError."""
+    found: set[int] = set()
+    for part in text.split(",") if text != NONE else ():
+        first, _, last = part.partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def _with_sources(clips: list[int], links: str) -> set[int]:
+    """These clips, and those whose frames they need: `3<2;4<3,1`. Raises ValueError."""
+    sources = dict(link.split("<") for link in links.split(";")) if links != NONE else {}
+    found: set[int] = set()
+    waiting = list(clips)
+    while waiting:
+        number = waiting.pop()
+        if number not in found:
+            found.add(number)
+            waiting += [int(source) for source in sources.get(str(number), "").split(",") if source]
+    return found
 
 
 def given(root: str) -> list[str]:
@@ -74,39 +156,11 @@ def given(root: str) -> list[str]:
     return [name for name in GIVEN if os.path.lexists(os.path.join(root, name))]
 
 
-def stamp(
-    root: str,
-    outputs: str,
-    read: list[str],
-    *,
-    left: dict[str, tuple[int, int]],
-    began_ns: int,
-    there: list[str],
-) -> str | None:
-    """The stamp's text, after a run from `began_ns` on that found these files given, and read these besides.
-
-    `left`: clip → (size, mtime) as the run remembers to have left it.
-    None if a file changed so late that the run may have seen an older one, or is gone, or a clip is not as left.
-    """
-    texts, inputs, results = _facts(root, outputs, read)
-    newest_ns = max(ns for _, numbers in inputs for ns in (*numbers[1::4], *numbers[2::4]))
-    if newest_ns + TICK_NS > began_ns or given(root) != there or any("\0" in path for path in read):
-        return None
-    if not all(os.path.exists(os.path.join(root, path)) for path in read):
-        return None
-    names, numbers = results[-1]
-    found = dict(zip(names, zip(numbers[0::4], numbers[1::4], strict=True), strict=True))
-    if any(found.get(name) != stat for name, stat in left.items()):
-        return None
-    clips = str(len(left))
-    return "\0".join((VERSION, clips, *read, _digest(clips, texts, inputs, results)))
-
-
 _Stats = tuple[list[str], list[int]]
 """Names, and four numbers for each: size, mtime, ctime, inode. Flat, because there may be 100,000 of them."""
 
 
-def _facts(root: str, outputs: str, read: list[str]) -> tuple[list[str], list[_Stats], list[_Stats]]:
+def gathered(root: str, outputs: str, read: list[str]) -> tuple[list[str], list[_Stats], list[_Stats]]:
     """Texts that decide; the stats of the files that a run is given, and of those that it makes, clips last."""
     texts = [sys.version, os.path.abspath(root)]
     texts += [f"{name}={text}" for name, text in sorted(os.environ.items()) if _decides(name)]
@@ -153,5 +207,6 @@ def _decides(variable: str) -> bool:
     return variable.startswith("VGEN_") or variable.endswith("_API_KEY") or variable in KEYS
 
 
-def _digest(clips: str, texts: list[str], inputs: list[_Stats], results: list[_Stats]) -> str:
-    return hashlib.sha256(marshal.dumps((clips, texts, inputs, results), 2)).hexdigest()  # 2: equal values, equal bytes
+def digest(facts: tuple[list[str], list[_Stats], list[_Stats]]) -> str:
+    """One digest of all that `gathered` found."""
+    return hashlib.sha256(marshal.dumps(facts, 2)).hexdigest()  # 2: equal values, equal bytes

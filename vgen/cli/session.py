@@ -77,6 +77,7 @@ class Session:
         self.workspace = _read(root, run_variables, environ, self.services)
         self.clock = self.services.clock
         self.reporter: Any = None
+        self.only: Sequence[str] = ()
         self.selection = Selection()
         self.current: set[str] = set()
         """Of `report` and `gallery`: those that are known to be true."""

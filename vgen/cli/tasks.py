@@ -25,6 +25,7 @@ def task_of(session: "Session", command: Command) -> Callable[[], Any]:
             return as_task(session, command)
 
         create = one
+    vars(create)["is_vgens"] = True
     create.__doc__ = command.doc
     create.__name__ = f"task_{command.name}"
     return create
@@ -37,7 +38,11 @@ def as_task(session: "Session", command: Command) -> Task:
         "uptodate": [_is_current(session, command)],
         "task_dep": list(command.task_dep),
         "io": {"capture": False},
-        "meta": {"runs_after_failures": command.after_failures, "soft": command.soft},
+        "meta": {
+            "runs_after_failures": command.after_failures,
+            "soft": command.soft,
+            "unrecorded": not command.needs_lock,
+        },
         "verbosity": 2,
     }
     if command.targets is not None:

@@ -210,6 +210,7 @@ def pieces(
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
+        tiers=page.tiers,  # asked once: it looks at every shot
         posters=poster_frames or {},
         thumbnails=thumbnails or {},
         digest="" if unfinished else digest(page),

@@ -9,7 +9,7 @@ from typing import Any
 from vgen.redact import redact
 from vgen.views.live_table import LiveTable
 from vgen.views.progress import Shown
-from vgen.views.screens import JsonLines, Lines, Silent
+from vgen.views.screens import JsonLines, Lines, Silent, harmless
 
 MOMENT_S = 0.7
 """How long nobody wonders what goes on."""
@@ -63,6 +63,11 @@ def tell(record: Mapping[str, Any]) -> None:
 def out(text: str) -> None:
     """A line of an answer (a plan, a list)."""
     _screen.write(_advice(redact(text, _secrets)) + "\n")
+
+
+def shown(text: str) -> str:
+    """What `out` prints of such a line where nobody asked for another screen."""
+    return harmless(_advice(redact(text, _secrets)) + "\n")
 
 
 def data(event: str, text: str, **facts: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgen import chains
+from vgen.cli import typed
 from vgen.cli.command import Action, Command, Task
 from vgen.cli.doit.runner import AsyncAction
 from vgen.errors import VgenError
@@ -48,7 +49,7 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
     action = AsyncAction(make, session)
     folder = session.workspace.relative(session.workspace.outputs.clips)
     io, meta = {"capture": False}, {"soft": True}
-    steps = _steps(session)
+    steps = _wanted(session, _steps(session))
     sources = {step.number: step.request.shot.sources for step in steps if step.request.shot.sources}
     ranks = chains.ranks([step.number for step in steps], sources)
     for step in sorted(steps, key=lambda step: ranks[step.number]):  # what others wait for begins first
@@ -71,6 +72,19 @@ def _after(step: Step) -> Task:
         return {}
     deps = [f"clip:{number}" for number in sorted(step.request.shot.sources)]
     return {"task_dep": deps, "meta": {"soft": True, "runs_after_failures": True}}
+
+
+def _wanted(session: "Session", steps: Sequence[Step]) -> Sequence[Step]:
+    """Of 10,000 shots, those that were named by their numbers, and those whose frames they need."""
+    words = typed.understood(list(session.only))
+    found = {step.number: step for step in steps}
+    if words is None or not words.clips or not found.keys() >= set(words.clips):
+        return steps  # whoever says what is wrong with a name knows all of them
+    waiting, chosen = words.clips, set[int]()
+    while waiting:
+        chosen.update(waiting)
+        waiting = [n for number in waiting for n in found[number].request.shot.sources if n not in chosen]
+    return [step for step in steps if step.number in chosen]
 
 
 def _steps(session: "Session") -> Sequence[Step]:

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from vgen.cli import unfinished
+from vgen.cli import finished, unfinished
 from vgen.cli.command import Action, Command
 from vgen.plan import plan as planning
 from vgen.plan import plan_json
-from vgen.store.atomic import write_whole
+from vgen.store.atomic import keep_or_write
 from vgen.views import report, terminal, words
 
 if TYPE_CHECKING:
@@ -17,19 +17,21 @@ def _begin(session: "Session") -> Action:
     async def show() -> None:
         view, ready, outputs = session.view(), session.workspace.ready, session.workspace.outputs
         expected_s = planning.expected_s(view.plan, view.snapshot, ready.run.max_concurrent)
-        for text in [*session.workspace.warnings, *words.plan_lines(view.plan, expected_s=expected_s)]:
+        lines = [*session.workspace.warnings, *words.plan_lines(view.plan, expected_s=expected_s)]
+        lines += unfinished.lines(view)
+        lines += [f"can't be made: {text}" for text in view.plan.impossible()]
+        for text in lines:
             terminal.out(text)
-        for text in unfinished.lines(view):
-            terminal.out(text)
-        for text in view.plan.impossible():
-            terminal.out(f"can't be made: {text}")
         planned = plan_json.as_json(view.plan, expected=expected_s)
         terminal.data("plan", "the plan, as in plan.json", plan=planned)
         try:
             outputs.root.mkdir(parents=True, exist_ok=True)
-            write_whole(outputs.plan_json, report.to_bytes(planned))
+            data = report.to_bytes(planned)
+            keep_or_write(outputs.plan_json, data)
         except OSError as exc:
             terminal.out(f"plan.json can't be written: {exc.strerror}")
+        else:
+            finished.record_plan(session, "".join(map(terminal.shown, lines)), data)
 
     return show
 

@@ -11,10 +11,10 @@ from typing import Any
 from doit.cmd_base import DodoTaskLoader
 from doit.exceptions import InvalidCommand
 
-from vgen.cli import names, noop
+from vgen.cli import names, noop, typed
 from vgen.cli.doit import slim_tasks
 from vgen.cli.doit.commands import BriefOptions
-from vgen.cli.doit.compat import RunCommand, runner_made_by
+from vgen.cli.doit.compat import RunCommand, command_line_variables, runner_made_by
 from vgen.cli.doit.runner import Session, TrioRunner
 from vgen.errors import InputError, VgenError
 
@@ -24,7 +24,7 @@ class Run(BriefOptions, RunCommand):
 
     def execute(self, params: Any, args: list[str]) -> Any:
         """doit's, with the project's session entered between reading dodo.py and making its tasks."""
-        if not args and isinstance(self.loader, DodoTaskLoader) and noop.nothing_to_do():
+        if isinstance(self.loader, DodoTaskLoader) and _is_typed(args) and noop.nothing_to_do():
             return 0
         with contextlib.ExitStack() as stack:
             load_config = self.loader.load_doit_config
@@ -35,6 +35,7 @@ class Run(BriefOptions, RunCommand):
                     words = [arg for arg in args if not arg.startswith("-")]
                     hooks = config["session"]
                     hooks.reporter = params.get("reporter")
+                    hooks.only = () if _has_others(self.loader.namespace) else args
                     _shown(hooks, lambda: _refuse_elsewhere(params))
                     _shown(hooks, lambda: stack.enter_context(hooks.before_load(words)))
                     _set_aside_if_damaged(str(config.get("dep_file", ".doit.db")), str(config.get("backend", "")))
@@ -139,6 +140,20 @@ class Run(BriefOptions, RunCommand):
                 yield from fnmatch.filter(tasks, word)
             else:
                 yield targets.get(word, word)
+
+
+def _has_others(namespace: Mapping[str, Any]) -> bool:
+    """Whether a dodo.py has tasks that are not vgen's, found as doit finds them: they may depend on any clip."""
+    return any(
+        (name.startswith("task_") and not getattr(value, "is_vgens", False)) or hasattr(value, "create_doit_tasks")
+        for name, value in namespace.items()
+    )
+
+
+def _is_typed(args: Sequence[str]) -> bool:
+    """Whether doit has understood the command line as noop does."""
+    words = typed.understood(sys.argv[1:])
+    return words is not None and words.names == args and words.variables == command_line_variables()
 
 
 def _shown(session: Session, act: Callable[[], Any]) -> Any:

@@ -39,6 +39,8 @@ class Session(Protocol):
     """trio's clock for the run; None is the real one."""
     reporter: Any
     """Set before `before_run`: doit's reporter, a class or the name that `-r` gave."""
+    only: Sequence[str]
+    """Set before `before_load`: the words after `run`, if no tasks but the session's own could need those they omit."""
 
     @property
     def advice(self) -> Callable[[str], str]:
@@ -206,7 +208,7 @@ class TrioRunner(DoitRunner):
             if self.select_task(node, dispatcher.tasks):
                 running += 1
                 begun += 1
-                self._executed += bool(node.task.actions)
+                self._executed += bool(node.task.actions) and not (node.task.meta or {}).get("unrecorded")
                 self.reporter.execute_task(node.task)
                 if node.task.teardown:
                     self.teardown_list.append(node.task)
