@@ -52,6 +52,12 @@ def _downloads(options: Options, _key: str) -> Iterator[Table]:
     yield from downloads.tables(options.rounds, quick=options.quick)
 
 
+def _clips(options: Options, key: str) -> Iterator[Table]:
+    from benchmarks import cuts, whole
+
+    yield from (whole if key == "j" else cuts).tables(options.rounds, quick=options.quick)
+
+
 PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "a": ("nothing to do", _builds),
     "b": ("one prompt changed", _builds),
@@ -62,6 +68,8 @@ PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "g": ("downloads over TLS: time, CPU, memory, and what a poll waits meanwhile", _downloads),
     "h": ("from finished at the provider to in place; requests a job", _scale),
     "i": ("a virtual day of up to 100,000 shots", _scale),
+    "j": ("a whole real clip, from finished at the provider to published; damage found", _clips),
+    "k": ("the cut: the first time, and after one changed take", _clips),
 }
 
 

@@ -183,12 +183,17 @@ def one_changed(n: int, rounds: int, names: list[str]) -> Table:
 
 def configure(root: Path, url: str, *, scale: float = 1.0, **runway: object) -> None:
     """The project buys at this address, whose seconds take so much of one; clips are judged by what they say."""
+    buy_at(root, url, **runway)
+    (root / "dodo.py").write_text(DODO.format(scale=scale), encoding="utf-8")
+
+
+def buy_at(root: Path, url: str, **runway: object) -> None:
+    """The project buys at this address."""
     config = root / "config" / "api_config.json"
     values = json.loads(config.read_text("utf-8"))
     values["runway"] |= {"base_url": url, **runway}
     values["pika"] |= {"base_url": url}
     config.write_text(json.dumps(values), encoding="utf-8")
-    (root / "dodo.py").write_text(DODO.format(scale=scale), encoding="utf-8")
 
 
 def _builder(production: Production, words: Sequence[str]) -> Contender:

@@ -4,9 +4,11 @@ As `python -m vgen.simulator --fast`, with latencies that can have a long tail.
 """
 
 import argparse
+import re
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from vgen.simulator.cloud import Cloud
 from vgen.simulator.faults import Faults
 from vgen.simulator.jobs import Job, Order
 from vgen.simulator.renderers import plain_renderer
-from vgen.simulator.server import serve_tcp
+from vgen.simulator.server import Application, serve_tcp
+from vgen.simulator.web import Request, Response
 
 
 class TailedCloud(Cloud):
@@ -49,6 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--tail", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--fault", action="append", default=[])
+    parser.add_argument("--media", default="", help="whence all clips come, instead of from here")
     options = parser.parse_args(argv)
     cloud = TailedCloud(
         now=time.time,
@@ -59,10 +63,25 @@ def main(argv: Sequence[str] | None = None) -> None:
         seed=options.seed,
     )
     cloud.tail, cloud.begun = options.tail, options.begun
-    trio.run(_serve, App(cloud, plain_renderer, anonymous=True))
+    app = App(cloud, plain_renderer, anonymous=True)
+    trio.run(_serve, _elsewhere(app, options.media) if options.media else app)
 
 
-async def _serve(app: App) -> None:
+def _elsewhere(app: App, media: str) -> Application:
+    """The same, but the first job's clip is clip_1.mp4 at another address, and so on."""
+    numbers: dict[bytes, int] = {}
+
+    async def answered(request: Request) -> Response:
+        def renamed(found: re.Match[bytes]) -> bytes:
+            return f"{media}/clip_{numbers.setdefault(found[0], len(numbers) + 1)}.mp4".encode()
+
+        response = await app(request)
+        return replace(response, body=re.sub(rb'http://[^/"]+/media/[^"]+', renamed, response.body))
+
+    return answered
+
+
+async def _serve(app: Application) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
             port = await nursery.start(serve_tcp, app, "127.0.0.1", 0)

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import math
 import os
+import random
 import shutil
 import sys
 import time
@@ -22,8 +23,9 @@ from programs import ends, posix, tool_script
 from vgen.errors import MediaError, NotJudged, ToolMissing
 from vgen.media import container, decoders
 from vgen.media import probe as probing
+from vgen.media.decode import decode
 from vgen.media.judge import Judgement, Verdict, Wanted, judge, judge_with, shortcomings
-from vgen.media.posters import POSTER_BYTES, POSTER_QUALITIES, _still, poster
+from vgen.media.posters import POSTER_BYTES, POSTER_QUALITIES, _still, poster, smallest
 from vgen.media.probe import PROBE_LIMIT_S, Facts, _facts, _Probed, _Stream, probe
 from vgen.media.tools import Tools, find_tools, importlib, run_tool, verify
 from vgen.simulator.animatic import Animatic, render
@@ -113,6 +115,31 @@ def test_damaged_pictures_are_found_by_decoding(tools, clips, tmp_path, damage):
     path = tmp_path / "clip.mp4"
     path.write_bytes(data)
     assert judged(tools, path).verdict is Verdict.DAMAGED
+
+
+@pytest.mark.slow
+def test_the_quick_check_finds_what_a_whole_decode_finds(tools, clips, tmp_path):
+    """Bits flipped by chance: some of these files decode, and the judge must call just those good."""
+    whole, path, found = clips["good"].read_bytes(), tmp_path / "clip.mp4", []
+    for seed in range(12):
+        data, chance = bytearray(whole), random.Random(seed)
+        for _ in range(1 + seed % 3):
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+        path.write_bytes(data)
+        plain = [tools.ffmpeg, "-v", "error", "-xerror", "-err_detect", "explode", "-i", str(path), "-f", "null", "-"]
+        found.append(trio.run(partial(run_tool, plain, limit_s=60)).returncode != 0)
+        assert (judged(tools, path).verdict is Verdict.DAMAGED) is found[-1], f"seed {seed}"
+    assert set(found) == {True, False}
+
+
+@pytest.mark.slow
+def test_a_picture_size_that_only_the_index_tells_is_not_believed(tools, clips, tmp_path):
+    data = bytearray(clips["480p"].read_bytes())
+    size = data.index(b"avc1", data.index(b"stsd")) + 4 + 24  # ISO/IEC 14496-12: VisualSampleEntry
+    data[size : size + 4] = (1080).to_bytes(2, "big") + (1920).to_bytes(2, "big")
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(data)
+    assert "got 480 (480x854)" in judged(tools, path).reason
 
 
 def test_damage_is_told_before_shortcomings_because_only_a_whole_clip_can_be_bad(tools, clips, tmp_path):
@@ -384,13 +411,16 @@ def test_a_page_is_known_by_its_first_bytes(data, page):
         ("testsrc2=s=720x1280:r=12:d=3,drawbox=c=black:t=fill:enable='gte(t,0.9)'", ("black for 2.1 s of 3.0 s",)),
         ("testsrc2=s=720x1280:r=12:d=3,drawbox=c=black:t=fill:enable='lt(t,0.5)'", ()),
         ("testsrc2=s=720x1280:r=12:d=3", ()),
+        ("color=0x141414:s=720x1280:r=12:d=3,noise=alls=6:allf=t", ("black for 3.0 s of 3.0 s",)),
+        ("color=0x171717:s=720x1280:r=12:d=3,noise=alls=14:allf=t", ()),
     ],
-    ids=["black", "frozen", "black at the end", "black at the start", "lively"],
+    ids=["black", "frozen", "black at the end", "black at the start", "lively", "nearly black", "dark"],
 )
 def test_a_black_or_frozen_clip_is_good_and_remarked_upon(tools, tmp_path, source, remarks):
     path = made(tools, tmp_path / "clip.mp4", "-f", "lavfi", "-i", source, "-pix_fmt", "yuv420p", "-c:v", "libx264")
     verdict = judged(tools, path, Wanted(duration_s=3, aspect_ratio="9:16", min_bytes=0))
     assert (verdict.verdict, verdict.remarks) == (Verdict.GOOD, remarks)
+    assert jpeg_size(verdict.poster) == (198, 352)
 
 
 @pytest.mark.slow
@@ -758,22 +788,29 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), [("good", (198, 352)), ("landscape", (352, 198))])
 def test_a_poster_frame_is_a_small_jpeg_in_the_clips_shape(tools, clips, name, size):
-    drawn = trio.run(poster, tools, clips[name])
-    assert drawn is not None
-    assert jpeg_size(drawn) == size
-    assert len(drawn) <= POSTER_BYTES
+    for drawn in (trio.run(poster, tools, clips[name]), judged(tools, clips[name]).poster):
+        assert drawn is not None
+        assert jpeg_size(drawn) == size
+        assert len(drawn) <= POSTER_BYTES
 
 
 @pytest.mark.slow
 def test_the_poster_frame_is_from_the_middle(tools, tmp_path):
     path = tmp_path / "clip.mp4"
     source = ["-f", "lavfi", "-i", "color=red:s=720x1280:d=1", "-f", "lavfi", "-i", "color=blue:s=720x1280:d=3"]
-    argv = [tools.ffmpeg, "-v", "error", *source, "-filter_complex", "[0][1]concat", "-pix_fmt", "yuv420p", str(path)]
-    assert trio.run(partial(run_tool, argv, limit_s=180)).returncode == 0
-    drawn = trio.run(poster, tools, path)
-    with Image.open(io.BytesIO(drawn)) as image:
-        red, _, blue = image.convert("RGB").getpixel((99, 176))
-    assert blue > 200 > 50 > red
+    made(tools, path, *source, "-filter_complex", "[0][1]concat", "-pix_fmt", "yuv420p")
+    seen = trio.run(partial(decode, tools, path, 4.0, codec="h264", remark=True))
+    for drawn in (trio.run(poster, tools, path), seen.poster):
+        with Image.open(io.BytesIO(drawn)) as image:
+            red, _, blue = image.convert("RGB").getpixel((99, 176))
+        assert blue > 200 > 50 > red
+
+
+def test_of_pictures_in_falling_quality_the_first_small_one_is_taken():
+    large, small = bytes(POSTER_BYTES + 1), bytes(POSTER_BYTES)
+    assert smallest([large, small, b""]) == small
+    assert smallest([large, large]) == large
+    assert smallest([]) is None
 
 
 @pytest.mark.slow

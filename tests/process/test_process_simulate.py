@@ -11,7 +11,8 @@ import pytest
 import trio
 from workshop import ROOT, RUN_S, Project, clean_environment, everything
 
-from vgen.media.probe import Facts, decode, probe
+from vgen.media.decode import decode
+from vgen.media.probe import Facts, probe
 from vgen.media.tools import find_tools
 
 TOOLS = find_tools(None, None)
@@ -69,6 +70,9 @@ def test_the_shipped_project(project: Project, tmp_path: Path) -> None:
     project.assert_clips_are_takes()
     assert len(probed.read_text().splitlines()) >= 3
     assert len(decoded.read_text().splitlines()) >= 3
+    assert "-ss" not in decoded.read_text().split(), "the poster frames came out of the checks"
+    assert (project.root / "outputs" / "gallery.html").read_text("utf-8").count("data:image/jpeg") >= 3
+    assert not (project.root / "outputs" / ".vgen" / "posters").exists()
 
     probed.unlink()
     decoded.unlink()

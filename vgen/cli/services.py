@@ -47,12 +47,13 @@ def _found_tools(settings: Settings) -> "Tools | None":
 
 
 async def _inspect(settings: Settings, path: "Path") -> "Facts":
-    from vgen.media.probe import decode, probe
+    from vgen.media.decode import decode
+    from vgen.media.probe import probe
     from vgen.media.tools import find_tools
 
     tools = find_tools(settings.ffmpeg, settings.ffprobe)
     facts = await probe(tools, path)
-    await decode(tools, path, facts.duration_s)
+    await decode(tools, path, facts.duration_s, codec=facts.codec)
     return facts
 
 

@@ -10,9 +10,10 @@ import trio
 
 from vgen.errors import MediaError, NoDecoder, NotJudged
 from vgen.media.container import HEAD_BYTES, MP4, Container, is_page, sniff
+from vgen.media.decode import decode
 from vgen.media.decoders import Unsupported
 from vgen.media.length import SHORT_BY_S
-from vgen.media.probe import Facts, decode, probe
+from vgen.media.probe import Facts, probe
 from vgen.media.tools import Tools, one_line
 from vgen.recipe import has_shape
 
@@ -43,7 +44,8 @@ class Judgement:
     """A verdict, and one line saying why (empty when good). `code`: the kinds of reason, with commas between.
 
     `container`: the bytes begin as a file of a known kind. `lacking`: damaged, or else beyond the tools here: whole
-    bytes that are judged so say nothing about the clip. `remarks`: what strikes the eye, good or bad.
+    bytes that are judged so say nothing about the clip. `remarks`: what strikes the eye, good or bad. `poster`:
+    a poster frame, if one came out of the check.
     """
 
     verdict: Verdict
@@ -54,6 +56,7 @@ class Judgement:
     suffix: str = MP4.suffix
     lacking: bool = False
     remarks: tuple[str, ...] = ()
+    poster: bytes | None = None
 
 
 class Judge(Protocol):
@@ -111,18 +114,22 @@ async def _judge_once(tools: Tools, path: Path, wanted: Wanted, *, remark: bool)
     facts: Facts | None = None
     try:
         facts = await probe(tools, path)
-        seen = await decode(tools, path, facts.duration_s, remark=remark, sound=remark and wanted.sound)
+        sound = remark and wanted.sound
+        decoded = await decode(tools, path, facts.duration_s, codec=facts.codec, remark=remark, sound=sound)
     except NotJudged:
         raise
     except MediaError as exc:
         lacking = isinstance(exc, Unsupported)
         return Judgement(verdict=Verdict.DAMAGED, reason=str(exc), facts=facts, code="damaged", lacking=lacking)
+    seen = decoded.remarks
     if wanted.sound and not facts.has_audio:
         seen = (*seen, "silent: the file has no sound")
     if found := shortcomings(facts, wanted):
         reason, code = "; ".join(found.values()), ",".join(found)
-        return Judgement(verdict=Verdict.BAD, reason=reason, facts=facts, code=code, remarks=seen)
-    return Judgement(verdict=Verdict.GOOD, facts=facts, remarks=seen)
+        return Judgement(
+            verdict=Verdict.BAD, reason=reason, facts=facts, code=code, remarks=seen, poster=decoded.poster
+        )
+    return Judgement(verdict=Verdict.GOOD, facts=facts, remarks=seen, poster=decoded.poster)
 
 
 async def _judge_other(tools: Tools, path: Path, kind: Container) -> Judgement:

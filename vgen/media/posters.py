@@ -1,5 +1,6 @@
 """Poster frames: one small JPEG of a clip."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import ffmpeg
@@ -13,8 +14,13 @@ POSTER_SIDE = 352  # px, the longer side; 16:9 of it is whole
 POSTER_BYTES = 15_000  # a page carries sixty of them
 POSTER_QUALITIES = (5, 12, 31)  # ffmpeg's -q:v, the best first
 
+SMALL = f"scale=w={POSTER_SIDE}:h={POSTER_SIDE}:force_original_aspect_ratio=decrease:out_range=pc"
+JPEG = ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-flags", "bitexact")
 
-# Poster
+
+def smallest(drawn: Sequence[bytes]) -> bytes | None:
+    """The first that is small enough of pictures in falling quality, else the last; None if there is none."""
+    return next((picture for picture in drawn if len(picture) <= POSTER_BYTES), drawn[-1] if drawn else None)
 
 
 async def poster(tools: Tools, path: Path) -> bytes | None:

@@ -1,22 +1,19 @@
-"""What a video file is: ffprobe's facts, and a full decode. Files are hostile until judged."""
+"""What a video file says that it is: ffprobe's facts. Files are hostile until judged."""
 
 import json
 import math
 import os
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import ffmpeg
 from pydantic import BaseModel, ValidationError
 
-from vgen.errors import MediaError, NoDecoder, NotJudged
-from vgen.media import decoders, remarks
+from vgen.errors import MediaError, NotJudged
+from vgen.media import decoders
 from vgen.media.container import MP4, MP4_NAMES, Container
-from vgen.media.decoders import Unsupported
 from vgen.media.tools import Tools, first_line, one_line, run_tool
 
 PROBE_LIMIT_S = 30.0  # 9 ms as a rule, 2 s the first time
@@ -24,7 +21,7 @@ DECODE_LIMIT_S = (30.0, 900.0)  # floor and ceiling of 5 s + 10 x duration
 MAX_SIDE = 16_384
 MAX_DURATION_S = 24 * 3600.0
 
-__all__ = ["MP4_NAMES", "Facts", "colour_matrix", "decode", "decode_limit_s", "fault", "probe"]
+__all__ = ["MP4_NAMES", "Facts", "codecs", "colour_matrix", "decode_limit_s", "fault", "probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +86,12 @@ async def colour_matrix(tools: Tools, path: Path) -> str:
     """The YUV matrix that the pictures name, in ffmpeg's words; "" if they name none. Raises as `probe` does."""
     named = _picture(await _probed(tools, path)).color_space
     return "" if named in {"unknown", "unspecified"} else one_line(named, 40)
+
+
+async def codecs(tools: Tools, path: Path, container: Container) -> list[str]:
+    """Of all that a full decode goes through. Raises as `probe` does."""
+    streams = (await _probed(tools, path, container)).streams
+    return [stream.codec_name for stream in streams if stream.is_heard_or_seen]
 
 
 async def _probed(tools: Tools, path: Path, container: Container = MP4) -> _Probed:
@@ -159,65 +162,7 @@ def _fps(*candidates: str) -> float:
     return 0.0
 
 
-# Decode
-
-
-async def decode(
-    tools: Tools,
-    path: Path,
-    duration_s: float,
-    container: Container = MP4,
-    *,
-    remark: bool = False,
-    sound: bool = False,
-) -> tuple[str, ...]:
-    """Decode every frame; with `remark`, tell what strikes the eye (with `sound`, the ear). What ffmpeg has no decoder
-    for is tried with the next ffmpeg.
-
-    Raises MediaError at the first fault, NoDecoder when no ffmpeg can read it, NotJudged when ffmpeg itself failed.
-    """
-    filters: dict[str, str] = {}
-    if remark:
-        filters["vf"] = remarks.picture_filters(duration_s)
-    if sound:
-        filters["af"] = remarks.sound_filters(duration_s)
-    try:
-        return await _decode(tools, path, duration_s, container, filters)
-    except (NoDecoder, Unsupported) as exc:
-        for program in decoders.others(tools):
-            try:
-                return await _decode(replace(tools, ffmpeg=program), path, duration_s, container, filters)
-            except (NotJudged, Unsupported):
-                continue
-            except MediaError:
-                if isinstance(exc, NoDecoder):
-                    raise  # this one has a decoder, and it says that the file is damaged
-        raise
-
-
-async def _decode(
-    tools: Tools, path: Path, duration_s: float, container: Container, filters: Mapping[str, str]
-) -> tuple[str, ...]:
-    source = ffmpeg.input(
-        f"file:{path}",
-        format=container.demuxer,
-        protocol_whitelist="file",
-        format_whitelist=container.names,
-        err_detect="explode",
-        threads=1,  # `judge_with` runs one check a core
-    )
-    graph = ffmpeg.output(source["V"], source["a?"], "-", format="null", **filters)  # V: no attached pictures
-    # Without -xerror ffmpeg returns 0 for a file that was cut off.
-    argv = ffmpeg.compile(graph, cmd=[tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"])
-    ran = await run_tool(argv, limit_s=decode_limit_s(duration_s))
-    if ran.returncode == 0:
-        return remarks.read(ran.stdout, duration_s)
-    if filters:  # the filters look, and judge nothing: their fault is never the file's
-        return await _decode(tools, path, duration_s, container, {})
-    decoders.refuse_tools_fault(ran.stderr)
-    streams = (await _probed(tools, path, container)).streams
-    codecs = [stream.codec_name for stream in streams if stream.is_heard_or_seen]
-    raise await decoders.blame(tools, codecs, ran.stderr, fault("does not decode", ran.stderr, path))
+# Time
 
 
 def decode_limit_s(duration_s: float) -> float:

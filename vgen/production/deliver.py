@@ -160,6 +160,7 @@ def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Dow
         error_code=code,
     )
     discard(part)
+    _keep_poster(run, judgement, got.sha256)
     if not good:
         text = f"rejected: {judgement.reason} (paid {show(row.charged)}, kept as {path.name})"
         run.say(number, text, event="rejected", take=take, job=row.job_id)
@@ -184,6 +185,17 @@ def _claims(path: Path) -> str | None:
         return claims.scan(path).to_json()
     except OSError:
         return None
+
+
+def _keep_poster(run: Run, judgement: Judgement, sha256: str) -> None:
+    """For the gallery, which draws what it does not find."""
+    if judgement.poster is None:
+        return
+    with contextlib.suppress(OSError):
+        run.outputs.posters.mkdir(exist_ok=True)
+        part = run.outputs.posters / f".{sha256}.part"
+        part.write_bytes(judgement.poster)
+        part.replace(run.outputs.posters / f"{sha256}.jpg")
 
 
 def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, path: Path, claimed: str | None) -> Take:

@@ -106,6 +106,11 @@ class Outputs:
         """Pictures of takes that other shots begin or end with; each can be made again."""
         return self.private / "frames"
 
+    @property
+    def posters(self) -> Path:
+        """Poster frames that came out of checks, for the next gallery."""
+        return self.private / "posters"
+
     def part(self, purchase_id: int) -> Path:
         """Where a purchase's bytes arrive: same file system as the takes."""
         return self.private / "parts" / f"{purchase_id}.part"

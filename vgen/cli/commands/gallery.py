@@ -1,9 +1,11 @@
 """`doit gallery`: one page that shows every shot; draws the poster frames that are missing."""
 
+import contextlib
 import itertools
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +130,7 @@ async def _write(session: "Session", *, draw: bool) -> None:
         return
     drawn, small = _drawn_before(target)
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
+    drawn = {**_drawn_in_checks(outputs.posters, [digest for digest in wanted if digest not in drawn]), **drawn}
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
@@ -143,6 +146,23 @@ async def _write(session: "Session", *, draw: bool) -> None:
     unfinished = not draw and (len(posters) < len(wanted) or len(pictures) < len(shown))
     html = gallery.pieces(page, posters, pictures, unfinished=unfinished)
     atomic.write_whole(target, (piece.encode() for piece in html))
+    _clear(outputs.posters)
+
+
+def _drawn_in_checks(folder: Path, wanted: Collection[str]) -> dict[str, bytes]:
+    """Poster frames that the checks of clips left behind. They are in the page from now on."""
+    found = {}
+    for digest in wanted if folder.is_dir() else ():
+        with contextlib.suppress(OSError):
+            found[digest] = (folder / f"{digest}.jpg").read_bytes()
+    return {
+        digest: data for digest, data in found.items() if data.startswith(b"\xff\xd8") and data.endswith(b"\xff\xd9")
+    }
+
+
+def _clear(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        shutil.rmtree(folder)
 
 
 def _drawn_before(page: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
