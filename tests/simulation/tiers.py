@@ -114,11 +114,14 @@ def _text(row: Row) -> str:
     return json.dumps([pair for pair in json.loads(row["manifest"]) if pair[0] not in ("tier", "take")])
 
 
-def lacking(stage: "Stage", now: "Books") -> dict[int, list[Row]]:
-    """Shots in whose place a clip is, with fewer good takes than are wanted → what was ordered for them."""
+def lacking(stage: "Stage", now: "Books", *, edited: bool = False) -> dict[int, list[Row]]:
+    """Shots in whose place a clip is, with fewer good takes than are wanted → what was ordered for them.
+
+    `edited`: also those whose clip somebody edited, for which further takes may be bought or not.
+    """
     found = {}
     for entry in stage.report()["clips"]:
-        if not entry["success"] or entry["kept"] or entry.get("edited"):
+        if not entry["success"] or entry["kept"] or (entry.get("edited") and not edited):
             continue
         texts = _texts(stage, entry["shot_number"])  # of a shot with a text for each API, takes of all of them count
         kin = {_whatever_text(row, texts) for row in now.rows if row["recipe"] == entry["prompt_hash"]}
