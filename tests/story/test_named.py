@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from doit import doit_cmd
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
 from studio import Studio, shots
@@ -24,6 +25,7 @@ def film(studio: Studio) -> Studio:
 
 
 def session_of(studio: Studio) -> Session:
+    doit_cmd.reset_vars()  # of a run before this one, in the same process
     return Session(studio.root, studio.environ, studio.services())
 
 
