@@ -96,7 +96,7 @@ _NOWHERE = ("-f", "null", "-")
 def _argv(tools: Tools, check: _Check, *, quicker: Sequence[str] = (), outputs: Sequence[str]) -> list[str]:
     """Without -xerror ffmpeg returns 0 for a file that was cut off. V: no attached pictures."""
     kind = check.container
-    argv = [tools.ffmpeg, "-nostdin", "-v", "error", "-xerror"]
+    argv = [tools.ffmpeg, "-nostdin", "-y", "-v", "error", "-xerror"]  # without -y, a file there ends it with 0
     if kind is MP4:  # what its index says need not be found out: that would decode some pictures twice
         argv.append("-nofind_stream_info")
     argv += ["-f", kind.demuxer, "-protocol_whitelist", "file", "-format_whitelist", kind.names]
