@@ -1,10 +1,13 @@
 """Takes wanted (contract 13): as many as are asked for, no more, whatever comes in between."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from studio import Studio, shots
+
+from vgen.media.judge import Judgement, Verdict, Wanted
 
 pytestmark = pytest.mark.slow
 
@@ -241,3 +244,23 @@ def test_a_named_clip_that_is_done_wants_no_further_takes_of_the_clip_it_is_made
     assert (accepted(film, 1), film.bought()) == (1, 2)
     assert film.doit() == 0
     assert (accepted(film, 1), film.bought()) == (2, 3)
+
+
+def test_a_further_take_that_waits_to_be_judged_comes_home_though_the_first_is_bad(film: Studio) -> None:
+    """What is paid is looked at, and the clip is made of it (seed 1005128)."""
+    film.write_shots(shots(1))
+    film.worsen("runway.clip_small=first:1")
+    judge = film.judge
+
+    async def lacks_a_decoder(path: Path, wanted: Wanted) -> Judgement:
+        found = await judge(path, wanted)
+        return Judgement(verdict=Verdict.NOT_JUDGED, reason="no decoder for av1", facts=found.facts)
+
+    words = ("takes_wanted=2", "max_retries=1", "fallback_api=none")
+    film.judge = lacks_a_decoder
+    assert film.doit(*words) == 1
+    assert film.states() == ["fetched", "fetched"]
+    film.judge = judge
+    assert film.doit(*words) == 0
+    assert film.states() == ["rejected", "accepted"]
+    assert (film.report()["clips"][0]["success"], film.bought()) == (True, 2)

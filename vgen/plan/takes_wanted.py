@@ -73,17 +73,16 @@ def missing(
 
     What may come counts as come: a job in flight, an order that nobody knows the fate of. Nothing further is bought for
     a shot that has no take and whose first one can't be bought, for one whose clip was kept from another prompt, nor a
-    draft where there is a final, or one is on its way.
+    draft where there is a final, or one is on its way; what was bought for them before is collected all the same.
     `retaken`: -a buys a take first, which counts too.
     """
     if not request.further:
         return
     mine = [row for row in rows if request.has_take(row)]
     picked = chosen(request, rows, replace(policy, fresh_after=None))
-    if picked is not None and not request.has_take(picked):
-        return
-    if request.final is not None and any(row.state in _FINAL and request.final.has_take(row) for row in rows):
-        return
+    buys_none = picked is not None and not request.has_take(picked)
+    if request.final is not None:
+        buys_none |= any(row.state in _FINAL and request.final.has_take(row) for row in rows)
     waits = _MAY_COME if policy.on_uncertain == "hold" else _MAY_COME - {State.UNCERTAIN}
     good = sum(row.state is State.ACCEPTED for row in mine)
     count = good + sum(row.state in waits and row.superseded is None for row in mine)
@@ -91,8 +90,9 @@ def missing(
     policy = replace(policy, fresh_after=None, chosen={})
     for one in request.further if retaken else (request, *request.further):
         now = decide(one, [row for row in mine if one.matches(row)], policy)
-        if one is request and not good and now.action is Action.STOP:
-            return
+        buys_none |= one is request and not good and now.action is Action.STOP
+        if buys_none and (one is request or now.action is not Action.COLLECT):
+            continue
         if now.action is Action.BUY:
             count += 1
             if count > request.takes_wanted:
