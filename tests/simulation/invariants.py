@@ -21,7 +21,7 @@ from studio import KEYS
 from simulation import chains, promises
 from simulation.promises import STRICT, require
 from simulation.stage import Bought, Stage
-from simulation.world import sent_for
+from simulation.world import is_rotated, sent_for
 from vgen.simulator.jobs import REFUSED_AT_ONCE
 from vgen.simulator.jobs import State as JobState
 from vgen.store.purchase import FREE, HOLDS, MOVES, SETTLED, State
@@ -316,6 +316,13 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
             require(stage.shown_clip(number) == wanted, "M9", clip.name, "shows", stage.shown_clip(number))
 
 
+def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:
+    """Whether vgen cancelled the job, and the ledger that knew it is gone, and so is the key: 404 to a new key says
+    nothing, and the message names `doit settle`."""
+    vanished = job is not None and job.state is JobState.CANCELLED and not job.charged
+    return row["state"] == "rendering" and vanished and stage.world.ledgers_lost > 0 and is_rotated(stage.environ)
+
+
 def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> None:
     """After the calm runs: M3, M4, M8, M10, M14."""
     for row in now.rows:
@@ -325,7 +332,8 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
         if "M10" not in STRICT and (row["error_code"] == "unreadable" or stage.injected["poll_404"]):
             continue
         if row["state"] == "failed":
-            require(job and job.state is JobState.FAILED, "M10", "booked as failed:", what)
+            by_hand = row["charged_by"] == "user" and is_for_the_user(stage, {**row, "state": "rendering"}, job)
+            require(by_hand or (job and job.state is JobState.FAILED), "M10", "booked as failed:", what)
         if row["state"] == "cancelled":
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
     require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))

@@ -197,6 +197,9 @@ class Player:
                 self._recover()
             if len(self.books.moves) == moves:
                 break
+        for row in self.books.rows:
+            if invariants.is_for_the_user(stage, row, self.books.owned.get(row["id"])):
+                self._type("settle", f"shot={row['shot_number']}", "as=not-charged", f"job={row['job_id']}")
         return self.books
 
     def _recover(self) -> None:
@@ -355,15 +358,19 @@ class Player:
                 continue
             mine = [job for job in now.unowned if invariants.key_of_job(job) == invariants.key_of(row)]
             word = mine[0].id if mine else "not-charged"
-            stage.fsync = Trouble(stage, random.Random(0)).fsync  # of a process that lives
-            said = io.StringIO()
-            cmd_run.opt_outfile["default"] = said
-            stage.fsync = Trouble(stage, random.Random(0)).fsync
-            with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-                stage.doit("settle", f"shot={numbers[0]}", f"as={word}")
-            self.books = invariants.books(stage)
-            invariants.at_every_moment(stage, self.books, self.caps)
+            self._type("settle", f"shot={numbers[0]}", f"as={word}")
             return
+
+    def _type(self, *words: str) -> None:
+        """A command of the user's that buys nothing, in a process that lives."""
+        stage = self.stage
+        stage.fsync = Trouble(stage, random.Random(0)).fsync
+        said = io.StringIO()
+        cmd_run.opt_outfile["default"] = said
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            stage.doit(*words)
+        self.books = invariants.books(stage)
+        invariants.at_every_moment(stage, self.books, self.caps)
 
 
 def _is_crash(exc: BaseException) -> bool:

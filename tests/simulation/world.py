@@ -9,7 +9,7 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -235,3 +235,8 @@ def image_sent(order: Order) -> str | None:
     if not isinstance(sent, str) or not sent.startswith("data:"):
         return sent
     return "sha256:" + hashlib.sha256(base64.b64decode(sent.partition(",")[2])).hexdigest()
+
+
+def is_rotated(environ: Mapping[str, str]) -> bool:
+    """Whether somebody replaced the keys."""
+    return environ.get("RUNWAY_API_KEY") == ROTATED_KEYS["RUNWAY_API_KEY"]
