@@ -147,6 +147,21 @@ def test_fault_092_a_ledger_that_is_deleted_while_jobs_run_is_not_begun_anew(
     assert (studio.creates(), studio.booked()) == (3, (held[1], 0, 0))
 
 
+@pytest.mark.parametrize("only", [ONLY_RUNWAY, ONLY_PIKA])
+def test_fault_092_a_rebuilt_ledger_can_be_audited(
+    studio: ScriptedStudio, capfd: pytest.CaptureFixture[str], only: tuple[str, ...]
+) -> None:
+    """Receipts name no addresses of jobs: they have their usual ones."""
+    assert studio.doit(*only) == 0
+    ledger(studio).unlink()
+    assert studio.doit("recover", *only) == 0
+    asked = len(studio.asked("poll"))
+    capfd.readouterr()
+    assert studio.doit("audit", *only) == 0
+    assert "all figures add up" in capfd.readouterr().out
+    assert len(studio.asked("poll")) >= asked + 3
+
+
 def test_fault_092_an_order_without_a_known_answer_holds_its_shot_after_the_loss(
     one: ScriptedStudio, capfd: pytest.CaptureFixture[str]
 ) -> None:

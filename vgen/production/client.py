@@ -9,7 +9,7 @@ from vgen.inputs.settings import Provider
 from vgen.production.run import Run
 from vgen.providers import CODECS
 from vgen.providers.base import Call, Inconclusive, Job, Missing, Reply, Status
-from vgen.providers.codec import Vendor
+from vgen.providers.codec import Codec, Vendor
 from vgen.redact import exactly
 from vgen.store.records import Facts, Purchase
 
@@ -63,7 +63,7 @@ async def ask(run: Run, row: Purchase) -> Status:
             status = Inconclusive(message=word)
     if (there := run.moved_to(row)) is not None:
         base_url = there.terms.base_url
-        urls = there.codec.job_from_id(job_of(row).id, row.model, base_url).urls
+        urls = there.codec.job_from_id(row.job_id or "", row.model, base_url).urls
         moved = dataclasses.replace(row, base_url=base_url, urls={**row.urls, **urls})
         found = await _ask(run, moved, there, stranger=True)
         if not isinstance(found, Missing | Inconclusive):
@@ -85,7 +85,7 @@ def _remember(run: Run, row: Purchase, asked: Provider, facts: Facts) -> None:
 async def _ask(run: Run, row: Purchase, provider: Provider, *, stranger: bool = False) -> Status:
     """Ask one provider. If `stranger` (it did not sell the job), only a reply that contains the job's id counts."""
     protocol, key = provider.codec, provider.key or ""
-    job = job_of(row)
+    job = job_of(row, protocol)
     call = protocol.poll(job, row.base_url, key)
     for step in range(3):
         try:
@@ -113,10 +113,11 @@ async def send(run: Run, call: Call, timeout_s: float, provider: str) -> Reply:
     return dataclasses.replace(reply, body=clean.encode("utf-8", "surrogateescape"))
 
 
-def job_of(row: Purchase) -> Job:
-    """The job as it was written down when it was bought."""
+def job_of(row: Purchase, codec: Codec) -> Job:
+    """The job as it was written down when it was bought; a row that was rebuilt has its usual addresses."""
     assert row.job_id is not None, "BUG: a job without an id"
-    return Job(id=row.job_id, urls=row.urls)
+    usual = codec.job_from_id(row.job_id, row.model, row.base_url).urls
+    return Job(id=row.job_id, urls={**usual, **row.urls})
 
 
 async def hear_the_clock(run: Run, provider: Provider, model: str) -> None:

@@ -241,7 +241,7 @@ class _Poller:
         """Cancel a job that never left the queue; True if it is over, one way or the other. `why`: else its time."""
         run, row, provider = self._run, self._row, self._provider
         self._why_cancelled = why or self._why_cancelled
-        job, key = client.job_of(row), provider.key or ""
+        job, key = client.job_of(row, provider.codec), provider.key or ""
         call = provider.codec.cancel(job, row.base_url, key)
         if call is None:
             return False
