@@ -234,6 +234,8 @@ class Session:
     async def opened(self) -> AsyncIterator[None]:
         """The run, open around all tasks. A plan that does not fit the budget is refused after the free work."""
         chosen = self.selection
+        if chosen.builds and self.workspace.holds_lock:
+            reporting.follow_shots(self)
         if not chosen.builds or not (chosen.forced or checks.has_work(self)):
             yield
             return
@@ -267,6 +269,7 @@ class Session:
             wanted=chosen.numbers or frozenset(request.number for request in requests),
             done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
             again=chosen.again,
+            locked=plan.locked,
             seen=self.view().stats,
             not_started={step.number: step.buys_at for step in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,

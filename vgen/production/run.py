@@ -209,6 +209,7 @@ class Run:
             detached=self.detached,
             fresh_after=fresh_after,
             chosen=self.chosen if self._open else {},
+            locked=self.intent.locked if self._open else {},
         )
 
     def somebody_else_answers(self, provider: Provider) -> str:
@@ -277,8 +278,12 @@ class Run:
         self._opened.chosen = self.ledger.chosen(simulated=simulated)
 
     def rows(self, request: ShotRequest) -> list[Purchase]:
-        """All purchases of a shot's recipes, fresh from the ledger."""
-        return self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated)
+        """All purchases of a shot's recipes, and the one that it is locked to, fresh from the ledger."""
+        rows = self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated)
+        locked = self.intent.locked.get(request.number)
+        if locked is not None and all(row.id != locked for row in rows):
+            rows = sorted([*rows, self.ledger.get(locked)], key=lambda row: row.id)
+        return rows
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""

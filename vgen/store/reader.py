@@ -212,6 +212,8 @@ class LedgerReader:
         by_recipe: dict[str, list[Purchase]] = {}
         for row in rows.values():
             by_recipe.setdefault(row.recipe, []).append(row)
+        locks = self._db.execute("SELECT * FROM locks WHERE simulated = ? ORDER BY id", (simulated,))
+        notes = self._db.execute("SELECT * FROM notes ORDER BY id")  # about what is asked for: both worlds have them
         return Snapshot(
             purchases=rows,
             by_recipe=by_recipe,
@@ -219,6 +221,8 @@ class LedgerReader:
             placed={row["name"]: row_mapping.placed(row, once) for row in self._db.execute("SELECT * FROM placed")},
             chosen=self.chosen(simulated=simulated),
             retakes=self.retakes(simulated=simulated),
+            locks=[row_mapping.lock(row) for row in locks],
+            notes=[row_mapping.note(row) for row in notes],
             budget=self.budget(simulated, cap),
         )
 
