@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from studio import Studio, shots
+from studio import Studio
 
 
 @pytest.fixture

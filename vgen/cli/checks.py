@@ -47,6 +47,7 @@ def before_build(session: "Session") -> None:
     if problem := session.workspace.other_world():
         raise Refusal(problem, code="other_world")
     _refuse_locked(session)
+    reporting.follow_shots(session)
     plan, numbers = session.plan, session.selection.numbers
     _refuse_keyless(session)
     for warning in session.workspace.warnings:
@@ -71,7 +72,7 @@ def _refuse_locked(session: "Session") -> None:
         raise Refusal(
             f"{are.format(ranges(locked))} locked and can't get a new take; unlock first: "
             f"`doit unlock shot={locked[0]}`" + (", and so on" if len(locked) > 1 else ""),
-            code="locked",
+            code="clip_locked",
         )
 
 

@@ -196,10 +196,7 @@ class Session:
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)
         self.selection = Selection(
-            tasks=frozenset(selected),
-            numbers=_numbers(selected),
-            named=_numbers(named),
-            forced=always,
+            tasks=frozenset(selected), numbers=_numbers(selected), named=_numbers(named), forced=always
         )
         if self.workspace.want_only_clips(self.selection.needed) or self.selection.again:
             self._view = None
@@ -234,8 +231,6 @@ class Session:
     async def opened(self) -> AsyncIterator[None]:
         """The run, open around all tasks. A plan that does not fit the budget is refused after the free work."""
         chosen = self.selection
-        if chosen.builds and self.workspace.holds_lock:
-            reporting.follow_shots(self)
         if not chosen.builds or not (chosen.forced or checks.has_work(self)):
             yield
             return

@@ -50,11 +50,7 @@ class Run:
         self.id = uuid.uuid4().hex[:12]
         self.started_at = services.now()
         self.events = Events(
-            run_id=self.id,
-            now=services.now,
-            tell=services.tell,
-            log=outputs.log,
-            secrets=settings.secrets(),
+            run_id=self.id, now=services.now, tell=services.tell, log=outputs.log, secrets=settings.secrets()
         )
         self.say = self.events.say
         self.began = False
@@ -279,11 +275,8 @@ class Run:
 
     def rows(self, request: ShotRequest) -> list[Purchase]:
         """All purchases of a shot's recipes, and the one that it is locked to, fresh from the ledger."""
-        rows = self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated)
         locked = self.intent.locked.get(request.number)
-        if locked is not None and all(row.id != locked for row in rows):
-            rows = sorted([*rows, self.ledger.get(locked)], key=lambda row: row.id)
-        return rows
+        return self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated, also=locked)
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""

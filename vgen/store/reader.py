@@ -62,13 +62,13 @@ class LedgerReader:
         """Purchases that a dead run left between two commits. Only the holder of the run lock may settle them."""
         return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
 
-    def of_recipes(self, recipes: Iterable[str], *, simulated: bool) -> list[Purchase]:
-        """All purchases of some recipes, and those that the user chose for them, oldest first."""
+    def of_recipes(self, recipes: Iterable[str], *, simulated: bool, also: int | None = None) -> list[Purchase]:
+        """All purchases of some recipes, those that the user chose for them, and one more by its id; oldest first."""
         wanted = tuple(recipes)
         marks = ", ".join("?" * len(wanted))
         chosen = f"id IN (SELECT purchase_id FROM chosen WHERE recipe IN ({marks}) AND simulated = ?)"  # noqa: S608
-        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen}"
-        return self._purchases(where, *wanted, simulated, *wanted, simulated)
+        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen} OR id = ?"
+        return self._purchases(where, *wanted, simulated, *wanted, simulated, also)
 
     def chosen(self, *, simulated: bool) -> dict[str, Choice]:
         """Recipe → the user's word for it."""

@@ -39,8 +39,9 @@ class Media:
 class Shot:
     """`frames`: its length in the film, at the film's rate. `active`: the take in place, None where no clip is.
 
-    `note`: the user's remark; `locked`: its clip stays as it is. `takes`: all good takes, the one in place included; `conformed`: the clip as `doit conform` made it, if it did.
-    `reel`: the take in place, in a word for an edit decision list.
+    `takes`: all good takes, the one in place included; `conformed`: the clip as `doit conform` made it, if it did.
+    `reel`: the take in place, in a word for an edit decision list. `note`: the user's remark; `locked`: its clip stays
+    as it is.
     """
 
     number: int
