@@ -56,10 +56,10 @@ def lock(session: "Session", shot: int) -> Action:
             bare = Lock(id=0, shot_number=shot, recipes=frozenset({row.recipe}), twins=frozenset(), purchase_id=row.id)
             one = review.anchored({shot: bare}, [step.request for step in session.plan.steps])[shot]
             settles = retaking.settled_by(run, step.request.digests())
-            rows.lock(run.ledger, one, simulated=run.settings.simulated, settles=settles)
+            told = rows.lock(run.ledger, one, simulated=run.settings.simulated, settles=settles)
             what = "as you edited it" if step.file is File.EDITED else f"take {take.take} at {row.provider}"
             text = f"is locked: its clip ({what}) stays as it is, whatever changes, and nothing is bought for it"
-            run.say(shot, f"{text}; `doit unlock shot={shot}` undoes that", event="locked")
+            run.say(shot, f"{text}; `doit unlock shot={shot}` undoes that", event="locked", logged={"review": told})
 
     return act
 
@@ -78,10 +78,10 @@ def unlock(session: "Session", shot: int) -> Action:
     async def act() -> None:
         async with session.open(online=False) as run:
             run.start()
-            rows.unlock(run.ledger, one)
-            plan = session.look_again().plan
-            told = [f"; {_next(step)}" for step in plan.steps if step.number == shot]
-            run.say(shot, "is unlocked" + "".join(told), event="unlocked")
+            told = rows.unlock(run.ledger, one)
+            steps = session.look_again().plan.steps
+            text = "".join(("is unlocked", *(f"; {_next(step)}" for step in steps if step.number == shot)))
+            run.say(shot, text, event="unlocked", logged={"review": told})
 
     return act
 
@@ -104,8 +104,9 @@ def note(session: "Session", shot: int, text: str) -> Action:
             new = Note(id=0, shot_number=shot, recipes=frozenset(), twins=frozenset(), text=text)
             new = replace(old, text=text) if old else new
             one = review.anchored({shot: new}, [step.request for step in session.plan.steps])[shot]
-            rows.note(run.ledger, one)
-            run.say(shot, f"note: {text}" if text else "its note is removed", event="noted")
+            told = rows.note(run.ledger, one)
+            said = f"note: {text}" if text else "its note is removed"
+            run.say(shot, said, event="noted", logged={"review": told})
 
     return act
 
