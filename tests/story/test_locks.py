@@ -94,6 +94,27 @@ def test_lock_and_note_follow_their_shot_through_numbers_edits_and_both(locked: 
     assert locked.clips()[1]["note"] == "slower"
 
 
+def test_the_lock_of_a_shot_that_left_waits_for_it_and_is_not_that_of_a_new_one(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    assert studio.doit() == 0
+    shown = studio.clip(3).read_bytes()
+    assert studio.doit("lock", "shot=3") == 0
+    everything = studio.read_shots()
+    studio.write_shots(everything[:2])
+    assert studio.doit() == 0
+    assert not studio.clip(3).exists()
+    studio.write_shots([*everything[:2], {**everything[2], "runway_prompt": "another"}])
+    assert studio.doit() == 0
+    assert (studio.bought(), studio.shown_clip(3)) == (4, "another")
+    assert "locked" not in studio.clips()[2]
+    studio.write_shots(
+        [*everything[:2], {**everything[2], "runway_prompt": "another"}, {**everything[2], "shot_number": 4}]
+    )
+    assert studio.doit() == 0
+    assert studio.clips()[3]["locked"]
+    assert (studio.bought(), studio.clip(4).read_bytes()) == (4, shown)
+
+
 def test_a_shot_with_the_same_prompt_is_another_shot(studio: Studio) -> None:
     """Shots 1 and 3 are alike; the lock of 1 does not go to 3 when 1 is edited."""
     studio.change_shot(3, runway_prompt=studio.read_shots()[0]["runway_prompt"])

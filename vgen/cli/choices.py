@@ -68,9 +68,6 @@ def unlock(session: "Session", shot: int) -> Action:
     """The clip may change again: what the next run would do is said."""
     view = session.view()
     one = view.plan.locks.get(shot)
-    if one is None:  # perhaps of a shot that has left the list
-        known = {lock.id for lock in view.plan.locks.values()}
-        one = next((lock for lock in view.snapshot.locks if lock.shot_number == shot and lock.id not in known), None)
     if one is None:
         _step(session, shot)
         return _saying(shot, "is not locked")

@@ -22,7 +22,8 @@ ROUNDS = 4
 class Plan:
     """Steps in shot order; `orphans`: paid jobs that no shot waits for any more; `departed`: clips without a shot.
 
-    `locks`, `notes`: shot → what the user said of it, as the ledger has it.
+    `locks`, `notes`: shot → what the user said of it, as the ledger has it; `waiting`: what they said of shots
+    that have left the list, where the ledger does not know that yet.
     """
 
     steps: Sequence[Step]
@@ -32,6 +33,7 @@ class Plan:
     simulated: bool
     locks: Mapping[int, Lock] = field(default_factory=dict)
     notes: Mapping[int, Note] = field(default_factory=dict)
+    waiting: Sequence[AboutShot] = ()
     _by_number: Mapping[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -56,9 +58,9 @@ class Plan:
     def moved(self) -> list[AboutShot]:
         """Locks and notes whose shots are known otherwise by now: as they are to be remembered."""
         if not self.locks and not self.notes:
-            return []
+            return list(self.waiting)
         requests = [step.request for step in self.steps]
-        return [*review.moved(self.locks, requests), *review.moved(self.notes, requests)]
+        return [*self.waiting, *review.moved(self.locks, requests), *review.moved(self.notes, requests)]
 
     @property
     def total(self) -> int:
@@ -146,6 +148,7 @@ def plan(
         orphans=_orphans([step.request for step in steps if not step.locked], steps, snapshot),
         locks=locks,
         notes=notes,
+        waiting=[*review.departed(snapshot.locks, locks), *review.departed(snapshot.notes, notes)],
         departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
         budget=snapshot.budget,
         simulated=simulated,

@@ -2,7 +2,7 @@
 
 A lock or a note follows its shot by the recipes if the list was renumbered, and by the number if the shot was edited.
 A shot that had the same recipe all the time (a twin) is another shot. What is about a shot that has left the list waits
-until it comes back.
+until its recipe comes back: its number may be another shot's by then.
 """
 
 import re
@@ -15,6 +15,8 @@ from vgen.store.records import AboutShot, Purchase
 
 T = TypeVar("T", bound=AboutShot)
 
+NOWHERE = 0
+"""The number of a shot that has left the list."""
 MOST_CHARS = 1000
 """Of a note."""
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
@@ -80,6 +82,12 @@ def anchored(about: Mapping[int, T], requests: Sequence[ShotRequest]) -> dict[in
 def moved(about: Mapping[int, T], requests: Sequence[ShotRequest]) -> list[T]:
     """What is known otherwise by now, as it is to be remembered."""
     return [now for number, now in anchored(about, requests).items() if now != about[number]]
+
+
+def departed(said: Iterable[AboutShot], about: Mapping[int, AboutShot]) -> list[AboutShot]:
+    """What is about no shot of the list any more, as it is to be remembered: without its number."""
+    here = {one.id for one in about.values()}
+    return [replace(one, shot_number=NOWHERE) for one in said if one.id not in here and one.shot_number != NOWHERE]
 
 
 def _known(request: ShotRequest) -> frozenset[str]:
