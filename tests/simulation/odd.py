@@ -54,7 +54,14 @@ QUIET = frozenset({"gateway", "clock", "protocols"})
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
-CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15, "film": 0.15, "locks": 0.1}
+CHANCES: Mapping[str, float] = {
+    "protocols": 0.25,
+    "takes": 0.12,
+    "drafts": 0.12,
+    "chains": 0.15,
+    "film": 0.15,
+    "locks": 0.1,
+}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
 AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound", "chains"})
@@ -292,8 +299,10 @@ def _chains(rng: random.Random, kind: str, story: list[Any], runs: list[int]) ->
     return [Odd(kind=kind), *chains.drawn(rng, there, runs)]
 
 
-def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int], *, meddle: Any) -> list[Any]:
-    return [Odd(kind=kind), *locks.drawn(rng, story, runs, meddle=meddle)]
+def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    if any(getattr(step, "why", "") == "renumber" for step in story):
+        return story
+    return [Odd(kind=kind), *locks.drawn(rng, story, runs, odd=Odd)]
 
 
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
@@ -347,6 +356,7 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "no_decoder": _no_decoder,
     "bad_twice": _bad_twice,
     "chains": _chains,
+    "locks": _locks,
     "takes": _takes,
     "drafts": _drafts,
 }
