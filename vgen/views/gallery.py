@@ -91,9 +91,8 @@ class TakeView:
 class ShotView:
     """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
 
-    `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
-    `pictures`: what it is made from; `leads_to`: the shots that are made from its frames.
-    """
+     `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
+    XX"""
 
     number: int
     prompt: str
@@ -109,6 +108,8 @@ class ShotView:
     verdict: str = ""
     claims: str = ""
     draft: bool = False
+    locked: bool = False
+    note: str = ""
     takes: Sequence[TakeView] = ()
     commands: Sequence[str] = ()
     pictures: Sequence[PictureView] = ()
