@@ -124,7 +124,9 @@ def application(film: Film) -> tuple[Starlette, Watch]:
         Route("/{folder:str}/{name:path}", review.media),
     ]
     handlers: Mapping[Any, Any] = {InputError: _bad, LockHeld: _busy, VgenError: _failed, HTTPException: _refused}
-    return Starlette(routes=routes, exception_handlers=handlers), review.watch
+    made = Starlette(routes=routes, exception_handlers=handlers)
+    made.router.redirect_slashes = False
+    return made, review.watch
 
 
 async def _bad(_: Request, exc: InputError) -> Response:
