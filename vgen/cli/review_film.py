@@ -123,8 +123,8 @@ class ReviewFilm:
         from vgen.cli.session import Session
 
         typed = self._typed
-        given = {**registry.run_variables(typed.variables), **variables}
-        made = Session(typed.workspace.root, typed.environ, typed.services, given)
+        made = Session(typed.workspace.root, typed.environ, typed.services)
+        made.variables = {**registry.run_variables(made.variables), **variables}
         made.reporter = typed.reporter
         return made
 

@@ -65,19 +65,12 @@ class Selection:
 class Session:
     """The tasks of one directory, and what happens around them, as `vgen.cli.doit.runner.Session` asks."""
 
-    def __init__(
-        self,
-        root: Path,
-        environ: Mapping[str, str] | None = None,
-        services: Services | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> None:
-        """`variables`: None takes those of the command line."""
+    def __init__(self, root: Path, environ: Mapping[str, str] | None = None, services: Services | None = None) -> None:
         self.began_ns, self.environ = time.time_ns(), environ
         self.given = noop.given(str(root))
         self.is_stock = environ is None and services is None
         """Whether everything is as a user's own `doit` finds it."""
-        self.variables = command_line_variables() if variables is None else dict(variables)
+        self.variables = command_line_variables()
         self.services = services or real_services()
         run_variables = registry.run_variables(self.variables)
         self.advice = _advice(run_variables)
