@@ -94,8 +94,15 @@ def wanting_takes(studio: Studio) -> None:
     studio.doit("budget_usd=1.8", "partial=yes")
 
 
+def locked(studio: Studio) -> None:
+    good(studio)
+    studio.doit("lock", "shot=2")
+    studio.doit("note", "shot=2", "text=slower")
+    studio.doit("note", "shot=1", "text=more rain")
+
+
 STORIES = (good, failed, held, still_running, edited, damaged_by_hand, kept, over_budget, no_shots, impossible, shared,
-           wanting_takes, drafted)  # fmt: skip
+           wanting_takes, drafted, locked)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -69,6 +69,8 @@ class PlannedShot(_Model):
     worst_case_usd: float
     offers: tuple[PlannedOffer, ...]
     prompt_hash: str | None
+    locked: Literal[True] | None = None
+    note: str | None = None
     after: tuple[int, ...] | None = None
     text_hash: str | None = None
     takes: PlannedTakes | None = None
@@ -108,7 +110,7 @@ class Claims(_Model):
 class Clip(_Model):
     """A shot's clip, or why there is none.
 
-    `edited`, `tier`, `remarks`, `claims`: only where there is something to say.
+    `edited`, `tier`, `locked`, `note`, `remarks`, `claims`: only where there is something to say.
     """
 
     shot_number: int
@@ -135,6 +137,8 @@ class Clip(_Model):
     simulated: bool
     edited: bool | None = None
     tier: Literal["draft"] | None = None
+    locked: Literal[True] | None = None
+    note: str | None = None
     remarks: tuple[str, ...] | None = None
     claims: Claims | None = None
 

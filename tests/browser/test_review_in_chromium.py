@@ -8,7 +8,7 @@ import pytest
 
 from browser import reviewed
 from browser.chromium import Witness, launched, program
-from browser.reviewed import MISSING, RIVALS, build_at_work, elsewhere, take_in_place
+from browser.reviewed import MISSING, RIVALS, build_at_work, elsewhere, entry, take_in_place
 
 pytest.importorskip("playwright", reason="pip install -e '.[test]' brings the browser's driver")
 pytest.importorskip("starlette", reason="pip install -e '.[test]' brings it")
@@ -150,6 +150,28 @@ def test_a_take_is_picked_by_key_and_by_click_and_undone(page, root):
     assert page.get_by_role("button", name="Undo").is_disabled()
     page.keyboard.press("9")
     says(page, "no take for the key 9")
+
+
+def test_a_shot_is_locked_and_noted_and_both_are_undone(page, root):
+    shot = page.locator("#shot-2")
+    go_to(page, 2)
+    page.keyboard.press("l")
+    shot.get_by_role("button", name="Locked").wait_for()
+    assert entry(root, 2)["locked"]
+    page.keyboard.press("n")
+    page.get_by_label("What you want to remember").fill("slower: 1 2 3")
+    page.keyboard.press("Enter")
+    shot.get_by_text("slower: 1 2 3").wait_for()
+    assert entry(root, 2)["note"] == "slower: 1 2 3"
+    page.wait_for_function("() => document.activeElement.id === 'shot-2'")
+    page.keyboard.press("u")
+    shot.get_by_text("slower: 1 2 3").wait_for(state="detached")
+    page.keyboard.press("u")
+    shot.get_by_role("button", name="Lock L").wait_for()
+    assert not {"locked", "note"} & entry(root, 2).keys()
+    shot.get_by_role("button", name="Note").click()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("dialog", name="Note on shot 2").is_visible()
 
 
 def test_while_a_build_works_a_choice_waits_in_sight_and_succeeds_later(page, root):

@@ -16,7 +16,7 @@ from simulation.promises import LENIENT
 from vgen.errors import NoAnswer, Refusal
 from vgen.inputs import images
 from vgen.media.judge import Judgement, Verdict
-from vgen.plan import decision
+from vgen.plan import alike, decision
 from vgen.production import (
     address,
     client,
@@ -320,7 +320,7 @@ def any_two_rejections() -> Patches:
     def twice(here: Any, request: str) -> Any:
         return next(iter([row for row in here if row.state is State.REJECTED and row.request == request][1:]), None)
 
-    yield instead(decision, "_rejected_alike", twice)
+    yield instead(alike, "rejected_twice", twice)
 
 
 # ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulation import chains, films, vendors
+from simulation import chains, films, locks, vendors
 
 KINDS: Mapping[str, str] = {
     "protocols": "what would be bought at Runway and fal is bought at two others of the six protocols",
@@ -36,6 +36,7 @@ KINDS: Mapping[str, str] = {
     "no_decoder": "in some runs the tools here can't decode what is delivered, or can't tell whether they could",
     "chains": "shots are made from frames of other shots' clips, and somebody changes their mind about one of these",
     "film": "the same, together with takes wanted, drafts, or any two of the six protocols, or several of these",
+    "locks": "clips are locked, and then everything is tried that could change them; some are unlocked again",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
@@ -45,7 +46,7 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains", "film"})
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains", "film", "locks"})
 """Kinds that came after the first seeds were kept: those are replayed without them."""
 
 QUIET = frozenset({"gateway", "clock", "protocols"})
@@ -53,7 +54,14 @@ QUIET = frozenset({"gateway", "clock", "protocols"})
 
 CHANCE = 0.08
 """How likely each kind is in a schedule."""
-CHANCES: Mapping[str, float] = {"protocols": 0.25, "takes": 0.12, "drafts": 0.12, "chains": 0.15, "film": 0.15}
+CHANCES: Mapping[str, float] = {
+    "protocols": 0.25,
+    "takes": 0.12,
+    "drafts": 0.12,
+    "chains": 0.15,
+    "film": 0.15,
+    "locks": 0.1,
+}
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
 AT_TWO = frozenset({"gateway", "other_key", "rotated_key", "moved", "quote", "picture", "behind", "sound", "chains"})
@@ -289,6 +297,10 @@ def _chains(rng: random.Random, kind: str, story: list[Any], runs: list[int]) ->
     """Bought at Runway, whose model takes a first picture."""
     there = [_at("runway", step) if hasattr(step, "args") else step for step in story]
     return [Odd(kind=kind), *chains.drawn(rng, there, runs)]
+
+
+def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int], *, meddle: Any) -> list[Any]:
+    return [Odd(kind=kind), *locks.drawn(rng, story, runs, meddle=meddle)]
 
 
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:

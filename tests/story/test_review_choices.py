@@ -164,3 +164,14 @@ def test_a_port_that_is_taken_is_refused(studio: Studio, capfd: pytest.CaptureFi
         assert studio.doit("review", f"port={port}") == 3
     assert f"port={port}: " in capfd.readouterr().err
     assert not Path(studio.outputs / "ledger.db").exists()
+
+
+def test_lock_and_note_on_the_page_are_the_commands(two: Studio) -> None:
+    film = review(two)
+    film.choose(Choice(command="lock", variables={"shot": "2"}))
+    film.choose(Choice(command="note", variables={"shot": "2", "text": "slower = better"}))
+    assert (shown(film)["locked"], shown(film)["note"]) == (True, "slower = better")
+    assert [two.clips()[1][key] for key in ("locked", "note")] == [True, "slower = better"]
+    film.choose(Choice(command="unlock", variables={"shot": "2"}))
+    film.choose(Choice(command="note", variables={"shot": "2", "text": ""}))
+    assert (shown(film)["locked"], shown(film)["note"]) == (False, "")

@@ -11,6 +11,7 @@ from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action
 from vgen.plan.step import PURCHASES
 from vgen.production import world
+from vgen.ranges import ranges
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def before_build(session: "Session") -> None:
     """Refuse a build that can't be made or paid; tell what the user should know. Raises InputError, Refusal."""
     if problem := session.workspace.other_world():
         raise Refusal(problem, code="other_world")
+    _refuse_locked(session)
+    reporting.follow_shots(session)
     plan, numbers = session.plan, session.selection.numbers
     _refuse_keyless(session)
     for warning in session.workspace.warnings:
@@ -59,6 +62,18 @@ def before_build(session: "Session") -> None:
         terminal.line(None, f"simulated run ({why}): no real money is spent, clips are placeholder animations")
     if not fits(session) and not _has_free_work(session):
         raise refused(session)
+
+
+def _refuse_locked(session: "Session") -> None:
+    """-a of clips that are to stay as they are. Raises Refusal."""
+    locked = sorted(session.plan.locks.keys() & session.selection.again)
+    if locked:
+        are = "clip {} is" if len(locked) == 1 else "clips {} are"
+        raise Refusal(
+            f"{are.format(ranges(locked))} locked and can't get a new take; unlock first: "
+            f"`doit unlock shot={locked[0]}`" + (", and so on" if len(locked) > 1 else ""),
+            code="clip_locked",
+        )
 
 
 def _refuse_broken(session: "Session") -> None:

@@ -104,7 +104,7 @@ async def _write_gallery(session: "Session", draw: bool) -> None:
 
 def _tell(session: "Session", now: Ending, *, interrupted: bool) -> None:
     """The count and the money, what was edited, each shot that is missing, failed gates, what goes on elsewhere."""
-    told = [ending.count(now), *ending.edits(now), *now.unclaimed]
+    told = [ending.count(now), *ending.edits(now), *ending.locks(now), *now.unclaimed]
     for text in told:
         terminal.line(None, text, "summary")
     for one in (*_no_new_take(session, now), *now.missing):

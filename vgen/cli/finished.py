@@ -106,5 +106,5 @@ def _others(names: Iterable[str], known: Collection[str]) -> list[str]:
 
 def _links(steps: "Iterable[Step]") -> str:
     """The clips that need frames of others, and whose."""
-    found = {step.number: sorted(step.request.shot.sources) for step in steps if step.request.shot.sources}
+    found = {step.number: sorted(step.sources) for step in steps if step.sources}
     return ";".join(f"{number}<{','.join(map(str, sources))}" for number, sources in found.items()) or noop.NONE

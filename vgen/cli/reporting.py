@@ -10,8 +10,9 @@ from vgen.cli import notify
 from vgen.errors import ClipFailed, InputError, LedgerError, Refusal, VgenError
 from vgen.inputs.keys import without_keys
 from vgen.money import show, usd
-from vgen.store import atomic
+from vgen.store import atomic, review
 from vgen.store.database import Commits, commits
+from vgen.store.ledger import Ledger
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
 from vgen.views import ending, report, terminal
@@ -56,6 +57,21 @@ def tell_refused(session: "Session", error: VgenError) -> None:
     """Nothing is begun: programs are told by an event for each problem, with a code."""
     problems = error.problems if isinstance(error, InputError) else (str(error),)
     terminal.error(session.reporter, map(session.advice, problems), error.code, session.stamp)
+
+
+def follow_shots(session: "Session") -> None:
+    """Locks and notes follow their shots through edits and new numbers: what they are known by is remembered.
+
+    That alone is no change that a run would tell of; where it can't be written, the next run does it.
+    """
+    if not (moved := session.plan.moved()):
+        return
+    ledger, done = session.workspace.outputs.ledger, session.reported
+    unchanged = commits(ledger) == done.began_at
+    with contextlib.suppress(LedgerError, Refusal):
+        with contextlib.closing(Ledger(ledger, now=session.services.now)) as opened:
+            review.follow(opened, moved)
+        done.began_at = commits(ledger) if unchanged else done.began_at
 
 
 def reported(session: "Session", *, interrupted: bool = False) -> tuple[list[Entry], list[Gate], dict[str, Any]]:

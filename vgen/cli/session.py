@@ -196,10 +196,7 @@ class Session:
         if self.workspace.problems and not all(commands[n].bears_problems for n in selected if n in commands):
             raise InputError(self.workspace.problems)
         self.selection = Selection(
-            tasks=frozenset(selected),
-            numbers=_numbers(selected),
-            named=_numbers(named),
-            forced=always,
+            tasks=frozenset(selected), numbers=_numbers(selected), named=_numbers(named), forced=always
         )
         if self.workspace.want_only_clips(self.selection.needed) or self.selection.again:
             self._view = None
@@ -267,6 +264,7 @@ class Session:
             wanted=chosen.numbers or frozenset(request.number for request in requests),
             done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
             again=chosen.again,
+            locked=plan.locked,
             seen=self.view().stats,
             not_started={step.number: step.buys_at for step in due},
             fits=plan.fitting() if self.workspace.ready.run.partial else None,

@@ -59,6 +59,8 @@ class _Desk:
             frames=self._frames(step, active),
             prompt=_prompt(step, mine),
             caption=step.request.shot.caption or "",
+            note=step.note,
+            locked=step.locked,
             takes=found,
             active=active,
             conformed=self._conformed(step.number, active),

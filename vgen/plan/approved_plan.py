@@ -56,6 +56,8 @@ def _shots(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _shot(was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if now.get("locked"):
+        return  # its clip stays as it is, whatever the plan says: nothing is bought for it
     came = was["action"] == Action.WAIT.value and now["action"] != Action.WAIT.value
     same_text = "text_hash" in now and was.get("text_hash") == now["text_hash"]
     what = "the take of another shot that it is made from" if same_text else "its prompt"

@@ -5,16 +5,14 @@ ledger's rows alone; so a crash needs no recovery of its own, and the plan canno
 """
 
 import functools
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 
 from vgen.money import show
+from vgen.plan import alike
 from vgen.plan.request import Offer, ShotRequest
-from vgen.providers.base import Order
 from vgen.store.purchase import COLLECTABLE, FREE, State, Why
 from vgen.store.records import Choice, Placed, Purchase
 
@@ -28,8 +26,6 @@ NONE: Mapping[int, Why] = MappingProxyType({})
 """No purchase is superseded: the usual case, of many shots kept once."""
 OVER = frozenset({State.REJECTED, State.FAILED, State.CANCELLED, State.LOST, *FREE})
 """Attempts that ended without a clip."""
-_DIGITS = re.compile(r"[0-9.]+")
-"""What an earlier vgen wrote as a rejection's reason, without its sizes, tells the kind."""
 
 
 class File(StrEnum):
@@ -69,6 +65,7 @@ class Policy:
 
     `unable`: shot and provider → why that one can't take this shot's order in this run.
     `chosen`: recipe → the user's word which take serves it (`doit pick`, `doit keep`).
+    `locked`: shot → the purchase whose take is its clip, whatever changes (`doit lock`).
     """
 
     run_id: str = ""
@@ -78,6 +75,7 @@ class Policy:
     detached: Collection[int] = ()
     fresh_after: int | None = None
     chosen: Mapping[str, Choice] = field(default_factory=dict)
+    locked: Mapping[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +104,8 @@ class Decision:
 
 def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, placed: Placed | None = None) -> Decision:
     """What to do next for a shot, from all purchases of its recipes and those that were chosen for them."""
+    if request.number in policy.locked:
+        return _locked(request, rows, policy.locked[request.number])
     if request.final is not None and (now := _final(request, request.final, rows, policy, placed)) is not None:
         return now
     mine = [row for row in rows if request.matches(row)]
@@ -121,6 +121,15 @@ def decide(request: ShotRequest, rows: Sequence[Purchase], policy: Policy, place
     if good:
         return Decision(action=Action.KEEP, row=_preferred(good, request, placed))
     return unfinished or _found_again(mine, policy) or _purchase(request, mine, fresh, policy)
+
+
+def _locked(request: ShotRequest, rows: Sequence[Purchase], purchase_id: int) -> Decision:
+    """Of a shot whose clip the user locked: that one. Nothing is bought, and what is on its way does not replace it."""
+    row = next((row for row in rows if row.id == purchase_id), None)
+    if row is None:
+        why = f"is locked, and the ledger does not know its take; `doit unlock shot={request.number}` lets it be made"
+        return Decision(action=Action.STOP, why=why)
+    return Decision(action=Action.KEEP, row=row)
 
 
 def _final(
@@ -290,24 +299,10 @@ def _why(row: Purchase) -> Why:
             return Why.FAILED
 
 
-def _is_same(request: str, order: Order) -> bool:
-    """Whether an order of the ledger is today's; a later vgen may say besides what it leaves switched off."""
-    if request == order.text:
-        return True
-    try:
-        then = json.loads(request)
-    except ValueError:
-        return False
-    if not isinstance(then, dict) or any(order.body.get(name) != value for name, value in then.items()):
-        return False
-    added = {name: value for name, value in order.body.items() if name not in then}
-    return all(value is False or name == "outputFormat" for name, value in added.items())
-
-
 def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy, shot: int) -> tuple[str, int, Remedy]:
     """Why a provider has had its turn with this recipe ("" if not), the attempts that count, and what would help."""
     here = [row for row in rows if row.provider == offer.provider and row.superseded != Why.AGAIN]
-    final = [row for row in here if row.final and offer.order is not None and _is_same(row.request, offer.order)]
+    final = [row for row in here if row.final and offer.order is not None and alike.is_same(row.request, offer.order)]
     if final:
         return f"{offer.provider} refused the order: {final[-1].error}", len(here), Remedy.EDIT
     if closed := policy.closed.get(offer.provider):
@@ -320,7 +315,7 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy, shot: in
     queued = [row for row in cancelled if row.error_code == QUEUE]
     if queued:
         return f"{offer.provider}: {queued[-1].error}", len(here), Remedy.LATER
-    if twice := _rejected_alike(here, offer.order.text):
+    if twice := alike.rejected_twice(here, offer.order.text):
         reason = f"{offer.provider} was rejected twice for the same reason: {twice.error}"
         return reason, len(here), Remedy.AGAIN
     paid = [row for row in here if row.charged > 0 or row.state is State.UNCERTAIN]
@@ -330,18 +325,6 @@ def _spent_turn(offer: Offer, rows: Sequence[Purchase], policy: Policy, shot: in
         remedy = Remedy.AGAIN if len(paid) >= offer.max_retries else Remedy.LATER
         return f"{offer.provider} failed {times}: {counted[-1].error or counted[-1].state}", len(counted), remedy
     return "", len(counted), Remedy.LATER
-
-
-def _rejected_alike(here: Sequence[Purchase], request: str) -> Purchase | None:
-    """The second take of the very order that was rejected for the same kind of reason: a third would be no better."""
-    seen: set[str] = set()
-    for row in here:
-        if row.state is State.REJECTED and row.request == request:
-            kinds = set((row.error_code or _DIGITS.sub("", row.error or "")).split(","))
-            if (kinds & seen) - {""}:
-                return row
-            seen |= kinds
-    return None
 
 
 def _again(request: ShotRequest) -> str:

@@ -4,26 +4,36 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from vgen import chains
-from vgen.plan import retakes
+from vgen.plan import retakes, review
 from vgen.plan.decision import Action, Decision, File, Policy
 from vgen.plan.request import ShotRequest
 from vgen.plan.step import PURCHASES, SERVED, Step, steps_of
 from vgen.store.purchase import COLLECTABLE
-from vgen.store.records import Budget, Purchase, Snapshot
+from vgen.store.records import AboutShot, Budget, Lock, Note, Purchase, Snapshot
 
 TYPICAL_S = 60.0
 """A generation's usual time until this production has measured its own (providers' pages say 30 to 120 s)."""
 
+ROUNDS = 4
+"""How often the shots of locks are looked for in a chain that was renumbered and edited."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Steps in shot order; `orphans`: paid jobs that no shot waits for any more; `departed`: clips without a shot."""
+    """Steps in shot order; `orphans`: paid jobs that no shot waits for any more; `departed`: clips without a shot.
+
+    `locks`, `notes`: shot → what the user said of it, as the ledger has it; `waiting`: what they said of shots
+    that have left the list, where the ledger does not know that yet.
+    """
 
     steps: Sequence[Step]
     orphans: Sequence[Purchase]
     departed: Mapping[str, File]
     budget: Budget
     simulated: bool
+    locks: Mapping[int, Lock] = field(default_factory=dict)
+    notes: Mapping[int, Note] = field(default_factory=dict)
+    waiting: Sequence[AboutShot] = ()
     _by_number: Mapping[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -39,6 +49,18 @@ class Plan:
             for step in self.steps
             if step.take and step.action in SERVED and step.number not in without
         }
+
+    @property
+    def locked(self) -> dict[int, int]:
+        """Shot → the purchase whose take is its clip, whatever changes."""
+        return {number: lock.purchase_id for number, lock in self.locks.items()}
+
+    def moved(self) -> list[AboutShot]:
+        """Locks and notes whose shots are known otherwise by now: as they are to be remembered."""
+        if not self.locks and not self.notes:
+            return list(self.waiting)
+        requests = [step.request for step in self.steps]
+        return [*self.waiting, *review.moved(self.locks, requests), *review.moved(self.notes, requests)]
 
     @property
     def total(self) -> int:
@@ -112,20 +134,43 @@ def plan(
     simulated: bool,
 ) -> Plan:
     """The whole production. `files`: clip name → state, for all names placed or present; `names`: shot → clip name."""
-    policy = replace(policy, chosen=snapshot.chosen)
-    steps = steps_of(requests, snapshot, files, policy)
+    policy = replace(policy, chosen=snapshot.chosen, locked={})
+    steps, locks = _with_locks(requests, snapshot, files, policy)
     if again:
         requests = [step.request for step in steps]
         retakes_ = retakes.assigned(snapshot.retakes, requests)
+        policy = replace(policy, locked={number: lock.purchase_id for number, lock in locks.items()})
         steps = steps_of(requests, snapshot, files, policy, {number: retakes_.get(number) for number in again})
+    notes = review.assigned(snapshot.notes, [step.request for step in steps])
     wanted = set(names.values())
     return Plan(
-        steps=steps,
-        orphans=_orphans([step.request for step in steps], steps, snapshot),
+        steps=[replace(step, note=notes[step.number].text) if step.number in notes else step for step in steps],
+        orphans=_orphans([step.request for step in steps if not step.locked], steps, snapshot),
+        locks=locks,
+        notes=notes,
+        waiting=[*review.departed(snapshot.locks, locks), *review.departed(snapshot.notes, notes)],
         departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
         budget=snapshot.budget,
         simulated=simulated,
     )
+
+
+def _with_locks(
+    requests: Sequence[ShotRequest], snapshot: Snapshot, files: Mapping[str, File], policy: Policy
+) -> tuple[Sequence[Step], Mapping[int, Lock]]:
+    """The steps, and the locks by shot.
+
+    A shot that is made from another's frame is known by its recipe only when that one's take is, which may be locked.
+    """
+    locks = review.assigned(snapshot.locks, requests)
+    for _ in range(ROUNDS):
+        locked = {number: lock.purchase_id for number, lock in locks.items()}
+        steps = steps_of(requests, snapshot, files, replace(policy, locked=locked))
+        now = review.assigned(snapshot.locks, [step.request for step in steps]) if locks else locks
+        if now == locks:
+            break
+        locks = now
+    return steps, locks
 
 
 def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: Snapshot) -> list[Purchase]:

@@ -48,8 +48,12 @@ def _shot(step: Step) -> dict[str, Any]:
         "offers": list(_offers(step)),
         "prompt_hash": _digest(step),
     }
+    if step.locked:
+        told["locked"] = True
+    if step.note:
+        told["note"] = step.note
     if step.request.shot.sources:
-        told["after"] = sorted(step.request.shot.sources)
+        told["after"] = sorted(step.sources)
         told["text_hash"] = _digest(replace(step, request=step.request.after({})))
     if step.request.further:
         told["takes"] = {

@@ -40,6 +40,10 @@ class Step:
     further: Sequence[Further] = ()
     blocked: bool = False
     """It waits for a shot that this run can't make."""
+    locked: bool = False
+    """The user wants its clip to stay as it is, whatever changes."""
+    note: str = ""
+    """The user's remark."""
 
     @property
     def number(self) -> int:
@@ -64,6 +68,11 @@ class Step:
     def decisions(self) -> Sequence[Decision]:
         """The clip's, and those of the takes wanted beside it."""
         return (self.decision, *(one.decision for one in self.further))
+
+    @property
+    def sources(self) -> frozenset[int]:
+        """The shots whose clips must be there before this one is made; a locked clip needs none."""
+        return frozenset() if self.locked else self.request.shot.sources
 
     @property
     def buys_at(self) -> str:
@@ -94,7 +103,7 @@ def steps_of(
         request = by_number[number]
         if number in sources:
             request = takes_wanted.with_others(request.after(takes), further)
-        rows = _rows(request, snapshot)
+        rows = _rows(request, snapshot, policy.locked.get(number))
         mine = policy
         if number in again:
             mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, again[number]))
@@ -117,12 +126,14 @@ def _waiting(step: Step, steps: Mapping[int, Step]) -> Step:
     return replace(step, why=f"after {clips}: {where}")
 
 
-def _rows(request: ShotRequest, snapshot: Snapshot) -> list[Purchase]:
-    """All purchases of a shot's recipes, and those that the user chose for them, oldest first."""
+def _rows(request: ShotRequest, snapshot: Snapshot, locked: int | None) -> list[Purchase]:
+    """All purchases of a shot's recipes, and those that the user chose or locked for them, oldest first."""
     found = {row.id: row for digest in request.all_digests() for row in snapshot.by_recipe.get(digest, ())}
     for digest in request.digests() & snapshot.chosen.keys():
         choice = snapshot.chosen[digest]
         found[choice.purchase_id] = snapshot.purchases[choice.purchase_id]
+    if locked is not None and locked in snapshot.purchases:
+        found[locked] = snapshot.purchases[locked]
     return [found[row_id] for row_id in sorted(found)]
 
 
@@ -149,7 +160,10 @@ def _step(
     file = files.get(name, File.MISSING)
     now = decide(request, rows, policy, placed)
     take = snapshot.takes.get(now.row.id) if now.row else None
-    act, why = _against_file(request, now, placed, file, forced=policy.fresh_after is not None)
+    locked = request.number in policy.locked
+    act, why = _against_file(request, now, placed, file, forced=policy.fresh_after is not None and not locked)
+    if locked:
+        act, why = _of_locked(request, now, act, why)
     price = worst = 0
     if act is Action.BUY and now.offer is not None and now.offer.order is not None:
         why = _why_stale(request, now.offer.provider, placed, snapshot)
@@ -174,6 +188,7 @@ def _step(
         worst=worst + sum(one.worst for one in further),
         takes=takes_wanted.accepted(request, rows) if request.further else 0,
         further=further,
+        locked=locked,
     )
 
 
@@ -223,6 +238,22 @@ def _against_file(
             f"`doit -a clip:{request.number}` buys a new take, and moves the edit to takes/edited"
         )
     return now.action, now.why
+
+
+def _of_locked(request: ShotRequest, now: Decision, act: Action, why: str) -> tuple[Action, str]:
+    """What is said of a locked shot: what keeps its clip as it is, although the shot may ask for something else."""
+    if act is Action.STOP:
+        move = "locked, but a file that vgen did not make has its clip's name; move it elsewhere and run again"
+        return act, why if now.row is None else move
+    if act is Action.RESTORE:
+        return act, f"locked: {why}"
+    asked = next((made for offer in request.offers if (made := request.recipes.get(offer.provider))), None)
+    changed = ""
+    if now.row is not None and asked is not None and not request.waits_for and not request.is_served_by(now.row):
+        named = request.recipes.get(now.row.provider, asked)
+        changed = "; ".join(recipe.difference(now.row.manifest, named.manifest))
+    edited = "; edited by hand" if why.startswith("edited") else ""
+    return act, f"locked{edited}" + (f"; stays, though {changed} changed" if changed else "")
 
 
 def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snapshot: Snapshot) -> str:

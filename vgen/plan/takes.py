@@ -103,6 +103,8 @@ def lines(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> list[str]:
                 verdict += "; draft"
             if not one.fits:
                 verdict += f"; from an earlier prompt ({'; '.join(one.changed)})" if one.changed else ""
+            if one.in_place and step.locked:
+                verdict += "; locked"
             size = f"{one.take.width}x{one.take.height}" if one.take.width else ""
             cost = show(one.row.charged)
             told.append(
@@ -120,6 +122,7 @@ def as_json(all_takes: Iterable[tuple[Step, Sequence[Alternative]]]) -> Iterator
                 "shot_number": step.number,
                 "take": one.label,
                 "in_place": one.in_place,
+                "locked": one.in_place and step.locked,
                 "good": one.take.good,
                 "fits": one.fits,
                 "reason": one.take.reason or None,

@@ -74,9 +74,9 @@ def missing(
     What may come counts as come: a job in flight, an order that nobody knows the fate of. Nothing further is bought for
     a shot that has no take and whose first one can't be bought, for one whose clip was kept from another prompt, nor a
     draft where there is a final, or one is on its way; what was bought for them before is collected all the same.
-    `retaken`: -a buys a take first, which counts too.
+    `retaken`: -a buys a take first, which counts too. A locked shot wants none.
     """
-    if not request.further:
+    if not request.further or request.number in policy.locked:
         return
     mine = [row for row in rows if request.has_take(row)]
     picked = chosen(request, rows, replace(policy, fresh_after=None))

@@ -127,6 +127,8 @@ def _may_lie(take: Take, row: Placed | None, request: ShotRequest | None, snapsh
     """Whether vgen itself may have put a take under this name: nobody's copy of another shot's clip."""
     if row is None:
         return True
+    if any(lock.purchase_id == take.purchase_id for lock in snapshot.locks):
+        return True
     if request is not None:
         digests = request.digests()
         chosen = {snapshot.chosen[digest].purchase_id for digest in digests & snapshot.chosen.keys()}

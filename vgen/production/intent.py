@@ -20,6 +20,7 @@ class Intent:
     shots, and which of their takes wanted, that fit what is left. `approved`: with plan=FILE, the shots that may be
     bought. None binds nothing.
     `again`: the shots that get a new take, by -a.
+    `locked`: shot → the purchase whose take is its clip, whatever changes.
     `takes`: shot → the sha256 of the take that serves it already, of which other shots' frames may be taken.
     `wanted`, `done`: the shots of this run, and those of them that are up to date already. `seen`: the clips' files as
     the plan saw them. `read_only`: the run lock is not held, so nothing may be written.
@@ -30,6 +31,7 @@ class Intent:
     wanted: frozenset[int] = frozenset()
     done: frozenset[int] = frozenset()
     again: frozenset[int] = frozenset()
+    locked: Mapping[int, int] = field(default_factory=dict)
     seen: Mapping[str, Stat] = field(default_factory=dict)
     not_started: Mapping[int, str] = field(default_factory=dict)
     fits: frozenset[tuple[int, int]] | None = None

@@ -12,7 +12,7 @@ import trio
 
 from vgen.errors import ClipFailed, LedgerBusy, LedgerError, Refusal
 from vgen.money import show
-from vgen.plan import takes_wanted
+from vgen.plan import review, takes_wanted
 from vgen.plan.decision import Action, Decision, File, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.step import Step
@@ -33,7 +33,7 @@ async def make(run: Run, request: ShotRequest, file: File, *, again: bool = Fals
     """Make sure that the shot's clip is in place. `again`: with a new take. Raises ClipFailed."""
     try:
         await booking.when_free(run, run.start)
-        request = chain.known(run, request)
+        request = request if request.number in run.intent.locked else chain.known(run, request)
         async with run.turns.exclusive(request.number, request.all_digests()):
             with run.events.working(request.number):
                 clip = Clip(run, request, retaking.fresh_after(run, request) if again else None)
@@ -82,7 +82,7 @@ async def collect_all(run: Run, rows: Sequence[Purchase]) -> None:
 
 
 async def _collect_orphan(run: Run, row: Purchase) -> None:
-    what = f"job {row.job_id} at {row.provider}, of an earlier list"
+    what = f"job {row.job_id} at {row.provider}, {review.whose(row, run.intent.locked)}"
     try:
         await booking.when_free(run, run.start)
         run.say(None, f"collecting {what}", event="collect", job=row.job_id)
@@ -168,7 +168,9 @@ def _is_settled(clip: Clip, name: str) -> bool:
         run.chain.takes[request.number] = take.sha256
         return True
     more = f"`doit -a clip:{request.number}` buys a new take, and moves the file to takes/edited"
-    if take:
+    if take and request.number in run.intent.locked:
+        more = f"it is locked to {take.path}: move the file elsewhere and run again to put that in place, free"
+    elif take:
         more = f"its take is {take.path}. Move the file elsewhere and run again to put it in place, free; {more}"
     elif now.row is not None:  # it is held, or can't be collected now
         more = now.why

@@ -50,11 +50,7 @@ class Run:
         self.id = uuid.uuid4().hex[:12]
         self.started_at = services.now()
         self.events = Events(
-            run_id=self.id,
-            now=services.now,
-            tell=services.tell,
-            log=outputs.log,
-            secrets=settings.secrets(),
+            run_id=self.id, now=services.now, tell=services.tell, log=outputs.log, secrets=settings.secrets()
         )
         self.say = self.events.say
         self.began = False
@@ -209,6 +205,7 @@ class Run:
             detached=self.detached,
             fresh_after=fresh_after,
             chosen=self.chosen if self._open else {},
+            locked=self.intent.locked if self._open else {},
         )
 
     def somebody_else_answers(self, provider: Provider) -> str:
@@ -277,8 +274,9 @@ class Run:
         self._opened.chosen = self.ledger.chosen(simulated=simulated)
 
     def rows(self, request: ShotRequest) -> list[Purchase]:
-        """All purchases of a shot's recipes, fresh from the ledger."""
-        return self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated)
+        """All purchases of a shot's recipes, and the one that it is locked to, fresh from the ledger."""
+        locked = self.intent.locked.get(request.number)
+        return self.ledger.of_recipes(request.all_digests(), simulated=self.settings.simulated, also=locked)
 
     def provider_of(self, row: Purchase) -> Provider | None:
         """The provider that a purchase was made at, if there is still a key for it."""

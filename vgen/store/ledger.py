@@ -208,6 +208,12 @@ class Ledger(LedgerReader):
                 for recipe in () if one.settled else sorted(one.recipes):
                     self._db.execute(lowered, (one.newest, recipe, simulated))
 
+    @contextmanager
+    def changing(self, name: str) -> Iterator[tuple[sqlite3.Connection, float]]:
+        """One transaction of what the user says (`store.review`): the database, and the unix time of now."""
+        with self._tx(name):
+            yield self._db, self._now()
+
     # ── inside ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _identify(self, identity: str | None) -> None:

@@ -43,12 +43,26 @@ def _keep_claims(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE takes ADD COLUMN claims TEXT")
 
 
+def _review(db: sqlite3.Connection) -> None:
+    """6 → 7: what the user says of shots has a place."""
+    db.execute(
+        "CREATE TABLE locks (id INTEGER PRIMARY KEY, shot_number INTEGER NOT NULL, recipes TEXT NOT NULL, "
+        "twins TEXT NOT NULL, simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)), "
+        "purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id), at REAL NOT NULL) STRICT"
+    )
+    db.execute(
+        "CREATE TABLE notes (id INTEGER PRIMARY KEY, shot_number INTEGER NOT NULL, recipes TEXT NOT NULL, "
+        "twins TEXT NOT NULL, text TEXT NOT NULL CHECK (length(text) > 0), at REAL NOT NULL) STRICT"
+    )
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _name_the_seed,
     _remark_on_takes,
     _tell_time_by_the_provider,
     _remember_retakes,
     _keep_claims,
+    _review,
 )
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1

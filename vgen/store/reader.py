@@ -62,13 +62,13 @@ class LedgerReader:
         """Purchases that a dead run left between two commits. Only the holder of the run lock may settle them."""
         return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
 
-    def of_recipes(self, recipes: Iterable[str], *, simulated: bool) -> list[Purchase]:
-        """All purchases of some recipes, and those that the user chose for them, oldest first."""
+    def of_recipes(self, recipes: Iterable[str], *, simulated: bool, also: int | None = None) -> list[Purchase]:
+        """All purchases of some recipes, those that the user chose for them, and one more by its id; oldest first."""
         wanted = tuple(recipes)
         marks = ", ".join("?" * len(wanted))
         chosen = f"id IN (SELECT purchase_id FROM chosen WHERE recipe IN ({marks}) AND simulated = ?)"  # noqa: S608
-        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen}"
-        return self._purchases(where, *wanted, simulated, *wanted, simulated)
+        where = f"(recipe IN ({marks}) AND simulated = ?) OR {chosen} OR id = ?"
+        return self._purchases(where, *wanted, simulated, *wanted, simulated, also)
 
     def chosen(self, *, simulated: bool) -> dict[str, Choice]:
         """Recipe → the user's word for it."""
@@ -212,6 +212,8 @@ class LedgerReader:
         by_recipe: dict[str, list[Purchase]] = {}
         for row in rows.values():
             by_recipe.setdefault(row.recipe, []).append(row)
+        locks = self._db.execute("SELECT * FROM locks WHERE simulated = ? ORDER BY id", (simulated,))
+        notes = self._db.execute("SELECT * FROM notes ORDER BY id")  # about what is asked for: both worlds have them
         return Snapshot(
             purchases=rows,
             by_recipe=by_recipe,
@@ -219,6 +221,8 @@ class LedgerReader:
             placed={row["name"]: row_mapping.placed(row, once) for row in self._db.execute("SELECT * FROM placed")},
             chosen=self.chosen(simulated=simulated),
             retakes=self.retakes(simulated=simulated),
+            locks=[row_mapping.lock(row) for row in locks],
+            notes=[row_mapping.note(row) for row in notes],
             budget=self.budget(simulated, cap),
         )
 

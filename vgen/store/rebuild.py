@@ -12,7 +12,7 @@ from typing import Any
 
 from vgen.errors import LedgerUnfit
 from vgen.money import show
-from vgen.store import atomic, freshness, mark, receipts
+from vgen.store import atomic, freshness, mark, receipts, review
 from vgen.store.ledger import Ledger
 from vgen.store.mark import HighWater
 from vgen.store.outputs import Outputs
@@ -52,6 +52,7 @@ def rebuild(outputs: Outputs, *, now: Callable[[], float]) -> list[str]:
         if said:
             ledger.place_clips(outputs)
             said += ledger.book_slips(outputs.slips)
+            said += review.make_again(ledger, review.logged(outputs.log))
             said += ledger.untold(must, found)
     return said
 

@@ -175,6 +175,33 @@ class Retake:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AboutShot:
+    """Something that the user said of a shot in review. `id`: 0 before it is kept.
+
+    `recipes`: those that the shot has had since; `twins`: other shots that had one of them when it was last looked at.
+    """
+
+    id: int
+    shot_number: int
+    recipes: frozenset[str]
+    twins: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock(AboutShot):
+    """The shot's clip stays as it is: the take of this purchase."""
+
+    purchase_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note(AboutShot):
+    """A remark, in one line of harmless text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Where the production's money stands, in micro-dollars. `cap` None: nothing binds."""
 
@@ -205,3 +232,5 @@ class Snapshot:
     budget: Budget = field(default_factory=Budget)
     chosen: Mapping[str, Choice] = field(default_factory=dict)
     retakes: Sequence[Retake] = ()
+    locks: Sequence[Lock] = ()
+    notes: Sequence[Note] = ()

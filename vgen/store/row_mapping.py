@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from vgen.store.purchase import State
-from vgen.store.records import Placed, Purchase, Retake, Take
+from vgen.store.records import Lock, Note, Placed, Purchase, Retake, Take
 
 _COMMON = frozenset({
     "run_id", "provider", "account", "base_url", "model", "path", "bought_s", "charged_by", "recipe", "sha256",
@@ -67,3 +67,20 @@ def retake(row: sqlite3.Row) -> Retake:
         newest=row["newest"],
         settled=bool(row["settled"]),
     )
+
+
+def lock(row: sqlite3.Row) -> Lock:
+    return Lock(**_about_shot(row), purchase_id=row["purchase_id"])
+
+
+def note(row: sqlite3.Row) -> Note:
+    return Note(**_about_shot(row), text=row["text"])
+
+
+def _about_shot(row: sqlite3.Row) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "shot_number": row["shot_number"],
+        "recipes": frozenset(json.loads(row["recipes"])),
+        "twins": frozenset(json.loads(row["twins"])),
+    }

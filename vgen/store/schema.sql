@@ -163,6 +163,26 @@ CREATE TABLE retakes (
   at REAL NOT NULL
 ) STRICT;
 
+-- What the user said of shots in review. Each is about a shot, known by its recipes (they follow it when the list is
+-- renumbered) and else by its number (it stays when the prompt is edited). `twins`: other shots with such a recipe then.
+CREATE TABLE locks (
+  id INTEGER PRIMARY KEY,
+  shot_number INTEGER NOT NULL,
+  recipes TEXT NOT NULL,                             -- JSON list
+  twins TEXT NOT NULL,                               -- JSON list of numbers
+  simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
+  purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id),  -- whose take is the clip, whatever changes
+  at REAL NOT NULL
+) STRICT;
+CREATE TABLE notes (
+  id INTEGER PRIMARY KEY,
+  shot_number INTEGER NOT NULL,
+  recipes TEXT NOT NULL,
+  twins TEXT NOT NULL,
+  text TEXT NOT NULL CHECK (length(text) > 0),
+  at REAL NOT NULL
+) STRICT;
+
 -- Which take lies under which clip's name, and how the file looked when vgen put it there.
 CREATE TABLE placed (
   name TEXT PRIMARY KEY,

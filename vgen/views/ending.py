@@ -33,7 +33,8 @@ class Ending:
     """How a production stands when a run ends. `wanted`: the shots that the run was about; None: all. `counts_them`:
     whether they are counted by themselves: a run was to make them.
 
-    `others`: further shots that lack a clip. `edited`: clips that somebody edited. `gates`: those that failed.
+    `others`: further shots that lack a clip. `edited`: clips that somebody edited; `locked`: those
+    that stay whatever changes. `gates`: those that failed.
     `unclaimed`: a line for each order of unknown fate that no shot without a clip waits for.
     """
 
@@ -44,6 +45,7 @@ class Ending:
     missing: Sequence[Missing]
     others: Sequence[int]
     edited: Sequence[int]
+    locked: Sequence[int]
     gates: Sequence[str]
     unclaimed: Sequence[str]
     budget: Budget
@@ -74,6 +76,7 @@ def ending(
         missing=[_missing(plan, number, reasons[number], budget, advice) for number in asked],
         others=[number for number in lacking if wanted is not None and number not in wanted],
         edited=[entry["shot_number"] for entry in entries if entry.get("edited")],
+        locked=[step.number for step in plan.steps if step.locked],
         gates=[words.failed_gate(gate) for gate in gates if not gate.passed],
         unclaimed=[advice(_unclaimed(row)) for row in uncertain if not _is_awaited(row, plan, lacking)],
         budget=plan.budget,
@@ -118,6 +121,13 @@ def count(end: Ending) -> str:
 def edits(end: Ending) -> Iterator[str]:
     """A line for each clip that somebody edited."""
     return (f"clip {number:03d} was edited by hand and is kept as it is" for number in end.edited)
+
+
+def locks(end: Ending) -> Iterator[str]:
+    """One line for all clips that the user locked."""
+    if end.locked:
+        which = ranges(end.locked, most=OTHERS)
+        yield f"clip {which} is locked" if len(end.locked) == 1 else f"clips {which} are locked"
 
 
 def others(end: Ending) -> str:

@@ -97,8 +97,8 @@ def _shot(
         claims="" if step.file is File.EDITED or take is None else claims.in_words(take.claims),
         draft=row is not None and is_draft(row.manifest),
         shot_s=float(step.request.shot.duration_s),
-        locked=getattr(step, "locked", False),
-        note=getattr(step, "note", ""),
+        locked=step.locked,
+        note=step.note,
         takes=[_take(step, one, advice) for one in found],
         commands=[advice.command(command) for command in _commands(step, status, budget)],
         pictures=_pictures(step) if step.request.pictures else (),
@@ -128,7 +128,7 @@ def _status(step: Step, entry: Mapping[str, Any], *, there: bool) -> ShotStatus:
 
 def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus, row: Purchase | None) -> str:
     if status is ShotStatus.GOOD:
-        return step.why if step.file is File.EDITED else ""
+        return step.why if step.file is File.EDITED or step.locked else ""
     if status is ShotStatus.STALE and step.action in PURCHASES:
         frames = row is not None and step.request.comes_from(row.manifest)
         return step.why if frames else ""  # the page shows both prompts
@@ -179,12 +179,14 @@ def _take(step: Step, one: Alternative, advice: Advice) -> TakeView:
         generation_s=one.take.generation_s,
         current=one.in_place,
         claims=claims.in_words(one.take.claims),
-        command=advice.command(pick) if one.take.good and not one.in_place else None,
+        command=advice.command(pick) if one.take.good and not one.in_place and not step.locked else None,
     )
 
 
 def _commands(step: Step, status: ShotStatus, budget: str) -> list[str]:
     """What the user may type next."""
+    if step.locked:
+        return [f"doit unlock shot={step.number}"]
     found = next_steps.commands(step, budget)
     keep = f"doit keep shot={step.number}"
     return [*found, keep] if status is ShotStatus.STALE and keep not in found else found

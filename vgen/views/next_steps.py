@@ -24,6 +24,8 @@ def commands(step: Step, budget: str = "") -> list[str]:
     match step.action:
         case Action.KEEP:
             return []
+        case Action.STOP if step.locked:
+            return [make] if row is not None else [f"doit unlock shot={number}"]
         case Action.HELD if row is not None and row.state is State.UNCERTAIN:
             return ["doit recover", f"doit settle shot={number} as=charged", f"doit on_uncertain=rebuy clip:{number}"]
         case Action.STOP if step.file is File.EDITED:

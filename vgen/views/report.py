@@ -83,9 +83,12 @@ def clips(
 
 
 def seven(entries: Sequence[Mapping[str, Any]]) -> list[Entry]:
-    """clips.json: the original specification's seven keys, in its order; a draft's tier, and remarks if any."""
+    """clips.json: the specification's seven keys, in its order; a draft's tier, remarks, lock and note if any."""
     keys = ("shot_number", "clip_path", "success", "api_used", "cost_usd", "generation_time_s", "error")
-    return [Entry({key: entry[key] for key in (*keys, "tier", "remarks") if key in entry}) for entry in entries]
+    return [
+        Entry({key: entry[key] for key in (*keys, "tier", "remarks", "locked", "note") if key in entry})
+        for entry in entries
+    ]
 
 
 def gates(entries: Sequence[Mapping[str, Any]], budget: Budget, *, min_success_rate: float) -> list[Gate]:
@@ -224,10 +227,15 @@ def _flat(inner: str) -> Callable[[object], str]:
     return json.JSONEncoder(ensure_ascii=False, separators=(f",{inner}", ": ")).encode
 
 
+def _whose(row: Purchase, plan: Plan) -> str:
+    return f"shot {row.shot_number}{', which is locked' if row.shot_number in plan.locks else ' of an earlier list'}"
+
+
 def _left_over(plan: Plan) -> list[str]:
     """Things that belong to no shot of the list, in words."""
-    told = [f"job {row.job_id} at {row.provider} (shot {row.shot_number} of an earlier list) is still to be collected"
-            for row in plan.orphans]  # fmt: skip
+    told = [
+        f"job {row.job_id} at {row.provider} ({_whose(row, plan)}) is still to be collected" for row in plan.orphans
+    ]
     told += [
         f"{name} belongs to no shot any more, but was edited by hand; delete it yourself if you don't need it"
         for name, file in plan.departed.items()
@@ -244,6 +252,7 @@ def _entry(step: Step, snapshot: Snapshot, path: str, message: str | None, advic
     entry["kept"] = bool(step.done and step.decision.row and not step.request.is_served_by(step.decision.row))
     entry["attempts"] = sum(row.submitted_at is not None for row in rows)
     entry["simulated"] = step.decision.row.simulated if step.decision.row else bool(rows and rows[-1].simulated)
+    entry |= ({"locked": True} if step.locked else {}) | ({"note": step.note} if step.note else {})
     if step.file is File.EDITED:
         entry.pop("remarks", None)
         entry.pop("claims", None)

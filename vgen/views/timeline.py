@@ -40,13 +40,16 @@ class Shot:
     """`frames`: its length in the film, at the film's rate. `active`: the take in place, None where no clip is.
 
     `takes`: all good takes, the one in place included; `conformed`: the clip as `doit conform` made it, if it did.
-    `reel`: the take in place, in a word for an edit decision list.
+    `reel`: the take in place, in a word for an edit decision list. `note`: the user's remark; `locked`: its clip stays
+    as it is.
     """
 
     number: int
     frames: int
     prompt: str
     caption: str = ""
+    note: str = ""
+    locked: bool = False
     takes: Sequence[Media] = ()
     active: Media | None = None
     conformed: Media | None = None
@@ -60,6 +63,11 @@ class Shot:
     def remark(self) -> str:
         """What a marker on it is called."""
         return self.name if self.active else f"{self.name} is missing"
+
+    @property
+    def noted(self) -> str:
+        """What the marker of the user's note is called."""
+        return f"{self.name}, note"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

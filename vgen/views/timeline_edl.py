@@ -33,6 +33,9 @@ def _event(event: int, at: int, shot: Shot, film: Film) -> Iterator[str]:
         yield f"* SOURCE FILE: {one_line(unquote(media.url))}"
     yield f"* LOC: {timecode(at, film.nominal)} {'GREEN' if media else 'RED':<7} {shot.remark}"
     yield f"* COMMENT: {one_line(shot.prompt)}"
+    if shot.note:
+        yield f"* LOC: {timecode(at + min(1, shot.frames - 1), film.nominal)} YELLOW  {shot.noted}"
+        yield f"* COMMENT: {one_line(shot.note)}"
     if shot.caption:
         yield f"* CAPTION: {one_line(shot.caption)}"
     if film.simulated and media:

@@ -31,11 +31,11 @@ def timeline(film: Film) -> Json:
 
 def _pictures(shot: Shot, rate: float) -> list[Json]:
     """A clip, and a gap for the frames that the cut holds where the take is a little short; or a gap for the shot."""
-    note = _marker(shot, rate)
+    notes = [_marker(shot, rate), *_note(shot, rate)]
     if shot.active is None:
-        return [gap(shot.name, shot.frames, rate, markers=[note], metadata=_facts(shot))]
+        return [gap(shot.name, shot.frames, rate, markers=notes, metadata=_facts(shot))]
     shown = shot.active.shown(shot.frames, rate)
-    made = clip(shot.name, shown, rate, _references(shot), shot.active.name, markers=[note], metadata=_facts(shot))
+    made = clip(shot.name, shown, rate, _references(shot), shot.active.name, markers=notes, metadata=_facts(shot))
     return [made, *_held(shot, shown, rate)]
 
 
@@ -61,11 +61,18 @@ def _references(shot: Shot) -> Json:
 
 def _facts(shot: Shot) -> Json:
     caption = {"caption": shot.caption} if shot.caption else {}
-    return {"vgen": {"shot_number": shot.number, "prompt": shot.prompt, **caption}}
+    said = ({"note": shot.note} if shot.note else {}) | ({"locked": True} if shot.locked else {})
+    return {"vgen": {"shot_number": shot.number, "prompt": shot.prompt, **caption, **said}}
 
 
 def _marker(shot: Shot, rate: float) -> Json:
     return marker(shot.remark, 0, rate, "GREEN" if shot.active else "RED", comment=shot.prompt)
+
+
+def _note(shot: Shot, rate: float) -> list[Json]:
+    """The user's remark, a frame after the shot's own marker: Resolve keeps one marker a frame."""
+    at = min(1, shot.frames - 1)
+    return [marker(shot.noted, at, rate, "YELLOW", comment=shot.note)] if shot.note else []
 
 
 # ── the schemas ───────────────────────────────────────────────────────────────────────────────────────────────────────

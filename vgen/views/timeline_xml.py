@@ -43,7 +43,7 @@ def timeline(film: Film) -> otio.Json:
         tracks.append(otio.track(f"V{number}", "Video", items))
     if any(shot.conformed and shot.conformed.has_sound for shot in film.shots):
         tracks.append(otio.track("A1", "Audio", [_sound(shot, rate) for shot in film.shots]))
-    missing = [_marker(shot, rate, at=at) for at, shot in film.placed() if shot.conformed is None]
+    missing = [note for at, shot in film.placed() if shot.conformed is None for note in _markers(shot, rate, at=at)]
     title = in_xml(film.title)
     return otio.whole(title, otio.time(film.start, rate), tracks, markers=missing, metadata=_sequence(film))
 
@@ -87,11 +87,17 @@ def _shown(shot: Shot, media: Media, frames: int, rate: float, *, name: str, ena
     says: otio.Json = {"enabled": "TRUE" if enabled else "FALSE"}
     if media.facts.get("simulated"):
         says["comments"] = {"mastercomment1": "SIMULATED by vgen"}
-    notes = [_marker(shot, rate)] if enabled else []
+    notes = _markers(shot, rate) if enabled else []
     references = {media.name: otio.reference(media, media.file_url)}
     return otio.clip(name, frames, rate, references, media.name, markers=notes, metadata={ADAPTER: says})
 
 
-def _marker(shot: Shot, rate: float, *, at: int = 0) -> otio.Json:
-    says = {ADAPTER: {"comment": in_xml(shot.prompt)}}
-    return otio.marker(shot.remark, at, rate, "GREEN" if shot.conformed else "RED", comment="", metadata=says)
+def _markers(shot: Shot, rate: float, *, at: int = 0) -> list[otio.Json]:
+    """The shot's own, and the user's remark a frame later."""
+    found = [(shot.remark, shot.prompt, at, "GREEN" if shot.conformed else "RED")]
+    if shot.note:
+        found.append((shot.noted, shot.note, at + min(1, shot.frames - 1), "YELLOW"))
+    return [
+        otio.marker(name, frame, rate, colour, comment="", metadata={ADAPTER: {"comment": in_xml(text)}})
+        for name, text, frame, colour in found
+    ]

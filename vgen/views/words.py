@@ -1,7 +1,7 @@
 """The words of plans and of gates. Decides nothing."""
 
 from vgen.money import show
-from vgen.plan import takes_wanted
+from vgen.plan import review, takes_wanted
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
 from vgen.plan.step import Step
@@ -30,7 +30,8 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
         if step.request.further:
             lines.append(_takes(step))
     lines += [
-        f"          collect             job {row.job_id} at {row.provider}, of an earlier list" for row in plan.orphans
+        f"          collect             job {row.job_id} at {row.provider}, {review.whose(row, plan.locks)}"
+        for row in plan.orphans
     ]
     lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
     lines.append(_money(plan, expected_s))

@@ -50,7 +50,7 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
     folder = session.workspace.relative(session.workspace.outputs.clips)
     io, meta = {"capture": False}, {"soft": True}
     steps = _wanted(session, _steps(session))
-    sources = {step.number: step.request.shot.sources for step in steps if step.request.shot.sources}
+    sources = {step.number: step.sources for step in steps if step.sources}
     ranks = chains.ranks([step.number for step in steps], sources)
     for step in sorted(steps, key=lambda step: ranks[step.number]):  # what others wait for begins first
         yield {
@@ -68,9 +68,9 @@ def _members(session: "Session", command: Command) -> Iterator[Task]:
 
 def _after(step: Step) -> Task:
     """What a task has more that needs frames of other clips: it begins after theirs, however they end."""
-    if not step.request.shot.sources:
+    if not step.sources:
         return {}
-    deps = [f"clip:{number}" for number in sorted(step.request.shot.sources)]
+    deps = [f"clip:{number}" for number in sorted(step.sources)]
     return {"task_dep": deps, "meta": {"soft": True, "runs_after_failures": True}}
 
 
@@ -83,7 +83,7 @@ def _wanted(session: "Session", steps: Sequence[Step]) -> Sequence[Step]:
     waiting, chosen = words.clips, set[int]()
     while waiting:
         chosen.update(waiting)
-        waiting = [n for number in waiting for n in found[number].request.shot.sources if n not in chosen]
+        waiting = [n for number in waiting for n in found[number].sources if n not in chosen]
     return [step for step in steps if step.number in chosen]
 
 

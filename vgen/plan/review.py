@@ -1,0 +1,100 @@
+"""Which shots the user's locks and notes are about, now that the list may have changed. Pure.
+
+A lock or a note follows its shot by the recipes if the list was renumbered, and by the number if the shot was edited.
+A shot that had the same recipe all the time (a twin) is another shot. What is about a shot that has left the list waits
+until its recipe comes back: its number may be another shot's by then.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from vgen.plan.request import ShotRequest
+from vgen.store.records import AboutShot, Purchase
+
+T = TypeVar("T", bound=AboutShot)
+
+NOWHERE = 0
+"""The number of a shot that has left the list."""
+MOST_CHARS = 1000
+"""Of a note."""
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+_JOINER = "\u200d"
+"""Between the parts of an emoji: the one invisible character that is text."""
+
+
+def one_line(text: str) -> str:
+    """A note as it is kept: on one line, without what a terminal or a page would take for more than text."""
+    shown = (c if c.isprintable() or c == _JOINER else " " for c in _ANSI.sub("", text))
+    return " ".join("".join(shown).split())
+
+
+def digests(request: ShotRequest) -> frozenset[str]:
+    """What a shot is known by: its recipes, and those of a draft's final."""
+    return request.digests() if request.final is None else request.digests() | request.final.digests()
+
+
+def assigned(said: Sequence[T], requests: Sequence[ShotRequest]) -> dict[int, T]:
+    """Shot → what was said of it. Of two about one shot: the one that knows its recipe, then the older."""
+    if not said:
+        return {}
+    by_number = {request.number: request for request in requests}
+    found: dict[int, T] = {}
+    left = []
+    for one in said:
+        own = by_number.get(one.shot_number)
+        if own is None or not digests(own) & one.recipes or own.number in found:
+            left.append(one)
+        else:
+            found[own.number] = one
+    elsewhere = _numbers_of(left, requests)
+    for one in [*left]:
+        moved = {number for recipe in one.recipes for number in elsewhere[recipe]} - one.twins - found.keys()
+        if moved:
+            found[min(moved)] = one
+            left.remove(one)
+    for one in left:
+        if one.shot_number in by_number:
+            found.setdefault(one.shot_number, one)
+    return found
+
+
+def _numbers_of(said: Iterable[AboutShot], requests: Sequence[ShotRequest]) -> dict[str, set[int]]:
+    """Recipe → the shots that have it, of the recipes that something is known by."""
+    found: dict[str, set[int]] = {recipe: set() for one in said for recipe in one.recipes}
+    for request in requests if found else ():  # of 10,000 shots a few are locked
+        for recipe in digests(request) & found.keys():
+            found[recipe].add(request.number)
+    return found
+
+
+def anchored(about: Mapping[int, T], requests: Sequence[ShotRequest]) -> dict[int, T]:
+    """Shot → what was said of it, with all that it can be known by from now on."""
+    by_number = {number: request for request in requests if (number := request.number) in about}
+    known = {n: one.recipes | _known(by_number[n]) for n, one in about.items()}
+    now = {n: replace(one, shot_number=n, recipes=known[n]) for n, one in about.items()}
+    elsewhere = _numbers_of(now.values(), requests)
+    twins = {n: {other for recipe in known[n] for other in elsewhere[recipe]} - {n} for n in now}
+    return {n: replace(one, twins=frozenset(twins[n])) for n, one in now.items()}
+
+
+def moved(about: Mapping[int, T], requests: Sequence[ShotRequest]) -> list[T]:
+    """What is known otherwise by now, as it is to be remembered."""
+    return [now for number, now in anchored(about, requests).items() if now != about[number]]
+
+
+def departed(said: Iterable[AboutShot], about: Mapping[int, AboutShot]) -> list[AboutShot]:
+    """What is about no shot of the list any more, as it is to be remembered: without its number."""
+    here = {one.id for one in about.values()}
+    return [replace(one, shot_number=NOWHERE) for one in said if one.id not in here and one.shot_number != NOWHERE]
+
+
+def _known(request: ShotRequest) -> frozenset[str]:
+    """Its digests; none while it waits for a frame: so does every other shot that would be made from it."""
+    return frozenset() if request.waits_for else digests(request)
+
+
+def whose(row: Purchase, locked: Collection[int]) -> str:
+    """Of a paid job that no shot waits for: why it is collected all the same, in words."""
+    return f"for shot {row.shot_number}, which is locked" if row.shot_number in locked else "of an earlier list"
