@@ -55,7 +55,7 @@ class Again:
     def asked(self, words: tuple[str, ...], now: "Books") -> None:
         """Before a run."""
         shots = self._shots()
-        if words[0] in ("pick", "keep"):
+        if words[0] in ("pick", "keep", "lock"):
             self._chosen(int(words[1].removeprefix("shot=")), shots)
         as_then = [all(_text(shots.get(n)) == text for n, text in wish.texts.items()) for wish in self._wishes]
         for wish, same in zip(self._wishes, as_then, strict=True):

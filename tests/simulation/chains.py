@@ -137,7 +137,7 @@ def alike(row: Row, shot: Mapping[str, Any]) -> bool:
 
 
 def look(stage: "Stage") -> tuple[dict[int, Row], set[int]]:
-    """Shot → what is under its clip's name; the purchases that the user has chosen. Read with SQL of our own.
+    """Shot → what is under its clip's name; the purchases that the user has chosen or locked. Read with SQL of our own.
 
     Of a clip that was edited by hand `sha256` is its take's: of that one the frames are taken (decision 0013).
     """
@@ -151,7 +151,8 @@ def look(stage: "Stage") -> tuple[dict[int, Row], set[int]]:
         take = "(SELECT sha256 FROM takes WHERE takes.purchase_id = placed.purchase_id)"
         shown = f"SELECT shot_number, purchase_id, iif(edited, {take}, sha256) AS sha256 FROM placed"
         placed = {row["shot_number"]: dict(row) for row in db.execute(shown)}
-        return placed, {row["purchase_id"] for row in db.execute("SELECT purchase_id FROM chosen")}
+        said = "SELECT purchase_id FROM chosen UNION SELECT purchase_id FROM locks"
+        return placed, {row["purchase_id"] for row in db.execute(said)}
 
 
 def after_a_run(stage: "Stage", now: "Books", last: int) -> None:

@@ -313,7 +313,13 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
             require(digest == entry["sha256"] and digest in takes, "M9", clip.name, "is not the take it is said to be")
             shot = prompts[number]
             wanted = shot.get(f"{entry['api_used']}_prompt", shot["prompt"])
-            require(stage.shown_clip(number) == wanted, "M9", clip.name, "shows", stage.shown_clip(number))
+            require(
+                entry.get("locked") or stage.shown_clip(number) == wanted,
+                "M9",
+                clip.name,
+                "shows",
+                stage.shown_clip(number),
+            )
 
 
 def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:

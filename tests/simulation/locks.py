@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from simulation import chains
 from simulation.promises import require
 
 if TYPE_CHECKING:
@@ -25,16 +24,15 @@ KEPT = "a user's remark <b>"
 # ── drawing ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int], *, meddle: Any) -> list[Any]:
-    """The story with locks in it. `meddle`: makes a step in which somebody does something to a clip.
+def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int], *, odd: Any) -> list[Any]:
+    """The story with locks in it. `odd`: makes a step in which somebody does something to a clip.
 
     The list is made in calm weather, a shot or two are locked, and then everything is tried that could change them:
     an edit for a while, -a, a deleted or damaged file, runs that are killed. Some are unlocked before the end.
     """
-    story = [step for step in story if getattr(step, "why", "") != "renumber"]
     calm = dataclasses.replace(next(step for step in story if hasattr(step, "faults")), faults=())
     good = next(step for step in reversed(story) if hasattr(step, "args"))
-    where = rng.choice([k for k in runs if k < len(story) and hasattr(story[k], "args")] or [_first_run(story)])
+    where = rng.choice(list(runs))
     write = next(step for step in reversed(story[:where]) if hasattr(step, "shots"))
     numbers = [shot["shot_number"] for shot in write.shots]
     mine = rng.sample(numbers, 1 if len(numbers) == 1 or rng.random() < 0.7 else 2)
@@ -51,12 +49,14 @@ def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int], *, medd
     edited = tuple(
         {**shot, "prompt": f"{shot['prompt']} locked"} if shot["shot_number"] == one else shot for shot in write.shots
     )
+    other = dataclasses.replace(write, shots=edited, why="prompt")
     acts = {
-        "edit": [dataclasses.replace(write, shots=edited, why="prompt"), run(killed=rng.random() < 0.4), run()],
+        "edit": [other, run(killed=rng.random() < 0.4), run()],
+        "gone": [other, odd(kind="locks", how="delete", at=one), run(killed=rng.random() < 0.4), run()],
         "again": [run("-a", *(f"clip:{number}" for number in sorted({one, rng.choice(numbers)})))],
-        "delete": [meddle(how="delete", number=one), run(killed=rng.random() < 0.4), run()],
-        "damage": [meddle(how="damage", number=one), run()],
-        "hand": [meddle(how="edit", number=one), run()],
+        "delete": [odd(kind="locks", how="delete", at=one), run(killed=rng.random() < 0.4), run()],
+        "damage": [odd(kind="locks", how="damage", at=one), run()],
+        "hand": [odd(kind="locks", how="edit", at=one), run()],
         "pick": [run("pick", f"shot={one}", "take=1")],
         "keep": [run("keep", f"shot={one}")],
     }
@@ -70,10 +70,6 @@ def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int], *, medd
     return [*story[:where], *found, *rest]
 
 
-def _first_run(story: Sequence[Any]) -> int:
-    return next(k for k, step in enumerate(story) if hasattr(step, "args"))
-
-
 # ── judging ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -84,6 +80,9 @@ class Locks:
         self._stage = stage
         self._shown: dict[int, str] = {}
         """Locked shot → sha256 of its clip as it was locked; of an edited one, of its take."""
+        self._texts: dict[int, set[Any]] = {}
+        """All texts that a locked shot has had since; and the shots that were alike when it was locked."""
+        self._twins: dict[int, set[int]] = {}
         self._before: Mapping[int, str] = {}
         self._last = 0
 
@@ -92,9 +91,14 @@ class Locks:
         self._shown.clear()
 
     def listed(self) -> None:
-        """The list was written: shots that have left it are let go."""
-        here = {shot["shot_number"] for shot in self._stage.read_shots()}
-        self._shown = {number: digest for number, digest in self._shown.items() if number in here}
+        """The list was written: shots that have left it are let go, and those of which another may be the same."""
+        here = self._texts_of_today()
+        for number in list(self._shown):
+            alike = {n for n, text in here.items() if text in self._texts[number]} - {number} - self._twins[number]
+            if number not in here or alike:
+                del self._shown[number]
+            else:
+                self._texts[number].add(here[number])
 
     def asked(self, now: "Books") -> None:
         """Before a run."""
@@ -104,10 +108,12 @@ class Locks:
     def judge(self, now: "Books", words: tuple[str, ...], code: int | None, *, whole: bool) -> None:
         """After it; `code` None: it was killed. `whole`: a full run that nothing disturbed."""
         for number, taken in self._shown.items():
-            new = [row for row in now.rows if row["id"] > self._last and row["shot_number"] == number]
+            new = [
+                f"purchase {row['id']}" for row in now.rows if row["id"] > self._last and row["shot_number"] == number
+            ]
             require(not new, "M25", "bought for locked shot", number, new)
             shown = self._on_disk(number)
-            same = shown in (taken, self._before[number])
+            same = shown in (taken, self._before[number]) or shown in self._stage.world.edits
             require(same, "M25", "the clip of locked shot", number, "is another: ", shown[:12], "was", taken[:12])
             if whole and code in (0, 1):
                 kept = shown == taken or (shown in self._stage.world.edits and bool(shown))
@@ -128,9 +134,14 @@ class Locks:
         if code == 0:
             require((number in held) == (word == "lock"), "M25", word, number, "ended well, and the ledger has", held)
         if number in held and number not in self._shown:
-            self._shown[number] = held[number]
+            here = self._texts_of_today()
+            self._shown[number], self._texts[number] = held[number], {here[number]}
+            self._twins[number] = {n for n, text in here.items() if text == here[number]}
         elif number not in held:
             self._shown.pop(number, None)
+
+    def _texts_of_today(self) -> dict[int, Any]:
+        return {shot["shot_number"]: (shot["prompt"], shot["duration"]) for shot in self._stage.read_shots()}
 
     def _rows(self) -> dict[int, str]:
         """Locked shot → the sha256 of its take, as the ledger has it. Read with SQL of our own."""

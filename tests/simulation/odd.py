@@ -299,8 +299,10 @@ def _chains(rng: random.Random, kind: str, story: list[Any], runs: list[int]) ->
     return [Odd(kind=kind), *chains.drawn(rng, there, runs)]
 
 
-def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int], *, meddle: Any) -> list[Any]:
-    return [Odd(kind=kind), *locks.drawn(rng, story, runs, meddle=meddle)]
+def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    if any(getattr(step, "why", "") == "renumber" for step in story):
+        return story
+    return [Odd(kind=kind), *locks.drawn(rng, story, runs, odd=Odd)]
 
 
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
@@ -354,6 +356,7 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "no_decoder": _no_decoder,
     "bad_twice": _bad_twice,
     "chains": _chains,
+    "locks": _locks,
     "takes": _takes,
     "drafts": _drafts,
 }

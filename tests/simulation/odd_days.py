@@ -79,7 +79,7 @@ class OddDays:
                 stage.safe.settle()
             case "no_decoder":
                 world_.lacking = odd.how
-            case "bad_twice" | "chains" | "film":
+            case "bad_twice" | "chains" | "film" | "locks":
                 pass  # its steps say it all
             case _:
                 self._begin_here(odd)

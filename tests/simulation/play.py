@@ -20,6 +20,7 @@ from studio import Crash
 from simulation import chains, invariants, promises, schedule, tiers
 from simulation.again import Again
 from simulation.invariants import Books
+from simulation.locks import Locks
 from simulation.odd import DRAWS, Odd
 from simulation.odd_days import OddDays
 from simulation.promises import Violation, require
@@ -115,6 +116,7 @@ class Player:
         self.stage, self.drawn, self.outcome = stage, drawn, outcome
         self.odd = OddDays(stage)
         self.again = Again(stage)
+        self.locks = Locks(stage)
         self.caps: list[int] = []
         self.books = Books([], [], [], {}, [])
         """As they were after the last run."""
@@ -131,6 +133,7 @@ class Player:
                 if not (stage.root / "config" / "boat.png").exists():
                     self.odd.new_picture()
                 stage.safe.settle()
+                self.locks.listed()
             case Weather():
                 stage.weather(step.faults)
                 self.calm = not step.faults
@@ -147,11 +150,19 @@ class Player:
                 if not self.odd.ledger_is_old:
                     self._settle()
             case Odd():
-                self.odd.begin(step)
-                if self.odd.ledger_is_old:
-                    self._with_an_old_ledger()
+                self._begin(step)
             case Doit():
                 self._doit(step)
+
+    def _begin(self, step: Odd) -> None:
+        """From here on the world is odd; or, where a clip is locked, somebody does something to it."""
+        if step.kind == "locks" and step.how:
+            self._meddle(Meddle(how=step.how, number=step.at))
+            self.stage.safe.settle()
+            return
+        self.odd.begin(step)
+        if self.odd.ledger_is_old:
+            self._with_an_old_ledger()
 
     def finish(self) -> None:
         """M11, and all that must hold when everything has come to rest."""
@@ -212,6 +223,7 @@ class Player:
         """M17: nothing is bought beside it, and `doit recover` finds what there are receipts for."""
         stage = self.stage
         self.again.forget()
+        self.locks.forget()
         run = self.last or next(step for step in self.drawn.steps if isinstance(step, Doit) and step.full)
         run = replace(run, crash=math.inf, disk=0.0, dark=(), power=False, late=False)
         creates = stage.requests().get("create", 0)
@@ -244,6 +256,7 @@ class Player:
         rows, last = len(self.books.rows), max((row["id"] for row in self.books.rows), default=0)
         began_s, began_at = stage.clock.current_time(), stage.now()
         self.again.asked(step.args, self.books)
+        self.locks.asked(self.books)
         if "-a" in step.args:
             stage.world.wishes.update(word for word in step.args if word.startswith("clip:"))
         code = self._run(step, trouble)
@@ -264,6 +277,8 @@ class Player:
             tiers.bought(stage, now, last, step.args)
             tiers.made_from(stage, now, last, step.args)
         self.again.judge(now, None if trouble.dead else code)
+        whole = step.full and not trouble.errors and not step.dark
+        self.locks.judge(now, step.args, None if trouble.dead else code, whole=whole)
         chains.after_a_run(stage, now, last)
         if len(now.rows) > rows:
             invariants.bought_within(stage, now, cap)

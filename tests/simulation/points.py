@@ -19,7 +19,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     'database.py: "ledger.create"': ("ledger.create",),
     'ledger.py: f"ledger.{name}"': (
         "ledger.run.start", "ledger.run.finish", "ledger.reserve", "ledger.note", "ledger.place", "ledger.unplace",
-        "ledger.choose", "ledger.retakes",
+        "ledger.choose", "ledger.retakes", "ledger.lock", "ledger.unlock", "ledger.remark", "ledger.follow",
         *(f"ledger.move.{state}" for state in State if state is not State.RESERVED),
     ),
     'order_slips.py: "orders.allocate"': ("orders.allocate",),
@@ -80,7 +80,7 @@ class Scene:
 
     steps: tuple[Write | Doit | Weather | Meddle | Wait, ...]
     cloud: Mapping[str, float]
-    then: tuple[Doit, ...]
+    then: tuple[Doit | Write, ...]
 
 
 ARGS = ("max_retries=2", "backoff_base_s=1", "budget_usd=20")
@@ -88,6 +88,11 @@ ARGS = ("max_retries=2", "backoff_base_s=1", "budget_usd=20")
 
 def _doit(*words: str, full: bool = True) -> Doit:
     return Doit(args=(*words, *ARGS), cap_usd=20.0, full=full)
+
+
+def _type(*words: str) -> Doit:
+    """A command that buys nothing."""
+    return _doit(*words, full=False)
 
 
 def _list(*prompts: str, why: str = "the list") -> Write:
@@ -105,7 +110,9 @@ def _chain(*prompts: str) -> Write:
     return Write(shots=tuple({**shot, **link} for shot, link in zip(plain.shots, links, strict=True)), why="the list")
 
 
-def _scene(*steps: Write | Doit | Weather | Meddle | Wait, then: tuple[Doit, ...] = (), **cloud: float) -> Scene:
+def _scene(
+    *steps: Write | Doit | Weather | Meddle | Wait, then: tuple[Doit | Write, ...] = (), **cloud: float
+) -> Scene:
     story = (_list("boat 1", "boat 2"), *steps)
     return Scene(steps=story, cloud={"queue_s": 1.0, "render_s": 10.0} | cloud, then=then or (_doit(),))
 
@@ -146,7 +153,15 @@ SCENES: Mapping[str, Scene] = {
     "a shot leaves the list": _scene(_doit(), _list("boat 1", why="leave"), _doit()),
     "an earlier take is picked": _scene(
         _doit(), _doit("-a", "clip:1", full=False),
-        Doit(args=("pick", "shot=1", "take=1", *ARGS), cap_usd=20.0, full=False),
+        _type("pick", "shot=1", "take=1"),
+    ),
+    "a clip is locked": _scene(
+        _doit(), _type("note", "shot=2", "text=slower"), _type("lock", "shot=1"),
+        then=(_list("boat 1 again", "boat 2", why="an edit"), _doit()),
+    ),
+    "a locked shot is edited, and another unlocked": _scene(
+        _doit(), _type("lock", "shot=1"), _type("lock", "shot=2"), _type("unlock", "shot=2"),
+        _list("boat 1 again", "boat 2", why="an edit"), Meddle(how="delete", number=1), _doit(),
     ),
     "a chain of three": Scene(
         steps=(_chain("boat 1", "boat 2", "boat 3"), _doit()), cloud={"queue_s": 1.0, "render_s": 10.0}, then=(_doit(),)

@@ -121,7 +121,7 @@ def lacking(stage: "Stage", now: "Books", *, edited: bool = False) -> dict[int, 
     """
     found = {}
     for entry in stage.report()["clips"]:
-        if not entry["success"] or entry["kept"] or (entry.get("edited") and not edited):
+        if not entry["success"] or entry["kept"] or (entry.get("edited") and not edited) or entry.get("locked"):
             continue
         texts = _texts(stage, entry["shot_number"])  # of a shot with a text for each API, takes of all of them count
         kin = {_whatever_text(row, texts) for row in now.rows if row["recipe"] == entry["prompt_hash"]}
