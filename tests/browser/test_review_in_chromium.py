@@ -47,7 +47,7 @@ def show(browser: Any, address: str) -> Iterator[Open]:
     def show(*, width: int = 1200, height: int = 900, **options: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": height}, **options))
         page = contexts[-1].new_page()
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(60_000)
         witness.watch(page)
         page.goto(address)
         page.wait_for_function("() => document.querySelector('.stage').dataset.shot === '1'")
@@ -167,7 +167,7 @@ def test_a_shot_is_locked_and_noted_and_both_are_undone(page, root):
     page.keyboard.press("u")
     shot.get_by_text("slower: 1 2 3").wait_for(state="detached")
     page.keyboard.press("u")
-    shot.get_by_role("button", name="Lock L").wait_for()
+    shot.get_by_role("button", name="Lock", exact=True).wait_for()
     assert not {"locked", "note"} & entry(root, 2).keys()
     shot.get_by_role("button", name="Note").click()
     page.keyboard.press("Escape")
