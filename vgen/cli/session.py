@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables, program
+from vgen.cli.intention import intended
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
@@ -17,8 +18,6 @@ from vgen.inputs.variables import is_default
 from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
-from vgen.plan.step import PURCHASES
-from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
@@ -26,8 +25,11 @@ from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
+if TYPE_CHECKING:
+    from vgen.media.hands import Hands
+    from vgen.media.tools import Tools
+
 FREE = frozenset({Action.RESTORE, Action.COLLECT})
-NEEDS_NETWORK = (*PURCHASES, Action.COLLECT, Action.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +86,8 @@ class Session:
         self.entered = False
         self.worked = self.judges = False
         """Whether something was to be made; whether the gates were judged."""
+        self.elsewhere: Hands | None = None
+        """A cluster, as long as tasks run with one."""
         self.reported = reporting.Reported()
         self._begun: dict[str, Callable[[], Any]] = {}
         self._view: View | None = None
@@ -219,6 +223,12 @@ class Session:
         """With plan=FILE: only these shots may be bought."""
         self.selection = replace(self.selection, approved=numbers)
 
+    def hands(self, tools: "Tools") -> "Hands":
+        """Who works on files that are there."""
+        from vgen.media.here import Here
+
+        return self.elsewhere or Here(tools=tools)
+
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Around one action of a run that did not come through vgen's `run` (doit's stock runner): its own lock."""
@@ -251,29 +261,9 @@ class Session:
         """Open the run for what is inside. `online`: None goes online if the plan needs it."""
         ledger = self.workspace.outputs.ledger
         with contextlib.ExitStack() as closing:
-            async with self.run.open(self._intent(online=online)) as run:
+            async with self.run.open(intended(self, online=online)) as run:
                 yield run
                 closing.enter_context(self.reported.unchanged(ledger))
-
-    def _intent(self, *, online: bool | None) -> Intent:
-        plan, chosen = self.plan, self.selection
-        due = [s for s in plan.steps if s.number in chosen.numbers and (not s.finished or s.number in chosen.again)]
-        asks = any(not step.actions.isdisjoint(NEEDS_NETWORK) or step.may_come_back for step in plan.steps)
-        needed = bool(chosen.again or plan.orphans or asks)
-        requests = [step.request for step in plan.steps]
-        return Intent(
-            requests=requests,
-            takes=plan.takes(without=chosen.again),
-            wanted=chosen.numbers or frozenset(request.number for request in requests),
-            done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
-            again=chosen.again,
-            seen=self.view().stats,
-            not_started={step.number: step.buys_at for step in due},
-            fits=plan.fitting() if self.workspace.ready.run.partial else None,
-            approved=chosen.approved,
-            online=needed if online is None else online,
-            read_only=not self.workspace.holds_lock,
-        )
 
     async def _free_work(self) -> None:
         """What costs nothing: takes put back, running jobs collected."""

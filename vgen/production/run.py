@@ -36,7 +36,7 @@ from vgen.store.records import Choice, Purchase, Retake
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
-    from vgen.media.judge import Judge
+    from vgen.media.hands import Hands
     from vgen.production.http import HttpClient
     from vgen.production.services import Services
 
@@ -129,9 +129,9 @@ class Run:
         return self._opened.online.http
 
     @property
-    def judge(self) -> "Judge":
-        assert self._opened.online is not None, "BUG: a run that is not online"
-        return self._opened.online.judge
+    def hands(self) -> "Hands":
+        """Who works on clips' bytes."""
+        return self._opened.hands()
 
     @property
     def limits(self) -> Limits:
@@ -319,6 +319,14 @@ class _Open:
         self.uploads = Uploads()
         self.slips = OrderSlips(run.outputs.slips)
         self.ledger_turn = trio.Lock()
+
+    def hands(self) -> "Hands":
+        """A run that is not online only copies."""
+        if self.online is not None:
+            return self.online.hands()
+        from vgen.media.here import Here
+
+        return Here()
 
 
 def _limiter(settings: Settings, name: str) -> ProviderLimiter:

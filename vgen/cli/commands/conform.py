@@ -31,8 +31,16 @@ def _begin(session: "Session") -> Action:
 
         folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
         async with working("conforming") as work:
+            found = tools(session)
             done = await conform.conform(
-                tools(session), _sources(session), folder, ratio, tell=terminal.line, steps=work, provenance=provenance
+                found,
+                _sources(session),
+                folder,
+                ratio,
+                tell=terminal.line,
+                steps=work,
+                provenance=provenance,
+                hands=session.hands(found),
             )
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
         terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")
