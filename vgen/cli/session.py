@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
+from vgen.cli import checks, elsewhere, ending, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables, program
 from vgen.cli.intention import intended
 from vgen.cli.names import group_again
@@ -26,8 +26,7 @@ from vgen.views import terminal
 from vgen.views.advice import Advice
 
 if TYPE_CHECKING:
-    from vgen.media.hands import Hands
-    from vgen.media.tools import Tools
+    from vgen.media.hands import Elsewhere
 
 FREE = frozenset({Action.RESTORE, Action.COLLECT})
 
@@ -86,7 +85,7 @@ class Session:
         self.entered = False
         self.worked = self.judges = False
         """Whether something was to be made; whether the gates were judged."""
-        self.elsewhere: Hands | None = None
+        self.elsewhere: Elsewhere | None = None
         """A cluster, as long as tasks run with one."""
         self.reported = reporting.Reported()
         self._begun: dict[str, Callable[[], Any]] = {}
@@ -223,12 +222,6 @@ class Session:
         """With plan=FILE: only these shots may be bought."""
         self.selection = replace(self.selection, approved=numbers)
 
-    def hands(self, tools: "Tools") -> "Hands":
-        """Who works on files that are there."""
-        from vgen.media.here import Here
-
-        return self.elsewhere or Here(tools=tools)
-
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Around one action of a run that did not come through vgen's `run` (doit's stock runner): its own lock."""
@@ -243,18 +236,18 @@ class Session:
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """The run, open around all tasks. A plan that does not fit the budget is refused after the free work."""
-        chosen = self.selection
-        if not chosen.builds or not (chosen.forced or checks.has_work(self)):
-            yield
-            return
-        self.worked = True
-        if not checks.fits(self):
-            await self._free_work()
-            self.look_again(again=True)
+        async with elsewhere.opened(self):
+            if not self.selection.builds or not (self.selection.forced or checks.has_work(self)):
+                yield
+                return
+            self.worked = True
             if not checks.fits(self):
-                raise checks.refused(self)
-        async with self.open():
-            yield
+                await self._free_work()
+                self.look_again(again=True)
+                if not checks.fits(self):
+                    raise checks.refused(self)
+            async with self.open():
+                yield
 
     @contextlib.asynccontextmanager
     async def open(self, *, online: bool | None = None) -> AsyncIterator[Run]:

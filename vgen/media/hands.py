@@ -95,7 +95,7 @@ class Bring(Job[Brought]):
     """Download an output into `part`, or take the bytes that are there, and check them.
 
     `url`: "" if the provider named none. `resume`, `etag`: a part of an earlier try, and what it must still be.
-    `kept`: the bytes are in `part` already.
+    `kept`: the bytes are in `part` already. `attempt`: how often this download was tried, with this one.
     """
 
     purchase_id: int
@@ -106,6 +106,7 @@ class Bring(Job[Brought]):
     resume: Path | None = None
     etag: str | None = None
     kept: bool = False
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,4 +156,16 @@ class Hands(Protocol):
 
     async def do(self, job: Job[Done]) -> Done:
         """Do it to its end. Raises OSError if the disk of this machine does not let it."""
+        ...
+
+
+class Elsewhere(Protocol):
+    """Hands on other machines, for one command."""
+
+    async def ready(self) -> None:
+        """See that somebody is there. Raises Refusal if not."""
+        ...
+
+    def over(self, here: Hands, *, brings: bool) -> Hands:
+        """Hands that fall back on those here. `brings`: whether downloads may be asked of others."""
         ...

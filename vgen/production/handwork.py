@@ -10,9 +10,13 @@ from vgen.production.http import HttpClient
 
 async def bring(http: HttpClient, job: Bring) -> Brought:
     """One GET into the job's part, unchecked. Raises OSError if that can't be written."""
+    etag = job.etag if job.resume is not None else None
     if job.resume is not None and job.resume != job.part:
-        job.resume.replace(job.part)
-    loader = download.Loader(http, job.url, job.base_url, job.part, job.etag if job.resume else None)
+        try:
+            job.resume.replace(job.part)  # whoever is first has it; another run of this job begins anew
+        except FileNotFoundError:
+            etag = None
+    loader = download.Loader(http, job.url, job.base_url, job.part, etag)
     try:
         with trio.fail_after(download.WHOLE_DOWNLOAD_S):
             got = await loader.run()

@@ -54,14 +54,14 @@ async def retrieve(run: Run, row: Purchase, part: Path, number: int) -> Brought:
                 await expired.once_more()
                 done = await address.fresh_url(run, row)
                 expired.ended_at = done.ended_at
-                job = _anew(job, done.url)
+                job = _anew(job, done.url, attempt + 1)
                 part.unlink(missing_ok=True)
                 continue
             case Outcome.BLOCKED:
                 raise ClipFailed(
                     f"{reason}; the clip is paid, ask {row.provider} about job {row.job_id}, or {how_to_end(row)}"
                 )
-        job = _anew(job, job.url, got)
+        job = _anew(job, job.url, attempt + 1, got)
         expired.absence.broken()
         run.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
         run.events.doing(number, f"downloading from {row.provider}, attempt {attempt + 1}")
@@ -71,7 +71,7 @@ async def retrieve(run: Run, row: Purchase, part: Path, number: int) -> Brought:
     )
 
 
-def _anew(job: Bring, url: str, last: Brought | None = None) -> Bring:
+def _anew(job: Bring, url: str, attempt: int, last: Brought | None = None) -> Bring:
     """The next try; it goes on with what the last one left, if the server can prove that it is the same file."""
     resume = last.part if last is not None and last.etag else None
     return Bring(
@@ -80,6 +80,7 @@ def _anew(job: Bring, url: str, last: Brought | None = None) -> Bring:
         part=job.part,
         wanted=job.wanted,
         url=url,
+        attempt=attempt,
         resume=resume,
         etag=last.etag if last is not None and resume is not None else None,
     )

@@ -5,6 +5,8 @@ Occupancy and money are derived from the ledger's rows; a run keeps only what en
 """
 
 import contextlib
+import dataclasses
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -36,7 +38,7 @@ from vgen.store.records import Choice, Purchase, Retake
 from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
-    from vgen.media.hands import Hands
+    from vgen.media.hands import Elsewhere, Hands
     from vgen.production.http import HttpClient
     from vgen.production.services import Services
 
@@ -75,6 +77,8 @@ class Run:
         self.retakes: dict[int, Retake] | None = None
         """Shot → the new take that was asked for with -a; None before that is written down."""
         self.chain = Chain()
+        self.elsewhere: Elsewhere | None = None
+        """Other machines for the work on clips' bytes."""
         self._capped = False
         self._asked: dict[str, str] = {}
         self._open: _Open | None = None
@@ -91,8 +95,10 @@ class Run:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if intent.online:
+                        if self.elsewhere is not None:
+                            await self.elsewhere.ready()
                         way = self.services.online(self, intent.requests)
-                        self._open.online = await stack.enter_async_context(way)
+                        self._open.online = self._spread(await stack.enter_async_context(way))
                         stack.callback(setattr, self._open, "online", None)
                         await stack.enter_async_context(self.services.watching(self))
                     yield self
@@ -103,6 +109,13 @@ class Run:
                         ledger.finish_run(self.id, forget=retaking.over(self))
                 self._open.slips.close()
                 self._open = None
+
+    def _spread(self, online: Online) -> Online:
+        """With work on clips' bytes done elsewhere, if there are other machines. They can't reach what is in memory."""
+        if self.elsewhere is None:
+            return online
+        there = self.elsewhere.over(online.here(), brings=not self.settings.in_process)
+        return dataclasses.replace(online, elsewhere=there)
 
     @property
     def _opened(self) -> "_Open":
@@ -294,10 +307,13 @@ class Run:
 
 
 def _sweep_parts(run: Run) -> None:
-    """Remove bytes of purchases that came to their end before their part was removed."""
+    """Remove bytes of purchases that came to their end before their part was removed, and of workers of dead runs."""
     for part in run.outputs.parts():
         if not part.stem.isdigit() or run.ledger.is_over(int(part.stem)):
             discard(part)
+    for folder in run.outputs.private.glob("cluster-*"):
+        if folder.name != f"cluster-{run.id}":
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Open:

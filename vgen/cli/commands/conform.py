@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vgen.cli import elsewhere
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import credentials
 from vgen.cli.live import working
@@ -40,7 +41,7 @@ def _begin(session: "Session") -> Action:
                 tell=terminal.line,
                 steps=work,
                 provenance=provenance,
-                hands=session.hands(found),
+                hands=await elsewhere.hands(session, found),
             )
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
         terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")

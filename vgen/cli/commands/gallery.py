@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgen.cli import reporting
+from vgen.cli import elsewhere, reporting
 from vgen.cli.command import Action, Command
 from vgen.cli.live import working
 from vgen.errors import ClipFailed, LedgerError, Refusal
@@ -133,7 +133,7 @@ async def _write(session: "Session", *, draw: bool) -> None:
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
-        hands = session.hands(tools)
+        hands = await elsewhere.hands(session, tools)
         await _draw(hands, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     outputs.root.mkdir(parents=True, exist_ok=True)
     shown = list(itertools.islice(page.thumbnails, MAX_THUMBNAILS))
