@@ -51,7 +51,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back for a job: `said`, by which worker if that was asked; or why it is `lost`. `killed`: its workers."""
+    """What came back for a job: `said`, by which worker if asked; or why it is `lost`. `killed`: its workers."""
 
     said: str = ""
     worker: str = ""
@@ -131,7 +131,8 @@ class Pool:
             for worker, why in self.refused.items():
                 self._tell(f"cluster: {worker} is not used: {why}")
             if not self.workers:
-                found = "; ".join(sorted(set(self.refused.values()))) or "no worker is there, start `dask worker`"
+                found = "; ".join(sorted(set(self.refused.values())))
+                found = found or ("its connection ended" if self._over else "none is there, start `dask worker`")
                 raise Refusal(f"{where}: no worker can be used: {found}; nothing was bought")
 
     async def _first_workers(self, expected: int) -> None:
