@@ -216,7 +216,15 @@ async def main() -> None:
         why = exc.__cause__ or exc
         tell(ev="refused", why=f"{type(why).__name__}: {why}"[:400])
         os._exit(0)
-    tell(ev="ready", workers=len(looked["workers"]), ffmpeg=_ffmpeg_version(hello["ffmpeg"]) if hello["ffmpeg"] else "")
+    told = {
+        name: await client.run_on_scheduler(dask.config.get, f"distributed.scheduler.{name}") for name in hello["ask"]
+    }
+    tell(
+        ev="ready",
+        told=told,
+        workers=len(looked["workers"]),
+        ffmpeg=_ffmpeg_version(hello["ffmpeg"]) if hello["ffmpeg"] else "",
+    )
     child = Child(client, hello)
     watching = asyncio.ensure_future(child.watch())
     while line := await lines.readline():

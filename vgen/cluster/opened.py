@@ -38,6 +38,7 @@ async def opened(
     run_id: str,
     tell: Callable[[str], None],
     link: Callable[[], AbstractAsyncContextManager[Link]] = child,
+    ask: tuple[str, ...] = (),
 ) -> AsyncIterator[There]:
     """The cluster that the settings name. Starts nothing before it is asked whether it is ready. Raises ToolMissing."""
     if link is child and find_spec("distributed") is None:
@@ -56,6 +57,7 @@ async def opened(
             keys=settings.secrets(),
             tell=tell,
             timeout_s=settings.run.cluster_timeout_s,
+            ask=ask,
             opened=link,
             nursery=nursery,
         )

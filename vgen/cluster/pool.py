@@ -79,6 +79,7 @@ class Pool:
         tell: Callable[[str], None],
         timeout_s: float,
         nursery: trio.Nursery,
+        ask: tuple[str, ...] = (),
         opened: Callable[[], AbstractAsyncContextManager[Link]] = child,
     ) -> None:
         self.address, self.timeout_s = address, timeout_s
@@ -88,6 +89,7 @@ class Pool:
         """Worker → why it is not used."""
         self.slots = PrioritySemaphore(SPARE)
         self._tell, self._keys, self._ffmpeg, self._opened = tell, keys, ffmpeg, opened
+        self._ask = ask
         self._token = secrets.token_hex(8)
         self._numbers = itertools.count(1)
         self._boxes: dict[int, _Box] = {}
@@ -108,6 +110,12 @@ class Pool:
         with suppress(OSError):
             self.folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+    @property
+    def scheduler_says(self) -> Mapping[str, str]:
+        """Its settings that were asked for."""
+        told = (self._hello or {}).get("told")
+        return {str(name): one_line(str(value), 40) for name, value in told.items()} if isinstance(told, dict) else {}
 
     async def ready(self) -> None:
         """Start the child, connect, and look at the workers, once. Raises Refusal if none can be used."""
@@ -151,6 +159,7 @@ class Pool:
                     "prefix": self._token,
                     "probe": probe,
                     "ffmpeg": self._ffmpeg,
+                    "ask": self._ask,
                 }
             )
             task_status.started()

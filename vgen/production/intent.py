@@ -1,5 +1,6 @@
 """What a run means to do, what it counts, and what it opens: the values around `run.Run`."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from vgen.plan.request import ShotRequest
 from vgen.store.outputs import Stat
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
-    from vgen.media.hands import Hands
+    from vgen.media.hands import Elsewhere, Hands
     from vgen.media.judge import Judge
     from vgen.production.http import HttpClient
 
@@ -59,6 +60,12 @@ class Online:
     http: "HttpClient"
     judge: "Judge"
     elsewhere: "Hands | None" = None
+
+    def spread(self, elsewhere: "Elsewhere | None", *, brings: bool) -> "Online":
+        """With work on clips' bytes done elsewhere, if there is one. `brings`: whether downloads may be, too."""
+        if elsewhere is None:
+            return self
+        return dataclasses.replace(self, elsewhere=elsewhere.over(self.here(), brings=brings))
 
     def hands(self) -> "Hands":
         """Who works on clips' bytes."""

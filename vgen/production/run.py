@@ -5,8 +5,6 @@ Occupancy and money are derived from the ledger's rows; a run keeps only what en
 """
 
 import contextlib
-import dataclasses
-import shutil
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,7 @@ from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.settings import Provider, Settings
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
-from vgen.production import retaking, world
+from vgen.production import retaking, sweep, world
 from vgen.production.chain import Chain
 from vgen.production.clocks import ProviderClocks
 from vgen.production.events import Events
@@ -35,7 +33,6 @@ from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs
 from vgen.store.records import Choice, Purchase, Retake
-from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
     from vgen.media.hands import Elsewhere, Hands
@@ -95,10 +92,7 @@ class Run:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if intent.online:
-                        if self.elsewhere is not None:
-                            await self.elsewhere.ready()
-                        way = self.services.online(self, intent.requests)
-                        self._open.online = self._spread(await stack.enter_async_context(way))
+                        self._open.online = await stack.enter_async_context(_online(self, intent))
                         stack.callback(setattr, self._open, "online", None)
                         await stack.enter_async_context(self.services.watching(self))
                     yield self
@@ -109,13 +103,6 @@ class Run:
                         ledger.finish_run(self.id, forget=retaking.over(self))
                 self._open.slips.close()
                 self._open = None
-
-    def _spread(self, online: Online) -> Online:
-        """With work on clips' bytes done elsewhere, if there are other machines. They can't reach what is in memory."""
-        if self.elsewhere is None:
-            return online
-        there = self.elsewhere.over(online.here(), brings=not self.settings.in_process)
-        return dataclasses.replace(online, elsewhere=there)
 
     @property
     def _opened(self) -> "_Open":
@@ -204,7 +191,7 @@ class Run:
         """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
         if not self.started:
             sign_lock(self.outputs, self.id)
-            _sweep_parts(self)
+            sweep.sweep(self)
             self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
             self.started = True
         if self.retakes is None and self.intent.again:
@@ -306,14 +293,13 @@ class Run:
         return known if known.protocol == settings.protocol_of(row.provider, row.base_url) else None
 
 
-def _sweep_parts(run: Run) -> None:
-    """Remove bytes of purchases that came to their end before their part was removed, and of workers of dead runs."""
-    for part in run.outputs.parts():
-        if not part.stem.isdigit() or run.ledger.is_over(int(part.stem)):
-            discard(part)
-    for folder in run.outputs.private.glob("cluster-*"):
-        if folder.name != f"cluster-{run.id}":
-            shutil.rmtree(folder, ignore_errors=True)
+@contextlib.asynccontextmanager
+async def _online(run: Run, intent: Intent) -> AsyncIterator[Online]:
+    """The way to the providers; and to other machines, if there are some: those can't reach providers in memory."""
+    if run.elsewhere is not None:
+        await run.elsewhere.ready()
+    async with run.services.online(run, intent.requests) as online:
+        yield online.spread(run.elsewhere, brings=not run.settings.in_process)
 
 
 class _Open:
