@@ -74,8 +74,7 @@ class Run:
         self.retakes: dict[int, Retake] | None = None
         """Shot → the new take that was asked for with -a; None before that is written down."""
         self.chain = Chain()
-        self.elsewhere: Elsewhere | None = None
-        """Other machines for the work on clips' bytes."""
+        self.elsewhere: Elsewhere | None = None  # other machines for the work on clips' bytes
         self._capped = False
         self._asked: dict[str, str] = {}
         self._open: _Open | None = None
