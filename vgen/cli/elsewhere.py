@@ -30,7 +30,8 @@ async def opened(session: "Session") -> AsyncIterator[None]:
     def tell(text: str) -> None:
         run.say(None, text, event="cluster")
 
-    async with open_cluster(settings, session.workspace.outputs.private, run.id, tell) as found:
+    link = {} if session.services.link is None else {"link": session.services.link}
+    async with open_cluster(settings, session.workspace.outputs.private, run.id, tell, **link) as found:
         session.elsewhere = run.elsewhere = found
         try:
             if session.selection.tasks & NEED_IT:

@@ -14,6 +14,8 @@ import ssl
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,7 @@ from vgen.errors import VgenError
 from vgen.inputs.machine import machine, mark_children
 from vgen.media import hands, handwork
 from vgen.media.hands import Bring, Brought, Encode, Job, Look, Looked, Made, Outcome, Poster, Put
-from vgen.media.judge import judge
+from vgen.media.judge import Judge, Judgement, Wanted, judge
 from vgen.media.tools import Tools, find_tools, one_line, verify
 from vgen.production.handwork import bring
 from vgen.production.http import HttpClient
@@ -39,55 +41,82 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _KEPT: list[Any] = []
 
 
+Bringing = Callable[[Bring], Awaitable[Brought]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a worker works with. `bring`: one try of a download into the job's part, unchecked."""
+
+    tools: Callable[[], Tools]
+    judge: Judge
+    bring: Bringing
+    host: str
+
+    async def done(self, order: Order) -> dict[str, Any]:
+        """Do a job, and tell what came of it as plain values. Raises nothing that is expected."""
+        said = json.loads(order.said)
+        who = {"host": self.host, "pid": os.getpid()}
+        folder = Path(said["folder"])
+        if order.kind == "Probe":
+            return await _probed(self.tools, folder, said["token"]) | who
+        job = plain.read(order.kind, said["job"])
+        own = folder / f"{int(said['stem'])}.{secrets.token_hex(8)}.part"
+        try:
+            return await self._told(job, own) | who
+        except OSError as exc:
+            own.unlink(missing_ok=True)
+            outcome = Outcome.FULL if exc.errno in _FULL else Outcome.DISK
+            return {"outcome": outcome, "reason": one_line(exc.strerror or type(exc).__name__)} | who
+
+    async def _told(self, job: Job[Any], own: Path) -> dict[str, Any]:
+        match job:
+            case Bring():
+                return await self._bring(job, own)
+            case Put():
+                await _appears(job.take)
+                return _plain(await handwork.put(dataclasses.replace(job, part=own)))
+            case Encode():
+                await _appears(job.source)
+                return await _encode(self.tools(), job, own)
+            case Poster():
+                await _appears(job.clip)
+                drawn = await handwork.draw(self.tools(), job)
+                return {"outcome": Outcome.DONE, "picture": _left(own, drawn.picture)}
+            case Look():
+                await _appears(job.path)
+                return _plain(await handwork.look(self.tools() if job.probed else None, job))
+        raise AssertionError("BUG: a job of no kind")
+
+    async def _bring(self, job: Bring, own: Path) -> dict[str, Any]:
+        if job.kept:
+            await _appears(job.part)
+            return _judged(Brought(outcome=Outcome.DONE, judgement=await self.judge(job.part, job.wanted)), own)
+        got = await self.bring(dataclasses.replace(job, part=own))
+        if got.outcome is Outcome.DONE:
+            got = dataclasses.replace(got, judgement=await self.judge(own, job.wanted))
+        elif got.etag is None:
+            own.unlink(missing_ok=True)
+            got = dataclasses.replace(got, part=None)
+        return _judged(got, own)
+
+
 def done(order: Order) -> dict[str, Any]:
-    """Do a job, and tell what came of it as plain values. Raises nothing that is expected."""
+    """In a thread of a worker: do a job with what this machine has."""
     _be_kept()
-    said = json.loads(order.said)
-    who = {"host": one_line(platform.node(), 80), "pid": os.getpid()}
-    folder = Path(said["folder"])
-    if order.kind == "Probe":
-        return trio.run(_probed, folder, said["token"]) | who
-    job = plain.read(order.kind, said["job"])
-    own = folder / f"{int(said['stem'])}.{secrets.token_hex(8)}.part"
-    try:
-        return trio.run(_told, job, own) | who
-    except OSError as exc:
-        own.unlink(missing_ok=True)
-        outcome = Outcome.FULL if exc.errno in _FULL else Outcome.DISK
-        return {"outcome": outcome, "reason": one_line(exc.strerror or type(exc).__name__)} | who
+    return trio.run(_of_this_machine().done, order)
 
 
-async def _told(job: Job[Any], own: Path) -> dict[str, Any]:
-    match job:
-        case Bring():
-            return await _bring(job, own)
-        case Put():
-            await _appears(job.take)
-            return _plain(await handwork.put(dataclasses.replace(job, part=own)))
-        case Encode():
-            await _appears(job.source)
-            return await _encode(job, own)
-        case Poster():
-            await _appears(job.clip)
-            return {"outcome": Outcome.DONE, "picture": _left(own, (await handwork.draw(_tools(), job)).picture)}
-        case Look():
-            await _appears(job.path)
-            return _plain(await handwork.look(_tools() if job.probed else None, job))
-    raise AssertionError("BUG: a job of no kind")
+@functools.cache
+def _of_this_machine() -> Bench:
+    async def judged(path: Path, wanted: Wanted) -> Judgement:
+        return await judge(_tools(), path, wanted)
 
+    async def brought(job: Bring) -> Brought:
+        async with HttpClient(now=time.time, tls=_tls, proxy=machine().proxy) as http:
+            return await bring(http, job)
 
-async def _bring(job: Bring, own: Path) -> dict[str, Any]:
-    if job.kept:
-        await _appears(job.part)
-        return _judged(Brought(outcome=Outcome.DONE, judgement=await judge(_tools(), job.part, job.wanted)), own)
-    async with HttpClient(now=time.time, tls=_tls, proxy=machine().proxy) as http:
-        got = await bring(http, dataclasses.replace(job, part=own))
-    if got.outcome is Outcome.DONE:
-        got = dataclasses.replace(got, judgement=await judge(_tools(), own, job.wanted))
-    elif got.etag is None:
-        own.unlink(missing_ok=True)
-        got = dataclasses.replace(got, part=None)
-    return _judged(got, own)
+    return Bench(tools=_tools, judge=judged, bring=brought, host=one_line(platform.node(), 80))
 
 
 def _judged(got: Brought, own: Path) -> dict[str, Any]:
@@ -99,8 +128,8 @@ def _judged(got: Brought, own: Path) -> dict[str, Any]:
     return told
 
 
-async def _encode(job: Encode, own: Path) -> dict[str, Any]:
-    made = await handwork.encode(_tools(), dataclasses.replace(job, part=own))
+async def _encode(tools: Tools, job: Encode, own: Path) -> dict[str, Any]:
+    made = await handwork.encode(tools, dataclasses.replace(job, part=own))
     if made.outcome is not Outcome.DONE:
         own.unlink(missing_ok=True)
         return _plain(made)
@@ -139,10 +168,10 @@ async def _appears(path: Path) -> None:
 # ── who works here ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _probed(folder: Path, token: str) -> dict[str, Any]:
+async def _probed(tools: Callable[[], Tools], folder: Path, token: str) -> dict[str, Any]:
     """Which vgen and ffmpeg this is, and whether it can read and write where the head does."""
     try:
-        versions = await verify(_tools())
+        versions = await verify(tools())
         lacks = ""
     except VgenError as exc:
         versions, lacks = ("", ""), one_line(str(exc))
