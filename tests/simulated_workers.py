@@ -11,16 +11,37 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from fakes import fake_judge
+from fakes import TLS, fake_judge
 
 import vgen
 from vgen.cluster.bench import Bench
 from vgen.cluster.order import Order
 from vgen.media import hands
 from vgen.media.hands import Bring, Brought, Outcome
+from vgen.production import handwork
+from vgen.production.http import HttpClient
+from vgen.simulator.network import SimulatedNetwork
 
 WELL, LOST, KILLED, HANGS, TWICE, LIES, ENDS = "well", "lost", "killed", "hangs", "twice", "lies", "ends"
 """Done; lost on the way back; its workers died; no answer for ever; two runs of it; an untrue answer; the link ends."""
+
+
+def from_cloud(studio: Any, nursery: trio.Nursery) -> Callable[[Bring], Awaitable[Brought]]:
+    """Downloads over the same network as the studio's."""
+
+    async def bring(job: Bring) -> Brought:
+        network = SimulatedNetwork(nursery=nursery, app=studio.app(), refuse=studio.network_refuses)
+        async with HttpClient(now=studio.now, network=network, tls=lambda: TLS) as http:
+            return await handwork.bring(http, job)
+
+    return bring
+
+
+def on_a_cluster(studio: Any, **options: Any) -> "SimulatedWorkers":
+    """From now on, the studio works with these workers."""
+    workers = SimulatedWorkers(studio=studio, judge=studio.judge, **options)
+    studio.environ["VGEN_CLUSTER"], studio.link = "tcp://127.0.0.1:8786", workers
+    return workers
 
 
 async def nothing_comes(job: Bring) -> Brought:
@@ -50,10 +71,14 @@ class SimulatedWorkers:
     lines: list[str] = field(default_factory=list)
     """All that was sent to the child."""
     out: int = 0
+    studio: Any = None
+    """Whose providers downloads come from, in place of `bring`."""
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator["SimulatedLink"]:
         async with trio.open_nursery() as nursery:
+            if self.studio is not None:
+                self.bring = from_cloud(self.studio, nursery)
             yield SimulatedLink(self, nursery)
             nursery.cancel_scope.cancel()
 

@@ -83,7 +83,7 @@ class Cluster:
     async def _ask(self, job: Job[Any], stem: int, *, avoid: str = "") -> Answer:
         said = plain.written(job, self._pool.folder, stem)
         several = len(self._pool.workers) > 1
-        where = several and (isinstance(job, Bring) or (isinstance(job, Put) and job.size_bytes > BIG_BYTES))
+        where = BIG_BYTES if several and isinstance(job, Bring | Put) else 0
         rank = RANKS[type(job)]
         return await self._pool.ask(
             self._pool.number(), type(job).__name__, said, priority=-rank, where=where, avoid=avoid
