@@ -3,10 +3,9 @@
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from simulated_workers import ENDS, HANGS, KILLED, LIES, LOST, TWICE, WELL, on_a_cluster
+from simulated_workers import fates, lying, on_a_cluster
 from studio import KEYS, Studio, shots
 
 
@@ -36,27 +35,11 @@ def test_a_production_is_made_on_workers_and_says_where(studio: Studio) -> None:
     assert not any("cluster:" in line for line in studio.lines)
 
 
-def lying(rng: random.Random) -> Callable[[dict[str, Any]], Any]:
-    """An answer with one thing in it changed."""
-
-    def lie(facts: dict[str, Any]) -> Any:
-        name = rng.choice(sorted(facts))
-        value = rng.choice(["", "x" * 9, 0, -1, None, "../x", "0" * 64, [], True, "done", "blocked", "expired", "gone"])
-        judgement = facts.get("judgement")
-        if judgement and rng.random() < 0.5:
-            return facts | {"judgement": judgement | {"verdict": rng.choice(["bad", "damaged", "not judged", "fine"])}}
-        return facts | {name: value}
-
-    return lie
-
-
 @pytest.mark.parametrize("seed", range(6))
 def test_workers_that_die_lie_and_do_things_twice_change_no_clip_and_no_money(studio: Studio, seed: int) -> None:
     rng = random.Random(seed)
-    fates = [WELL, LOST, KILLED, HANGS, TWICE, LIES] + [ENDS] * (seed == 5)
-    weights = [6, 2, 1, 1, 2, 4] + [0.1] * (seed == 5)
     studio.write_shots(shots(12))
-    on_a_cluster(studio, lot=lambda *_: rng.choices(fates, weights)[0], lie=lying(rng))
+    on_a_cluster(studio, lot=fates(rng, 0.15 * seed), lie=lying(rng))
     assert studio.doit("budget_usd=50", "max_concurrent=12", "cluster_timeout_s=30") == 0
     assert_each_clip_was_bought_once(studio, 12)
 

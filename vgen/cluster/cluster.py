@@ -16,7 +16,7 @@ from vgen.cluster.pool import Answer, Pool
 from vgen.media.hands import Bring, Brought, Done, Drawn, Encode, Hands, Job, Look, Made, Outcome, Poster, Put
 from vgen.media.judge import Verdict
 from vgen.media.offload import BIG_BYTES, off_loop
-from vgen.store import atomic
+from vgen.store import atomic, failpoints
 
 TRIES = 3
 """Of a job that is lost, with a pause between; then it is done here."""
@@ -110,8 +110,9 @@ class Cluster:
                 found.part.unlink(missing_ok=True)
                 raise facts.Untrue("other bytes than it said")
             target = cast("Path", cast("Any", job).part)
-            found.part.replace(target)
-            atomic.sync_directory(target.parent)
+            with failpoints.failpoint("part.take"):
+                found.part.replace(target)
+                atomic.sync_directory(target.parent)
             found = dataclasses.replace(found, part=target)
         return found
 
