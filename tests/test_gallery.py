@@ -362,7 +362,7 @@ CHANGES = [
         "film": replace(FILM, sha256="ef" * 32), "take": 3, "provider": "pika", "model": "gen4", "price": 1,
         "generation_s": 1.0, "verdict": "bad", "claims": "it", "draft": True,
         "locked": True, "note": "slower", "takes": (), "commands": ("doit",),
-        "pictures": [PICTURE], "leads_to": [8],
+        "pictures": [PICTURE], "leads_to": [8], "shot_s": 4.0,
     }.items()),
 ]  # fmt: skip
 

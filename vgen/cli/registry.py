@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from vgen.cli.command import Command
 
 NAMES = (
-    "collect", "clip", "report", "gallery", "conform", "cut", "timeline", "credentials", "plan", "doctor", "recover",
-    "settle", "takes", "pick", "keep", "lock", "unlock", "note", "audit", "models", "learn",
+    "collect", "clip", "report", "gallery", "review", "conform", "cut", "timeline", "credentials", "plan", "doctor",
+    "recover", "settle", "takes", "pick", "keep", "lock", "unlock", "note", "audit", "models", "learn",
 )  # fmt: skip
 """Modules of vgen.cli.commands; each has a `COMMAND`."""
 

@@ -66,7 +66,7 @@ class Session:
     """The tasks of one directory, and what happens around them, as `vgen.cli.doit.runner.Session` asks."""
 
     def __init__(self, root: Path, environ: Mapping[str, str] | None = None, services: Services | None = None) -> None:
-        self.began_ns = time.time_ns()
+        self.began_ns, self.environ = time.time_ns(), environ
         self.given = noop.given(str(root))
         self.is_stock = environ is None and services is None
         """Whether everything is as a user's own `doit` finds it."""

@@ -88,11 +88,16 @@ def is_held(outputs: Outputs) -> bool:
 
     Takes no lock: a run that begins just then would be refused.
     """
+    return held_by(outputs) is not None
+
+
+def held_by(outputs: Outputs) -> int | None:
+    """The process whose run works here, as `is_held` knows it; None: nobody's."""
     try:
-        return _by_kernel(outputs) is not None
+        return _by_kernel(outputs)
     except (OSError, ValueError, IndexError):
         pid = _by_word(outputs)
-        return pid is not None and pid != os.getpid() and _lives(pid)
+        return pid if pid is not None and pid != os.getpid() and _lives(pid) else None
 
 
 def _holder(outputs: Outputs) -> str:

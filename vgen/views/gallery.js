@@ -2,17 +2,18 @@
 {
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
-  const shots = all(".shot");
+  const shots = () => all(".shot");
   const viewer = $("#viewer"), screen_ = $("#screen"), help = $("#help");
   const calm = matchMedia("(prefers-reduced-motion: reduce)");
   const shown = () => all(".bin > li:not([hidden]) > .shot");
   const tell = (text) => { $("#told").textContent = text; };
+  const more = { act: () => undefined }; // what another script of the page adds: `act` answers keys first
   document.documentElement.classList.add("js");
 
   // ── playing: one clip at a time; a clip that stops gives its decoder back and shows its poster ──
 
   let playing = null; // { frame, pinned }: pinned by a click or a key, not only hovered
-  const sources = new Map(all(".frame video").map((video) => [video, video.getAttribute("src")]));
+  const sources = new WeakMap(); // video → the address of its file
 
   const release = (video) => {
     video.pause();
@@ -54,7 +55,8 @@
     if (playing?.frame === frame && playing.pinned) stop(); else play(frame, true);
   };
 
-  for (const frame of all(".frame:not(.empty)")) {
+  const wireFrame = (frame) => {
+    sources.set($("video", frame), $("video", frame).getAttribute("src"));
     $("video", frame).controls = false;
     $("video", frame).addEventListener("playing", () => { delete frame.dataset.fault; });
     frame.addEventListener("pointerenter", (event) => {
@@ -65,7 +67,7 @@
     });
     $(".play", frame).addEventListener("click", () => toggle(frame));
     $(".open", frame).addEventListener("click", () => show(frame));
-  }
+  };
 
   // ── a row of takes: all play in step with the longest, and begin again when it ends; pausing keeps the place ──
 
@@ -149,10 +151,10 @@
     if (row?.takes === takes) setGoing(!row.going); else startRow(takes);
   };
 
-  for (const button of all(".together")) button.addEventListener("click", () => toggleRow(button.parentElement));
-  for (const takes of all(".takes")) {
+  const wireTakes = (takes) => {
+    $(".together", takes)?.addEventListener("click", () => toggleRow(takes));
     takes.addEventListener("toggle", () => { if (!takes.open && row?.takes === takes) stop(); });
-  }
+  };
 
   // ── the large view ──
 
@@ -193,16 +195,19 @@
 
   // ── filter and order ──
 
-  const filter = $("#filter"), provider = $("#provider"), order = $("#order"), chips = all(".chip");
-  const words = new Map(shots.map((shot) => [shot, shot.textContent.toLowerCase()]));
-  const marks = new Map(all(".timeline a").map((link) => [link.hash.slice(1), link.parentElement]));
-  for (const mark of marks.values()) mark.style.flexGrow = mark.dataset.s;
+  const filter = $("#filter"), provider = $("#provider"), order = $("#order"), chips = () => all(".chip");
+  const words = new WeakMap(); // shot → its text, in small letters
+  let marks = new Map(); // id of a shot → its place in the timeline
+  const wireTimeline = () => {
+    marks = new Map(all(".timeline a").map((link) => [link.hash.slice(1), link.parentElement]));
+    for (const mark of marks.values()) mark.style.flexGrow = mark.dataset.s;
+  };
 
-  const sift = () => {
-    const statuss = chips.filter((chip) => chip.getAttribute("aria-pressed") === "true").map((chip) => chip.dataset.status);
+  const sift = (quietly = false) => {
+    const statuss = chips().filter((chip) => chip.getAttribute("aria-pressed") === "true").map((chip) => chip.dataset.status);
     const wanted = filter.value.toLowerCase().split(/\s+/);
     let count = 0;
-    for (const shot of shots) {
+    for (const shot of shots()) {
       const fits = (!statuss.length || statuss.includes(shot.dataset.status))
         && (!provider?.value || shot.dataset.provider === provider.value)
         && wanted.every((word) => words.get(shot).includes(word));
@@ -212,7 +217,7 @@
     }
     if ((playing?.frame ?? row?.takes)?.closest("[hidden]")) stop();
     $("#none").hidden = count > 0;
-    tell(`${count} of ${shots.length} shots`);
+    if (!quietly) tell(`${count} of ${shots().length} shots`);
   };
 
   const keys = {
@@ -224,7 +229,7 @@
   const arrange = () => {
     stop();
     const key = keys[order.value];
-    const sorted = [...shots].sort((a, b) => key(a) - key(b) || keys.shot(a) - keys.shot(b));
+    const sorted = shots().sort((a, b) => key(a) - key(b) || keys.shot(a) - keys.shot(b));
     $(".bin").append(...sorted.map((shot) => shot.parentElement));
     tell(`Sorted by ${order.selectedOptions[0].text}`);
   };
@@ -232,18 +237,18 @@
   const showAll = () => {
     filter.value = "";
     if (provider) provider.value = "";
-    for (const chip of chips) chip.setAttribute("aria-pressed", "false");
+    for (const chip of chips()) chip.setAttribute("aria-pressed", "false");
     sift();
   };
 
-  for (const chip of chips) {
-    chip.addEventListener("click", () => {
-      chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
-      sift();
-    });
-  }
-  filter.addEventListener("input", sift);
-  provider?.addEventListener("change", sift);
+  $(".chips").addEventListener("click", (event) => {
+    const chip = event.target.closest(".chip");
+    if (!chip) return;
+    chip.setAttribute("aria-pressed", String(chip.getAttribute("aria-pressed") !== "true"));
+    sift();
+  });
+  filter.addEventListener("input", () => sift());
+  provider?.addEventListener("change", () => sift());
   order.addEventListener("change", arrange);
   $("#all").addEventListener("click", () => { showAll(); filter.focus(); });
   document.addEventListener("click", (event) => { // links from shot to shot, and those of the timeline
@@ -267,7 +272,14 @@
       tell("Selected; copy it with your keyboard");
     }
   };
-  for (const button of all(".copy")) button.addEventListener("click", () => copy(button));
+  const wire = (shot) => {
+    for (const frame of all(".frame:not(.empty)", shot)) wireFrame(frame);
+    for (const takes of all(".takes", shot)) wireTakes(takes);
+    for (const button of all(".copy", shot)) button.addEventListener("click", () => copy(button));
+    words.set(shot, shot.textContent.toLowerCase());
+  };
+  for (const shot of shots()) wire(shot);
+  wireTimeline();
 
   // ── keys ──
 
@@ -306,7 +318,8 @@
   };
 
   const act = (event) => {
-    const at = document.activeElement;
+    const at = document.activeElement, added = more.act(event, at);
+    if (added !== undefined) return added;
     if (viewer.open) return { j: () => turn(1), k: () => turn(-1) }[event.key];
     if (help.open) return undefined;
     if (at.matches("input, select")) {
@@ -326,4 +339,18 @@
     event.preventDefault();
     does();
   });
+
+  // ── for a page that changes while it is open ──
+
+  const swap = (fresh) => { // a shot as it is now takes its own place
+    const old = document.getElementById(fresh.id), held = old.contains(document.activeElement);
+    const at = held && document.activeElement.dataset.at;
+    if ((playing?.frame ?? row?.takes) && old.contains(playing?.frame ?? row.takes)) stop();
+    if ($(".takes", fresh) && $(".takes", old)?.open) $(".takes", fresh).open = true;
+    old.replaceWith(fresh);
+    wire(fresh);
+    if (held) (at && $(`[data-at="${CSS.escape(at)}"]:not([disabled])`, fresh) || fresh).focus({ preventScroll: true });
+    return fresh;
+  };
+  globalThis.gallery = { more, tell, stop, go, step, nextRow, showAll, shown, swap, sift, wireTimeline, viewer, help, turn, viewed: () => viewed };
 }

@@ -7,7 +7,7 @@ import base64
 import difflib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
@@ -91,8 +91,10 @@ class TakeView:
 class ShotView:
     """One shot as it stands. `prompt` is what is asked now; `made_from` the prompt of the clip in place, if another.
 
-     `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
-    XX"""
+    `film` is the clip in place, `take` its number, `draft` whether it is one; `commands` are what the user may type.
+    `shot_s`: how long it is in the film. `note` is the user's own. `pictures`: what it is made from; `leads_to`: the
+    shots that are made from its frames.
+    """
 
     number: int
     prompt: str
@@ -108,6 +110,7 @@ class ShotView:
     verdict: str = ""
     claims: str = ""
     draft: bool = False
+    shot_s: float = 0.0
     locked: bool = False
     note: str = ""
     takes: Sequence[TakeView] = ()
@@ -124,6 +127,17 @@ class ShotView:
     def reworded(self) -> bool:
         """Whether the clip in place was made from another prompt."""
         return self.made_from is not None and self.made_from != self.prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What makes the page one to choose on, for `doit review`: its own style and script beside the gallery's.
+
+    `digest` changes with what is said of a shot. `only`: the numbers of the shots that are wanted; None: all.
+    """
+
+    digest: Callable[["ShotView"], str]
+    only: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,18 +220,26 @@ def pieces(
     thumbnails: Mapping[str, bytes] | None = None,
     *,
     unfinished: bool = False,
+    review: Review | None = None,
 ) -> Iterator[str]:
-    """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again."""
+    """The page's HTML, piece by piece: of many shots it is long. `unfinished`: the next run makes the page again.
+
+    `review`: the page is served, and can choose.
+    """
     template = _environment().get_template(PARTS[0])
     html = template.stream(
         page=page,
         tiers=page.tiers,  # asked once: it looks at every shot
         posters=poster_frames or {},
         thumbnails=thumbnails or {},
-        digest="" if unfinished else digest(page),
+        digest="" if unfinished or review else digest(page),
         style=_part("gallery.css"),
         script=_part("gallery.js"),
-        policy=_policy(),
+        policy=policy(review=review is not None),
+        review=review,
+        review_style=_part("review.css") if review else "",
+        review_script=_part("review.js") if review else "",
+        keys=take_keys,
         providers=sorted({shot.provider for shot in page.shots if shot.provider}),
         ranks={status: rank for rank, status in enumerate(ShotStatus)},
         ShotStatus=ShotStatus,
@@ -237,6 +259,20 @@ def changes(old: str, new: str) -> tuple[list[tuple[bool, str]], list[tuple[bool
     return left, right
 
 
+def take_keys(takes: Sequence[TakeView]) -> dict[int, str]:
+    """Place in the row → the key that picks that take: its own number where that is plain, else a free one."""
+    free = [str(digit) for digit in range(1, 10)]
+    found: dict[int, str] = {}
+    for at, take in enumerate(takes):
+        if (name := take.label or str(take.number)) in free:
+            found[at] = name
+            free.remove(name)
+    for at in range(len(takes)):
+        if at not in found and free:
+            found[at] = free.pop(0)
+    return found
+
+
 # ── how things are said ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -250,15 +286,23 @@ def _fit_to_print(value: Any) -> Any:
 # ── the file's parts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _policy() -> str:
-    """Only this page's own style and script run; only videos are fetched, from where the page lies."""
+def policy(*, review: bool = False) -> str:
+    """Only this page's own style and script run; only videos are fetched, from where the page is.
+
+    `review`: the page also asks its own server.
+    """
+    own = ("review.css", "review.js") if review else ()
+    styles, scripts = (
+        " ".join(f"'{_sha256_of(part)}'" for part in ("gallery" + ending, *own) if part.endswith(ending))
+        for ending in (".css", ".js")
+    )
     return "; ".join((
         "default-src 'none'",
-        f"style-src '{_sha256_of('gallery.css')}'",
-        f"script-src '{_sha256_of('gallery.js')}'",
+        f"style-src {styles}",
+        f"script-src {scripts}",
         "img-src data:",
-        "media-src 'self' file:",
-        "connect-src 'none'",
+        f"media-src 'self'{'' if review else ' file:'}",
+        f"connect-src '{'self' if review else 'none'}'",
         "base-uri 'none'",
         "form-action 'none'",
         "require-trusted-types-for 'script'",

@@ -96,6 +96,7 @@ def _shot(
         verdict=_verdict(step, take),
         claims="" if step.file is File.EDITED or take is None else claims.in_words(take.claims),
         draft=row is not None and is_draft(row.manifest),
+        shot_s=float(step.request.shot.duration_s),
         locked=step.locked,
         note=step.note,
         takes=[_take(step, one, advice) for one in found],

@@ -128,7 +128,7 @@ async def _write(session: "Session", *, draw: bool) -> None:
     target = outputs.gallery
     if _stated(target) == gallery.digest(page):
         return
-    drawn, small = _drawn_before(target)
+    drawn, small = drawn_before(target)
     wanted = dict(itertools.islice(page.films.items(), MAX_POSTERS))
     drawn = {**_drawn_in_checks(outputs.posters, [digest for digest in wanted if digest not in drawn]), **drawn}
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
@@ -165,7 +165,7 @@ def _clear(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def _drawn_before(page: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
+def drawn_before(page: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
     """Poster frames and thumbnails that are in the page already."""
     from vgen.views import gallery, gallery_pictures
 
