@@ -24,6 +24,9 @@ def test_a_locked_clip_is_never_stale_and_never_bought(locked: Studio, capfd: py
     before, bytes_ = locked.bought(), locked.clip(2).read_bytes()
     for words in ((), ("clip:2",), ("-a",), ("-a", "report"), ("takes_wanted=3", "clip:2"), ("primary_api=pika",)):
         assert locked.doit(*words) == 0, words
+    undisturbed = locked.disk()
+    assert locked.doit("primary_api=pika") == 0
+    assert locked.disk() == undisturbed, "an edit that is seen is remembered once"
     assert locked.doit("-a", "clip:1", "clip:2") == 3
     assert "clip 2 is locked and can't get a new take; unlock first: `doit unlock shot=2`" in capfd.readouterr().err
     assert locked.doit("pick", "shot=2", "take=1") == 3
