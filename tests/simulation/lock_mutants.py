@@ -15,8 +15,8 @@ from vgen.store.records import Lock
 def no_locks() -> Patches:
     assigned = review.assigned
 
-    def notes_alone(said: Any, requests: Any) -> Any:
-        return assigned([one for one in said if not isinstance(one, Lock)], requests)
+    def notes_alone(said: Any, requests: Any, *, by_number: bool = True) -> Any:
+        return assigned([one for one in said if not isinstance(one, Lock)], requests, by_number=by_number)
 
     yield instead(review, "assigned", notes_alone)
 
