@@ -133,8 +133,8 @@ class Locks:
         held = self._rows()
         if code == 0:
             require((number in held) == (word == "lock"), "M25", word, number, "ended well, and the ledger has", held)
-        if number in held and number not in self._shown:
-            here = self._texts_of_today()
+        here = self._texts_of_today()
+        if number in held and number in here and number not in self._shown:
             self._shown[number], self._texts[number] = held[number], {here[number]}
             self._twins[number] = {n for n, text in here.items() if text == here[number]}
         elif number not in held:
