@@ -208,6 +208,30 @@ def test_a_rebuilt_ledger_has_the_locks_and_notes_of_the_log(locked: Studio, cap
     assert [entry.get("locked", False) for entry in locked.clips()] == [False, True, False]
 
 
+def test_an_older_ledger_that_misses_a_lock_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert studio.doit() == 0
+    older = (studio.outputs / "ledger.db").read_bytes()
+    assert studio.doit("lock", "shot=2") == 0
+    shown = studio.clip(2).read_bytes()
+    (studio.outputs / "ledger.db").write_bytes(older)
+    studio.change_shot(2, runway_prompt="something else")
+    assert studio.doit() == 3
+    assert "it does not know the last `doit lock`" in capfd.readouterr().err
+    assert studio.doit("recover") == 0
+    assert "shot 2: is locked again" in capfd.readouterr().out
+    assert studio.doit() == 0
+    assert (studio.bought(), studio.clip(2).read_bytes()) == (3, shown)
+    (studio.outputs / "ledger.db").write_bytes(older)
+    (studio.outputs / "vgen.log").unlink()
+    assert studio.doit("recover") == 0
+    assert "vgen.log does not tell of the last `doit lock`" in capfd.readouterr().out
+    assert studio.doit("keep", "shot=2") == 0
+    assert studio.doit("lock", "shot=2") == 0
+    for number in (2, 1):
+        assert studio.doit("unlock" if number == 2 else "lock", f"shot={number}") == 0
+    assert studio.doit("plan") == 0, "what is unlocked is missed by nobody"
+
+
 def test_a_locked_clip_stays_in_both_tiers(studio: Studio) -> None:
     studio.configure(run={"budget_usd": 9}, runway={"draft": {"max_retries": 2}})
     assert studio.doit("tier=draft", "clip:1", "clip:2") == 0
