@@ -42,3 +42,8 @@ def again_unlocks() -> Patches:
     yield instead(checks, "_refuse_locked", lambda session: None)
     for home in (step, make):
         yield instead(home, "decide", for_again)
+
+
+@mutant("a lock stays with its number when shots change places", "M25", 60, "locks")
+def locks_by_number() -> Patches:
+    yield instead(review, "digests", lambda request: frozenset[str]())
