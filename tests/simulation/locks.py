@@ -100,6 +100,8 @@ class Locks:
         before, here = self._list, self._texts_of_today()
         self._list = here
         if before != here and sorted(before.values()) == sorted(set(here.values())):  # the same shots in other places
+            if any(shot.get("image") for shot in self._stage.read_shots()):
+                self._shown.clear()  # links are by number: these are other shots now
             places = {text: number for number, text in here.items()}
             for kept in (self._shown, self._texts, self._twins):
                 was = {places[before[number]]: value for number, value in kept.items() if number in before}
