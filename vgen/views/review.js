@@ -100,7 +100,7 @@
 
   const setGoing = (on) => {
     if (!pieces.length || on === going) return;
-    const place = position();
+    const place = Math.min(position(), pieces[at].s);
     going = on;
     $("#film-play").setAttribute("aria-pressed", String(on));
     if (!on) { slateAt = place; for (const video of videos) video.pause(); return; }
@@ -364,7 +364,8 @@
     events = new EventSource("/api/events");
     events.addEventListener("film", (event) => {
       const { builder } = JSON.parse(event.data);
-      document.body.dataset.builder = builder ?? "";
+      $("#builder").hidden = !builder;
+      $("#builder").textContent = `A build is at work (process ${builder}): what it makes appears here, choices wait for it`;
       refresh().catch(() => {});
       if (!builder && waiting.size) flush();
     });
