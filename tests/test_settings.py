@@ -107,6 +107,7 @@ def test_defaults_are_the_contracts(tmp_path: Path) -> None:
         "aspect_ratio": "9:16", "mode": "auto", "clip_paths": "relative", "backoff_base_s": 1, "backoff_max_s": 60,
         "wait": False, "proxy": "", "ai_mark": True, "sign": True, "sign_certificate": "", "sign_key": "",
         "sign_details": "", "notify_command": "", "notify_url": "",
+        "cluster": "", "cluster_ca": "", "cluster_cert": "", "cluster_key": "", "cluster_timeout_s": 600,
     }  # fmt: skip
     assert expected == run.model_dump()
 

@@ -1,12 +1,13 @@
-"""kill -9 at any moment, fifty times and more: nothing is bought twice, nothing is lost, and the books agree."""
+"""kill -9 at any moment, again and again: nothing is bought twice, nothing is lost, and the books agree."""
 
 from typing import Any
 
 import pytest
+import thorough
 from campaign.command import campaign
 from campaign.round import Round, play
 
-ROUNDS = 8
+ROUNDS = 8 if thorough.ALL else 4
 KILLS = 7
 
 

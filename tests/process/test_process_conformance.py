@@ -40,7 +40,7 @@ def conformance(home: Path, *args: str) -> tuple[int, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", thorough.some(["kling", "runway", "acme", "pika", "fal", "ark", "minimax"], 4))
+@pytest.mark.parametrize("name", thorough.some(["runway", "kling", "acme", "pika", "fal", "ark", "minimax"], 7))
 def test_a_protocol_keeps_the_money_rules(tmp_path: Path, name: str) -> None:
     installed(tmp_path)
     code, said = conformance(tmp_path, name, "--kills", "2", *(["--model", MODELS[name]] if name in MODELS else []))

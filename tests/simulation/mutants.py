@@ -29,6 +29,7 @@ from vgen.production import (
     over,
     poll,
     reconcile,
+    retrieve,
     submit,
     workspace,
     world,
@@ -43,7 +44,7 @@ from vgen.store import atomic, database, failpoints
 from vgen.store.ledger import Ledger
 from vgen.store.purchase import State
 from vgen.store.records import Budget, NewPurchase
-from vgen.store.takes import place_clip
+from vgen.store.takes import name_clip
 
 Patches = Iterator[AbstractContextManager[Any]]
 
@@ -385,7 +386,7 @@ def outputs_without_name() -> Patches:
 
 @mutant("a clip is written under its name piece by piece", "M9", 300)
 def place_in_pieces() -> Patches:
-    place = place_clip
+    place = name_clip
 
     def piecemeal(take: Any, clip: Any, *may_replace: Any) -> Any:
         data = take.read_bytes()
@@ -393,7 +394,7 @@ def place_in_pieces() -> Patches:
         clip.write_bytes(data[: len(data) // 2])
         return place(take, clip, *may_replace)
 
-    yield instead(make, "place_clip", piecemeal)
+    yield instead(make, "name_clip", piecemeal)
 
 
 @mutant("a job of an earlier run that is not found is simply forgotten", "M3 M10 M14 M16", 80)
@@ -554,5 +555,5 @@ def settle_uncertain_only() -> Patches:
 @_undrawn
 def no_way_out() -> Patches:
     """Messages name no command that ends a purchase."""
-    for home in (decision, poll, download, deliver):
+    for home in (decision, poll, retrieve, deliver):
         yield instead(home, "how_to_end", lambda row: "wait")

@@ -40,6 +40,11 @@ VARIABLES = {
     "sign_key": "PEM file, the key of sign_certificate",
     "sign_details": "told in signatures: prompt, seed, price, provider, model",
     "proxy": "http(s)://HOST:PORT: for all requests",
+    "cluster": "tls://HOST:PORT of a Dask scheduler: its workers check",
+    "cluster_ca": "PEM file: who signed the scheduler's certificate",
+    "cluster_cert": "PEM file; without these three, as Dask is configured",
+    "cluster_key": "PEM file, the key of cluster_cert",
+    "cluster_timeout_s": "when a worker's job is given to another",
     "notify_command": "run at the end, a failed gate, the cap, an uncertain order",
     "notify_url": "posted to at the same moments",
 }

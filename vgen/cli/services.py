@@ -75,7 +75,8 @@ async def _online(run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[On
     from vgen.production.http import HttpClient
 
     tools = find_tools(run.settings.ffmpeg, run.settings.ffprobe)
-    await verify(tools)
+    if run.elsewhere is None:  # else it was asked already, as workers must have the same
+        await verify(tools)
     async with trio.open_nursery() as nursery:
         network = _simulated_network(run, tools, requests, nursery) if run.settings.in_process else None
         async with HttpClient(now=run.now, network=network, tls=run.services.tls, proxy=run.settings.run.proxy) as http:

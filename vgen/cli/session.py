@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vgen.cli import checks, ending, finished, noop, notify, registry, reporter, reporting, unfinished
+from vgen.cli import checks, elsewhere, ending, finished, noop, notify, registry, reporter, reporting, unfinished
 from vgen.cli.doit.compat import command_line_variables, program
+from vgen.cli.intention import intended
 from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
@@ -17,8 +18,6 @@ from vgen.inputs.variables import is_default
 from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
-from vgen.plan.step import PURCHASES
-from vgen.production.intent import Intent
 from vgen.production.run import Run
 from vgen.production.services import Services
 from vgen.production.workspace import View, Workspace
@@ -26,8 +25,10 @@ from vgen.store.database import commits
 from vgen.views import terminal
 from vgen.views.advice import Advice
 
+if TYPE_CHECKING:
+    from vgen.media.hands import Elsewhere
+
 FREE = frozenset({Action.RESTORE, Action.COLLECT})
-NEEDS_NETWORK = (*PURCHASES, Action.COLLECT, Action.HELD)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,8 @@ class Session:
         self.entered = False
         self.worked = self.judges = False
         """Whether something was to be made; whether the gates were judged."""
+        self.elsewhere: Elsewhere | None = None
+        """A cluster, as long as tasks run with one."""
         self.reported = reporting.Reported()
         self._begun: dict[str, Callable[[], Any]] = {}
         self._view: View | None = None
@@ -230,48 +233,27 @@ class Session:
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
         """The run, open around all tasks. A plan that does not fit the budget is refused after the free work."""
-        chosen = self.selection
-        if not chosen.builds or not (chosen.forced or checks.has_work(self)):
-            yield
-            return
-        self.worked = True
-        if not checks.fits(self):
-            await self._free_work()
-            self.look_again(again=True)
+        async with elsewhere.opened(self):
+            if not self.selection.builds or not (self.selection.forced or checks.has_work(self)):
+                yield
+                return
+            self.worked = True
             if not checks.fits(self):
-                raise checks.refused(self)
-        async with self.open():
-            yield
+                await self._free_work()
+                self.look_again(again=True)
+                if not checks.fits(self):
+                    raise checks.refused(self)
+            async with self.open():
+                yield
 
     @contextlib.asynccontextmanager
     async def open(self, *, online: bool | None = None) -> AsyncIterator[Run]:
         """Open the run for what is inside. `online`: None goes online if the plan needs it."""
         ledger = self.workspace.outputs.ledger
         with contextlib.ExitStack() as closing:
-            async with self.run.open(self._intent(online=online)) as run:
+            async with self.run.open(intended(self, online=online)) as run:
                 yield run
                 closing.enter_context(self.reported.unchanged(ledger))
-
-    def _intent(self, *, online: bool | None) -> Intent:
-        plan, chosen = self.plan, self.selection
-        due = [s for s in plan.steps if s.number in chosen.numbers and (not s.finished or s.number in chosen.again)]
-        asks = any(not step.actions.isdisjoint(NEEDS_NETWORK) or step.may_come_back for step in plan.steps)
-        needed = bool(chosen.again or plan.orphans or asks)
-        requests = [step.request for step in plan.steps]
-        return Intent(
-            requests=requests,
-            takes=plan.takes(without=chosen.again),
-            wanted=chosen.numbers or frozenset(request.number for request in requests),
-            done=frozenset(step.number for step in plan.steps if step.finished and step.number not in chosen.again),
-            again=chosen.again,
-            locked=plan.locked,
-            seen=self.view().stats,
-            not_started={step.number: step.buys_at for step in due},
-            fits=plan.fitting() if self.workspace.ready.run.partial else None,
-            approved=chosen.approved,
-            online=needed if online is None else online,
-            read_only=not self.workspace.holds_lock,
-        )
 
     async def _free_work(self) -> None:
         """What costs nothing: takes put back, running jobs collected."""

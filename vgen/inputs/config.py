@@ -52,7 +52,8 @@ class _Loader:
         if run is None:
             raise InputError(self._problems)
         providers_ = self._providers(config, where, run)
-        self._signer(run)
+        self._files(run, "sign_certificate", "sign_key", whole="a certificate and its key")
+        self._files(run, "cluster_ca", "cluster_cert", "cluster_key", whole="the files for TLS")
         self._problems += self._own_problems  # whichever section asked first
         primary = self._chosen(run.primary_api, "primary_api", providers_)
         fallback = None
@@ -91,15 +92,15 @@ class _Loader:
                 self._problems.append(f"{said}={shown(told)}: {refused(error, value)}")
             return None
 
-    def _signer(self, run: Run) -> None:
-        """A certificate and its key go together, and are files."""
-        both = {"sign_certificate": run.sign_certificate, "sign_key": run.sign_key}
-        if any(both.values()) and not all(both.values()):
-            lacking = next(name for name, path in both.items() if not path)
-            self._problems.append(f"{lacking}: is missing; a certificate and its key are given together")
+    def _files(self, run: Run, *names: str, whole: str) -> None:
+        """Variables that go together, and name files."""
+        named = {name: str(getattr(run, name)) for name in names}
+        if any(named.values()) and not all(named.values()):
+            lacking = next(name for name, path in named.items() if not path)
+            self._problems.append(f"{lacking}: is missing; {whole} are given together")
         self._problems += [
-            f"{name}={shown(path)}: no such file; correct the path, or leave both out"
-            for name, path in both.items()
+            f"{name}={shown(path)}: no such file; correct the path, or leave {'both' if len(names) == 2 else 'all'} out"
+            for name, path in named.items()
             if path and not (self._root / path).is_file()
         ]
 

@@ -1,5 +1,6 @@
 """The run variables and the keys of a provider's section, with their types and defaults."""
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -49,6 +50,16 @@ def _proxy(value: str) -> str:
     if value and (not whole or parts.query or parts.fragment or " " in value):
         raise ValueError(wrong)
     return value.rstrip("/")
+
+
+def _cluster(value: str) -> str:
+    """TLS unless it is this machine: a Dask scheduler does whatever somebody asks who reaches it."""
+    match = re.fullmatch(r"(tcp|tls)://(\[[0-9a-f:]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", value)
+    if value and (match is None or not 0 < int(match[3]) < 1 << 16):
+        raise ValueError("give tls://HOST:PORT of a Dask scheduler, or tcp://127.0.0.1:PORT on this machine")
+    if match and match[1] == "tcp" and not re.fullmatch(r"localhost|127(\.\d+){3}|\[::1\]", match[2]):
+        raise ValueError("tcp:// is for this machine only, others could reach it too: give tls://HOST:PORT")
+    return value
 
 
 Count = Annotated[int, BeforeValidator(_no_bool), Field(ge=1, le=10_000)]
@@ -113,6 +124,11 @@ class Run(BaseModel):
     sign_key: Annotated[str, AfterValidator(_plain)] = ""
     sign_details: Annotated[str, AfterValidator(_details)] = ""
     proxy: Annotated[str, AfterValidator(_proxy)] = ""
+    cluster: Annotated[str, AfterValidator(_cluster)] = ""
+    cluster_ca: Annotated[str, AfterValidator(_plain)] = ""
+    cluster_cert: Annotated[str, AfterValidator(_plain)] = ""
+    cluster_key: Annotated[str, AfterValidator(_plain)] = ""
+    cluster_timeout_s: Seconds = 600
     notify_command: Annotated[str, AfterValidator(_plain)] = ""
     notify_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$"), AfterValidator(_plain)] = ""
 

@@ -3,7 +3,6 @@
 Buys nothing; knows no shot list, no take, no task. What it made of what stands in a record beside the clips.
 """
 
-import os
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any
 import trio
 
 from vgen.errors import ClipFailed, MediaError
-from vgen.media import length, target_format
+from vgen.media import length
 from vgen.media.conform_record import (
     CUT_RECORD,
     RECORD,
@@ -27,10 +26,14 @@ from vgen.media.conform_record import (
     publish,
     read_record,
     see,
+    seen_already,
     unchanged,
     why_not_made,
 )
-from vgen.media.probe import Facts, probe
+from vgen.media.hands import Encode, Hands, Look, Made
+from vgen.media.handwork import refuse
+from vgen.media.here import Here
+from vgen.media.probe import Facts
 from vgen.media.provenance import NOTHING, Provenance
 from vgen.media.target_format import TargetFormat, choose_format
 from vgen.media.tools import Tools
@@ -119,20 +122,22 @@ async def conform(
     steps: Steps | None = None,
     at_once: int | None = None,
     provenance: Provenance = NOTHING,
+    hands: Hands | None = None,
 ) -> Summary:
-    """Make `folder/clip_NNN.mp4` of each source that changed, `at_once` side by side (default: one a core).
+    """Make `folder/clip_NNN.mp4` of each source that changed, `at_once` side by side (default: as `hands` can).
 
-    `provenance`: what the clips shall say of their making.
+    `provenance`: what the clips shall say of their making. `hands`: who does it (default: `tools`, here, one a core).
 
     Whatever else `folder` holds under such names is removed. Raises ClipFailed when a clip could not be made, or the
     folder not be written; each was told in a line, and all others are done.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        limiter = trio.CapacityLimiter(at_once or os.cpu_count() or 1)
+        hands = hands or Here(tools=tools)
+        limiter = trio.CapacityLimiter(at_once or hands.at_once)
         record, watched = read_record(folder), steps or Unwatched()
         work = _Work(
-            tools=tools,
+            hands=hands,
             folder=folder,
             tell=tell,
             steps=watched,
@@ -153,7 +158,7 @@ async def conform(
 class _Work:
     """One run of `conform`."""
 
-    tools: Tools
+    hands: Hands
     folder: Path
     tell: Tell
     steps: Steps
@@ -214,11 +219,17 @@ class _Work:
 
     async def _look(self, source: Source) -> str:
         before = self.record.clips.get(source.number)
-        seen = await trio.to_thread.run_sync(see, source.path, before.source if before else None)
+        if before and (seen := seen_already(source.path, before.source)) is not None:
+            self.looked[source.number] = seen, before.facts
+            return ""
+        found = await self.hands.do(Look(path=source.path, probed=True))
+        seen = Seen(size_bytes=found.size_bytes, mtime_ns=found.mtime_ns, sha256=found.sha256)
         if before and before.source.sha256 == seen.sha256:
             self.looked[source.number] = seen, before.facts
-        else:
-            self.looked[source.number] = seen, await probe(self.tools, source.path)
+            return ""
+        refuse(found)
+        assert found.facts is not None, "BUG: a video without facts"
+        self.looked[source.number] = seen, found.facts
         return ""
 
     async def _make(self, source: Source, wanted: TargetFormat) -> str:
@@ -234,9 +245,11 @@ class _Work:
             self.tell(source.number, f"{source.path.name} {had}; it is used as long as it is")
         frames = _frames(source, facts, wanted)
         final = self.folder / clip_name(source.number)
-        part = final.with_name(f".{final.name}.part")
+        part, mark = final.with_name(f".{final.name}.part"), self.provenance.mark(source.made_by)
+        job = Encode(source=source.path, part=part, clip=facts, form=wanted, frames=frames, mark=mark)
         try:
-            await target_format.encode(self.tools, source.path, part, facts, wanted, frames)
+            made = await self.hands.do(job)
+            refuse(made)
             for text in await self.provenance.of_clip(
                 part, source.path, source.number, final.name, source.made_by, source.details
             ):
@@ -252,11 +265,18 @@ class _Work:
             duration_s=wanted.duration_s(frames),
             made_by=source.made_by,
             provenance=self.provenance.inputs(source.made_by, source.details),
-            output=await trio.to_thread.run_sync(see, final),
+            output=await self._written(final, made),
         )
         self._note(source.number, entry)
         self.made.append(source.number)
         return "conformed"
+
+    async def _written(self, final: Path, made: Made) -> Seen:
+        """A file that was just made; who made it may have hashed it, and then nobody has signed it since."""
+        stat = final.stat()
+        if made.sha256 and made.size_bytes == stat.st_size and self.provenance.identity is None:
+            return Seen(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=made.sha256)
+        return await trio.to_thread.run_sync(see, final)
 
     def _is_made(self, before: Entry, source: Source, wanted: TargetFormat) -> bool:
         return _is_made(before, source, wanted, self.folder, self.provenance)

@@ -80,11 +80,17 @@ class Record(BaseModel):
     clips: dict[int, Entry] = {}
 
 
+def seen_already(path: Path, before: Seen) -> Seen | None:
+    """`before` if the file still has the size and time that it had; None: it must be looked at. Raises OSError."""
+    stat = path.stat()
+    return before if (before.size_bytes, before.mtime_ns) == (stat.st_size, stat.st_mtime_ns) else None
+
+
 def see(path: Path, before: Seen | None = None) -> Seen:
     """The file as it is now. Raises OSError."""
+    if before is not None and (seen := seen_already(path, before)) is not None:
+        return seen
     stat = path.stat()
-    if before is not None and (before.size_bytes, before.mtime_ns) == (stat.st_size, stat.st_mtime_ns):
-        return before
     return Seen(size_bytes=stat.st_size, mtime_ns=stat.st_mtime_ns, sha256=atomic.sha256(path))
 
 

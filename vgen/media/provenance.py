@@ -49,19 +49,28 @@ class Provenance:
             found.append(f"c2pa {signing.VERSION} {said[:16]}")
         return ", ".join(found)
 
+    def mark(self, made_by: str) -> str:
+        """The mark of a film of this digital source type; "": none."""
+        return made_by if self.ai_mark else ""
+
     async def of_clip(
         self, film: Path, source: Path, number: int, name: str, made_by: str, details: Mapping[str, Any] | None = None
     ) -> tuple[str, ...]:
-        """Finish a conformed clip, before it gets its name; what is to be told. Raises MediaError, OSError."""
+        """Sign a conformed clip that has its mark, before it gets its name; what is to be told.
+
+        Raises MediaError, OSError.
+        """
         take, actions = Ingredient(label="take", title=f"take of shot {number}", path=source), signing.opened(made_by)
-        return await self._finish(film, name, made_by, actions, [take], "parentOf", details)
+        return await self._sign(film, name, made_by, actions, [take], "parentOf", details)
 
     async def of_cut(self, film: Path, name: str, clips: Mapping[int, Path], made_by: str) -> tuple[str, ...]:
-        """Finish a cut of these conformed clips. As `of_clip`."""
+        """Mark and sign a cut of these conformed clips. As `of_clip`."""
+        if mark := self.mark(made_by):
+            ai_mark.append(film, mark)  # before it is signed: afterwards the signature would not hold
         parts = [Ingredient(label=f"shot{n}", title=f"shot {n}", path=path) for n, path in clips.items()]
-        return await self._finish(film, name, made_by, signing.placed(made_by), parts, "componentOf")
+        return await self._sign(film, name, made_by, signing.placed(made_by), parts, "componentOf")
 
-    async def _finish(
+    async def _sign(
         self,
         film: Path,
         name: str,
@@ -73,8 +82,6 @@ class Provenance:
     ) -> tuple[str, ...]:
         if not made_by:
             return ()
-        if self.ai_mark:
-            ai_mark.append(film, made_by)  # before it is signed: afterwards the signature would not hold
         identity = self.identity
         if identity is None:
             return ()

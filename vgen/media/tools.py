@@ -123,6 +123,12 @@ async def _version(program: str) -> str:
     return version
 
 
+def tool_version(said: str) -> str:
+    """The version in the first line that ffmpeg or ffprobe says; "" if there is none."""
+    match = _VERSION.match(said)
+    return one_line(match[1]) if match else ""
+
+
 async def run_tool(argv: Sequence[str], *, limit_s: float, cwd: Path | None = None) -> Finished:
     """Run a tool to its end, in `cwd` if one is given.
 

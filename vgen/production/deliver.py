@@ -7,15 +7,15 @@ from pathlib import Path
 from vgen import recipe, retry
 from vgen.errors import ClipFailed
 from vgen.media import claims
-from vgen.media.judge import Judgement, Verdict, Wanted
+from vgen.media.hands import Bring, Brought, Look, Outcome
+from vgen.media.judge import Judgement, Verdict
 from vgen.money import show
 from vgen.plan.decision import NOT_KEPT, how_to_end
 from vgen.production import job_end
 from vgen.production.address import Ended, Gone, fresh_url
 from vgen.production.client import how_long
-from vgen.production.download import Downloaded, download_file
 from vgen.production.events import Phase
-from vgen.production.offload import off_loop
+from vgen.production.retrieve import retrieve, wanted
 from vgen.production.run import Run
 from vgen.store import atomic, receipts
 from vgen.store.purchase import State
@@ -38,8 +38,9 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             continue
         if got is None:
             return
-        run.events.doing(number, "checking")
-        judgement = await _judge(run, row, part)
+        if (judgement := got.judgement) is None:
+            run.events.doing(number, "checking")
+            judgement = await _judge(run, row, part)
         if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and _came_whole(judgement, got, last)):
             raise ClipFailed(
                 f"could not be checked ({judgement.reason}); it is paid and kept, run again, or {how_to_end(row)}"
@@ -59,15 +60,15 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
     )
 
 
-async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Downloaded | None:
+async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Brought | None:
     """All bytes, downloaded or left by an earlier run; None if the purchase is rendered still, or over."""
     if row.state is State.FETCHED:
-        if part.exists() and await off_loop(row.size_bytes or 0, atomic.sha256, part) == row.sha256:
-            return Downloaded(sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
+        if part.exists() and (await run.hands.do(Look(path=part))).sha256 == row.sha256:
+            return Brought(outcome=Outcome.DONE, sha256=row.sha256 or "", size_bytes=row.size_bytes or 0, told=True)
         run.ledger.move(row.id, State.RENDERED)  # the bytes did not survive; the provider has them
         return None
     try:
-        got = await download_file(run, row, part, number)
+        got = await retrieve(run, row, part, number)
     except Ended as exc:
         job_end.book(run, row, number, exc.status, row.rendered_at or run.now())
     except Gone as exc:
@@ -79,7 +80,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Download
     return None
 
 
-def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Downloaded, last: str, tries_left: int) -> str:
+def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Brought, last: str, tries_left: int) -> str:
     """Why the bytes may not be what was bought, and must be fetched again; "" if they are believed.
 
     The same bytes twice: that is what the provider has. Of damaged bytes that is believed only if they came in one
@@ -100,7 +101,7 @@ def _the_same(row: Purchase, twin: Purchase) -> str:
     return f"{row.provider} delivers the same video as shot {twin.shot_number}"
 
 
-def _came_whole(judgement: Judgement, got: Downloaded, last: str) -> bool:
+def _came_whole(judgement: Judgement, got: Brought, last: str) -> bool:
     believable = judgement.verdict is not Verdict.DAMAGED or (got.told and got.one_piece and judgement.container)
     return got.sha256 == last and believable
 
@@ -129,17 +130,13 @@ async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int
 
 
 async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
-    asked = dict(row.manifest)
-    wanted = Wanted(
-        duration_s=float(asked["duration"]),
-        aspect_ratio=asked["aspect_ratio"],
-        min_bytes=run.settings.run.min_clip_bytes,
-        sound="audio" in asked,
-    )
-    return await run.judge(part, wanted)
+    job = Bring(purchase_id=row.id, base_url=row.base_url, part=part, wanted=wanted(run, row), kept=True)
+    judgement = (await run.hands.do(job)).judgement
+    assert judgement is not None, "BUG: a check without a judgement"
+    return judgement
 
 
-def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Downloaded, number: int) -> None:
+def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Brought, number: int) -> None:
     """Among the takes, and booked: accepted, or rejected and kept."""
     good = judgement.verdict is Verdict.GOOD
     take, path = _place_for(run, row, judgement, got.sha256)
@@ -198,7 +195,7 @@ def _keep_poster(run: Run, judgement: Judgement, sha256: str) -> None:
         part.replace(run.outputs.posters / f"{sha256}.jpg")
 
 
-def _as_take(row: Purchase, judgement: Judgement, got: Downloaded, take: int, path: Path, claimed: str | None) -> Take:
+def _as_take(row: Purchase, judgement: Judgement, got: Brought, take: int, path: Path, claimed: str | None) -> Take:
     good, facts = judgement.verdict is Verdict.GOOD, judgement.facts
     generation_s = (row.rendered_at or 0) - (row.submitted_at or 0)
     return Take(

@@ -1,6 +1,5 @@
-"""Downloads one output into its part: resume, fresh addresses, limits. Never buys."""
+"""One GET of an output into its part: resume, limits, unpacking. Knows no purchase, and tries once."""
 
-import errno
 import gzip
 import hashlib
 import os
@@ -10,20 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-import trio
-
-from vgen import retry
-from vgen.errors import BlockedAddress, ClipFailed, WireError
+from vgen.errors import WireError
 from vgen.media.container import HEAD_BYTES, is_page
-from vgen.plan.decision import how_to_end
-from vgen.production import address, over
-from vgen.production.client import how_long
+from vgen.media.offload import off_loop
 from vgen.production.http import HttpClient
-from vgen.production.offload import off_loop
-from vgen.production.run import Run
 from vgen.production.source import Answer, Piece
 from vgen.store import atomic, failpoints
-from vgen.store.records import Purchase
 
 MAX_BYTES = 1 << 30
 """Cap of one download: clips have 5 to 50 MB."""
@@ -37,7 +28,7 @@ class TooLong(Exception):
     """More bytes than are ever fetched."""
 
 
-class _Expired(Exception):
+class Expired(Exception):
     """The URL is no longer good; the job can be asked for a fresh one."""
 
 
@@ -51,84 +42,6 @@ class Downloaded:
     one_piece: bool = True
 
 
-# ── download ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def download_file(run: Run, row: Purchase, part: Path, number: int) -> Downloaded:
-    """All bytes of the output, synced. Raises address.Gone, address.Ended, ClipFailed."""
-    expired = _Expiry(run, row)
-    etag: str | None = None
-    url = row.urls.get("output", "")
-    reason = "the provider named no address"
-    part.unlink(missing_ok=True)
-    for attempt in range(1, retry.DOWNLOAD_TRIES + 1):
-        loader = Loader(run.http, url, row.base_url, part, etag)
-        try:
-            with trio.fail_after(WHOLE_DOWNLOAD_S):
-                return await loader.run()
-        except _Expired:
-            await expired.once_more()
-            done = await address.fresh_url(run, row)
-            url, expired.ended_at = done.url, done.ended_at
-            part.unlink(missing_ok=True)
-            continue
-        except (BlockedAddress, TooLong) as exc:
-            raise ClipFailed(
-                f"{exc}; the clip is paid, ask {row.provider} about job {row.job_id}, or {how_to_end(row)}"
-            ) from exc
-        except trio.TooSlowError:
-            reason = f"took longer than {WHOLE_DOWNLOAD_S:g} s"
-        except WireError as exc:
-            reason = str(exc)
-            etag = loader.etag
-        except OSError as exc:
-            part.unlink(missing_ok=True)
-            reason = _not_written(run, exc)
-        expired.absence.broken()
-        run.say(number, f"download: {reason}; trying again", event="download_retry", attempt=attempt)
-        run.events.doing(number, f"downloading from {row.provider}, attempt {attempt + 1}")
-        await trio.sleep(retry.backoff_s(retry.DOWNLOAD, attempt, run.rng))
-    raise ClipFailed(
-        f"could not be downloaded ({reason}); it is paid, run again{how_long(run, row)}, or {how_to_end(row)}"
-    )
-
-
-def _not_written(run: Run, exc: OSError) -> str:
-    """Why the part can't be written. Raises ClipFailed if there is no use in trying again."""
-    if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return f"writing failed: {exc.strerror}"
-    run.stop_buying("the disk is full")
-    raise ClipFailed("the disk is full; the clip is paid, make room and run again") from exc
-
-
-class _Expiry:
-    """An address that leads to no file, however often a fresh one was asked for."""
-
-    def __init__(self, run: Run, row: Purchase) -> None:
-        self._run, self._row = run, row
-        self._times = 0
-        self.absence = over.Absence(clock=trio.current_time)
-        self.ended_at: float | None = None
-
-    async def once_more(self) -> None:
-        """Wait until a fresh address is worth asking for. Raises Gone, ClipFailed."""
-        run, row = self._run, self._row
-        self._times += 1
-        self.absence.seen()
-        kept = address.kept(run, row, self.ended_at)
-        if over.file_gone(self.absence, kept):
-            raise address.gone(row, kept)
-        if self._times > retry.FRESH_URL_TRIES:
-            if not kept.is_overdue or self._times > retry.FRESH_URL_TRIES + 1:
-                raise ClipFailed(
-                    f"its address at {row.provider} does not answer with a file; it is paid: run again as long as "
-                    f"{row.provider} may keep it{how_long(run, row)}, or {how_to_end(row)}"
-                )
-            await trio.sleep(self.absence.left_s)
-        elif self._times > 1:
-            await trio.sleep(retry.backoff_s(retry.DOWNLOAD, self._times, run.rng))
-
-
 class Loader:
     """One GET into the part, continued where the last one broke if the server can prove that it is the same file."""
 
@@ -138,12 +51,12 @@ class Loader:
 
     async def run(self) -> Downloaded:
         if not self._url:
-            raise _Expired
+            raise Expired
         offset = self._part.stat().st_size if self.etag and self._part.exists() else 0
         headers = {"Range": f"bytes={offset}-", "If-Range": self.etag} if offset and self.etag else {}
         async with self._http.download(self._url, self._base_url, headers) as answer:
             if answer.status in (401, 403, 404, 410):
-                raise _Expired
+                raise Expired
             total = _content_range(answer.headers.get("content-range"), offset) if answer.status == 206 else None
             if answer.status == 206 and total is None:
                 self._forget()

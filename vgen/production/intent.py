@@ -1,5 +1,7 @@
 """What a run means to do, what it counts, and what it opens: the values around `run.Run`."""
 
+import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,6 +10,7 @@ from vgen.plan.request import ShotRequest
 from vgen.store.outputs import Stat
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
+    from vgen.media.hands import Elsewhere, Hands
     from vgen.media.judge import Judge
     from vgen.production.http import HttpClient
 
@@ -51,7 +54,28 @@ class Counters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Online:
-    """What `Services.online` opens: the way to the providers, and who judges what comes from there."""
+    """What `Services.online` opens: the way to the providers, and who judges what comes from there.
+
+    `elsewhere`: other hands for the work on clips' bytes.
+    """
 
     http: "HttpClient"
     judge: "Judge"
+    elsewhere: "Hands | None" = None
+
+    def spread(self, elsewhere: "Elsewhere | None", *, brings: bool) -> "Online":
+        """With work on clips' bytes done elsewhere, if there is one. `brings`: whether downloads may be, too."""
+        if elsewhere is None:
+            return self
+        return dataclasses.replace(self, elsewhere=elsewhere.over(self.here(), brings=brings))
+
+    def hands(self) -> "Hands":
+        """Who works on clips' bytes."""
+        return self.elsewhere or self.here()
+
+    def here(self) -> "Hands":
+        """This process."""
+        from vgen.media.here import Here
+        from vgen.production.handwork import bring
+
+        return Here(judge=self.judge, bring=functools.partial(bring, self.http))

@@ -36,6 +36,11 @@ class PrioritySemaphore:
         """How many wait for one."""
         return self._queue.waiting
 
+    def resize(self, limit: int) -> None:
+        """Another number of slots from now on; who holds one keeps it."""
+        self._queue.limit = limit
+        self._wake()
+
     @contextlib.asynccontextmanager
     async def one(self, rank: int, *, at_once: bool = False) -> AsyncIterator[None]:
         """Hold a slot. `at_once`: the job runs already, so its slot is taken whether or not one is free."""

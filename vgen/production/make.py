@@ -11,6 +11,7 @@ from typing import Any
 import trio
 
 from vgen.errors import ClipFailed, LedgerBusy, LedgerError, Refusal
+from vgen.media.offload import off_loop
 from vgen.money import show
 from vgen.plan import review, takes_wanted
 from vgen.plan.decision import Action, Decision, File, decide
@@ -20,13 +21,12 @@ from vgen.production import booking, chain, deliver, masters, poll, reconcile, r
 from vgen.production import buy as buying
 from vgen.production.clip_files import is_as_seen
 from vgen.production.events import Phase
-from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.submit import Clip
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import State
 from vgen.store.records import Placed, Purchase, Take
-from vgen.store.takes import place_clip, set_aside
+from vgen.store.takes import name_clip, set_aside
 
 
 async def make(run: Run, request: ShotRequest, file: File, *, again: bool = False) -> None:
@@ -259,8 +259,8 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
 
     Raises ClipFailed if the take is gone, or if the clip's file has changed since the plan.
     """
-    master = await masters.whole(run, take, number)
     clip = run.outputs.clip(number)
+    part = await masters.copied(run, take, number, clip)
     seen, placed = run.intent.seen.get(clip.name), run.ledger.placed(clip.name)
 
     def is_untouched() -> bool:
@@ -269,7 +269,7 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
     if replaces_edit and (aside := await off_loop(take.size_bytes, set_aside, clip, run.outputs.edited, is_untouched)):
         where = f"{run.settings.run.outputs}/{aside.relative_to(run.outputs.root).as_posix()}"
         run.say(number, f"your edit of {clip.name} is now {where}", event="note")
-    stat = await off_loop(take.size_bytes, place_clip, master, clip, is_untouched)
+    stat = await off_loop(take.size_bytes, name_clip, part, clip, is_untouched)
     if stat is None:
         cost = "puts the take in place, free," if number in (run.retakes or {}) else "buys another take"
         raise ClipFailed(

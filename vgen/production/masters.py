@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vgen.errors import ClipFailed
-from vgen.production.offload import off_loop
+from vgen.media.hands import Outcome, Put
+from vgen.media.offload import off_loop
 from vgen.store import atomic
 from vgen.store.records import Take
-from vgen.store.takes import make_read_only, place_clip
+from vgen.store.takes import clip_part, make_read_only, place_clip
 
 if TYPE_CHECKING:
     from vgen.production.run import Run
@@ -28,3 +29,12 @@ async def whole(run: "Run", take: Take, number: int) -> Path:
             make_read_only(master)
             return master
     raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
+
+
+async def copied(run: "Run", take: Take, number: int, clip: Path) -> Path:
+    """A copy of a take beside a clip, ready for its name. Raises ClipFailed as `whole` does, OSError."""
+    master = run.outputs.root / take.path
+    job = Put(take=master, part=clip_part(clip), sha256=take.sha256, size_bytes=take.size_bytes)
+    while (await run.hands.do(job)).outcome is not Outcome.DONE:
+        await whole(run, take, number)
+    return job.part

@@ -12,10 +12,10 @@ from vgen.errors import ClipFailed, InputError
 from vgen.inputs import images
 from vgen.inputs.pictures import File, Source, Url
 from vgen.inputs.settings import Provider
+from vgen.media.offload import off_loop
 from vgen.pictures import FRAMES, Accepts, Pictures
 from vgen.plan.request import ShotRequest
 from vgen.production import chain, uploads
-from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.production.uploads import Big
 from vgen.providers.base import Order

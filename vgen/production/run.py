@@ -16,7 +16,7 @@ from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.inputs.settings import Provider, Settings
 from vgen.plan.decision import Policy
 from vgen.plan.request import ShotRequest
-from vgen.production import retaking, world
+from vgen.production import retaking, sweep, world
 from vgen.production.chain import Chain
 from vgen.production.clocks import ProviderClocks
 from vgen.production.events import Events
@@ -33,10 +33,9 @@ from vgen.store.lock import sign_lock
 from vgen.store.order_slips import OrderSlips
 from vgen.store.outputs import Outputs
 from vgen.store.records import Choice, Purchase, Retake
-from vgen.store.takes import discard
 
 if TYPE_CHECKING:  # a run with nothing to do needs no HTTP and no ffmpeg
-    from vgen.media.judge import Judge
+    from vgen.media.hands import Elsewhere, Hands
     from vgen.production.http import HttpClient
     from vgen.production.services import Services
 
@@ -71,6 +70,7 @@ class Run:
         self.retakes: dict[int, Retake] | None = None
         """Shot → the new take that was asked for with -a; None before that is written down."""
         self.chain = Chain()
+        self.elsewhere: Elsewhere | None = None  # other machines for the work on clips' bytes
         self._capped = False
         self._asked: dict[str, str] = {}
         self._open: _Open | None = None
@@ -87,8 +87,7 @@ class Run:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     if intent.online:
-                        way = self.services.online(self, intent.requests)
-                        self._open.online = await stack.enter_async_context(way)
+                        self._open.online = await stack.enter_async_context(_online(self, intent))
                         stack.callback(setattr, self._open, "online", None)
                         await stack.enter_async_context(self.services.watching(self))
                     yield self
@@ -125,9 +124,9 @@ class Run:
         return self._opened.online.http
 
     @property
-    def judge(self) -> "Judge":
-        assert self._opened.online is not None, "BUG: a run that is not online"
-        return self._opened.online.judge
+    def hands(self) -> "Hands":
+        """Who works on clips' bytes."""
+        return self._opened.hands()
 
     @property
     def limits(self) -> Limits:
@@ -187,7 +186,7 @@ class Run:
         """The first thing that a working run writes: who it is, the cap it works under, and what -a asks of it."""
         if not self.started:
             sign_lock(self.outputs, self.id)
-            _sweep_parts(self)
+            sweep.sweep(self)
             self.ledger.start_run(self.id, simulated=self.settings.simulated, cap=self.settings.cap)
             self.started = True
         if self.retakes is None and self.intent.again:
@@ -291,11 +290,13 @@ class Run:
         return known if known.protocol == settings.protocol_of(row.provider, row.base_url) else None
 
 
-def _sweep_parts(run: Run) -> None:
-    """Remove bytes of purchases that came to their end before their part was removed."""
-    for part in run.outputs.parts():
-        if not part.stem.isdigit() or run.ledger.is_over(int(part.stem)):
-            discard(part)
+@contextlib.asynccontextmanager
+async def _online(run: Run, intent: Intent) -> AsyncIterator[Online]:
+    """The way to the providers; and to other machines, if there are some: those can't reach providers in memory."""
+    if run.elsewhere is not None:
+        await run.elsewhere.ready()
+    async with run.services.online(run, intent.requests) as online:
+        yield online.spread(run.elsewhere, brings=not run.settings.in_process)
 
 
 class _Open:
@@ -317,6 +318,14 @@ class _Open:
         self.uploads = Uploads()
         self.slips = OrderSlips(run.outputs.slips)
         self.ledger_turn = trio.Lock()
+
+    def hands(self) -> "Hands":
+        """A run that is not online only copies."""
+        if self.online is not None:
+            return self.online.hands()
+        from vgen.media.here import Here
+
+        return Here()
 
 
 def _limiter(settings: Settings, name: str) -> ProviderLimiter:

@@ -71,4 +71,6 @@ class Services:
     frame: TakeFrame = _no_frame
     who_answers: world.Ask = world.ask
     tls: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    link: Any = None
+    """How a cluster's child is started (`vgen.cluster.link.Link`); None: as a process."""
     clock: Any = None

@@ -12,8 +12,8 @@ import trio
 from vgen import retry
 from vgen.errors import BlockedAddress, WireError
 from vgen.inputs.settings import Provider
+from vgen.media.offload import off_loop
 from vgen.production import client
-from vgen.production.offload import off_loop
 from vgen.production.run import Run
 from vgen.providers import codec
 from vgen.providers.base import RefusalReason, Refused

@@ -49,8 +49,19 @@ def place_clip(take: Path, clip: Path, may_replace: Callable[[], bool] = lambda:
 
     `may_replace` is asked at the last moment, copying takes a while; if not, all stays as it is, and None is returned.
     """
-    clip.parent.mkdir(parents=True, exist_ok=True)
-    part = clip.with_name(f".{clip.name}.part")
+    part = clip_part(clip)
+    copy_take(take, part)
+    return name_clip(part, clip, may_replace)
+
+
+def clip_part(clip: Path) -> Path:
+    """Where a copy grows before it is named as a clip."""
+    return clip.with_name(f".{clip.name}.part")
+
+
+def copy_take(take: Path, part: Path) -> None:
+    """A copy of a take, synced. Raises OSError."""
+    part.parent.mkdir(parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     with part.open("xb") as target, take.open("rb") as source:
         if not _reflink(source.fileno(), target.fileno()):
@@ -58,6 +69,10 @@ def place_clip(take: Path, clip: Path, may_replace: Callable[[], bool] = lambda:
         target.flush()
         with failpoints.failpoint("clip.fsync"):
             failpoints.fsync(target.fileno())
+
+
+def name_clip(part: Path, clip: Path, may_replace: Callable[[], bool] = lambda: True) -> Stat | None:
+    """Give a whole copy a clip's name. As `place_clip`."""
     if not may_replace():
         part.unlink()
         return None

@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from vgen.cli import elsewhere
 from vgen.cli.command import Action, Command
 from vgen.cli.commands import credentials
 from vgen.cli.live import working
@@ -31,8 +32,16 @@ def _begin(session: "Session") -> Action:
 
         folder, ratio = session.workspace.outputs.conformed, session.workspace.ready.run.aspect_ratio
         async with working("conforming") as work:
+            found = tools(session)
             done = await conform.conform(
-                tools(session), _sources(session), folder, ratio, tell=terminal.line, steps=work, provenance=provenance
+                found,
+                _sources(session),
+                folder,
+                ratio,
+                tell=terminal.line,
+                steps=work,
+                provenance=provenance,
+                hands=await elsewhere.hands(session, found),
             )
         form = f", all {done.form.width}x{done.form.height} at {float(done.form.fps):g} fps" if done.form else ""
         terminal.line(None, f"conformed {len(done.made)} of {len(done.made) + len(done.kept)} clips{form}")

@@ -45,6 +45,12 @@ async def examine(session: "Session", work: Work) -> AsyncIterator[str]:
         yield text
     async for text in _keys(settings, session.services, work):
         yield text
+    if settings.run.cluster:
+        from vgen.cluster.examine import examined
+
+        work.begin("asking the cluster")
+        async for text in examined(settings, workspace.outputs.root, workspace.outputs.private):
+            yield text
     for text in _disk(workspace):
         yield text
     for text in _signing(session):

@@ -3,13 +3,12 @@
 import contextlib
 import itertools
 import json
-import os
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vgen.cli import reporting
+from vgen.cli import elsewhere, reporting
 from vgen.cli.command import Action, Command
 from vgen.cli.live import working
 from vgen.errors import ClipFailed, LedgerError, Refusal
@@ -24,7 +23,7 @@ from vgen.views import terminal
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
-    from vgen.media.tools import Tools
+    from vgen.media.hands import Hands
     from vgen.views.gallery import Film, Page
 
 MAX_POSTERS = 600
@@ -134,7 +133,8 @@ async def _write(session: "Session", *, draw: bool) -> None:
     posters = {digest: drawn[digest] for digest in wanted if digest in drawn}
     tools = session.services.tools(session.workspace.ready) if draw else None
     if tools is not None:  # without ffmpeg, clips show their first frames
-        await _draw(tools, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
+        hands = await elsewhere.hands(session, tools)
+        await _draw(hands, outputs.root, {d: film for d, film in wanted.items() if d not in drawn}, posters)
     outputs.root.mkdir(parents=True, exist_ok=True)
     shown = list(itertools.islice(page.thumbnails, MAX_THUMBNAILS))
     missing = [name for name in shown if name not in small]
@@ -178,17 +178,17 @@ def drawn_before(page: Path) -> tuple[dict[str, bytes], dict[str, bytes]]:
         return {}, {}
 
 
-async def _draw(tools: "Tools", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:
-    """Poster frames, one process a core."""
+async def _draw(hands: "Hands", root: Path, films: "Mapping[str, Film]", into: dict[str, bytes]) -> None:
+    """Poster frames, one process a core; as many as there is room for elsewhere."""
     import trio
 
-    from vgen.media.posters import poster
+    from vgen.media.hands import Poster
 
-    limiter = trio.CapacityLimiter(os.cpu_count() or 1)
+    limiter = trio.CapacityLimiter(hands.at_once)
 
     async def one(digest: str, film: "Film") -> None:
         async with limiter:
-            found = await poster(tools, root / film.path)
+            found = (await hands.do(Poster(clip=root / film.path))).picture
         if found is not None:
             into[digest] = found
         work.step()
