@@ -340,14 +340,14 @@ def test_a_choice_that_is_none_is_refused_in_one_line(ask: Ask, film: OneFilm, k
     ("error", "status"),
     [
         (InputError(["shot=9: there is no such shot"]), 400),
-        (LockHeld("another vgen run (process 5) works on outputs"), 409),
+        (LockHeld("another vgen run (process 5) works on outputs; wait for it, or start with wait=yes"), 409),
         (Refusal("the ledger can't be read"), 500),
     ],
 )
 def test_what_a_command_refuses_is_told(ask: Ask, film: OneFilm, error: Exception, status: int) -> None:
     film.fails = error
     answer = ask("POST", "/api/keep", content='{"shot": 9}')
-    assert (answer.status_code, answer.json()) == (status, {"error": str(error)})
+    assert (answer.status_code, answer.json()) == (status, {"error": str(error).partition(";")[0]})
 
 
 def test_choices_are_posted_and_looking_is_not(ask: Ask, film: OneFilm) -> None:

@@ -180,11 +180,13 @@ def test_while_a_build_works_a_choice_waits_in_sight_and_succeeds_later(page, ro
         page.keyboard.press("2")
         waiting = page.get_by_role("region", name="Choices that wait")
         waiting.get_by_text(f"Shot {RIVALS}: take 2 waits: another vgen run (process {pid}) works on").wait_for()
+        page.get_by_text(f"A build is at work (process {pid})").wait_for()
         assert take_in_place(root, RIVALS) == 3
         page.reload()
         waiting.get_by_text(f"Shot {RIVALS}: take 2 waits").wait_for()
     shows_take(page, 2)
     waiting.wait_for(state="hidden")
+    page.locator("#builder").wait_for(state="hidden")
     assert take_in_place(root, RIVALS) == 2
     with build_at_work(root / "outputs"):
         go_to(page, RIVALS)

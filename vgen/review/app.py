@@ -134,7 +134,7 @@ async def _bad(_: Request, exc: InputError) -> Response:
 
 
 async def _busy(_: Request, exc: LockHeld) -> Response:
-    return _error(409, str(exc))
+    return _error(409, str(exc).partition(";")[0])  # without the advice for the command line
 
 
 async def _failed(_: Request, exc: VgenError) -> Response:

@@ -25,7 +25,7 @@
 
   const pieceOf = (shot) => {
     const length = shot.clip?.duration_s || shot.shot_s;
-    return { shot: shot.shot, src: shot.clip?.src, s: shot.clip ? Math.min(length, shot.shot_s || length) : shot.shot_s, why: shot.status };
+    return { shot: shot.shot, src: shot.clip?.src, s: shot.clip ? Math.min(length, shot.shot_s || length) : shot.shot_s, why: shot.status, prompt: shot.prompt };
   };
 
   const load = (video, src) => {
@@ -58,7 +58,7 @@
     if (going) here = piece.shot;
     if (isSlate(piece)) {
       for (const video of videos) video.pause();
-      slate.textContent = piece.broken ? `Shot ${piece.shot}: its clip cannot be played` : `Shot ${piece.shot}: ${piece.why}`;
+      slate.textContent = `Shot ${piece.shot}: ${piece.broken ? "its clip cannot be played" : piece.why}\n\n${piece.prompt}`;
       slate.hidden = false;
       slateAt = offset;
       slateFrom = performance.now();
@@ -369,6 +369,7 @@
       refresh().catch(() => {});
       if (!builder && waiting.size) flush();
     });
+    events.addEventListener("error", () => say("The review does not answer. If it has ended, start it again and open its new address"));
   };
   document.addEventListener("visibilitychange", listen);
 
