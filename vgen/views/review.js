@@ -340,6 +340,7 @@
     if (!answer.ok) { say((await answer.json().catch(() => ({}))).error ?? "The film cannot be read just now"); return; }
     const known = film.head;
     film = await answer.json();
+    showBuilder(film.builder);
     const numbers = film.shots.map((one) => one.shot).sort((a, b) => a - b).join();
     if (numbers !== all(".shot").map((one) => +one.dataset.shot).sort((a, b) => a - b).join()) { location.reload(); return; }
     const changed = film.shots.filter((one) => card(one.shot).dataset.digest !== one.digest).map((one) => one.shot);
@@ -357,23 +358,32 @@
     drawWaiting();
   };
 
-  let events = null;
-  const listen = () => { // a page that nobody sees holds no connection: a browser has only six
-    if (document.hidden) { events?.close(); events = null; return; }
-    if (events) return;
-    events = new EventSource("/api/events");
+  const showBuilder = (builder) => {
+    $("#builder").hidden = !builder;
+    $("#builder").textContent = builder ? `A build is at work (process ${builder}): what it makes appears here, choices wait for it` : "";
+  };
+
+  const heard = ({ builder }) => {
+    showBuilder(builder);
+    refresh().catch(() => {});
+    if (!builder && waiting.size) flush();
+  };
+
+  // a browser has six connections to one server: of all its pages one listens, and tells the others
+  const others = new BroadcastChannel("vgen-review");
+  others.addEventListener("message", (event) => heard(event.data));
+  const listen = () => {
+    const events = new EventSource("/api/events");
     events.addEventListener("film", (event) => {
-      const { builder } = JSON.parse(event.data);
-      $("#builder").hidden = !builder;
-      $("#builder").textContent = `A build is at work (process ${builder}): what it makes appears here, choices wait for it`;
-      refresh().catch(() => {});
-      if (!builder && waiting.size) flush();
+      const fact = JSON.parse(event.data);
+      others.postMessage(fact);
+      heard(fact);
     });
     events.addEventListener("error", () => say("The review does not answer. If it has ended, start it again and open its new address"));
   };
-  document.addEventListener("visibilitychange", listen);
 
   if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token is in the cookie
   setSound(true);
-  refresh().catch(() => say("The film cannot be read just now")).then(() => { listen(); if (waiting.size) flush(); });
+  refresh().catch(() => say("The film cannot be read just now")).then(() => { if (waiting.size) flush(); });
+  navigator.locks.request("vgen-review", () => new Promise(listen)); // held until the page goes; then the next one listens
 }
