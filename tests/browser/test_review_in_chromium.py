@@ -138,6 +138,7 @@ def test_a_take_is_picked_by_key_and_by_click_and_undone(page, root):
     page.keyboard.press("t")
     page.locator(f"#shot-{RIVALS}").get_by_role("button", name="Use take 2").click()
     shows_take(page, 2)
+    says(page, f"Shot {RIVALS}: take 2")
     assert take_in_place(root, RIVALS) == 2
     assert page.locator(f"#shot-{RIVALS} .takes").evaluate("takes => takes.open"), "the row stays open"
     src = page.locator(f"#shot-{RIVALS} > .frame video").get_attribute("src")
@@ -157,17 +158,20 @@ def test_a_shot_is_locked_and_noted_and_both_are_undone(page, root):
     go_to(page, 2)
     page.keyboard.press("l")
     shot.get_by_role("button", name="Lock", pressed=True).wait_for()
+    says(page, "Shot 2: locked")
     assert entry(root, 2)["locked"]
     page.keyboard.press("n")
     page.get_by_label("What you want to remember").fill("slower: 1 2 3")
     page.keyboard.press("Enter")
     shot.get_by_text("slower: 1 2 3").wait_for()
+    says(page, "Shot 2: note saved")
     assert entry(root, 2)["note"] == "slower: 1 2 3"
     page.wait_for_function("() => document.activeElement.id === 'shot-2'")
     page.keyboard.press("u")
     shot.get_by_text("slower: 1 2 3").wait_for(state="detached")
     page.keyboard.press("u")
     shot.get_by_role("button", name="Lock", pressed=False).wait_for()
+    says(page, "Shot 2: unlocked")
     assert not {"locked", "note"} & entry(root, 2).keys()
     shot.get_by_role("button", name="Note").click()
     page.keyboard.press("Escape")

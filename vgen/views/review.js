@@ -15,6 +15,7 @@
   const stage = $(".stage"), slate = $(".slate"), videos = all("video", stage);
   const END_S = 0.02; // a frame at 50 a second: that early the next clip begins
   let pieces = [], at = 0, front = 0, going = false, entered = 0, slateAt = 0, slateFrom = 0, blessed = false;
+  let shown = 0; // the shot on the stage: while a clip is being loaded, still the one before
   for (const video of videos) video.muted = false;
 
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -48,8 +49,15 @@
 
   const mark = () => {
     for (const one of all(".timeline .on")) one.classList.remove("on");
-    $(`.timeline a[href="#shot-${pieces[at]?.shot}"]`)?.parentElement.classList.add("on");
-    stage.dataset.shot = pieces[at]?.shot ?? "";
+    $(`.timeline a[href="#shot-${shown}"]`)?.parentElement.classList.add("on");
+    stage.dataset.shot = shown;
+  };
+
+  const onStage = (piece) => { // the clip after it is loaded into the video that is free
+    shown = piece.shot;
+    const after = pieces.slice(at + 1).find((one) => one.src && one.src !== piece.src);
+    if (after) load(videos[1 - front], after.src);
+    mark();
   };
 
   const enter = (index, offset = 0) => { // the piece takes the stage as soon as it has a picture
@@ -62,8 +70,7 @@
       slate.hidden = false;
       slateAt = offset;
       slateFrom = performance.now();
-      load(videos[1 - front], pieces[index + 1]?.src);
-      return mark();
+      return onStage(piece);
     }
     const video = videos[front].getAttribute("src") === piece.src ? videos[front] : videos[1 - front];
     const other = videos[1 - videos.indexOf(video)];
@@ -77,8 +84,7 @@
       other.classList.remove("front");
       other.pause();
       slate.hidden = true;
-      load(other, pieces.slice(index + 1).find((one) => one.src && one.src !== piece.src)?.src);
-      mark();
+      onStage(pieces[at]);
     };
     if (video.readyState >= video.HAVE_CURRENT_DATA) take();
     else video.addEventListener("loadeddata", take, { once: true });
@@ -91,8 +97,7 @@
   const tick = () => {
     if (!going) return;
     const piece = pieces[at], video = videos[front];
-    const shown = isSlate(piece) || video.getAttribute("src") === piece.src;
-    const over = isSlate(piece) ? position() >= piece.s : shown && (video.ended || video.currentTime >= piece.s - END_S);
+    const over = isSlate(piece) ? position() >= piece.s : shown === piece.shot && (video.ended || video.currentTime >= piece.s - END_S);
     if (over) next();
     showPlace();
     requestAnimationFrame(tick);
@@ -138,13 +143,12 @@
     const index = was ? pieces.findIndex((piece) => piece.shot === was.shot) : 0;
     if (!was || index < 0) { at = 0; if (pieces.length) enter(0); }
     else if (pieces[index].src !== was.src) enter(index, pieces[index].src ? Math.min(place, pieces[index].s) : 0);
-    else { at = index; if (pieces[index + 1]) load(videos[1 - front], pieces.slice(index + 1).find((one) => one.src && one.src !== was.src)?.src); }
-    mark();
+    else { at = index; if (shown === was.shot) onStage(pieces[at]); else mark(); }
     showPlace();
   };
 
   for (const video of videos) {
-    video.addEventListener("ended", () => { if (going && video === videos[front] && !isSlate(pieces[at])) next(); });
+    video.addEventListener("ended", () => { if (going && video === videos[front] && shown === pieces[at].shot && !isSlate(pieces[at])) next(); });
     video.addEventListener("error", () => {
       const piece = pieces.find((one) => one.src && one.src === video.getAttribute("src"));
       if (!piece) return;
