@@ -4,7 +4,13 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const noting = $("#noting"), text = $("#note-text");
-  const say = (words) => { $("#said").textContent = words; };
+  const say = (words) => {
+    const said = $("#said");
+    said.textContent = words;
+    said.classList.remove("fresh");
+    said.getBoundingClientRect(); // so that it is shown as long as any
+    said.classList.add("fresh");
+  };
   let film = { shots: [] };
   let here = 0; // the shot that keys are about: the one that was focused last, or that the film shows
   const shotOf = (number) => film.shots.find((one) => one.shot === number);
