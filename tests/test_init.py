@@ -87,8 +87,11 @@ def test_without_a_film_one_line_says_how_to_start_one(
     assert "`vgen init" in said.err
 
 
-def test_its_help_needs_no_film_and_names_what_can_be_typed(call: Call, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("--help") == 0
+@pytest.mark.parametrize("word", ["--help", "help"])
+def test_its_help_needs_no_film_and_names_what_can_be_typed(
+    call: Call, capsys: pytest.CaptureFixture[str], word: str
+) -> None:
+    assert call(word) == 0
     said = capsys.readouterr().out
     assert re.search(r"^  vgen init DIR .*\n  vgen list", said, re.MULTILINE)
     assert re.search(r"^  vgen plan ", said, re.MULTILINE)

@@ -251,3 +251,11 @@ def test_a_build_goes_on_from_it_and_buys_nothing_that_is_there(studio: Studio) 
         assert studio.clip(number).read_bytes() == data
         assert next(entry for entry in studio.clips() if entry["shot_number"] == number) == before[number]
     assert not list(differences(studio.outputs, simulated=False))
+
+
+def test_a_clip_of_it_can_be_locked_and_noted(studio: Studio) -> None:
+    assert studio.doit("lock", "shot=1") == 0
+    assert studio.doit("note", "shot=1", "text=slower") == 0
+    entry = studio.clips()[0]
+    assert (entry["locked"], entry["note"]) == (True, "slower")
+    assert studio.bought() == 0

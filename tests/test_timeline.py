@@ -182,3 +182,21 @@ def test_any_prompt_and_title_can_be_written_and_read(text: str) -> None:
     assert exact.tracks[0][0].markers[0].comment == text
     assert len(next(track for track in listed.tracks if track.kind == "Video")) == 3
     assert len(list(xml.tracks[0].find_clips())) == 2
+
+
+def test_a_note_is_a_marker_a_frame_after_the_shots_own() -> None:
+    shots = [replace(shot, note=HARD, locked=True) for shot in film(Fraction(24)).shots]
+    noted = replace(film(Fraction(24)), shots=shots)
+    video = read(timeline_otio.render(noted), "otio_json").tracks[0]
+    first, gap = video[0], video[1]
+    for item in (first, gap):
+        mark = item.markers[1]
+        assert (mark.comment, mark.color, frames(mark.marked_range.start_time)) == (HARD, "YELLOW", 1)
+    assert (first.metadata["vgen"]["note"], first.metadata["vgen"]["locked"]) == (HARD, True)
+    xml = read(timeline_xml.render(noted), "fcp_xml")
+    names = [mark.name for clip in xml.tracks[0].find_clips() for mark in clip.markers]
+    assert names == ["shot 1", "shot 1, note", "shot 12", "shot 12, note"]
+    assert [mark.name for mark in xml.tracks.markers] == ["shot 2 is missing", "shot 2, note"]
+    lines = timeline_edl.render(noted).decode().splitlines()
+    assert len([line for line in lines if line.startswith("* LOC:") and line.endswith(", note")]) == 3
+    assert "* LOC: 01:00:00:01 YELLOW  shot 1, note" in lines

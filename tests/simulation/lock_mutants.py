@@ -15,8 +15,8 @@ from vgen.store.records import Lock
 def no_locks() -> Patches:
     assigned = review.assigned
 
-    def notes_alone(said: Any, requests: Any) -> Any:
-        return assigned([one for one in said if not isinstance(one, Lock)], requests)
+    def notes_alone(said: Any, requests: Any, *, by_number: bool = True) -> Any:
+        return assigned([one for one in said if not isinstance(one, Lock)], requests, by_number=by_number)
 
     yield instead(review, "assigned", notes_alone)
 
@@ -42,3 +42,8 @@ def again_unlocks() -> Patches:
     yield instead(checks, "_refuse_locked", lambda session: None)
     for home in (step, make):
         yield instead(home, "decide", for_again)
+
+
+@mutant("a lock stays with its number when shots change places", "M25", 60, "locks")
+def locks_by_number() -> Patches:
+    yield instead(review, "digests", lambda request: frozenset[str]())

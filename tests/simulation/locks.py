@@ -1,6 +1,7 @@
 """Locked clips: drawn in a schedule, and judged (M25). The truth is the file as it was when the lock was taken.
 
-Who is locked is told here by numbers alone: a story with locks renumbers nothing, and a shot that leaves is let go.
+Who is locked is told here by numbers: a story with locks renumbers nothing, but for one list in which all shots change
+places and nothing else; and a shot that leaves is let go.
 """
 
 import dataclasses
@@ -50,7 +51,10 @@ def drawn(rng: random.Random, story: Sequence[Any], runs: Sequence[int], *, odd:
         {**shot, "prompt": f"{shot['prompt']} locked"} if shot["shot_number"] == one else shot for shot in write.shots
     )
     other = dataclasses.replace(write, shots=edited, why="prompt")
+    turned = [*numbers[1:], numbers[0]]
+    moved = tuple({**shot, "shot_number": number} for shot, number in zip(write.shots, turned, strict=True))
     acts = {
+        "numbers": [write, run(), dataclasses.replace(write, shots=moved, why="numbers"), run(), write, run()],
         "edit": [other, run(killed=rng.random() < 0.4), run()],
         "gone": [other, odd(kind="locks", how="delete", at=one), run(killed=rng.random() < 0.4), run()],
         "again": [run("-a", *(f"clip:{number}" for number in sorted({one, rng.choice(numbers)})))],
@@ -84,6 +88,7 @@ class Locks:
         """All texts that a locked shot has had since; and the shots that were alike when it was locked."""
         self._twins: dict[int, set[int]] = {}
         self._before: Mapping[int, str] = {}
+        self._list: dict[int, Any] = {}
         self._last = 0
 
     def forget(self) -> None:
@@ -92,7 +97,17 @@ class Locks:
 
     def listed(self) -> None:
         """The list was written: shots that have left it are let go, and those of which another may be the same."""
-        here = self._texts_of_today()
+        before, here = self._list, self._texts_of_today()
+        self._list = here
+        if before != here and sorted(before.values()) == sorted(set(here.values())):  # the same shots in other places
+            if any(shot.get("image") for shot in self._stage.read_shots()):
+                self._shown.clear()  # links are by number: these are other shots now
+            places = {text: number for number, text in here.items()}
+            for kept in (self._shown, self._texts, self._twins):
+                was = {places[before[number]]: value for number, value in kept.items() if number in before}
+                kept.clear()
+                kept.update(was)  # type: ignore[arg-type]
+            return
         for number in list(self._shown):
             alike = {n for n, text in here.items() if text in self._texts[number]} - {number} - self._twins[number]
             if number not in here or alike:
@@ -119,7 +134,8 @@ class Locks:
                 kept = shown == taken or (shown in self._stage.world.edits and bool(shown))
                 require(kept, "M25", "the clip of locked shot", number, "is not there after a whole run")
                 said = next(one for one in self._stage.report()["clips"] if one["shot_number"] == number)
-                require(said.get("locked") and said["success"], "M25", "the report does not call it locked:", said)
+                good = said["success"] or shown in self._stage.world.edits  # perhaps of the shot that had this number
+                require(said.get("locked") and good, "M25", "the report does not call it locked:", said)
         named = {int(word.removeprefix("clip:")) for word in words if word.startswith("clip:")}
         if "-a" in words and named & self._shown.keys() and code is not None:
             require(code == 3, "M25", "-a of a locked clip ended with", code)
@@ -133,8 +149,8 @@ class Locks:
         held = self._rows()
         if code == 0:
             require((number in held) == (word == "lock"), "M25", word, number, "ended well, and the ledger has", held)
-        if number in held and number not in self._shown:
-            here = self._texts_of_today()
+        here = self._texts_of_today()
+        if number in held and number in here and number not in self._shown:
             self._shown[number], self._texts[number] = held[number], {here[number]}
             self._twins[number] = {n for n, text in here.items() if text == here[number]}
         elif number not in held:

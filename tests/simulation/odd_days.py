@@ -45,6 +45,8 @@ class OddDays:
         self._held: Held | None = None
         self._keys_after: Mapping[str, str] | None = None
         self._copy: bytes | None = None
+        self._copied_after = 0
+        """How many power losses there had been when it was made."""
         self._version = 0
         self.ledger_is_old = False
         """Put back or deleted, and `doit recover` has not run since."""
@@ -182,6 +184,7 @@ class OddDays:
         hot = path.with_name("ledger.db-journal").exists()
         if how == "copy":
             self._copy = path.read_bytes() if path.exists() and not hot else None
+            self._copied_after = stage.outages
             return
         if not path.exists() or hot or (how == "back" and self._copy in (None, path.read_bytes())):
             return
@@ -200,15 +203,23 @@ class OddDays:
             for receipt in stage.outputs.glob("takes/**/*.json")
             if (told := json.loads(receipt.read_bytes()))
         }
-        known = {job.id for job in now.owned.values()}
+        owned = {job.id for job in now.owned.values()}
         stage.world.excused |= {
             job.id
             for job in before.jobs
-            if job.id not in known and (job.provider, job.id) not in receipts
+            if job.id not in owned and (job.provider, job.id) not in receipts
         }  # fmt: skip
-        left = {_known(row) for row in now.rows if row["job_id"] or row["state"] in ("submitting", "uncertain")}
-        gone = {_known(row) for row in before.rows if row["job_id"] or row["state"] == "uncertain"}
+        # The mark is safe before an order is sent, not after each move of it: a power loss may take what told of those.
+        orders_only = how == "back" and stage.outages > self._copied_after
+        known = _order if orders_only else _known
+        left = {known(row) for row in now.rows if row["job_id"] or row["state"] in ("submitting", "uncertain")}
+        gone = {known(row) for row in before.rows if row["job_id"] or row["state"] == "uncertain"}
         self.ledger_is_old, self.more_was_known = True, not gone <= left
+
+
+def _order(row: dict[str, Any]) -> tuple[Any, ...]:
+    """An order alone, however far it has come."""
+    return (row["id"],)
 
 
 def _known(row: dict[str, Any]) -> tuple[Any, ...]:

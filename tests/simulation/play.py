@@ -324,6 +324,7 @@ class Player:
                     raise
         if trouble.dead and trouble.power:
             self.outcome.outages += 1
+            stage.outages += 1
             for loss in stage.safe.lose(trouble.rng):
                 stage.note(f"    {loss}")
         self.books = now = invariants.books(stage)

@@ -158,6 +158,8 @@ class Stage(Studio):
         """From when to when a process that was killed had been unable to write anything."""
         self.unread: list[tuple[float, float]] = []
         """From when to when one that was killed could not commit: what it wrote beside is for the next run to read."""
+        self.outages = 0
+        """Power losses so far."""
         self.safe = Disk(root)
         self._weathers = 0
         self._bytes: dict[str, tuple[bytes, bytes]] = {}

@@ -6,6 +6,9 @@ import pytest
 from fakes import fake_clip
 from studio import KEYS, Studio
 
+from vgen.store.lock import run_lock
+from vgen.store.outputs import Outputs
+
 
 @pytest.fixture
 def locked(studio: Studio) -> Studio:
@@ -21,6 +24,9 @@ def test_a_locked_clip_is_never_stale_and_never_bought(locked: Studio, capfd: py
     before, bytes_ = locked.bought(), locked.clip(2).read_bytes()
     for words in ((), ("clip:2",), ("-a",), ("-a", "report"), ("takes_wanted=3", "clip:2"), ("primary_api=pika",)):
         assert locked.doit(*words) == 0, words
+    undisturbed = locked.disk()
+    assert locked.doit("primary_api=pika") == 0
+    assert locked.disk() == undisturbed, "an edit that is seen is remembered once"
     assert locked.doit("-a", "clip:1", "clip:2") == 3
     assert "clip 2 is locked and can't get a new take; unlock first: `doit unlock shot=2`" in capfd.readouterr().err
     assert locked.doit("pick", "shot=2", "take=1") == 3
@@ -31,7 +37,7 @@ def test_a_locked_clip_is_never_stale_and_never_bought(locked: Studio, capfd: py
     assert locked.doit("plan") == 0
     told = json.loads((locked.outputs / "plan.json").read_text("utf-8"))["shots"][1]
     assert (told["action"], told["locked"], told["price_usd"]) == ("keep", True, 0)
-    assert "locked; stays, though prompt:" in told["why"]
+    assert "locked; stays, though the shot changed (prompt:" in told["why"]
 
 
 def test_unlocking_says_what_the_next_run_does(locked: Studio) -> None:
@@ -200,3 +206,100 @@ def test_a_rebuilt_ledger_has_the_locks_and_notes_of_the_log(locked: Studio, cap
     assert locked.doit() == 0
     assert (locked.clip(2).read_bytes(), locked.bought()) == (shown, 3)
     assert [entry.get("locked", False) for entry in locked.clips()] == [False, True, False]
+
+
+def test_an_older_ledger_that_misses_a_lock_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    assert studio.doit() == 0
+    older = (studio.outputs / "ledger.db").read_bytes()
+    assert studio.doit("lock", "shot=2") == 0
+    shown = studio.clip(2).read_bytes()
+    (studio.outputs / "ledger.db").write_bytes(older)
+    studio.change_shot(2, runway_prompt="something else")
+    assert studio.doit() == 3
+    assert "it does not know the last `doit lock`" in capfd.readouterr().err
+    assert studio.doit("recover") == 0
+    assert "shot 2: is locked again" in capfd.readouterr().out
+    assert studio.doit() == 0
+    assert (studio.bought(), studio.clip(2).read_bytes()) == (3, shown)
+    (studio.outputs / "ledger.db").write_bytes(older)
+    (studio.outputs / "vgen.log").unlink()
+    assert studio.doit("recover") == 0
+    assert "vgen.log does not tell of the last `doit lock`" in capfd.readouterr().out
+    assert studio.doit("keep", "shot=2") == 0
+    assert studio.doit("lock", "shot=2") == 0
+    for number in (2, 1):
+        assert studio.doit("unlock" if number == 2 else "lock", f"shot={number}") == 0
+    assert studio.doit("plan") == 0, "what is unlocked is missed by nobody"
+
+
+def test_a_locked_clip_stays_in_both_tiers(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9}, runway={"draft": {"max_retries": 2}})
+    assert studio.doit("tier=draft", "clip:1", "clip:2") == 0
+    assert studio.doit("lock", "shot=1", "tier=draft") == 0
+    shown = studio.clip(1).read_bytes()
+    assert studio.doit() == 0
+    assert studio.clip(1).read_bytes() == shown, "a draft, though finals are wanted"
+    assert studio.doit("lock", "shot=2") == 0
+    final = studio.clip(2).read_bytes()
+    studio.change_shot(2, runway_prompt="something else")
+    assert studio.doit("tier=draft") == 0
+    assert studio.clip(2).read_bytes() == final
+    assert studio.bought() == 2 + 2, "two drafts, two finals"
+
+
+def test_shots_with_one_recipe_of_which_one_is_locked(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.change_shot(3, runway_prompt=studio.read_shots()[0]["runway_prompt"])
+    assert studio.doit() == 0
+    first = studio.clip(1).read_bytes()
+    assert studio.doit("lock", "shot=1") == 0
+    assert studio.doit("-a", "clip:3") == 0
+    assert (studio.clip(1).read_bytes(), studio.clip(3).read_bytes() != first) == (first, True)
+    assert studio.doit("pick", "shot=3", "take=1") == 0
+    assert studio.doit("pick", "shot=3", "take=2") == 0
+    assert studio.doit() == 0
+    assert (studio.clip(1).read_bytes(), studio.clip(3).read_bytes() != first) == (first, True)
+
+
+def test_a_lock_ends_an_unfinished_again_and_an_approved_plan_allows_it(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    assert studio.doit() == 0
+    studio.change_shot(2, runway_prompt="something else")
+    assert studio.doit("plan") == 0
+    assert studio.doit("lock", "shot=2") == 0
+    assert studio.doit("plan=outputs/plan.json") == 0
+    assert studio.bought() == 3
+    studio.faults("create_moderation=1")
+    assert studio.doit("-a", "clip:1", "clip:3") == 1
+    assert studio.said("unfinished -a") or studio.rows("SELECT * FROM retakes WHERE NOT settled")
+    for number in (1, 3):
+        assert studio.doit("lock", f"shot={number}") == 0
+    assert not studio.rows("SELECT * FROM retakes WHERE NOT settled")
+
+
+def test_nothing_is_locked_or_noted_while_a_build_holds_the_outputs(
+    studio: Studio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert studio.doit() == 0
+    with run_lock(Outputs(studio.outputs), wait=False):
+        for words in (("lock", "shot=1"), ("unlock", "shot=1"), ("note", "shot=1", "text=slower")):
+            assert studio.doit(*words) == 3
+            assert "another" in capfd.readouterr().err
+    assert not studio.rows("SELECT id FROM locks UNION SELECT id FROM notes")
+
+
+def test_a_chain_that_was_renumbered_keeps_its_locks(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.change_shot(2, image="clip:1")
+    studio.change_shot(3, image="clip:2")
+    assert studio.doit() == 0
+    shown = studio.clip(3).read_bytes()
+    assert studio.doit("lock", "shot=1") == 0
+    assert studio.doit("lock", "shot=3") == 0
+    new = {"shot_number": 1, "duration": 5, "runway_prompt": "the opening"}
+    links = {2: {}, 3: {"image": "clip:2"}, 4: {"image": "clip:3"}}
+    moved = [{**shot, "shot_number": shot["shot_number"] + 1} for shot in studio.read_shots()]
+    studio.write_shots([new, *({**shot, **links[shot["shot_number"]]} for shot in moved)])
+    assert studio.doit() == 0
+    assert [entry.get("locked", False) for entry in studio.clips()] == [False, True, False, True]
+    assert (studio.bought(), studio.clip(4).read_bytes()) == (4, shown)

@@ -160,17 +160,32 @@ def _with_locks(
 ) -> tuple[Sequence[Step], Mapping[int, Lock]]:
     """The steps, and the locks by shot.
 
-    A shot that is made from another's frame is known by its recipe only when that one's take is, which may be locked.
+    A shot that is made from another's frame is known by its recipe only when that one's take is, which may be locked;
+    so recipes are looked for until no more are found, and only then does a number count.
     """
-    locks = review.assigned(snapshot.locks, requests)
-    for _ in range(ROUNDS):
-        locked = {number: lock.purchase_id for number, lock in locks.items()}
-        steps = steps_of(requests, snapshot, files, replace(policy, locked=locked))
-        now = review.assigned(snapshot.locks, [step.request for step in steps]) if locks else locks
+    by_number = False
+    locks = review.assigned(snapshot.locks, requests, by_number=by_number)
+    steps = _locked(requests, snapshot, files, policy, locks)
+    for _ in range(ROUNDS if snapshot.locks else 0):
+        known = [step.request for step in steps]
+        now = review.assigned(snapshot.locks, known, by_number=by_number)
+        if now == locks and not by_number:
+            by_number, now = True, review.assigned(snapshot.locks, known)
         if now == locks:
             break
-        locks = now
+        locks, steps = now, _locked(requests, snapshot, files, policy, now)
     return steps, locks
+
+
+def _locked(
+    requests: Sequence[ShotRequest],
+    snapshot: Snapshot,
+    files: Mapping[str, File],
+    policy: Policy,
+    locks: Mapping[int, Lock],
+) -> list[Step]:
+    locked = {number: lock.purchase_id for number, lock in locks.items()}
+    return steps_of(requests, snapshot, files, replace(policy, locked=locked))
 
 
 def _orphans(requests: Sequence[ShotRequest], steps: Sequence[Step], snapshot: Snapshot) -> list[Purchase]:

@@ -35,15 +35,18 @@ def digests(request: ShotRequest) -> frozenset[str]:
     return request.digests() if request.final is None else request.digests() | request.final.digests()
 
 
-def assigned(said: Sequence[T], requests: Sequence[ShotRequest]) -> dict[int, T]:
-    """Shot → what was said of it. Of two about one shot: the one that knows its recipe, then the older."""
+def assigned(said: Sequence[T], requests: Sequence[ShotRequest], *, by_number: bool = True) -> dict[int, T]:
+    """Shot → what was said of it. Of two about one shot: the one that knows its recipe, then the older.
+
+    `by_number`: whether the number counts where no shot has a recipe that is known.
+    """
     if not said:
         return {}
-    by_number = {request.number: request for request in requests}
+    numbered = {request.number: request for request in requests}
     found: dict[int, T] = {}
     left = []
     for one in said:
-        own = by_number.get(one.shot_number)
+        own = numbered.get(one.shot_number)
         if own is None or not digests(own) & one.recipes or own.number in found:
             left.append(one)
         else:
@@ -54,8 +57,8 @@ def assigned(said: Sequence[T], requests: Sequence[ShotRequest]) -> dict[int, T]
         if moved:
             found[min(moved)] = one
             left.remove(one)
-    for one in left:
-        if one.shot_number in by_number:
+    for one in left if by_number else ():
+        if one.shot_number in numbered:
             found.setdefault(one.shot_number, one)
     return found
 

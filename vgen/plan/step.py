@@ -253,7 +253,7 @@ def _of_locked(request: ShotRequest, now: Decision, act: Action, why: str) -> tu
         named = request.recipes.get(now.row.provider, asked)
         changed = "; ".join(recipe.difference(now.row.manifest, named.manifest))
     edited = "; edited by hand" if why.startswith("edited") else ""
-    return act, f"locked{edited}" + (f"; stays, though {changed} changed" if changed else "")
+    return act, f"locked{edited}" + (f"; stays, though the shot changed ({changed})" if changed else "")
 
 
 def _why_stale(request: ShotRequest, provider: str, placed: Placed | None, snapshot: Snapshot) -> str:

@@ -273,10 +273,14 @@ async def place_take(run: Run, take: Take, number: int, *, replaces_edit: bool =
     stat = await off_loop(take.size_bytes, name_clip, part, clip, is_untouched)
     if stat is None:
         cost = "puts the take in place, free," if number in (run.retakes or {}) else "buys another take"
+        text = f"{clip.name} was edited by hand while vgen worked, and is kept; "
+        if number in run.intent.locked:
+            raise ClipFailed(
+                f"{text}it is locked to {take.path}: move the edit elsewhere and run again to put that back"
+            )
         raise ClipFailed(
-            f"{clip.name} was edited by hand while vgen worked, and is kept; the new take is {take.path}. Move the "
-            f"edit elsewhere and run again to put it in place, free; `doit -a clip:{number}` {cost} and moves the "
-            f"edit to takes/edited"
+            f"{text}the new take is {take.path}. Move the edit elsewhere and run again to put it in place, free; "
+            f"`doit -a clip:{number}` {cost} and moves the edit to takes/edited"
         )
     run.ledger.place(
         Placed(

@@ -53,10 +53,12 @@ def _refuse_lost(outputs: Outputs, must: HighWater | None) -> None:
 def _refuse_older(path: Path, found: HighWater, must: HighWater) -> None:
     if found.ledger not in ("", must.ledger):
         raise LedgerUnfit(f"{path} is the ledger of another production; nothing was bought; {REBUILD}")
-    if found.purchases < must.purchases or found.moves < must.moves:
+    if found.purchases < must.purchases or found.moves < must.moves or found.locks < must.locks:
         ends = f"it ends with purchase {found.purchases}, and purchase {must.purchases} was made"
         if found.purchases == must.purchases:
             ends = f"it ends {must.moves - found.moves} moves too early"
+        if (found.purchases, found.moves) == (must.purchases, must.moves):
+            ends = "it does not know the last `doit lock`"
         raise LedgerUnfit(f"{path} is older than this production: {ends}; nothing was bought; {REBUILD}")
 
 

@@ -17,18 +17,20 @@ SIZE_BYTES = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HighWater:
-    """A ledger's own random id, its last purchase, and its last move."""
+    """A ledger's own random id, its last purchase, its last move, and its last lock."""
 
     ledger: str
     purchases: int
     moves: int
+    locks: int = 0
 
 
 def read(path: Path) -> HighWater | None:
     """The mark; None if there is none that can be read."""
     try:
         told = json.loads(path.read_bytes())
-        return HighWater(ledger=str(told["ledger"]), purchases=int(told["purchases"]), moves=int(told["moves"]))
+        numbers = {"purchases": int(told["purchases"]), "moves": int(told["moves"]), "locks": int(told.get("locks", 0))}
+        return HighWater(ledger=str(told["ledger"]), **numbers)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -44,11 +46,14 @@ class Mark:
     def write(self, value: HighWater) -> None:
         """Raise the mark. A mark that can't be written stays where it was.
 
-        A rebuilt ledger may have fewer moves: were the old mark to come back in a power cut, the ledger would look old.
+        A rebuilt ledger may have fewer moves or locks: were the old mark back after a power cut, it would look old.
         """
         if value == self._last:
             return
-        is_lowered = self._last is not None and (value.ledger != self._last.ledger or value.moves < self._last.moves)
+        last = self._last
+        is_lowered = last is not None and (
+            value.ledger != last.ledger or value.moves < last.moves or value.locks < last.locks
+        )
         data = json.dumps(asdict(value)).encode().ljust(SIZE_BYTES - 1) + b"\n"
         with contextlib.suppress(OSError):
             if self._fd is None:

@@ -37,7 +37,8 @@ class LedgerReader:
     def high_water(self) -> HighWater:
         """How far the ledger has come."""
         ends = dict(self._db.execute("SELECT name, seq FROM sqlite_sequence").fetchall())
-        return HighWater(ledger=self.identity, purchases=ends.get("purchases", 0), moves=ends.get("moves", 0))
+        numbers = {name: ends.get(name, 0) for name in ("purchases", "moves", "locks")}
+        return HighWater(ledger=self.identity, **numbers)
 
     def damage(self) -> str:
         """What is wrong with the file's pages; "" if nothing."""

@@ -76,13 +76,18 @@ def logged(log: Path) -> list[Told]:
     return list(found.values())
 
 
-def make_again(ledger: Ledger, found: Sequence[Told]) -> Iterator[str]:
-    """Locks and notes of a ledger that is rebuilt, as they were last; a line for each that was not there any more."""
+def make_again(ledger: Ledger, found: Sequence[Told], most: int) -> Iterator[str]:
+    """Locks and notes of a ledger that is rebuilt, as they were last; a line for each that was not there any more.
+
+    `most`: the last lock that there ever was, as the mark says.
+    """
     jobs = {(row.provider, row.job_id): row.id for known in (True, False) for row in ledger.with_jobs(simulated=known)}
     for told in found:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             if told["ledger"] == ledger.identity and (said := _again(ledger, told, jobs)):
                 yield f"shot {int(told['shot_number'])}: {said}"
+    if ledger.high_water().locks < most and not any(told["kind"] == "lock" and told["id"] == most for told in found):
+        yield "vgen.log does not tell of the last `doit lock`: lock again what is to stay as it is"
 
 
 def _again(ledger: Ledger, told: Told, jobs: dict[tuple[str, str | None], int]) -> str:

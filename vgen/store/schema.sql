@@ -167,7 +167,7 @@ CREATE TABLE retakes (
 -- What the user said of shots in review. Each is about a shot, known by its recipes (they follow it when the list is
 -- renumbered) and else by its number (it stays when the prompt is edited). `twins`: other shots with such a recipe then.
 CREATE TABLE locks (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,              -- never given twice: the mark says how many there must have been
   shot_number INTEGER NOT NULL,
   recipes TEXT NOT NULL,                             -- JSON list
   twins TEXT NOT NULL,                               -- JSON list of numbers

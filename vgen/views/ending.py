@@ -33,9 +33,9 @@ class Ending:
     """How a production stands when a run ends. `wanted`: the shots that the run was about; None: all. `counts_them`:
     whether they are counted by themselves: a run was to make them.
 
-    `others`: further shots that lack a clip. `edited`: clips that somebody edited; `locked`: those
-    that stay whatever changes. `gates`: those that failed.
-    `unclaimed`: a line for each order of unknown fate that no shot without a clip waits for.
+    `others`: further shots that lack a clip. `edited`: clips that somebody edited; `locked`: of the wanted, those that
+    stay as they are. `gates`: those that failed. `unclaimed`: a line for each order of unknown fate that no shot
+    without a clip waits for.
     """
 
     total: int
@@ -76,7 +76,7 @@ def ending(
         missing=[_missing(plan, number, reasons[number], budget, advice) for number in asked],
         others=[number for number in lacking if wanted is not None and number not in wanted],
         edited=[entry["shot_number"] for entry in entries if entry.get("edited")],
-        locked=[step.number for step in plan.steps if step.locked],
+        locked=[step.number for step in plan.steps if step.locked and (wanted is None or step.number in wanted)],
         gates=[words.failed_gate(gate) for gate in gates if not gate.passed],
         unclaimed=[advice(_unclaimed(row)) for row in uncertain if not _is_awaited(row, plan, lacking)],
         budget=plan.budget,

@@ -69,8 +69,8 @@ class Main(DoitMain):  # type: ignore[misc]
         sys.stdout.write(f"vgen {vgen.__version__} (doit {'.'.join(map(str, doit_version))})\n")
 
     def run(self, all_args: list[str]) -> int:
-        """The exit code. `vgen --help` is the screen that `vgen help vgen` shows."""
-        if all_args in (["--help"], ["-h"]):
+        """The exit code. `vgen --help` and `vgen help` are the screen that `vgen help vgen` shows."""
+        if all_args in (["--help"], ["-h"], ["help"]):
             sys.stdout.write(overview.text())
             return 0
         return int(super().run(all_args) or 0)
