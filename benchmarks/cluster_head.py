@@ -1,6 +1,6 @@
 """A head for row (l): jobs for a cluster's workers, and what they cost here, the child that speaks with Dask included.
 
-`python -m benchmarks.cluster_head JSON`, with url, folder, kind (bring, wait, here), jobs, and perhaps leaves, media, seconds.
+`python -m benchmarks.cluster_head JSON`: url, folder, kind (bring, wait, here), jobs, leaves, media, seconds.
 """
 
 import json
