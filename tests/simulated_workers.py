@@ -4,23 +4,89 @@ A `Link` as vgen.cluster sees it. `lot` says what becomes of a job, by its kind 
 """
 
 import contextlib
+import hashlib
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import trio
-from fakes import fake_judge
+from fakes import TLS, fake_judge
 
 import vgen
 from vgen.cluster.bench import Bench
 from vgen.cluster.order import Order
 from vgen.media import hands
 from vgen.media.hands import Bring, Brought, Outcome
+from vgen.production import handwork
+from vgen.production.http import HttpClient
+from vgen.simulator.network import SimulatedNetwork
 
 WELL, LOST, KILLED, HANGS, TWICE, LIES, ENDS = "well", "lost", "killed", "hangs", "twice", "lies", "ends"
 """Done; lost on the way back; its workers died; no answer for ever; two runs of it; an untrue answer; the link ends."""
+
+
+def from_cloud(studio: Any, nursery: trio.Nursery) -> Callable[[Bring], Awaitable[Brought]]:
+    """Downloads over the same network as the studio's."""
+
+    async def bring(job: Bring) -> Brought:
+        network = SimulatedNetwork(nursery=nursery, app=studio.app(), refuse=studio.network_refuses)
+        async with HttpClient(now=studio.now, network=network, tls=lambda: TLS) as http:
+            return await handwork.bring(http, job)
+
+    return bring
+
+
+def on_a_cluster(studio: Any, **options: Any) -> "SimulatedWorkers":
+    """From now on, the studio works with these workers."""
+    workers = SimulatedWorkers(studio=studio, judge=studio.judge, **options)
+    studio.environ["VGEN_CLUSTER"], studio.link = "tcp://127.0.0.1:8786", workers
+    return workers
+
+
+async def _late(order: Order) -> None:
+    """Another run of the same job, slower: it has its file open, and writes when the head has the other's answer."""
+
+    async def bring(job: Bring) -> Brought:
+        with job.part.open("ab") as part:
+            await trio.sleep(3.0)
+            part.truncate(5)
+            await trio.sleep(1.0)
+        return Brought(outcome=Outcome.BROKE, reason="late", etag='"e"', part=job.part)
+
+    with contextlib.suppress(OSError):
+        await Bench(tools=_no_tools, judge=fake_judge, bring=bring, host="late").done(order)
+
+
+def fates(rng: random.Random, amount: float) -> Callable[[str, int], str]:
+    """What becomes of jobs; of so large a share nothing good, and rarely of all that come after."""
+    bad = (LOST, KILLED, HANGS, TWICE, LIES, LIES, ENDS)
+
+    def drawn(kind: str, number: int) -> str:
+        found = rng.choice(bad) if rng.random() < amount else WELL
+        return WELL if found == ENDS and rng.random() < 0.9 else found
+
+    return drawn
+
+
+def lying(rng: random.Random) -> Callable[[dict[str, Any]], Any]:
+    """Answers with one thing in them changed; some liars have a habit."""
+    habit = rng.choice(("", "verdict", "bytes"))
+
+    def lie(facts: dict[str, Any]) -> Any:
+        name, kind = rng.choice(sorted(facts)), habit or rng.choice(("", "", "", "verdict", "bytes"))
+        value = rng.choice(["", "x" * 9, 0, -1, None, "../x", "0" * 64, [], True, "done", "blocked", "expired", "gone"])
+        judgement = facts.get("judgement")
+        if judgement and kind == "verdict":
+            verdict = "bad" if habit else rng.choice(("bad", "damaged", "not judged", "good", "fine"))
+            return facts | {"judgement": judgement | {"verdict": verdict}}
+        if facts.get("sha256") and kind == "bytes":
+            return facts | {"sha256": hashlib.sha256(facts["sha256"].encode()).hexdigest()}
+        return facts | {name: value}
+
+    return lie
 
 
 async def nothing_comes(job: Bring) -> Brought:
@@ -50,10 +116,14 @@ class SimulatedWorkers:
     lines: list[str] = field(default_factory=list)
     """All that was sent to the child."""
     out: int = 0
+    studio: Any = None
+    """Whose providers downloads come from, in place of `bring`."""
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator["SimulatedLink"]:
         async with trio.open_nursery() as nursery:
+            if self.studio is not None:
+                self.bring = from_cloud(self.studio, nursery)
             yield SimulatedLink(self, nursery)
             nursery.cancel_scope.cancel()
 
@@ -123,7 +193,7 @@ class SimulatedLink:
         bench = Bench(tools=_no_tools, judge=workers.judge, bring=workers.bring, host=f"host-{where[-1]}")
         order = Order(message["kind"], message["said"])
         if fate == TWICE:
-            await bench.done(order)
+            self._nursery.start_soon(_late, order)
         try:
             facts = await bench.done(order)
         except Exception as exc:  # as worker.act does

@@ -137,6 +137,7 @@ class Studio:
         self.cloud = self.new_cloud()
         self.network_refuses = None
         self.judge: Judge = fake_judge
+        self.link: Any = None
         self.fsync: Callable[[int], None] = lambda fd: None  # a disk's pace is its own
         self._runs = 0
         (root / "config").mkdir(parents=True)
@@ -231,6 +232,7 @@ class Studio:
             inspect=inspect_fake,
             frame=fake_frame,
             tls=lambda: TLS,
+            link=self.link,
             clock=self.clock,
         )
 

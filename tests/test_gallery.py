@@ -402,3 +402,14 @@ def test_each_film_is_asked_for_once():
 
 def test_the_only_take_needs_no_poster_frame_of_its_own():
     assert one(takes=[replace(TAKE, current=True)]).films == {SHA: FILM}
+
+
+# Keys of the review
+
+
+def test_a_take_has_its_own_number_as_its_key_where_that_is_plain():
+    labels = ["2", "3", "a6c0efe4/1", "", "b7/2"]
+    takes = [replace(TAKE, number=7, label=label) for label in labels]
+    assert gallery.take_keys(takes) == {0: "2", 1: "3", 2: "1", 3: "7", 4: "4"}
+    many = [replace(TAKE, label=f"ab/{number}") for number in range(12)]
+    assert list(gallery.take_keys(many).values()) == list("123456789")

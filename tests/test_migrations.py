@@ -100,8 +100,8 @@ def test_the_first_who_writes_migrates_and_every_row_stays(old: Path) -> None:
     assert [
         [now[: len(was)] for now, was in zip(*tables, strict=True)] for tables in zip(after, before, strict=True)
     ] == [list(table) for table in before]
-    assert {now[len(was) :] for now, was in zip(after[2], before[2], strict=True)} == {(None, None)}, (
-        "no remarks, no claims yet"
+    assert {now[len(was) :] for now, was in zip(after[2], before[2], strict=True)} == {(None, None, None)}, (
+        "no remarks, claims, host yet"
     )
     migrated = old.read_bytes()
     with contextlib.closing(Ledger(old, now=lambda: NOW)):

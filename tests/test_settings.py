@@ -683,3 +683,33 @@ def test_of_two_keys_for_the_fal_queue_fals_own_is_used(tmp_path: Path) -> None:
     """PIKA_API_KEY may be the key of Pika's own API, which is another protocol."""
     both = {"PIKA_API_KEY": "pika_key_0123456789", "FAL_KEY": "fal:0123456789"}
     assert load(tmp_path, {}, env=both).providers["pika"].key == "fal:0123456789"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("tcp://10.0.0.7:8786", "give tls://"),
+        ("tcp://dask.example:8786", "give tls://"),
+        ("tcp://127.0.0.1.example:8786", "give tls://"),
+        ("tcp://localhost", "give tls://"),
+        ("tls://dask.example:0", "give tls://"),
+        ("http://127.0.0.1:8786", "give tls://"),
+        ("127.0.0.1:8786", "give tls://"),
+    ],
+)
+def test_a_cluster_that_others_could_reach_needs_tls(tmp_path: Path, value: str, why: str) -> None:
+    assert why in one_problem(tmp_path, cli={"cluster": value})
+
+
+@pytest.mark.parametrize(
+    "value", ["tcp://127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "tls://a.example:1"]
+)
+def test_a_cluster_is_named_by_its_scheduler(tmp_path: Path, value: str) -> None:
+    assert load(tmp_path, cli={"cluster": value}).run.cluster == value
+
+
+def test_the_files_for_tls_are_given_together_and_exist(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").touch()
+    assert "cluster_cert: is missing" in one_problem(tmp_path, cli={"cluster_ca": "ca.pem"})
+    named = {"cluster_ca": "ca.pem", "cluster_cert": "ca.pem", "cluster_key": "other.pem"}
+    assert "other.pem: no such file" in one_problem(tmp_path, cli=named)

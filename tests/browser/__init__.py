@@ -1,6 +1,6 @@
 """The gallery in a real browser, from disk, with the network off.
 
-`python -m tests.browser.screenshot` draws docs/pictures/gallery.png.
+`python -m tests.browser.screenshot` draws the pictures in docs/pictures.
 """
 
 import sys

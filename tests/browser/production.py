@@ -167,6 +167,7 @@ def _shot(number: int, films: dict[str, Film]) -> ShotView:
         price=micros("0.36") + micros("0.04") * (like % 3),
         generation_s=31.0 + like * 17 % 40,
         verdict="good",
+        shot_s=4.0,
     )
     match like:
         case 4:

@@ -138,6 +138,7 @@ def test_a_take_is_picked_by_key_and_by_click_and_undone(page, root):
     page.keyboard.press("t")
     page.locator(f"#shot-{RIVALS}").get_by_role("button", name="Use take 2").click()
     shows_take(page, 2)
+    says(page, f"Shot {RIVALS}: take 2")
     assert take_in_place(root, RIVALS) == 2
     assert page.locator(f"#shot-{RIVALS} .takes").evaluate("takes => takes.open"), "the row stays open"
     src = page.locator(f"#shot-{RIVALS} > .frame video").get_attribute("src")
@@ -156,18 +157,21 @@ def test_a_shot_is_locked_and_noted_and_both_are_undone(page, root):
     shot = page.locator("#shot-2")
     go_to(page, 2)
     page.keyboard.press("l")
-    shot.get_by_role("button", name="Locked").wait_for()
+    shot.get_by_role("button", name="Lock", pressed=True).wait_for()
+    says(page, "Shot 2: locked")
     assert entry(root, 2)["locked"]
     page.keyboard.press("n")
     page.get_by_label("What you want to remember").fill("slower: 1 2 3")
     page.keyboard.press("Enter")
     shot.get_by_text("slower: 1 2 3").wait_for()
+    says(page, "Shot 2: note saved")
     assert entry(root, 2)["note"] == "slower: 1 2 3"
     page.wait_for_function("() => document.activeElement.id === 'shot-2'")
     page.keyboard.press("u")
     shot.get_by_text("slower: 1 2 3").wait_for(state="detached")
     page.keyboard.press("u")
-    shot.get_by_role("button", name="Lock", exact=True).wait_for()
+    shot.get_by_role("button", name="Lock", pressed=False).wait_for()
+    says(page, "Shot 2: unlocked")
     assert not {"locked", "note"} & entry(root, 2).keys()
     shot.get_by_role("button", name="Note").click()
     page.keyboard.press("Escape")
@@ -180,11 +184,13 @@ def test_while_a_build_works_a_choice_waits_in_sight_and_succeeds_later(page, ro
         page.keyboard.press("2")
         waiting = page.get_by_role("region", name="Choices that wait")
         waiting.get_by_text(f"Shot {RIVALS}: take 2 waits: another vgen run (process {pid}) works on").wait_for()
+        page.get_by_text(f"A build is at work (process {pid})").wait_for()
         assert take_in_place(root, RIVALS) == 3
         page.reload()
         waiting.get_by_text(f"Shot {RIVALS}: take 2 waits").wait_for()
     shows_take(page, 2)
     waiting.wait_for(state="hidden")
+    page.locator("#builder").wait_for(state="hidden")
     assert take_in_place(root, RIVALS) == 2
     with build_at_work(root / "outputs"):
         go_to(page, RIVALS)
@@ -196,7 +202,11 @@ def test_while_a_build_works_a_choice_waits_in_sight_and_succeeds_later(page, ro
 
 
 def test_what_a_run_in_another_process_makes_appears_by_itself(show, root):
-    pages = [show(), show(width=390, height=800)]
+    pages = [show()]
+    for _ in range(7):  # more than a browser has connections to one server
+        pages.append(pages[0].context.new_page())
+        pages[-1].goto(pages[0].url)
+    pages = pages[:2] + pages[-1:]
     for page in pages:
         assert page.get_by_role("article", name=f"Shot {MISSING} missing").is_visible()
     assert elsewhere(root, f"clip:{MISSING}").returncode == 0

@@ -41,10 +41,30 @@ class DaskCluster:
         home.mkdir()
         self._home, self._tls, self._count = home, tls.of_dask() if tls else [], 0
         self.url = f"{'tls' if tls else 'tcp'}://127.0.0.1:{port}"
+        self._port, self._registered = port, 0
         self._processes: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self._started("scheduler", ["--host", self.url, "--port", port, "--no-dashboard"])
+        self.scheduler = self._scheduler()
         self.workers = [self.worker() for _ in range(workers)]
         self.has_workers(workers)
+
+    def _scheduler(self) -> subprocess.Popen[bytes]:
+        return self._started("scheduler", ["--host", self.url, "--port", self._port, "--no-dashboard"])
+
+    def mended(self) -> "DaskCluster":
+        """With a scheduler and two workers again, whatever became of them."""
+        if self.scheduler.poll() is not None:
+            for worker in self.workers:
+                worker.kill()
+                worker.wait(20)
+            self.scheduler = self._scheduler()
+        for one in self.workers:
+            if one.poll() is None:
+                one.send_signal(signal.SIGCONT)
+        alive = [one for one in self.workers if one.poll() is None and one.returncode is None]
+        new = [self.worker() for _ in range(2 - len(alive))]
+        self.workers = [*alive, *new]
+        self.has_workers(len(new))
+        return self
 
     def _started(self, name: str, args: Sequence[str], **environ: str) -> subprocess.Popen[bytes]:
         with (self._home / f"{name}.log").open("ab") as log:
@@ -65,7 +85,9 @@ class DaskCluster:
         return self._started(f"worker-{self._count}", [self.url, *WORKER, *own, *args], **environ)
 
     def has_workers(self, count: int) -> None:
-        wait_until(lambda: self.said().count("Register worker") >= count, what="workers at the scheduler")
+        """Wait until so many more than before have come."""
+        self._registered += count
+        wait_until(lambda: self.said().count("Register worker") >= self._registered, what="workers at the scheduler")
 
     def said(self) -> str:
         """All logs."""

@@ -8,12 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from simulation import chain_mutants, lock_mutants, odd, odd_mutants, vendor_mutants
+from simulation import chain_mutants, cluster_mutants, lock_mutants, odd, odd_mutants, vendor_mutants
 from simulation.mutants import MUTANTS, mutated
 from simulation.play import Outcome, play
 from simulation.regressions import REGRESSIONS
 
-MORE_MUTANTS = (odd_mutants, vendor_mutants, chain_mutants, lock_mutants)
+MORE_MUTANTS = (odd_mutants, vendor_mutants, chain_mutants, lock_mutants, cluster_mutants)
 """They have put theirs into the table."""
 
 

@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     "chains": "shots are made from frames of other shots' clips, and somebody changes their mind about one of these",
     "film": "the same, together with takes wanted, drafts, or any two of the six protocols, or several of these",
     "locks": "clips are locked, and then everything is tried that could change them; some are unlocked again",
+    "cluster": "bytes are worked on by a cluster, whose workers die, hang, do jobs twice, lie, or are gone all at once",
 }  # fmt: skip
 """What a schedule may draw besides the faults, and what it is."""
 
@@ -46,7 +47,7 @@ OFF: Mapping[str, str] = {}
 DRAWS: frozenset[str] = frozenset(KINDS) - OFF.keys()
 """The kinds that are on."""
 
-LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains", "film", "locks"})
+LATER = frozenset({"protocols", "sound", "no_decoder", "takes", "drafts", "chains", "film", "locks", "cluster"})
 """Kinds that came after the first seeds were kept: those are replayed without them."""
 
 QUIET = frozenset({"gateway", "clock", "protocols"})
@@ -61,6 +62,7 @@ CHANCES: Mapping[str, float] = {
     "chains": 0.15,
     "film": 0.15,
     "locks": 0.1,
+    "cluster": 0.12,
 }
 """The same, of those that have one of their own."""
 SHARE_OF_HOUR = 3600.0
@@ -305,6 +307,11 @@ def _locks(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> 
     return [Odd(kind=kind), *locks.drawn(rng, story, runs, odd=Odd)]
 
 
+def _cluster(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
+    """From the start on. `amount`: how bad they are; `at`: their dice."""
+    return [Odd(kind=kind, amount=rng.choice((0.0, 0.2, 0.5, 0.9)), at=rng.randrange(1 << 30)), *story]
+
+
 def _media(rng: random.Random, kind: str, story: list[Any], runs: list[int]) -> list[Any]:
     return _before(rng, story, runs, Odd(kind=kind))
 
@@ -357,6 +364,7 @@ _ADD: Mapping[str, Callable[..., list[Any]]] = {
     "bad_twice": _bad_twice,
     "chains": _chains,
     "locks": _locks,
+    "cluster": _cluster,
     "takes": _takes,
     "drafts": _drafts,
 }

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fakes import fake_clip
+from simulated_workers import fates, lying, on_a_cluster
 
 from simulation import invariants, vendors, world
 from simulation.odd import Odd
@@ -92,6 +94,17 @@ class OddDays:
         match odd.kind:
             case "clock" | "behind":
                 stage.wall_s += odd.amount
+            case "cluster":
+                rng = random.Random(odd.at)
+                drawn, takes_s = fates(rng, odd.amount), rng.choice((0.1, 2.0, 9.0))
+
+                def lot(kind: str, number: int) -> str:
+                    fate = drawn(kind, number)
+                    stage.injected[f"worker_{fate}"] += 1
+                    return fate
+
+                on_a_cluster(stage, lot=lot, lie=lying(rng), takes_s=takes_s)
+                stage.environ["VGEN_CLUSTER_TIMEOUT_S"] = "40"
             case "takes":
                 world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"
             case "drafts":

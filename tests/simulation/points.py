@@ -11,6 +11,7 @@ from pathlib import Path
 
 import vgen
 from simulation import play
+from simulation.odd import Odd
 from simulation.schedule import Doit, Meddle, Schedule, Wait, Weather, Write
 from simulation.stage import Stage, Trouble, disk_error
 from vgen.store.purchase import State
@@ -32,6 +33,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     'takes.py: "clip.unlink"': ("clip.unlink",),
     'takes.py: "edit.move"': ("edit.move",),
     'download.py: "part.fsync"': ("part.fsync",),
+    'cluster.py: "part.take"': ("part.take",),
     'atomic.py: f"replace.{path.name}"': (
         "replace.clips.json", "replace.production_report.json", "replace.plan.json", "replace.take.json",
         "replace.take_rejected.json", "replace.gallery.html",
@@ -78,7 +80,7 @@ def plain(name: str) -> str:
 class Scene:
     """A story of good runs and one that is disturbed (the last of `steps`); `then`: what follows in calm weather."""
 
-    steps: tuple[Write | Doit | Weather | Meddle | Wait, ...]
+    steps: tuple[Write | Doit | Weather | Meddle | Wait | Odd, ...]
     cloud: Mapping[str, float]
     then: tuple[Doit | Write, ...]
 
@@ -111,7 +113,7 @@ def _chain(*prompts: str) -> Write:
 
 
 def _scene(
-    *steps: Write | Doit | Weather | Meddle | Wait, then: tuple[Doit | Write, ...] = (), **cloud: float
+    *steps: Write | Doit | Weather | Meddle | Wait | Odd, then: tuple[Doit | Write, ...] = (), **cloud: float
 ) -> Scene:
     story = (_list("boat 1", "boat 2"), *steps)
     return Scene(steps=story, cloud={"queue_s": 1.0, "render_s": 10.0} | cloud, then=then or (_doit(),))
@@ -166,6 +168,7 @@ SCENES: Mapping[str, Scene] = {
     "a chain of three": Scene(
         steps=(_chain("boat 1", "boat 2", "boat 3"), _doit()), cloud={"queue_s": 1.0, "render_s": 10.0}, then=(_doit(),)
     ),
+    "on a cluster": _scene(Odd(kind="cluster"), _doit()),
     "a plan": _scene(Doit(args=("plan", *ARGS), cap_usd=20.0, full=False)),
 }  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Choices from the review's page go through the commands' own code, and what changes elsewhere is seen."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,13 +88,18 @@ def test_what_is_not_there_cannot_be_chosen(two: Studio, choice: Choice, says: s
 def test_while_a_build_holds_the_outputs_a_choice_says_who_and_later_succeeds(two: Studio) -> None:
     film = review(two)
     with run_lock(Outputs(two.outputs), wait=False):
-        assert film.builder() is not None
         with pytest.raises(LockHeld, match=r"another vgen run .*works on"):
             film.choose(pick(1))
         assert shown(film)["take"] == "2"
-    assert film.builder() is None
     film.choose(pick(1))
     assert shown(film)["take"] == "1"
+
+
+def test_before_the_first_build_all_shots_are_missing(studio: Studio) -> None:
+    film, before = review(studio), studio.disk()
+    assert [shot["status"] for shot in film.shots()["shots"]] == ["missing"] * 3
+    assert "no clip" in film.page(None).html
+    assert (film.builder(), studio.disk()) == (None, before)
 
 
 def test_what_a_run_elsewhere_does_is_seen(two: Studio) -> None:
@@ -175,3 +182,9 @@ def test_lock_and_note_on_the_page_are_the_commands(two: Studio) -> None:
     film.choose(Choice(command="unlock", variables={"shot": "2"}))
     film.choose(Choice(command="note", variables={"shot": "2", "text": ""}))
     assert (shown(film)["locked"], shown(film)["note"]) == (False, "")
+
+
+def test_no_other_command_loads_the_server() -> None:
+    looks = "import sys; from vgen.cli import registry; registry.commands(); print('starlette' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", looks], capture_output=True, text=True, check=True)
+    assert found.stdout == "False\n"

@@ -1,6 +1,6 @@
 """The film of a production for `vgen.review`: what the gallery shows of it, and choices by the commands' own code."""
 
-import threading
+import os
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +14,6 @@ from vgen.store.lock import held_by
 from vgen.views import gallery, review
 
 if TYPE_CHECKING:
-    import os
-
     from vgen.cli.session import Session
     from vgen.review.app import Page
     from vgen.review.choices import Choice
@@ -32,7 +30,6 @@ class ReviewFilm:
         self._inputs = self._input_stats()
         self._pictures: tuple[Hashable, dict[str, bytes], dict[str, bytes]] = (None, {}, {})
         self._page: tuple[Hashable, gallery.Page] | None = None
-        self._choosing = threading.Event()
 
     @property
     def outputs(self) -> Path:
@@ -48,7 +45,8 @@ class ReviewFilm:
 
     def builder(self) -> int | None:
         """The process whose build holds the outputs just now; our own choices do not count."""
-        return None if self._choosing.is_set() else held_by(self._session.workspace.outputs)
+        holder = held_by(self._session.workspace.outputs)
+        return None if holder == os.getpid() else holder
 
     def _input_stats(self) -> Hashable:
         return tuple(map(_stat, self._read_files()))
@@ -106,7 +104,6 @@ class ReviewFilm:
         import trio
 
         session = self._another(choice.variables)
-        self._choosing.set()
         try:
             with session.before_load([choice.command]):
                 session.before_run([choice.command], [choice.command], always=False)
@@ -115,8 +112,6 @@ class ReviewFilm:
                     raise ClipFailed("the choice was written down, but not the report; make room and choose again")
         except BaseExceptionGroup as group:
             raise _first(group) from group
-        finally:
-            self._choosing.clear()
 
     def _another(self, variables: Mapping[str, str]) -> "Session":
         """The same directory read anew, for one command with these variables of its own."""

@@ -23,7 +23,7 @@ import trio
 
 import vgen
 from vgen.cluster import keeper, plain
-from vgen.cluster.order import Order
+from vgen.cluster.order import PROBE, Order
 from vgen.errors import VgenError
 from vgen.inputs.machine import machine, mark_children
 from vgen.media import hands, handwork
@@ -34,7 +34,6 @@ from vgen.production.handwork import bring
 from vgen.production.http import HttpClient
 from vgen.store import atomic, failpoints
 
-PROBE = "probe"
 APPEARS_S = 5.0
 """NFS keeps what it knows of a directory for seconds: a file that the head has just made may not be seen before."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)

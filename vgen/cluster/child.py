@@ -8,6 +8,7 @@ head's business. When its stdin ends, it is gone at once; the scheduler then dro
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -23,7 +24,7 @@ from vgen.cluster.order import Order
 
 CONNECT_S = 3.5
 """To refuse a foreign certificate, or an address where nobody listens, within five seconds with the start-up."""
-LOOK_S = 1.0
+LOOK_S = 2.0
 """Between two looks at the scheduler's list of workers."""
 SILENT_S = 30.0
 """A worker sends a heartbeat every 0.5 to 5 s; one that has sent none for so long is stopped or cut off."""
@@ -32,6 +33,7 @@ MOST_CHARS = 1 << 16
 """What one job may answer."""
 LINE_BYTES = 1 << 20
 
+_SIZE = re.compile(r'"size_bytes": (\d{1,15})\b')
 _LIMIT = {"distributed.comm.retry.count": 0, "distributed.comm.timeouts.connect": CONNECT_S}
 
 
@@ -91,7 +93,7 @@ class Child:
         where = ""
         try:
             said = await future.result()
-            if message.get("where"):
+            if _is_big(said, message.get("where")):
                 where = next(iter((await self._client.who_has([future])).get(key, ())), "")
         except Exception as exc:
             if self._out.pop(number, None) is not None:  # else it was given up
@@ -167,6 +169,12 @@ class Child:
         finally:
             await _given_up(future)
         tell(ev="worker", address=address, threads=threads, facts=facts, why=why)
+
+
+def _is_big(said: object, most_bytes: Any) -> bool:
+    """Whether an answer tells of a file that another worker has to hash: only then it matters who made it."""
+    size = _SIZE.search(said) if isinstance(said, str) and most_bytes else None
+    return size is not None and int(size[1]) > int(most_bytes)
 
 
 async def _given_up(future: Future) -> None:

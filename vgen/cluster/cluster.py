@@ -16,7 +16,7 @@ from vgen.cluster.pool import Answer, Pool
 from vgen.media.hands import Bring, Brought, Done, Drawn, Encode, Hands, Job, Look, Made, Outcome, Poster, Put
 from vgen.media.judge import Verdict
 from vgen.media.offload import BIG_BYTES, off_loop
-from vgen.store import atomic
+from vgen.store import atomic, failpoints
 
 TRIES = 3
 """Of a job that is lost, with a pause between; then it is done here."""
@@ -83,7 +83,7 @@ class Cluster:
     async def _ask(self, job: Job[Any], stem: int, *, avoid: str = "") -> Answer:
         said = plain.written(job, self._pool.folder, stem)
         several = len(self._pool.workers) > 1
-        where = several and (isinstance(job, Bring) or (isinstance(job, Put) and job.size_bytes > BIG_BYTES))
+        where = BIG_BYTES if several and isinstance(job, Bring | Put) else 0
         rank = RANKS[type(job)]
         return await self._pool.ask(
             self._pool.number(), type(job).__name__, said, priority=-rank, where=where, avoid=avoid
@@ -110,8 +110,9 @@ class Cluster:
                 found.part.unlink(missing_ok=True)
                 raise facts.Untrue("other bytes than it said")
             target = cast("Path", cast("Any", job).part)
-            found.part.replace(target)
-            atomic.sync_directory(target.parent)
+            with failpoints.failpoint("part.take"):
+                found.part.replace(target)
+                atomic.sync_directory(target.parent)
             found = dataclasses.replace(found, part=target)
         return found
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 
+PROBE = "probe"
+"""The file that a worker must see to be of use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

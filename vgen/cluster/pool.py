@@ -13,8 +13,8 @@ import trio
 
 import vgen
 from vgen.cluster import facts
-from vgen.cluster.bench import PROBE
 from vgen.cluster.link import Link, child
+from vgen.cluster.order import PROBE
 from vgen.errors import Refusal
 from vgen.media import hands
 from vgen.media.tools import one_line, tool_version
@@ -256,10 +256,8 @@ class Pool:
         """A new job's."""
         return next(self._numbers)
 
-    async def ask(
-        self, number: int, kind: str, said: str, *, priority: int, where: bool = False, avoid: str = ""
-    ) -> Answer:
-        """Have a job done. `where`: tell by which worker it was; `avoid`: not by this one, if there are others."""
+    async def ask(self, number: int, kind: str, said: str, *, priority: int, where: int = 0, avoid: str = "") -> Answer:
+        """Have a job done. `where`: of a file with more bytes, tell who made it; `avoid`: by another, if possible."""
         if exactly(said, self._keys, min_length=8) != said:
             return Answer(lost="BUG: a key in a job", killed=True)
         box = self._boxes[number] = _Box()

@@ -217,4 +217,5 @@ def _as_take(row: Purchase, judgement: Judgement, got: Brought, take: int, path:
         generation_s=round(max(0.0, generation_s), 3),
         remarks=judgement.remarks,
         claims=claimed,
+        checked_at_host=(got.by or None) if got.judgement is not None else None,
     )

@@ -240,7 +240,8 @@ async def _keep(clip: Clip, now: Decision, name: str, file: File) -> None:
         return
     await place_take(run, take, clip.number, replaces_edit=clip.fresh_after is not None and file is File.EDITED)
     size = f"{take.width}x{take.height}, {take.duration_s or 0:.1f} s"
-    what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}"
+    where = f", checked at {take.checked_at_host}" if take.checked_at_host else ""
+    what = f"take {take.take} at {now.row.provider} for {show(now.row.charged)}, {size}{where}"
     facts: dict[str, Any] = {"take": take.take, "job": now.row.job_id, "charged": now.row.charged}
     counts = run.tally(clip.number)
     if now.row.run_id == run.id:

@@ -16,9 +16,11 @@ from starlette.routing import Route
 from vgen.errors import InputError, LockHeld, VgenError
 from vgen.review import media
 from vgen.review.choices import Choice, parse
-from vgen.review.watch import Watch
+from vgen.review.watch import LOOK_S, Watch
 
 T = TypeVar("T")
+IDLE_SHARE = 4.0
+"""Of a long film that a build changes all the time, a fifth of a core at most goes into looking."""
 HEARTBEAT_S = 15.0
 """How often an open page hears something, so that a connection that is gone is found."""
 
@@ -86,7 +88,9 @@ class _Review:
         self.watch.look()
         version = self.watch.version
         if self._told is None or self._told[0] != version:
+            began = trio.current_time()
             shots = await self._ask(self._film.shots)
+            self.watch.every_s = max(LOOK_S, IDLE_SHARE * (trio.current_time() - began))
             self._told = (version, json.dumps({"version": version, **shots}, ensure_ascii=False).encode())
         return Response(self._told[1], media_type="application/json")
 
@@ -134,7 +138,7 @@ async def _bad(_: Request, exc: InputError) -> Response:
 
 
 async def _busy(_: Request, exc: LockHeld) -> Response:
-    return _error(409, str(exc))
+    return _error(409, str(exc).partition(";")[0])  # without the advice for the command line
 
 
 async def _failed(_: Request, exc: VgenError) -> Response:

@@ -111,17 +111,19 @@ class _Conversation:
     async def _answer(self, request: h11.Request, body: bytes) -> bool:
         """Whether the connection may be used again."""
         exchange = _Exchange(self._send, body, head=request.method == b"HEAD")
-        scope = _scope(request)
+        scope, gone = _scope(request), False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._cancel_when_gone, nursery.cancel_scope)
             try:
                 await self._app(scope, exchange.receive, exchange.send)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                gone = True
             except Exception:  # noqa: BLE001 - a bug in one answer must not end the server
                 traceback.print_exc(file=sys.stderr)
             nursery.cancel_scope.cancel()
-        if self._http.our_state is h11.SEND_RESPONSE:
+        if self._http.our_state is h11.SEND_RESPONSE and not gone:
             await self._refuse(500)
-        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+        return not gone and self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _cancel_when_gone(self, scope: trio.CancelScope) -> None:
         """While a request is answered, the client says nothing more, or goes."""

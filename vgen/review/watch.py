@@ -7,7 +7,7 @@ from typing import Any
 import trio
 
 LOOK_S = 0.5
-"""How often is looked while somebody watches: a few stats and 28 bytes of the ledger."""
+"""The least time between two looks while somebody watches: a few stats and 28 bytes of the ledger."""
 
 
 class Watch:
@@ -20,6 +20,8 @@ class Watch:
         self._somebody = trio.Event()
         self._watching = 0
         self.version = 1
+        self.every_s = LOOK_S
+        """How long it waits between two looks."""
 
     def look(self) -> None:
         """Look now."""
@@ -35,7 +37,7 @@ class Watch:
         while True:
             await self._somebody.wait()
             self.look()
-            await trio.sleep(LOOK_S)
+            await trio.sleep(self.every_s)
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:

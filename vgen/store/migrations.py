@@ -58,6 +58,11 @@ def _review(db: sqlite3.Connection) -> None:
     )
 
 
+def _name_the_host(db: sqlite3.Connection) -> None:
+    """7 → 8: where a take was checked, if that was another machine."""
+    db.execute("ALTER TABLE takes ADD COLUMN checked_at_host TEXT")
+
+
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _name_the_seed,
     _remark_on_takes,
@@ -65,6 +70,7 @@ STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _remember_retakes,
     _keep_claims,
     _review,
+    _name_the_host,
 )
 """The first step brings a ledger of schema 1 to schema 2, and so on. A step that was released is never changed."""
 SCHEMA = len(STEPS) + 1

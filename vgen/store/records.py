@@ -135,6 +135,8 @@ class Take:
     """What strikes the eye or the ear, in words. Never a reason to reject."""
     claims: str | None = None
     """JSON: what the file says of its own making, unchecked. None: nothing, or it came before vgen looked."""
+    checked_at_host: str | None = None
+    """Which worker of a cluster has checked it; None: the machine that ran vgen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

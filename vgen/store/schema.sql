@@ -135,6 +135,7 @@ CREATE TABLE takes (
   generation_s REAL,
   remarks TEXT,                                      -- JSON list: what strikes the eye (black, frozen, silent)
   claims TEXT,                                       -- JSON: what the file says of its making (C2PA, IPTC), unchecked
+  checked_at_host TEXT,                              -- which other machine has checked it; NULL: the one that ran vgen
   UNIQUE (recipe, simulated, take)
 ) STRICT;
 CREATE INDEX by_bytes ON takes (sha256);

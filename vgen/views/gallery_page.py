@@ -138,7 +138,9 @@ def _reason(step: Step, entry: Mapping[str, Any], status: ShotStatus, row: Purch
 def _verdict(step: Step, take: Take | None) -> str:
     if step.file is File.EDITED:
         return "edited by hand"
-    return "; ".join(("OK", *take.remarks)) if take and take.good else ""
+    if take is None or not take.good:
+        return ""
+    return "; ".join((f"OK (at {take.checked_at_host})" if take.checked_at_host else "OK", *take.remarks))
 
 
 def _film_in_place(step: Step, take: Take, placed: Placed) -> Film:

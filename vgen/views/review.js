@@ -4,7 +4,13 @@
   const $ = (selector, root = document) => root.querySelector(selector);
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const noting = $("#noting"), text = $("#note-text");
-  const say = (words) => { $("#said").textContent = words; };
+  const say = (words) => {
+    const said = $("#said");
+    said.textContent = words;
+    said.classList.remove("fresh");
+    said.getBoundingClientRect(); // so that it is shown as long as any
+    said.classList.add("fresh");
+  };
   let film = { shots: [] };
   let here = 0; // the shot that keys are about: the one that was focused last, or that the film shows
   const shotOf = (number) => film.shots.find((one) => one.shot === number);
@@ -15,6 +21,7 @@
   const stage = $(".stage"), slate = $(".slate"), videos = all("video", stage);
   const END_S = 0.02; // a frame at 50 a second: that early the next clip begins
   let pieces = [], at = 0, front = 0, going = false, entered = 0, slateAt = 0, slateFrom = 0, blessed = false;
+  let shown = 0; // the shot on the stage: while a clip is being loaded, still the one before
   for (const video of videos) video.muted = false;
 
   const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
@@ -25,7 +32,7 @@
 
   const pieceOf = (shot) => {
     const length = shot.clip?.duration_s || shot.shot_s;
-    return { shot: shot.shot, src: shot.clip?.src, s: shot.clip ? Math.min(length, shot.shot_s || length) : shot.shot_s, why: shot.status };
+    return { shot: shot.shot, src: shot.clip?.src, s: shot.clip ? Math.min(length, shot.shot_s || length) : shot.shot_s, why: shot.status, prompt: shot.prompt };
   };
 
   const load = (video, src) => {
@@ -48,8 +55,15 @@
 
   const mark = () => {
     for (const one of all(".timeline .on")) one.classList.remove("on");
-    $(`.timeline a[href="#shot-${pieces[at]?.shot}"]`)?.parentElement.classList.add("on");
-    stage.dataset.shot = pieces[at]?.shot ?? "";
+    $(`.timeline a[href="#shot-${shown}"]`)?.parentElement.classList.add("on");
+    stage.dataset.shot = shown;
+  };
+
+  const onStage = (piece) => { // the clip after it is loaded into the video that is free
+    shown = piece.shot;
+    const after = pieces.slice(at + 1).find((one) => one.src && one.src !== piece.src);
+    if (after) load(videos[1 - front], after.src);
+    mark();
   };
 
   const enter = (index, offset = 0) => { // the piece takes the stage as soon as it has a picture
@@ -58,12 +72,11 @@
     if (going) here = piece.shot;
     if (isSlate(piece)) {
       for (const video of videos) video.pause();
-      slate.textContent = piece.broken ? `Shot ${piece.shot}: its clip cannot be played` : `Shot ${piece.shot}: ${piece.why}`;
+      slate.textContent = `Shot ${piece.shot}: ${piece.broken ? "its clip cannot be played" : piece.why}\n\n${piece.prompt}`;
       slate.hidden = false;
       slateAt = offset;
       slateFrom = performance.now();
-      load(videos[1 - front], pieces[index + 1]?.src);
-      return mark();
+      return onStage(piece);
     }
     const video = videos[front].getAttribute("src") === piece.src ? videos[front] : videos[1 - front];
     const other = videos[1 - videos.indexOf(video)];
@@ -77,8 +90,7 @@
       other.classList.remove("front");
       other.pause();
       slate.hidden = true;
-      load(other, pieces.slice(index + 1).find((one) => one.src && one.src !== piece.src)?.src);
-      mark();
+      onStage(pieces[at]);
     };
     if (video.readyState >= video.HAVE_CURRENT_DATA) take();
     else video.addEventListener("loadeddata", take, { once: true });
@@ -91,8 +103,7 @@
   const tick = () => {
     if (!going) return;
     const piece = pieces[at], video = videos[front];
-    const shown = isSlate(piece) || video.getAttribute("src") === piece.src;
-    const over = isSlate(piece) ? position() >= piece.s : shown && (video.ended || video.currentTime >= piece.s - END_S);
+    const over = isSlate(piece) ? position() >= piece.s : shown === piece.shot && (video.ended || video.currentTime >= piece.s - END_S);
     if (over) next();
     showPlace();
     requestAnimationFrame(tick);
@@ -100,7 +111,7 @@
 
   const setGoing = (on) => {
     if (!pieces.length || on === going) return;
-    const place = position();
+    const place = Math.min(position(), pieces[at].s);
     going = on;
     $("#film-play").setAttribute("aria-pressed", String(on));
     if (!on) { slateAt = place; for (const video of videos) video.pause(); return; }
@@ -138,13 +149,12 @@
     const index = was ? pieces.findIndex((piece) => piece.shot === was.shot) : 0;
     if (!was || index < 0) { at = 0; if (pieces.length) enter(0); }
     else if (pieces[index].src !== was.src) enter(index, pieces[index].src ? Math.min(place, pieces[index].s) : 0);
-    else { at = index; if (pieces[index + 1]) load(videos[1 - front], pieces.slice(index + 1).find((one) => one.src && one.src !== was.src)?.src); }
-    mark();
+    else { at = index; if (shown === was.shot) onStage(pieces[at]); else mark(); }
     showPlace();
   };
 
   for (const video of videos) {
-    video.addEventListener("ended", () => { if (going && video === videos[front] && !isSlate(pieces[at])) next(); });
+    video.addEventListener("ended", () => { if (going && video === videos[front] && shown === pieces[at].shot && !isSlate(pieces[at])) next(); });
     video.addEventListener("error", () => {
       const piece = pieces.find((one) => one.src && one.src === video.getAttribute("src"));
       if (!piece) return;
@@ -340,6 +350,7 @@
     if (!answer.ok) { say((await answer.json().catch(() => ({}))).error ?? "The film cannot be read just now"); return; }
     const known = film.head;
     film = await answer.json();
+    showBuilder(film.builder);
     const numbers = film.shots.map((one) => one.shot).sort((a, b) => a - b).join();
     if (numbers !== all(".shot").map((one) => +one.dataset.shot).sort((a, b) => a - b).join()) { location.reload(); return; }
     const changed = film.shots.filter((one) => card(one.shot).dataset.digest !== one.digest).map((one) => one.shot);
@@ -357,21 +368,32 @@
     drawWaiting();
   };
 
-  let events = null;
-  const listen = () => { // a page that nobody sees holds no connection: a browser has only six
-    if (document.hidden) { events?.close(); events = null; return; }
-    if (events) return;
-    events = new EventSource("/api/events");
-    events.addEventListener("film", (event) => {
-      const { builder } = JSON.parse(event.data);
-      document.body.dataset.builder = builder ?? "";
-      refresh().catch(() => {});
-      if (!builder && waiting.size) flush();
-    });
+  const showBuilder = (builder) => {
+    $("#builder").hidden = !builder;
+    $("#builder").textContent = builder ? `A build is at work (process ${builder}): what it makes appears here, choices wait for it` : "";
   };
-  document.addEventListener("visibilitychange", listen);
+
+  const heard = ({ builder }) => {
+    showBuilder(builder);
+    refresh().catch(() => {});
+    if (!builder && waiting.size) flush();
+  };
+
+  // a browser has six connections to one server: of all its pages one listens, and tells the others
+  const others = new BroadcastChannel("vgen-review");
+  others.addEventListener("message", (event) => heard(event.data));
+  const listen = () => {
+    const events = new EventSource("/api/events");
+    events.addEventListener("film", (event) => {
+      const fact = JSON.parse(event.data);
+      others.postMessage(fact);
+      heard(fact);
+    });
+    events.addEventListener("error", () => say("The review does not answer. If it has ended, start it again and open its new address"));
+  };
 
   if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the token is in the cookie
   setSound(true);
-  refresh().catch(() => say("The film cannot be read just now")).then(() => { listen(); if (waiting.size) flush(); });
+  refresh().catch(() => say("The film cannot be read just now")).then(() => { if (waiting.size) flush(); });
+  navigator.locks.request("vgen-review", () => new Promise(listen)); // held until the page goes; then the next one listens
 }

@@ -18,12 +18,13 @@ MOST_PORT = 65_535
 
 
 def _begin(session: "Session") -> Action:
-    """Raises ToolMissing without the extra, Refusal if the port is taken."""
+    """Raises ToolMissing without the extra, Refusal if the port is taken or the ledger can't be read."""
     if find_spec("starlette") is None:
         raise ToolMissing(f"doit review needs the package starlette; `{how_to_install(EXTRA)}` brings it")
     from vgen.cli import review_film
     from vgen.review import server
 
+    session.view()  # a ledger that can't be trusted is told now
     port = int(session.variables.get("port", "0"))
     film = review_film.ReviewFilm(session)
     try:
