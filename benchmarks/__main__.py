@@ -58,6 +58,12 @@ def _clips(options: Options, key: str) -> Iterator[Table]:
     yield from (whole if key == "j" else cuts).tables(options.rounds, quick=options.quick)
 
 
+def _cluster(options: Options, _key: str) -> Iterator[Table]:
+    from benchmarks import cluster
+
+    yield from cluster.tables(options.rounds, quick=options.quick)
+
+
 PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "a": ("nothing to do", _builds),
     "b": ("one prompt changed", _builds),
@@ -70,6 +76,7 @@ PARTS: dict[str, tuple[str, Callable[[Options, str], Iterator[Table]]]] = {
     "i": ("a virtual day of up to 100,000 shots", _scale),
     "j": ("a whole real clip, from finished at the provider to published; damage found", _clips),
     "k": ("the cut: the first time, and after one changed take", _clips),
+    "l": ("work on clips' bytes: what it costs the head, here and on a cluster", _cluster),
 }
 
 

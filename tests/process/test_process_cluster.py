@@ -100,9 +100,14 @@ def test_no_key_is_in_what_the_scheduler_hears_and_conformed_bytes_are_the_same(
         assert code == 0, said
         code, said = project.doit("conform", f"cluster=tcp://127.0.0.1:{port}")
         assert code == 0, said
+        (project.outputs / "gallery.html").unlink()  # with the poster frames that came out of the checks
+        code, said = project.doit("gallery", f"cluster=tcp://127.0.0.1:{port}")
+        assert code == 0, said
     assert_all_is_well(project, server, 3)
     assert b"vgen-bring-" in heard
     assert b"vgen-encode-" in heard
+    assert b"vgen-poster-" in heard
+    assert (project.outputs / "gallery.html").read_text("utf-8").count("data:image/jpeg") >= 3
     assert CANARY.encode() not in heard
     assert b"uthorization" not in heard
     there = {path.name: sha256(path) for path in (project.outputs / "conformed").glob("*.mp4")}

@@ -24,7 +24,7 @@ from vgen.cluster.order import Order
 
 CONNECT_S = 3.5
 """To refuse a foreign certificate, or an address where nobody listens, within five seconds with the start-up."""
-LOOK_S = 2.0
+LOOK_S = 5.0
 """Between two looks at the scheduler's list of workers."""
 SILENT_S = 30.0
 """A worker sends a heartbeat every 0.5 to 5 s; one that has sent none for so long is stopped or cut off."""
@@ -34,7 +34,11 @@ MOST_CHARS = 1 << 16
 LINE_BYTES = 1 << 20
 
 _SIZE = re.compile(r'"size_bytes": (\d{1,15})\b')
-_LIMIT = {"distributed.comm.retry.count": 0, "distributed.comm.timeouts.connect": CONNECT_S}
+_LIMIT = {
+    "distributed.comm.retry.count": 0,
+    "distributed.comm.timeouts.connect": CONNECT_S,
+    "distributed.client.scheduler-info-interval": "1h",
+}
 
 
 def tell(**message: Any) -> None:

@@ -22,8 +22,8 @@ from vgen.production.limits import PrioritySemaphore
 from vgen.redact import exactly
 from vgen.store import atomic
 
-HELLO_S = 4.8
-"""The child has to start, connect and be let in within this."""
+HELLO_S = 30.0
+"""To start the child, on a busy machine; it tells at once that it is refused, and after 3.5 s that nobody answers."""
 FIRST_WORKER_S = 10.0
 """So long a cluster without workers is waited for at the start; later, each time that the last one left."""
 PROBES_S = 25.0
