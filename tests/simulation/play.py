@@ -18,7 +18,7 @@ from doit import cmd_run
 from studio import Crash
 
 from simulation import chains, invariants, promises, schedule, tiers
-from simulation.again import Again
+from simulation.again import LIVE, Again
 from simulation.invariants import Books
 from simulation.locks import Locks
 from simulation.odd import DRAWS, Odd
@@ -374,7 +374,9 @@ class Player:
                 continue
             mine = [job for job in now.unowned if invariants.key_of_job(job) == invariants.key_of(row)]
             word = mine[0].id if mine else "not-charged"
-            self._type("settle", f"shot={numbers[0]}", f"as={word}")
+            others = [one for one in now.rows if one["id"] != row["id"] and one["state"] in (*LIVE, "uncertain")]
+            named = [f"job={row['job_id'] or row['id']}"] if others else []  # as the message says
+            self._type("settle", f"shot={numbers[0]}", f"as={word}", *named)
             return
 
     def _type(self, *words: str) -> None:

@@ -162,6 +162,27 @@ def test_what_is_made_from_a_locked_clip_stays_with_it(studio: Studio) -> None:
     assert not studio.clip(1).exists(), "a locked clip needs no other"
 
 
+def test_a_shot_that_is_inserted_into_a_chain_moves_the_locks_after_it(studio: Studio) -> None:
+    studio.configure(run={"budget_usd": 9})
+    studio.change_shot(2, image="clip:1")
+    studio.change_shot(3, image="clip:2")
+    assert studio.doit() == 0
+    shown = [studio.clip(number).read_bytes() for number in (2, 3)]
+    for number in (2, 3):
+        assert studio.doit("lock", f"shot={number}") == 0
+        assert studio.doit("note", f"shot={number}", f"text=was {number}") == 0
+    one, two, three = studio.read_shots()
+    new = {"shot_number": 2, "duration": 5, "runway_prompt": "between", "image": "clip:1"}
+    two, three = {**two, "shot_number": 3, "image": "clip:2"}, {**three, "shot_number": 4, "image": "clip:3"}
+    studio.write_shots([one, new, two, three])
+    assert studio.doit("plan") == 0
+    assert studio.doit() == 0
+    assert [studio.clip(number).read_bytes() for number in (3, 4)] == shown
+    told = [(entry.get("locked", False), entry.get("note")) for entry in studio.clips()]
+    assert told == [(False, None), (False, None), (True, "was 2"), (True, "was 3")]
+    assert studio.bought() == 4, "the new shot alone"
+
+
 HOSTILE = "<script>alert(1)</script>\x1b[31m red\x1b]0;title\x07\n\nand \x00 more \u202e & \U0001f468\u200d\U0001f469"
 HARMLESS = "<script>alert(1)</script> red and more & \U0001f468\u200d\U0001f469"
 

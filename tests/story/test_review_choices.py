@@ -86,6 +86,7 @@ def test_what_is_not_there_cannot_be_chosen(two: Studio, choice: Choice, says: s
 
 
 def test_while_a_build_holds_the_outputs_a_choice_says_who_and_later_succeeds(two: Studio) -> None:
+    two.environ["VGEN_WAIT"] = "yes"  # is for builds: the page tries again by itself
     film = review(two)
     with run_lock(Outputs(two.outputs), wait=False):
         with pytest.raises(LockHeld, match=r"another vgen run .*works on"):

@@ -53,7 +53,7 @@ def lock(session: "Session", shot: int) -> Action:
 
         async with session.open(online=False) as run:
             run.start()
-            bare = Lock(id=0, shot_number=shot, recipes=frozenset({row.recipe}), twins=frozenset(), purchase_id=row.id)
+            bare = Lock(id=0, shot_number=shot, recipes=frozenset({row.recipe}), purchase_id=row.id)
             one = review.anchored({shot: bare}, [step.request for step in session.plan.steps])[shot]
             settles = retaking.settled_by(run, step.request.digests())
             told = rows.lock(run.ledger, one, simulated=run.settings.simulated, settles=settles)
@@ -98,7 +98,7 @@ def note(session: "Session", shot: int, text: str) -> Action:
         async with session.open(online=False) as run:
             run.start()
             old = session.plan.notes.get(shot)
-            new = Note(id=0, shot_number=shot, recipes=frozenset(), twins=frozenset(), text=text)
+            new = Note(id=0, shot_number=shot, text=text)
             new = replace(old, text=text) if old else new
             one = review.anchored({shot: new}, [step.request for step in session.plan.steps])[shot]
             told = rows.note(run.ledger, one)

@@ -1,5 +1,6 @@
 """The film of a production for `vgen.review`: what the gallery shows of it, and choices by the commands' own code."""
 
+import dataclasses
 import os
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
@@ -104,6 +105,8 @@ class ReviewFilm:
         import trio
 
         session = self._another(choice.variables)
+        ready = session.workspace.ready
+        session.workspace.settings = dataclasses.replace(ready, run=ready.run.model_copy(update={"wait": False}))
         try:
             with session.before_load([choice.command]):
                 session.before_run([choice.command], [choice.command], always=False)

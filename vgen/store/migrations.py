@@ -47,12 +47,14 @@ def _review(db: sqlite3.Connection) -> None:
     """6 → 7: what the user says of shots has a place."""
     db.execute(
         "CREATE TABLE locks (id INTEGER PRIMARY KEY AUTOINCREMENT, shot_number INTEGER NOT NULL, "
-        "recipes TEXT NOT NULL, twins TEXT NOT NULL, simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)), "
+        "recipes TEXT NOT NULL, twins TEXT NOT NULL, alike TEXT NOT NULL, "
+        "simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)), "
         "purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id), at REAL NOT NULL) STRICT"
     )
     db.execute(
         "CREATE TABLE notes (id INTEGER PRIMARY KEY, shot_number INTEGER NOT NULL, recipes TEXT NOT NULL, "
-        "twins TEXT NOT NULL, text TEXT NOT NULL CHECK (length(text) > 0), at REAL NOT NULL) STRICT"
+        "twins TEXT NOT NULL, alike TEXT NOT NULL, text TEXT NOT NULL CHECK (length(text) > 0), "
+        "at REAL NOT NULL) STRICT"
     )
 
 

@@ -180,13 +180,15 @@ class Retake:
 class AboutShot:
     """Something that the user said of a shot in review. `id`: 0 before it is kept.
 
-    `recipes`: those that the shot has had since; `twins`: other shots that had one of them when it was last looked at.
+    `recipes`: those that the shot has had since, also without the takes whose frames it is made from; `twins`: other
+    shots that had one of them when it was last looked at; `alike`: those that differed in such takes only.
     """
 
     id: int
     shot_number: int
-    recipes: frozenset[str]
-    twins: frozenset[int]
+    recipes: frozenset[str] = frozenset()
+    twins: frozenset[int] = frozenset()
+    alike: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

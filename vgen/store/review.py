@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ def lock(ledger: Ledger, one: Lock, *, simulated: bool, settles: Collection[int]
     """Keep a lock. `settles`: retakes that are not waited for any more. What vgen.log is to tell of it."""
     with ledger.changing("lock") as (db, now):
         values = (one.id or None, *_shot(one), simulated, one.purchase_id, now)
-        number = db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?)", values).lastrowid
+        number = db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values).lastrowid
         db.executemany("UPDATE retakes SET settled = 1 WHERE id = ?", [(retake,) for retake in settles])
     row = ledger.get(one.purchase_id)
     return _told(ledger, one, "lock", number) | {"provider": row.provider, "job": row.job_id, "simulated": simulated}
@@ -36,7 +36,7 @@ def note(ledger: Ledger, one: Note) -> Told:
     with ledger.changing("remark") as (db, now):
         if one.text:
             values = (one.id or None, *_shot(one), one.text, now)
-            number = db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?)", values).lastrowid
+            number = db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?, ?, ?, ?, ?)", values).lastrowid
         else:
             db.execute("DELETE FROM notes WHERE id = ?", (one.id,))
     return _told(ledger, one, "note", number) | {"text": one.text}
@@ -47,17 +47,21 @@ def follow(ledger: Ledger, moved: Sequence[AboutShot]) -> None:
     with ledger.changing("follow") as (db, _):
         for one in moved:
             table = "locks" if isinstance(one, Lock) else "notes"
-            update = f"UPDATE {table} SET shot_number = ?, recipes = ?, twins = ? WHERE id = ?"  # noqa: S608 - ours
+            update = f"UPDATE {table} SET shot_number = ?, recipes = ?, twins = ?, alike = ? WHERE id = ?"  # noqa: S608 - ours
             db.execute(update, (*_shot(one), one.id))
 
 
-def _shot(one: AboutShot) -> tuple[int, str, str]:
-    return one.shot_number, json.dumps(sorted(one.recipes)), json.dumps(sorted(one.twins))
+def _shot(one: AboutShot) -> tuple[Any, ...]:
+    return _columns(one.shot_number, one.recipes, one.twins, one.alike)
+
+
+def _columns(number: int, *lists: Iterable[Any]) -> tuple[Any, ...]:
+    return number, *(json.dumps(sorted(one)) for one in lists)
 
 
 def _told(ledger: Ledger, one: AboutShot, kind: str, number: int | None) -> Told:
-    about = {"shot_number": one.shot_number, "recipes": sorted(one.recipes), "twins": sorted(one.twins)}
-    return {"ledger": ledger.identity, "kind": kind, "id": number, **about}
+    known = {"recipes": sorted(one.recipes), "twins": sorted(one.twins), "alike": sorted(one.alike)}
+    return {"ledger": ledger.identity, "kind": kind, "id": number, "shot_number": one.shot_number, **known}
 
 
 # ── making them again ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +96,7 @@ def make_again(ledger: Ledger, found: Sequence[Told], most: int) -> Iterator[str
 
 def _again(ledger: Ledger, told: Told, jobs: dict[tuple[str, str | None], int]) -> str:
     """What was done for one, in words; "" if nothing. Raises KeyError, TypeError, ValueError of what is no record."""
-    about = (int(told["shot_number"]), json.dumps(sorted(told["recipes"])), json.dumps(sorted(told["twins"])))
+    about = _columns(int(told["shot_number"]), told["recipes"], told["twins"], told["alike"])
     number = int(told["id"])
     if told["kind"] == "note":
         with ledger.changing("remark") as (db, now):
@@ -102,7 +106,7 @@ def _again(ledger: Ledger, told: Told, jobs: dict[tuple[str, str | None], int]) 
                 return ""
             db.execute("DELETE FROM notes WHERE id = ?", (number,))
             if text:
-                db.execute("INSERT INTO notes VALUES (?, ?, ?, ?, ?, ?)", (number, *about, text, now))
+                db.execute("INSERT INTO notes VALUES (?, ?, ?, ?, ?, ?, ?)", (number, *about, text, now))
         return f"its note is {'as it was last' if text else 'removed, as it was last'}"
     with ledger.changing("lock") as (db, now):
         old = db.execute("SELECT purchase_id FROM locks WHERE id = ?", (number,)).fetchone()
@@ -115,5 +119,5 @@ def _again(ledger: Ledger, told: Told, jobs: dict[tuple[str, str | None], int]) 
         if old and old["purchase_id"] == purchase:
             return ""
         values = (number, *about, bool(told["simulated"]), purchase, now)
-        db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        db.execute("INSERT OR REPLACE INTO locks VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     return "is locked again"

@@ -83,4 +83,5 @@ def _about_shot(row: sqlite3.Row) -> dict[str, Any]:
         "shot_number": row["shot_number"],
         "recipes": frozenset(json.loads(row["recipes"])),
         "twins": frozenset(json.loads(row["twins"])),
+        "alike": frozenset(json.loads(row["alike"])),
     }

@@ -165,12 +165,14 @@ CREATE TABLE retakes (
 ) STRICT;
 
 -- What the user said of shots in review. Each is about a shot, known by its recipes (they follow it when the list is
--- renumbered) and else by its number (it stays when the prompt is edited). `twins`: other shots with such a recipe then.
+-- renumbered) and else by its number (it stays when the prompt is edited). `twins`: other shots with such a recipe then;
+-- `alike`: those that differed only in the takes whose frames they are made from.
 CREATE TABLE locks (
   id INTEGER PRIMARY KEY AUTOINCREMENT,              -- never given twice: the mark says how many there must have been
   shot_number INTEGER NOT NULL,
   recipes TEXT NOT NULL,                             -- JSON list
   twins TEXT NOT NULL,                               -- JSON list of numbers
+  alike TEXT NOT NULL,
   simulated INTEGER NOT NULL CHECK (simulated IN (0, 1)),
   purchase_id INTEGER NOT NULL REFERENCES takes (purchase_id),  -- whose take is the clip, whatever changes
   at REAL NOT NULL
@@ -180,6 +182,7 @@ CREATE TABLE notes (
   shot_number INTEGER NOT NULL,
   recipes TEXT NOT NULL,
   twins TEXT NOT NULL,
+  alike TEXT NOT NULL,
   text TEXT NOT NULL CHECK (length(text) > 0),
   at REAL NOT NULL
 ) STRICT;

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from vgen.cli.command import Action, Command
 from vgen.errors import Refusal, ToolMissing
-from vgen.extras import how_to_install
 from vgen.views import terminal
 
 if TYPE_CHECKING:
@@ -20,6 +19,8 @@ MOST_PORT = 65_535
 def _begin(session: "Session") -> Action:
     """Raises ToolMissing without the extra, Refusal if the port is taken or the ledger can't be read."""
     if find_spec("starlette") is None:
+        from vgen.extras import how_to_install
+
         raise ToolMissing(f"doit review needs the package starlette; `{how_to_install(EXTRA)}` brings it")
     from vgen.cli import review_film
     from vgen.review import server
