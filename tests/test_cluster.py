@@ -377,7 +377,7 @@ def test_a_part_that_goes_on_is_taken_by_one_run_only(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_without_cluster_nothing_of_it_is_imported() -> None:
     code = (
-        "import sys, vgen.cli.session, vgen.production.make, vgen.cli.services, vgen.media.here, vgen.production.handwork;"
+        "import sys, vgen.cli.session, vgen.production.make, vgen.cli.services, vgen.production.handwork;"
         "print([one for one in sys.modules if one.split('.')[0] in ('dask', 'distributed', 'asyncio')"
         " or one.startswith('vgen.cluster')])"
     )
