@@ -330,7 +330,7 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
 
 
 def _is_told_as_twin(stage: Stage, remarks: str | None) -> bool:
-    """Whether another shot's video came once, the job was gone (404) when it was asked for anew, and the user is told."""
+    """Whether another shot's video came once, the job was gone (404) when asked for anew, and the user is told."""
     return "the same video as" in (remarks or "") and stage.injected["poll_404"] > 0
 
 
