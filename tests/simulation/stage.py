@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import random
+import re
 import signal
 import sqlite3
 import time
@@ -141,6 +142,9 @@ class _Watched(Faults):
         return found
 
 
+_RANDOM = re.compile(r"(?<=cluster-)[0-9a-f]{12}|(?<=\.)[0-9a-f]{16}(?=\.part)")
+
+
 class Stage(Studio):
     """One project, one cloud. `answered`: jobs whose id was sent back whole; `injected`: faults so far, by name."""
 
@@ -211,7 +215,8 @@ class Stage(Studio):
         return Judgement(verdict=verdict, reason="no decoder for av1", facts=found.facts, lacking=unsure)
 
     def note(self, text: str) -> None:
-        """A line of the story, with the virtual time."""
+        """A line of the story, with the virtual time, and without the random names of folders and files."""
+        text = _RANDOM.sub("…", text)
         self.story.append(f"{self.clock.current_time():10,.1f} s  {text}")
 
     def _tell(self, record: Mapping[str, Any]) -> None:
