@@ -101,7 +101,8 @@ class Locks:
         """The list was written: shots that have left it are let go, and those of which another may be the same."""
         before, here = self._list, self._texts_of_today()
         self._list = here
-        if before != here and sorted(before.values()) == sorted(set(here.values())):  # the same shots in other places
+        same = len(here) == len(before) and sorted(before.values()) == sorted(set(here.values()))
+        if before != here and same:  # the same shots in other places
             if any(shot.get("image") for shot in self._stage.read_shots()):
                 self._shown.clear()  # links are by number: these are other shots now
             self._moved = True
