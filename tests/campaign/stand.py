@@ -41,6 +41,8 @@ class Stand(Project):
         super().__init__(root)
         self.served = served
         self.meddled: set[str] = set()
+        self.link = None
+        """No workers of a cluster are asked here."""
         self.world = World(damaged=_Damaged(self))
         self.deaths: frozenset[float] = frozenset()
         self._killed: list[tuple[float, float]] = []
