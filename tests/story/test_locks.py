@@ -249,7 +249,7 @@ def test_a_locked_take_that_was_deleted_with_its_clip_is_not_advised_to_be_bough
     for take in (locked.outputs / "takes").glob("*/*.mp4"):
         take.unlink()
     assert locked.doit() == 1
-    assert "buy a new one with `doit unlock shot=2` and then `doit -a clip:2`" in str(locked.errors()[2])
+    assert "buy a new one with `doit unlock shot=2` and then `doit -a clip:2`" in str(locked.errors()[1])
     assert locked.bought() == 3
 
 
