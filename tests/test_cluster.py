@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -370,3 +372,25 @@ def test_a_part_that_goes_on_is_taken_by_one_run_only(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"half"
     assert not (tmp_path / "b").exists()
     copy_take(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_without_cluster_nothing_of_it_is_imported() -> None:
+    code = (
+        "import sys, vgen.cli.session, vgen.production.make, vgen.cli.services, vgen.production.handwork;"
+        "print([one for one in sys.modules if one.split('.')[0] in ('dask', 'distributed', 'asyncio')"
+        " or one.startswith('vgen.cluster')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_head_of_a_cluster_imports_no_dask() -> None:
+    """What unpickles is in the child, which has no keys."""
+    code = (
+        "import sys, vgen.cluster.opened, vgen.cluster.examine, vgen.cli.elsewhere;"
+        "print([one for one in sys.modules if one.split('.')[0] in ('dask', 'distributed', 'cloudpickle')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -35,6 +35,7 @@ def at_work(started: Started, *workers: subprocess.Popen[bytes]) -> None:
         lambda: any(programs_of(one.pid) for one in workers) or started.process.poll() is not None, what="ffmpeg"
     )
     assert started.process.poll() is None, started.said()
+    assert programs_of(started.pid) == []  # the head decodes nothing
 
 
 def filming(project: Project, serve: Callable[..., Server], count: int, *, duration: float = 2) -> Server:

@@ -258,7 +258,14 @@ def _files(stage: Stage, now: Books) -> None:
         assert job is not None
         whole, spoilt = stage.true_bytes(job.id)
         if take["good"]:
-            require(data == whole, "M9", "not the provider's bytes:", take["path"], len(data), len(whole))
+            require(
+                data == whole or _is_told_as_twin(stage, take["remarks"]),
+                "M9",
+                "not the provider's bytes:",
+                take["path"],
+                len(data),
+                len(whole),
+            )
             require(not job.faults & (BAD_CLIPS - {"clip_damaged"}), "M9", "a bad clip was accepted:", job)
         else:
             require(data in (whole, spoilt), "M9", "a rejected take is not what came:", take["path"])
@@ -318,7 +325,13 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
             wanted = shot.get(f"{entry['api_used']}_prompt", shot["prompt"])
             by_word = placed[number]["purchase_id"] in chosen  # the user picked, kept or locked it
             shown = stage.shown_clip(number)
-            require(by_word or shown == wanted, "M9", clip.name, "shows", shown)
+            told = _is_told_as_twin(stage, " ".join(entry.get("remarks", ())))
+            require(by_word or told or shown == wanted, "M9", clip.name, "shows", shown)
+
+
+def _is_told_as_twin(stage: Stage, remarks: str | None) -> bool:
+    """Whether another shot's video came once, the job was gone (404) when asked for anew, and the user is told."""
+    return "the same video as" in (remarks or "") and stage.injected["poll_404"] > 0
 
 
 def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:

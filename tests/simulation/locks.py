@@ -89,6 +89,8 @@ class Locks:
         self._twins: dict[int, set[int]] = {}
         self._before: Mapping[int, str] = {}
         self._list: dict[int, Any] = {}
+        self._moved = False
+        """Whether shots have changed places since the last run."""
         self._last = 0
 
     def forget(self) -> None:
@@ -102,12 +104,15 @@ class Locks:
         if before != here and sorted(before.values()) == sorted(set(here.values())):  # the same shots in other places
             if any(shot.get("image") for shot in self._stage.read_shots()):
                 self._shown.clear()  # links are by number: these are other shots now
+            self._moved = True
             places = {text: number for number, text in here.items()}
             for kept in (self._shown, self._texts, self._twins):
                 was = {places[before[number]]: value for number, value in kept.items() if number in before}
                 kept.clear()
                 kept.update(was)  # type: ignore[arg-type]
             return
+        if before != here and self._moved:  # moved and edited between two runs: nobody can tell which is which
+            self._shown.clear()
         for number in list(self._shown):
             alike = {n for n, text in here.items() if text in self._texts[number]} - {number} - self._twins[number]
             if number not in here or alike:
@@ -117,6 +122,7 @@ class Locks:
 
     def asked(self, now: "Books") -> None:
         """Before a run."""
+        self._moved = False
         self._last = max((row["id"] for row in now.rows), default=0)
         self._before = {number: self._on_disk(number) for number in self._shown}
 

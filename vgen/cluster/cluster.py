@@ -68,6 +68,9 @@ class Cluster:
                 except facts.Untrue as exc:
                     why = f"what {answer.worker or 'a worker'} answered is not believed ({exc})"
                     break
+                except OSError as exc:  # if it is this machine's own trouble, the job will tell so here
+                    why = f"a worker's file can't be taken ({exc.strerror or type(exc).__name__})"
+                    break
                 return self._believable(job, found)
             why = answer.lost
             if answer.killed:
