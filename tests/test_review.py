@@ -434,6 +434,61 @@ def test_over_a_real_socket_requests_follow_one_another(film: OneFilm) -> None:
     run_served(film, act)
 
 
+def test_connections_beyond_the_most_are_closed_and_others_live(film: OneFilm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
+
+    async def act(port: int) -> None:
+        page = await get(port, "/api/events")
+        assert b"200" in await page.receive_some()
+        strangers = [await connect(port) for _ in range(2)]
+        beyond = await connect(port)
+        assert await beyond.receive_some() == b""
+        for stream in strangers:
+            await stream.aclose()
+        with trio.move_on_after(10):
+            while b"200" not in await _first_bytes(port):  # noqa: ASYNC110 - the server tells nobody
+                await trio.sleep(0.01)
+        assert b"200" in await _first_bytes(port)
+
+    run_served(film, act)
+
+
+async def _first_bytes(port: int) -> bytes:
+    try:
+        stream = await get(port, "/api/film", "Connection: close")
+        answer = bytes(await stream.receive_some())
+        await stream.aclose()
+    except trio.BrokenResourceError:
+        return b""
+    return answer
+
+
+def test_a_moment_without_open_files_ends_no_review(film: OneFilm) -> None:
+    class Blind(OneFilm):
+        blind = False
+
+        def state(self) -> object:
+            if self.blind:
+                raise OSError(24, "Too many open files")
+            return super().state()
+
+    blind = Blind(film.outputs)
+    app, watch = application(blind)
+    assert app
+    blind.blind = True
+    watch.look()
+    assert watch.version == 1
+    blind.blind = False
+    blind.chosen.append(Choice(command="keep", variables={}))
+    watch.look()
+    assert watch.version == 2
+
+
+def test_asking_for_the_head_of_the_events_waits_for_nothing(ask: Ask) -> None:
+    answer = ask("HEAD", "/api/events")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+
+
 def test_it_listens_on_this_machine_only() -> None:
     listening = server.listen(0)
     with listening:

@@ -1,6 +1,7 @@
 """Locked clips stay as they are, whatever changes; notes are told everywhere. Neither costs anything."""
 
 import json
+import shutil
 
 import pytest
 from fakes import fake_clip
@@ -227,6 +228,36 @@ def test_a_rebuilt_ledger_has_the_locks_and_notes_of_the_log(locked: Studio, cap
     assert locked.doit() == 0
     assert (locked.clip(2).read_bytes(), locked.bought()) == (shown, 3)
     assert [entry.get("locked", False) for entry in locked.clips()] == [False, True, False]
+
+
+def test_a_ledger_that_is_rebuilt_without_its_mark_has_its_locks(locked: Studio) -> None:
+    shown = locked.clip(2).read_bytes()
+    assert locked.doit("note", "shot=1", "text=slower") == 0
+    (locked.outputs / "ledger.db").unlink()
+    shutil.rmtree(locked.outputs / ".vgen")
+    assert locked.doit("recover") == 0
+    assert locked.doit() == 0
+    assert (locked.clip(2).read_bytes(), locked.bought()) == (shown, 3)
+    assert [(entry.get("locked"), entry.get("note")) for entry in locked.clips()[:2]] == [
+        (None, "slower"),
+        (True, None),
+    ]
+
+
+def test_a_locked_take_that_was_deleted_with_its_clip_is_not_advised_to_be_bought_while_locked(locked: Studio) -> None:
+    locked.clip(2).unlink()
+    for take in (locked.outputs / "takes").glob("*/*.mp4"):
+        take.unlink()
+    assert locked.doit() == 1
+    assert "buy a new one with `doit unlock shot=2` and then `doit -a clip:2`" in str(locked.errors()[1])
+    assert locked.bought() == 3
+
+
+def test_the_plan_wants_no_takes_of_a_locked_shot(locked: Studio, capfd: pytest.CaptureFixture[str]) -> None:
+    capfd.readouterr()
+    assert locked.doit("plan", "takes_wanted=2") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line for line in lines if "takes wanted" in line and "to be bought" not in line] == []
 
 
 def test_an_older_ledger_that_misses_a_lock_is_refused(studio: Studio, capfd: pytest.CaptureFixture[str]) -> None:

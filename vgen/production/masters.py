@@ -28,7 +28,10 @@ async def whole(run: "Run", take: Take, number: int) -> Path:
             place_clip(clip, master)
             make_read_only(master)
             return master
-    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with `doit -a clip:{number}`")
+    anew = f"`doit -a clip:{number}`"
+    if number in run.intent.locked:
+        anew = f"`doit unlock shot={number}` and then {anew}"
+    raise ClipFailed(f"its take {take.path} was {what}; put it back, or buy a new one with {anew}")
 
 
 async def copied(run: "Run", take: Take, number: int, clip: Path) -> Path:

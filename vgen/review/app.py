@@ -103,8 +103,10 @@ class _Review:
     async def media(self, request: Request) -> Response:
         return media.respond(self._film.outputs, request.path_params["folder"], request.path_params["name"])
 
-    async def events(self, _: Request) -> Response:
+    async def events(self, request: Request) -> Response:
         headers = {"content-type": "text/event-stream", "cache-control": "no-store"}
+        if request.method == "HEAD":  # it has no body to wait for
+            return Response(headers=headers)
         return StreamingResponse(self._events(), headers=headers)
 
     async def _events(self) -> AsyncIterator[bytes]:

@@ -24,6 +24,8 @@ HOST = "127.0.0.1"
 READ_BYTES = 65_536
 MOST_BODY_BYTES = 65_536
 """A choice and a note are far smaller."""
+MOST_CONNECTIONS = 256
+"""Held at once; those that come beyond them are closed. Fewer where the process may not open many files."""
 IDLE_S = 75.0
 """How long a connection may say nothing between two requests."""
 
@@ -47,14 +49,30 @@ def port_of(listening: socket.socket) -> int:
     return int(listening.getsockname()[1])
 
 
+def most_connections() -> int:
+    """How many are held at once: a quarter of the files that may be open; a video needs two, the ledger others."""
+    if sys.platform == "win32":
+        return MOST_CONNECTIONS
+    import resource
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, max(8, files // 4))
+
+
 async def serve(app: Application, listening: socket.socket) -> None:
     """Answer until cancelled. Closes the socket."""
     listening.setblocking(False)
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(listening))
-    await trio.serve_listeners(functools.partial(_converse, app), [listener])
+    held = trio.CapacityLimiter(most_connections())
+    await trio.serve_listeners(functools.partial(_converse, app, held), [listener])
 
 
-async def _converse(app: Application, stream: trio.SocketStream) -> None:
+async def _converse(app: Application, held: trio.CapacityLimiter, stream: trio.SocketStream) -> None:
+    try:
+        held.acquire_nowait()
+    except trio.WouldBlock:
+        await trio.aclose_forcefully(stream)
+        return
     try:
         await _Conversation(stream, app).run()
     except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -62,6 +80,7 @@ async def _converse(app: Application, stream: trio.SocketStream) -> None:
     except Exception:  # noqa: BLE001 - one bad conversation must not end the others
         traceback.print_exc(file=sys.stderr)
     finally:
+        held.release()
         await trio.aclose_forcefully(stream)
 
 

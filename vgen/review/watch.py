@@ -24,8 +24,11 @@ class Watch:
         """How long it waits between two looks."""
 
     def look(self) -> None:
-        """Look now."""
-        now = self._state()
+        """Look now. What can't be looked at just now (no file may be opened) is as it was."""
+        try:
+            now = self._state()
+        except OSError:
+            return
         if now != self._last:
             self._last = now
             self.version += 1

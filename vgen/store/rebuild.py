@@ -52,7 +52,7 @@ def rebuild(outputs: Outputs, *, now: Callable[[], float]) -> list[str]:
         if said:
             ledger.place_clips(outputs)
             said += ledger.book_slips(outputs.slips)
-            said += review.make_again(ledger, review.logged(outputs.log), must.locks if must else 0)
+            said += review.make_again(ledger, review.logged(outputs.log, mine), must.locks if must else 0)
             said += ledger.untold(must, found)
     return said
 

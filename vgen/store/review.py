@@ -67,9 +67,14 @@ def _told(ledger: Ledger, one: AboutShot, kind: str, number: int | None) -> Told
 # ── making them again ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def logged(log: Path) -> list[Told]:
-    """What the log tells last of each lock and note."""
+def logged(log: Path, mine: Collection[str]) -> list[Told]:
+    """What the log tells last of each lock and note, of the newest of these ledgers that it tells of.
+
+    Their numbers are a ledger's own. `mine`: the ledger itself, and those whose takes it holds: it may have another
+    identity, when the mark beside the old one is gone too.
+    """
     found: dict[tuple[str, str, int], Told] = {}
+    newest = ""
     with contextlib.suppress(OSError), log.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if '"review"' not in line:
@@ -77,7 +82,8 @@ def logged(log: Path) -> list[Told]:
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 told = dict(json.loads(line)["review"])
                 found[str(told["ledger"]), str(told["kind"]), int(told["id"])] = told
-    return list(found.values())
+                newest = told["ledger"] if told["ledger"] in mine else newest
+    return [told for told in found.values() if told["ledger"] == newest]
 
 
 def make_again(ledger: Ledger, found: Sequence[Told], most: int) -> Iterator[str]:
@@ -88,7 +94,7 @@ def make_again(ledger: Ledger, found: Sequence[Told], most: int) -> Iterator[str
     jobs = {(row.provider, row.job_id): row.id for known in (True, False) for row in ledger.with_jobs(simulated=known)}
     for told in found:
         with contextlib.suppress(KeyError, TypeError, ValueError):
-            if told["ledger"] == ledger.identity and (said := _again(ledger, told, jobs)):
+            if said := _again(ledger, told, jobs):
                 yield f"shot {int(told['shot_number'])}: {said}"
     if ledger.high_water().locks < most and not any(told["kind"] == "lock" and told["id"] == most for told in found):
         yield "vgen.log does not tell of the last `doit lock`: lock again what is to stay as it is"

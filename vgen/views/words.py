@@ -27,7 +27,7 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
         own = step.price - sum(one.price for one in step.further)
         price = show(own) if own else ""
         lines.append(f"shot {step.number:>3}  {_WORDS[step.action]:<8}  {where:<8} {price:>7}  {step.why}".rstrip())
-        if step.request.further:
+        if step.request.further and not step.locked:
             lines.append(_takes(step))
     lines += [
         f"          collect             job {row.job_id} at {row.provider}, {review.whose(row, plan.locks)}"
