@@ -49,7 +49,7 @@ def killed_at(root: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, fault:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", SECTIONS)
+@pytest.mark.parametrize("protocol", thorough.some([*SECTIONS], 2))
 def test_a_kill_in_the_window_of_the_create_buys_nothing_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:

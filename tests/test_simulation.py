@@ -19,7 +19,7 @@ BLOCK = 6
 """So many schedules a test: it takes about a second."""
 LONG_BLOCK = 30
 EACH_CHANGE = 6
-MANY = 2000 if thorough.ALL else 126
+MANY = 2000 if thorough.ALL else 66
 """So many schedules with every change that lands; a release plays more."""
 SHARES = 16
 """A scene's points are shared out to so many tests."""

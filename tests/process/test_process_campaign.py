@@ -7,7 +7,7 @@ import thorough
 from campaign.command import campaign
 from campaign.round import Round, play
 
-ROUNDS = 8 if thorough.ALL else 4
+ROUNDS = 8 if thorough.ALL else 2
 KILLS = 7
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import thorough
 from workshop import Project, Server
 
 MODELS = {
@@ -36,7 +37,7 @@ REFUSED = 6
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", thorough.some([*MODELS], 2))
 def test_books_and_bills_agree_after_a_bad_day(project: Project, serve: Callable[..., Server], name: str) -> None:
     options = [word for fault in (*COMMON, *OWN[name]) for word in ("--fault", fault)]
     server = serve("--queue-s", "0", "--render-s", "0.2", *options)
