@@ -29,7 +29,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
     """
     part = run.outputs.part(row.id)
-    last = ""
+    last, before = "", None
     for tries_left in range(retry.DAMAGED_TRIES, -1, -1):
         run.events.doing(number, f"downloading from {row.provider}", Phase.ARRIVING)
         got = await _fetched(run, run.ledger.get(row.id), part, number)
@@ -38,7 +38,10 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             continue
         if got is None:
             return
-        if (judgement := got.judgement) is None:
+        judgement = got.judgement
+        if run.elsewhere is not None and got.sha256 == last:
+            judgement = before  # what was found wrong here does not become good by a worker's word
+        if judgement is None:
             run.events.doing(number, "checking")
             judgement = await _judge(run, row, part)
         if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and _came_whole(judgement, got, last)):
@@ -47,7 +50,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             )
         doubt = _doubt(run, row, judgement, got, last, tries_left)
         if doubt and await _can_be_fetched_again(run, row, part, number, doubt):
-            last = got.sha256
+            last, before = got.sha256, judgement
             continue
         if doubt and judgement.verdict is not Verdict.GOOD and not last:
             _lose(run, row, part, number, f"what came {doubt}, and {row.provider} no longer has it")
