@@ -259,7 +259,7 @@ def _files(stage: Stage, now: Books) -> None:
         whole, spoilt = stage.true_bytes(job.id)
         if take["good"]:
             require(
-                data == whole or _is_told_as_twin(stage, take["remarks"]),
+                data == whole or _is_told_as_twin(stage, take["remarks"], job),
                 "M9",
                 "not the provider's bytes:",
                 take["path"],
@@ -325,13 +325,14 @@ def told_truth(stage: Stage, now: Books, code: int) -> None:
             wanted = shot.get(f"{entry['api_used']}_prompt", shot["prompt"])
             by_word = placed[number]["purchase_id"] in chosen  # the user picked, kept or locked it
             shown = stage.shown_clip(number)
-            told = _is_told_as_twin(stage, " ".join(entry.get("remarks", ())))
+            job = now.owned.get(placed[number]["purchase_id"])
+            told = job is not None and _is_told_as_twin(stage, " ".join(entry.get("remarks", ())), job)
             require(by_word or told or shown == wanted, "M9", clip.name, "shows", shown)
 
 
-def _is_told_as_twin(stage: Stage, remarks: str | None) -> bool:
+def _is_told_as_twin(stage: Stage, remarks: str | None, job: Bought) -> bool:
     """Whether another shot's video came once, the job was gone (404) when asked for anew, and the user is told."""
-    return "the same video as" in (remarks or "") and stage.injected["poll_404"] > 0
+    return "the same video as" in (remarks or "") and stage.world.missing[job.id] >= 2
 
 
 def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:

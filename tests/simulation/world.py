@@ -70,6 +70,8 @@ class World:
     """How often a job's file was sent damaged, or as another file."""
     edits: dict[str, str] = field(default_factory=dict)
     """SHA-256 of what somebody made of a clip → the clip's name."""
+    missing: Counter[str] = field(default_factory=Counter)
+    """How often Runway or fal answered a question about a job with 404, whoever said it."""
     excused: set[str] = field(default_factory=set)
     """Jobs that were on their way when the ledger that knew them was lost: no receipt tells of them yet."""
     forgotten_orders: int = 0
@@ -134,12 +136,15 @@ class OddApp(App):
         if job := _JOB.search(request.path):
             if request.method == "GET" and self._gateway_answers():
                 injected["gateway"] += 1
+                world.missing[job[0]] += 1
                 return MISSING[protocol]
             if world.owner.get(job[0], OURS) != account:
                 injected["other_account"] += 1
                 return world.refusal[protocol]
         before = len(self.cloud._jobs)
         response = await super().__call__(request)
+        if job and request.method == "GET" and response.status == 404:
+            world.missing[job[0]] += 1
         if account != OURS and len(self.cloud._jobs) > before:
             world.owner[next(reversed(self.cloud._jobs))] = account
         if world.owner and response.status == 200 and request.path.endswith("/by-endpoint"):

@@ -18,16 +18,6 @@ pytest.importorskip("starlette", reason="pip install -e '.[test]' brings it")
 from vgen.review.choices import Choice
 
 
-@pytest.fixture
-def two(studio: Studio) -> Studio:
-    """Two shots, of which the second has two takes; the later one is in its place."""
-    studio.write_shots(shots(2))
-    studio.configure(run={"budget_usd": 5})
-    assert studio.doit() == 0
-    assert studio.doit("-a", "clip:2") == 0
-    return studio
-
-
 def review(studio: Studio) -> ReviewFilm:
     session = Session(studio.root, studio.environ, studio.services())
     with session.before_load(["review"]):

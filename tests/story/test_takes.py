@@ -5,17 +5,6 @@ from fakes import fake_clip
 from studio import Studio, shots
 
 
-@pytest.fixture
-def two(studio: Studio) -> Studio:
-    """Two shots, of which the second has two takes; the later one is in its place."""
-    studio.write_shots(shots(2))
-    studio.configure(run={"budget_usd": 5})
-    assert studio.doit() == 0
-    assert studio.doit("-a", "clip:2") == 0
-    assert studio.doit() == 0
-    return studio
-
-
 def in_place(studio: Studio, number: int = 2) -> int:
     return int(studio.report()["clips"][number - 1]["take"])
 

@@ -4,7 +4,6 @@ Two runs of one job never write one file: the name of each has a token, and the 
 """
 
 import dataclasses
-import errno
 import functools
 import json
 import os
@@ -23,7 +22,7 @@ import trio
 
 import vgen
 from vgen.cluster import keeper, plain
-from vgen.cluster.order import PROBE, Order
+from vgen.cluster.order import APPEARS_S, PROBE, Order
 from vgen.errors import VgenError
 from vgen.inputs.machine import machine, mark_children
 from vgen.media import hands, handwork
@@ -34,9 +33,6 @@ from vgen.production.handwork import bring
 from vgen.production.http import HttpClient
 from vgen.store import atomic, failpoints
 
-APPEARS_S = 5.0
-"""NFS keeps what it knows of a directory for seconds: a file that the head has just made may not be seen before."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _KEPT: list[Any] = []
 
 
@@ -65,7 +61,7 @@ class Bench:
             return await self._told(job, own) | who
         except OSError as exc:
             own.unlink(missing_ok=True)
-            outcome = Outcome.FULL if exc.errno in _FULL else Outcome.DISK
+            outcome = Outcome.FULL if atomic.is_full(exc) else Outcome.DISK
             return {"outcome": outcome, "reason": one_line(exc.strerror or type(exc).__name__)} | who
 
     async def _told(self, job: Job[Any], own: Path) -> dict[str, Any]:

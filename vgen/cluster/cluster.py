@@ -12,6 +12,7 @@ from typing import Any, cast
 import trio
 
 from vgen.cluster import facts, plain
+from vgen.cluster.order import APPEARS_S
 from vgen.cluster.pool import Answer, Pool
 from vgen.media.hands import Bring, Brought, Done, Drawn, Encode, Hands, Job, Look, Made, Outcome, Poster, Put
 from vgen.media.judge import Verdict
@@ -121,7 +122,7 @@ class Cluster:
 
     async def _appeared(self, job: Job[Any], said: str, stem: int) -> Any:
         """What another machine has just written may be seen here a little later."""
-        with trio.move_on_after(facts.APPEARS_S):
+        with trio.move_on_after(APPEARS_S):
             while True:
                 with contextlib.suppress(facts.NotYet):
                     return facts.read(job, said, self._pool.folder, stem)

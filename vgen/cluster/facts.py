@@ -11,8 +11,6 @@ from vgen.media.hands import Bring, Brought, Drawn, Encode, Job, Look, Looked, M
 from vgen.media.judge import Verdict
 from vgen.media.tools import one_line
 
-APPEARS_S = 5.0
-"""As in bench.py: what a worker has just written may be seen here some seconds later."""
 MOST_POSTER_BYTES = 1 << 18
 _Any = TypeVar("_Any", bound=BaseModel)
 _PICTURE = (b"\xff\xd8", b"\xff\xd9")

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 PROBE = "probe"
 """The file that a worker must see to be of use."""
+APPEARS_S = 5.0
+"""NFS keeps what it knows of a directory for seconds: a file that another machine has just made may come into sight
+later."""
 
 
 @dataclass(frozen=True, slots=True)

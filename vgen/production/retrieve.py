@@ -1,6 +1,5 @@
 """Brings one output home: tries, fresh addresses, what is told. Never buys; the bytes are other hands' work."""
 
-import errno
 from pathlib import Path
 
 import trio
@@ -13,6 +12,7 @@ from vgen.plan.decision import how_to_end
 from vgen.production import address, over
 from vgen.production.client import how_long
 from vgen.production.run import Run
+from vgen.store import atomic
 from vgen.store.records import Purchase
 
 
@@ -88,7 +88,7 @@ def _anew(job: Bring, url: str, attempt: int, last: Brought | None = None) -> Br
 
 def _not_written(run: Run, exc: OSError) -> str:
     """Why the part can't be written. Raises ClipFailed if there is no use in trying again."""
-    if exc.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not atomic.is_full(exc):
         return f"writing failed: {exc.strerror}"
     run.stop_buying("the disk is full")
     raise ClipFailed("the disk is full; the clip is paid, make room and run again") from exc

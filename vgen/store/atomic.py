@@ -1,5 +1,6 @@
 """Whole-or-nothing files, durable directories and digests. Knows nothing of takes, money or HTTP."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable
@@ -17,6 +18,11 @@ def sha256(path: Path) -> str:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def is_full(exc: OSError) -> bool:
+    """Whether there was no room left, on the disk or in a quota."""
+    return exc.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes]) -> None:
