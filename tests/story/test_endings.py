@@ -61,6 +61,19 @@ def test_a_shot_that_is_missing_is_named_at_the_end_though_the_gates_hold(studio
     assert studio.doit(*command(missing(lines)[2])) == 0
 
 
+def test_what_can_not_be_put_back_is_not_said_to_be_free(studio: Studio, end: Callable) -> None:
+    studio.write_shots(shots(2))
+    studio.configure(run={"budget_usd": 9})
+    assert studio.doit() == 0
+    studio.clip(2).unlink()
+    for take in studio.outputs.glob("takes/*/*.mp4"):
+        take.unlink()
+    lines = end(code=1)
+    assert "was deleted; put it back, or buy a new one with `doit -a clip:2`" in missing(lines)[2]
+    assert "free" not in missing(lines)[2]
+    assert studio.doit(*command(missing(lines)[2])) == 0
+
+
 @pytest.mark.slow
 def test_when_the_budget_ends_each_command_buys_its_shot(studio: Studio, end: Callable) -> None:
     studio.write_shots(shots(4))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vgen.money import show
-from vgen.plan.decision import File, settle_command
+from vgen.plan.decision import Action, File, settle_command
 from vgen.plan.plan import Plan
 from vgen.ranges import ranges
 from vgen.store.records import Budget, Purchase
@@ -90,9 +90,10 @@ def _missing(plan: Plan, number: int, reason: str, budget: str, advice: Callable
     command = advice(f"`{command}`").strip("`")
     there = step.file in (File.INTACT, File.EDITED)
     text = f"{'out of date' if there else 'missing'}: {reason.removeprefix(NOT_YET).rstrip('.')}"
+    could_not = step.action is Action.RESTORE and "`" in text  # a take that was deleted: it says itself what helps
     return Missing(
         number=number,
-        text=text if not phrase or f"`{command}`" in text else f"{text}; {phrase}",
+        text=text if not phrase or could_not or f"`{command}`" in text else f"{text}; {phrase}",
         command=command,
     )
 
