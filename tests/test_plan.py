@@ -97,6 +97,9 @@ SITUATIONS: dict[str, tuple[list[Purchase], Policy, tuple[Action, str | int | No
     "uncertain": ([row(1, S.UNCERTAIN)], Policy(), (Action.HELD, 1)),
     "uncertain, rebuy": ([row(1, S.UNCERTAIN)], Policy(on_uncertain="rebuy"), BUY_RUNWAY),
     "uncertain at the other provider": ([row(1, S.UNCERTAIN, **PIKA)], Policy(), (Action.HELD, 1)),
+    "uncertain, and rendering at the other provider": (
+        [row(1, S.UNCERTAIN), row(2, S.RENDERING, **PIKA)], Policy(), (Action.COLLECT, 2),
+    ),
     "uncertain too often, rebuy": (failures(3, S.UNCERTAIN), Policy(on_uncertain="rebuy"), BUY_PIKA),
     "refused for good": ([row(1, S.REFUSED, **NO)], Policy(), BUY_PIKA),
     "refused for good, another request now": ([row(1, S.REFUSED, **NO, request="{}")], Policy(), BUY_RUNWAY),

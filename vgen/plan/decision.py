@@ -201,12 +201,11 @@ def _found_again(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
 
 
 def _unfinished(request: ShotRequest, mine: Sequence[Purchase], policy: Policy) -> Decision | None:
-    """A purchase that must come to its end before another may begin."""
-    for row in mine:
-        if row.superseded is not None:
-            continue
-        if (found := _coming(row, policy)) is not None:
-            return found
+    """A purchase that must come to its end before another may begin; if one brings the clip, that one."""
+    unended = [row for row in mine if row.superseded is None]
+    if (found := next(filter(None, (_coming(row, policy) for row in unended)), None)) is not None:
+        return found
+    for row in unended:
         if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
             return Decision(action=Action.HELD, row=row, why=_held(request, row))
         if row.state in (State.RESERVED, State.SUBMITTING, State.NOT_SENT):
