@@ -107,10 +107,12 @@ class Locks:
                 self._shown.clear()  # links are by number: these are other shots now
             self._moved = True
             places = {text: number for number, text in here.items()}
-            for kept in (self._shown, self._texts, self._twins):
-                was = {places[before[number]]: value for number, value in kept.items() if number in before}
-                kept.clear()
-                kept.update(was)  # type: ignore[arg-type]
+            new = {number: places[text] for number, text in before.items()}
+            self._shown = {new[number]: taken for number, taken in self._shown.items() if number in new}
+            self._texts = {new[number]: texts for number, texts in self._texts.items() if number in new}
+            self._twins = {
+                new[n]: {new[twin] for twin in twins & new.keys()} for n, twins in self._twins.items() if n in new
+            }
             return
         if before != here and self._moved:  # moved and edited between two runs: nobody can tell which is which
             self._shown.clear()
