@@ -125,7 +125,7 @@ def test_fault_032_the_same_half_again_and_again_is_never_believed_to_be_whole(o
     one.on("media", accepts_then_sends(half(no_length)))
     assert one.doit() == 1
     assert one.takes() == []
-    assert_paid_and_fetched_later(one, "came damaged 3 times")
+    assert_paid_and_fetched_later(one, "nothing that can be believed came from runway: it came damaged")
 
 
 @pytest.mark.parametrize("way", ["ignored", "other start", "other end", "less than promised", "416", "junk"])

@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 PAID = (RUNWAY_USD, 0, 0)
 HELD = (0, RUNWAY_USD, 0)
+EXPIRED = says(403, {"error": "Request has expired"})
 FORGOTTEN = says(404, {"error": "This task does not exist, or was deleted or canceled."})
 OTHER_KEY = "key_vgencanary_another_account_0123"
 DAY_S = 86_400.0
@@ -241,16 +242,33 @@ def test_fault_113_a_provider_that_can_not_be_asked_for_it_again_sells_no_second
     assert_bought_once(one)
 
 
+def first_for_all(studio: ScriptedStudio) -> Act:
+    """The video that was fetched first, whatever is asked for."""
+
+    async def act(request: Request, forward: Forward) -> Response | None:
+        first = next(heard.request.target for heard in studio.heard if heard.kind == "media")
+        return await studio.app(Request(method="GET", target=first, origin=request.origin))
+
+    return act
+
+
+def forgotten_after(studio: ScriptedStudio, downloads: int) -> None:
+    """From then on the provider does not know any job."""
+
+    async def forgets(request: Request, forward: Forward) -> Response | Raw | None:
+        return await FORGOTTEN(request, forward) if len(studio.asked("media")) >= downloads else None
+
+    studio.on("poll", forgets)
+
+
 def test_fault_113_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_more_is_lost_and_comes_home(
     one: ScriptedStudio,
 ) -> None:
     """What came once proves nothing of the job; nothing is bought in its place, and later it can be asked for again."""
     one.on("media", preview(one), times=1)
 
-    async def forgets(request: Request, forward: Forward) -> Response | Raw | None:
-        return await FORGOTTEN(request, forward) if one.asked("media") else None
-
-    one.on("poll", forgets)
+    one.on("media", EXPIRED)
+    forgotten_after(one, downloads=1)
     one.doit("max_retries=3", *ONLY_RUNWAY)
     assert (one.states(), one.takes("*_rejected.mp4")) == (["lost"], [])
     one.off()
@@ -258,13 +276,35 @@ def test_fault_113_a_wrong_file_that_came_once_from_a_provider_that_has_it_no_mo
     assert (one.creates(), one.successes()) == (1, [True])
 
 
-def test_fault_113_another_shots_video_served_once_is_fetched_again(studio: ScriptedStudio) -> None:
-    async def first_for_all(request: Request, forward: Forward) -> Response | None:
-        first = next(heard.request.target for heard in studio.heard if heard.kind == "media")
-        return await studio.app(Request(method="GET", target=first, origin=request.origin))
+def test_fault_113_a_wrong_file_that_came_once_is_fetched_from_its_address_though_the_job_is_forgotten(
+    one: ScriptedStudio,
+) -> None:
+    one.on("media", preview(one), times=1)
+    forgotten_after(one, downloads=1)
+    assert one.doit("max_retries=3", *ONLY_RUNWAY) == 0
+    assert (one.creates(), one.successes(), len(one.asked("media"))) == (1, [True], 2)
 
+
+def test_fault_113_another_shots_video_is_not_believed_while_its_address_is_out_of_reach(
+    studio: ScriptedStudio,
+) -> None:
+    """It came once, the job is forgotten, and the address is out of reach now: kept, and the next run finds it."""
     studio.write_shots(shots(2))
-    studio.on("media", first_for_all, times=1, after=1)
+    studio.on("media", first_for_all(studio), times=1, after=1)
+    studio.on("media", says(503, {"error": "later"}), after=1)
+    forgotten_after(studio, downloads=2)
+    assert studio.doit("max_concurrent=1", "budget_usd=9", *ONLY_RUNWAY) == 1
+    assert (studio.states(), studio.bought()) == (["accepted", "fetched"], 2)
+    studio.off()
+    assert studio.doit("max_concurrent=1", "budget_usd=9", *ONLY_RUNWAY) == 0
+    assert not studio.said("look at both")
+    assert len({row["sha256"] for row in studio.rows("SELECT * FROM takes")}) == 2
+    assert studio.bought() == 2
+
+
+def test_fault_113_another_shots_video_served_once_is_fetched_again(studio: ScriptedStudio) -> None:
+    studio.write_shots(shots(2))
+    studio.on("media", first_for_all(studio), times=1, after=1)
     assert studio.doit("max_concurrent=1", "budget_usd=9", *ONLY_RUNWAY) == 0
     assert len(studio.asked("media")) == 3
     assert not studio.said("look at both")

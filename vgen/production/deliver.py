@@ -29,8 +29,8 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
     Raises ClipFailed if that is not possible now; the next run goes on from the same place.
     """
     part = run.outputs.part(row.id)
-    last, before = "", None
-    for tries_left in range(retry.DAMAGED_TRIES, -1, -1):
+    last, before, doubt = "", None, "did not last on this disk"
+    for _ in range(retry.DAMAGED_TRIES + 1):
         run.events.doing(number, f"downloading from {row.provider}", Phase.ARRIVING)
         got = await _fetched(run, run.ledger.get(row.id), part, number)
         row = run.ledger.get(row.id)
@@ -48,8 +48,8 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             raise ClipFailed(
                 f"could not be checked ({judgement.reason}); it is paid and kept, run again, or {how_to_end(row)}"
             )
-        doubt = _doubt(run, row, judgement, got, last, tries_left)
-        if doubt and await _can_be_fetched_again(run, row, part, number, doubt):
+        doubt = _doubt(run, row, judgement, got, last)
+        if doubt and await _is_fetched_anew(run, row, part, number, doubt):
             last, before = got.sha256, judgement
             continue
         if doubt and judgement.verdict is not Verdict.GOOD and not last:
@@ -58,7 +58,7 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
         _publish(run, row, part, judgement, got, number)
         return
     raise ClipFailed(
-        f"came damaged {retry.DAMAGED_TRIES} times from {row.provider}; it is paid, "
+        f"nothing that can be believed came from {row.provider}: it {doubt}; it is paid, "
         f"run again{how_long(run, row)}, or {how_to_end(row)}"
     )
 
@@ -83,7 +83,7 @@ async def _fetched(run: Run, row: Purchase, part: Path, number: int) -> Brought 
     return None
 
 
-def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Brought, last: str, tries_left: int) -> str:
+def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Brought, last: str) -> str:
     """Why the bytes may not be what was bought, and must be fetched again; "" if they are believed.
 
     The same bytes twice: that is what the provider has. Of damaged bytes that is believed only if they came in one
@@ -97,11 +97,7 @@ def _doubt(run: Run, row: Purchase, judgement: Judgement, got: Brought, last: st
             return "" if twice else f"is not what was bought ({judgement.reason})"
         case _:
             twin = run.ledger.same_bytes(got.sha256, row.recipe)
-            return "" if twice or twin is None or not tries_left else _the_same(row, twin)
-
-
-def _the_same(row: Purchase, twin: Purchase) -> str:
-    return f"{row.provider} delivers the same video as shot {twin.shot_number}"
+            return "" if twice or twin is None else f"is the same video as shot {twin.shot_number}"
 
 
 def _came_whole(judgement: Judgement, got: Brought, last: str) -> bool:
@@ -117,16 +113,43 @@ def _lose(run: Run, row: Purchase, part: Path, number: int, why: str) -> None:
     discard(part)
 
 
-async def _can_be_fetched_again(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
-    """Ask where the file is now, and make room for it; False if the provider no longer has it. Raises ClipFailed."""
+async def _is_fetched_anew(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
+    """Ask where the file is now, and make room for it; a job that is not known any more may have it where it was.
+
+    False if there are no other bytes to be had. Raises ClipFailed.
+    """
     try:
         await fresh_url(run, row)
     except (Gone, Ended):
-        return False
+        return await _comes_otherwise(run, row, part, number, doubt)
     run.say(number, f"{doubt}; downloading again", event="damaged", job=row.job_id)
     run.ledger.move(row.id, State.RENDERED)
     discard(part)
     return True
+
+
+async def _comes_otherwise(run: Run, row: Purchase, part: Path, number: int, doubt: str) -> bool:
+    """Once more from the address that has worked, beside what came from there: that stays, unless other bytes come.
+
+    Raises ClipFailed if the address may still have them.
+    """
+    beside = part.with_name(f"{row.id}-again{part.suffix}")
+    where, first = row.urls.get("output", ""), run.ledger.get(row.id).sha256
+    run.say(number, f"{doubt}; downloading again", event="damaged", job=row.job_id)
+    try:
+        got = await run.hands.do(
+            Bring(purchase_id=row.id, base_url=row.base_url, part=beside, wanted=wanted(run, row), url=where)
+        )
+        if got.outcome not in (Outcome.DONE, Outcome.EXPIRED):
+            raise ClipFailed(f"{doubt}, and {got.reason}; it is paid and kept, run again, or {how_to_end(row)}")
+        if got.outcome is Outcome.EXPIRED or got.sha256 == first:
+            return False
+        run.ledger.move(row.id, State.RENDERED)
+        beside.replace(part)
+        run.ledger.move(row.id, State.FETCHED, sha256=got.sha256, size_bytes=got.size_bytes)
+        return True
+    finally:
+        discard(beside)
 
 
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────

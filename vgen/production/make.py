@@ -96,19 +96,25 @@ async def _with_takes(clip: Clip, file: File) -> None:
     try:
         await _until_done(clip, file)
     except ClipFailed:
-        if clip.fresh_after is not None or file is File.EDITED or not await _bring_further(clip):
+        edited = file is File.EDITED  # nothing is bought for a shot that somebody works on
+        if clip.fresh_after is not None or not await _bring_further(clip, buys=not edited):
             raise
         await _until_done(clip, file)
     else:
         await _bring_further(clip)
 
 
-async def _bring_further(clip: Clip) -> bool:
-    """The takes wanted that are not here yet, one after the other. Whether one came; why one did not is told."""
+async def _bring_further(clip: Clip, *, buys: bool = True) -> bool:
+    """The takes wanted that are not here yet, one after the other. Whether one came; why one did not is told.
+
+    `buys` False: only those that are paid.
+    """
     run, request, began, came = clip.run, clip.request, set[int](), False
     while run.is_online:  # `doit pick` is not, and brings nothing
         due = [one for one in takes_wanted.missing(request, run.rows(request), run.policy()) if one.is_due]
         left = [one for one in due if one.request.take not in began]
+        if not buys:
+            left = [one for one in left if one.decision.action is Action.COLLECT]
         if run.stop_reason:
             left = [one for one in left if one.decision.action is not Action.BUY]
         if not left:
