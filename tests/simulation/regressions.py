@@ -52,7 +52,7 @@ ODD_REGRESSIONS: Mapping[tuple[str, int], tuple[str, str]] = {
     ("protocols", 75): ("M14", "the same before two days were over: every run left it, and none ended it"),
     ("behind", 1050056): ("M16", "an uncertain order at one provider held back a paid job at the other: not collected"),
     ("hand_edit,takes", 1050957): ("M16", "a further take of an edited clip was paid, and never collected"),
-    ("other_clip,protocols", 1050998): ("M9", "another shot's clip came once, and its job was not known any more: accepted"),
+    ("other_clip,protocols", 1050998): ("M9", "another shot's clip came once, its job was then unknown: accepted"),
     ("other_clip,drafts", 1051181): ("M9", "another shot's clip came as the last of four downloads: accepted"),
     ("cluster", 1040138): ("M9", "a bad clip came twice, and another worker called it good: accepted"),
     ("protocols", 3267): ("M16", "attempts used up: no later run asked about the order that was still uncertain"),
