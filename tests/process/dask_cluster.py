@@ -66,10 +66,19 @@ class DaskCluster:
         self.has_workers(len(new))
         return self
 
-    def _started(self, name: str, args: Sequence[str], **environ: str) -> subprocess.Popen[bytes]:
+    def restart_scheduler(self) -> None:
+        """As a supervisor would; its workers have left with the first one."""
+        self.scheduler.kill()
+        self.scheduler.wait(20)
+        self.scheduler = self._scheduler()
+
+    def _started(
+        self, name: str, args: Sequence[str], *, through: Sequence[str] = (), **environ: str
+    ) -> subprocess.Popen[bytes]:
+        module = f"distributed.cli.dask_{name.partition('-')[0]}"
         with (self._home / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{name.partition('-')[0]}", *args, *self._tls],
+                [*through, sys.executable, "-m", module, *args, *self._tls],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -79,10 +88,11 @@ class DaskCluster:
         self._processes.append(process)
         return process
 
-    def worker(self, *args: str, **environ: str) -> subprocess.Popen[bytes]:
+    def worker(self, *args: str, through: Sequence[str] = (), **environ: str) -> subprocess.Popen[bytes]:
+        """`through`: a command that becomes the worker."""
         self._count += 1
         own = ["--local-directory", str(self._home / f"scratch-{self._count}")]
-        return self._started(f"worker-{self._count}", [self.url, *WORKER, *own, *args], **environ)
+        return self._started(f"worker-{self._count}", [self.url, *WORKER, *own, *args], through=through, **environ)
 
     def has_workers(self, count: int) -> None:
         """Wait until so many more than before have come."""

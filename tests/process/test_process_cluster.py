@@ -1,18 +1,32 @@
 """A production on a real Dask cluster, and the end of a worker, the scheduler, the child and the head in its midst."""
 
+import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import thorough
+from campaign.moments import DIES
 from canary import CANARY
 from dask_cluster import Certificates, DaskCluster, children, is_alive, kill, programs_of, recorded
 from workshop import Project, Server, Started, kept_port, sha256, shots, wait_until
 
 pytest.importorskip("distributed", reason="the extra vgen[cluster] is not installed")
 pytestmark = pytest.mark.slow
+
+HEAD_DIES = [
+    (when, act)
+    for act in (
+        "ledger.move.rendered", "part.take", "ledger.move.fetched", "take.link", "ledger.move.accepted", "part.unlink",
+        "clip.replace", "fsync..clips.json", "replace.clips.json",
+    )
+    for when in ("before", "after")
+]  # fmt: skip
+"""Durable acts of a run whose workers are busy."""
 
 
 @pytest.fixture(scope="module")
@@ -118,29 +132,35 @@ def test_no_key_is_in_what_the_scheduler_hears_and_conformed_bytes_are_the_same(
     assert len(there) == 3
 
 
+@pytest.mark.parametrize("moment", thorough.some(range(5), 5))
 def test_a_worker_that_is_killed_costs_time_only_and_leaves_no_ffmpeg(
-    project: Project, serve: Callable[..., Server], dask: DaskCluster
+    project: Project, serve: Callable[..., Server], dask: DaskCluster, moment: int
 ) -> None:
     server = filming(project, serve, 4, duration=6)
     started = project.start("max_concurrent=20", "budget_usd=50", f"cluster={dask.url}")
     victim = dask.workers[0].pid
     started.says("downloading")
     at_work(started, dask.workers[0])
+    time.sleep(random.Random(moment).uniform(0, 2) if moment else 0)
     orphans = programs_of(victim)
     dask.workers[0].kill()
-    wait_until(lambda: not any(map(is_alive, orphans)), limit_s=5, what="the end of a dead worker's ffmpeg")
+    wait_until(lambda: not any(map(is_alive, orphans)), limit_s=2, what="the end of a dead worker's ffmpeg")
     assert started.ends() == 0, started.said()
     assert_all_is_well(project, server, 4)
 
 
+@pytest.mark.parametrize("comes_back", [False, True])
 def test_without_its_scheduler_a_run_is_finished_here(
-    project: Project, serve: Callable[..., Server], dask: DaskCluster
+    project: Project, serve: Callable[..., Server], dask: DaskCluster, *, comes_back: bool
 ) -> None:
     server = filming(project, serve, 4)
     started = project.start("max_concurrent=20", f"cluster={dask.url}")
     started.says("downloading")  # before that, workers are only asked for their versions
     at_work(started, *dask.workers)
-    dask.scheduler.kill()
+    if comes_back:
+        dask.restart_scheduler()
+    else:
+        dask.scheduler.kill()
     assert started.ends() == 0, started.said()
     assert_all_is_well(project, server, 4)
     assert "does here what was lost" in started.said()
@@ -162,6 +182,20 @@ def test_without_its_child_a_run_is_finished_here(
     assert started.ends() == 0, started.said()
     assert_all_is_well(project, server, 3)
     assert "does here what was lost" in started.said()
+
+
+@pytest.mark.parametrize(("when", "act"), thorough.some(HEAD_DIES, 9))
+def test_a_head_that_is_killed_at_a_durable_act_collects_with_its_next_run(
+    project: Project, serve: Callable[..., Server], dask: DaskCluster, when: str, act: str
+) -> None:
+    server = filming(project, serve, 3, duration=4)
+    words = ("max_concurrent=20", "budget_usd=50", f"cluster={dask.url}")
+    started = project.start(*words, command=[sys.executable, str(DIES), when, act, "1"])
+    assert started.ends() == -signal.SIGKILL, started.said()
+    assert server.charges()["creates"] == 3
+    code, said = project.doit(*words)
+    assert code == 0, said
+    assert_all_is_well(project, server, 3)
 
 
 def test_a_head_that_is_killed_or_interrupted_collects_with_its_next_run(
@@ -195,23 +229,66 @@ def test_a_stopped_workers_job_is_done_by_another_and_its_late_part_changes_noth
     assert_all_is_well(project, server, 4)
 
 
-def test_a_worker_with_another_ffmpeg_is_refused_before_anything_is_bought(
+def test_workers_with_another_ffmpeg_or_vgen_are_refused_before_anything_is_bought(
     project: Project, serve: Callable[..., Server], tmp_path: Path
 ) -> None:
     server = filming(project, serve, 1)
     fake = tmp_path / "ffmpeg"
     fake.write_text("#!/bin/sh\necho ffmpeg version 4.9.9 of elsewhere\n")
     fake.chmod(0o755)
+    other = tmp_path / "other.py"
+    other.write_text('import vgen\nvgen.__version__ = "0.0.1"\n')
     with kept_port() as port:
         dask = DaskCluster(tmp_path / "dask", port, workers=0)
         try:
             dask.worker(VGEN_FFMPEG=str(fake))
-            dask.has_workers(1)
+            dask.worker("--preload", str(other))
+            dask.has_workers(2)
             code, said = project.doit(f"cluster={dask.url}")
             assert (code, server.charges()["creates"]) == (3, 0), said
             assert "has ffmpeg 4.9.9, here is" in said
+            assert "has vgen 0.0.1, here is" in said
             code, said = project.doit("doctor", f"cluster={dask.url}")
         finally:
             dask.stop()
     assert code == 1
     assert [line for line in said.splitlines() if line.startswith("FIX") and "ffmpeg 4.9.9" in line]
+    assert [line for line in said.splitlines() if line.startswith("FIX") and "vgen 0.0.1" in line]
+
+
+def test_a_worker_that_sees_another_folder_is_refused_and_one_that_sees_ours_does_the_work(
+    project: Project, serve: Callable[..., Server], tmp_path: Path
+) -> None:
+    if not can_hide(tmp_path):
+        pytest.skip("this machine gives nobody a mount namespace")
+    server = filming(project, serve, 2)
+    project.outputs.mkdir()
+    with kept_port() as port:
+        dask = DaskCluster(tmp_path / "dask", port, workers=0)
+        try:
+            dask.worker(through=hiding(project.outputs))
+            dask.has_workers(1)
+            code, said = project.doit(f"cluster={dask.url}")
+            assert (code, server.charges()["creates"]) == (3, 0), said
+            assert f"does not see {project.outputs}" in said
+            dask.worker()
+            dask.has_workers(1)
+            code, said = project.doit("max_concurrent=20", f"cluster={dask.url}")
+        finally:
+            dask.stop()
+    assert code == 0, said
+    assert f"does not see {project.outputs}" in said
+    assert_all_is_well(project, server, 2)
+
+
+def hiding(folder: Path) -> list[str]:
+    """A command that shows another, empty folder in a folder's place to the program that follows."""
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+            'mount -t tmpfs none "$0" && exec "$@"', str(folder)]  # fmt: skip
+
+
+def can_hide(folder: Path) -> bool:
+    try:
+        return not subprocess.run([*hiding(folder), "true"], capture_output=True, check=False, timeout=20).returncode
+    except OSError:
+        return False
