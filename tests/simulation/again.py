@@ -105,6 +105,7 @@ class Again:
                 require(new, "M21", "-a ended well, and the clip is no new take: shot", n, row)
         if len(now.moves) == self._moves:
             self._wishes = self._before  # nothing was bought or brought: it may have been killed before it was kept
+            self._loose |= self._named - {n for wish in self._before for n in wish.since}  # or be remembered
         self._let_go([rows[one] for one in sorted(came)], shots)
         if finished - self._finished:
             for wish in list(self._wishes):

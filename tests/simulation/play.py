@@ -208,9 +208,13 @@ class Player:
                 self._recover()
             if len(self.books.moves) == moves:
                 break
-        for row in self.books.rows:
-            if invariants.is_for_the_user(stage, row, self.books.owned.get(row["id"])):
-                self._type("settle", f"shot={row['shot_number']}", "as=not-charged", f"job={row['job_id']}")
+        mine = [
+            row for row in self.books.rows if invariants.is_for_the_user(stage, row, self.books.owned.get(row["id"]))
+        ]
+        for row in mine:
+            self._type("settle", f"shot={row['shot_number']}", "as=not-charged", f"job={row['job_id']}")
+        if mine:  # then the shot is free to be bought
+            self._doit(self.last)
         return self.books
 
     def _recover(self) -> None:
