@@ -33,6 +33,7 @@ def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
         yield Table(key="l", title="a cluster", unit="ms", rows=[Row(name="vgen: cluster=", skipped=MISSING)])
         return
     yield _production(4 if quick else 40, rounds)
+    yield _conformed(4 if quick else 40, rounds)
     yield _big_clip(2 if quick else 31, 2 if quick else 6, rounds)
     yield _threads(2 if quick else 16, rounds)
 
@@ -101,6 +102,30 @@ def _production(count: int, rounds: int) -> Table:
         rows = interleaved(contenders, rounds, ours="cluster")
     title = f"{count} clips with gallery: CPU of the head and its children, a clip"
     return Table(key="l", title=title, unit="ms", rows=rows, note="2 worker processes; the child's start is included")
+
+
+def _conformed(count: int, rounds: int) -> Table:
+    with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made, contextlib.ExitStack() as stack:
+        folder = Path(made)
+        url = stack.enter_context(dask(folder / "dask", processes=2))
+        project = folder / "film"
+        with _providers() as server:
+            make_project(project, count)
+            buy_at(project, server, poll_interval_s=0.5)
+            write_shots(project, shots(count, duration=4))
+            _cpu_s([str(PROGRAMS / "doit"), "budget_usd=1000", "max_concurrent=20"], project)
+
+        def conformed(words: list[str], _turn: int) -> float:
+            shutil.rmtree(project / "outputs/conformed", ignore_errors=True)
+            return 1e3 * _cpu_s([str(PROGRAMS / "doit"), "conform", *words], project) / count
+
+        contenders = {
+            "here": functools.partial(conformed, []),
+            "cluster": functools.partial(conformed, [f"cluster={url}"]),
+        }
+        rows = interleaved(contenders, rounds, ours="cluster")
+    title = f"conform of {count} clips: CPU of the head and its children, a clip"
+    return Table(key="l", title=title, unit="ms", rows=rows, note="start-up and the child's start are included")
 
 
 @contextlib.contextmanager
