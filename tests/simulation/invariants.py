@@ -189,6 +189,8 @@ def _owners(stage: Stage, now: Books) -> None:
             continue
         room[key] -= 1
         require(room[key] >= 0, "M5", "a job that no purchase knows of:", job)
+        if job.id.encode() in stage.kept_aside():
+            continue  # the next run takes it from there: at the end it must be known
         excused = stage.id_may_be_lost(job) or ("M5" not in STRICT and stage.injected["disk_error"])
         require(excused, "M5", "its id came whole and is not on disk:", job)
     sent = sum(row["submitted_at"] is not None for row in now.rows)
@@ -355,6 +357,8 @@ def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> No
             require(by_hand or (job and job.state is JobState.FAILED), "M10", "booked as failed:", what)
         if row["state"] == "cancelled":
             require(job and job.state is JobState.CANCELLED, "M10", "booked as cancelled:", what)
+    for job in now.unowned:
+        require(job.id.encode() not in stage.kept_aside(), "M5", "its id is kept aside to the end:", job)
     require(now.total("reserved") == 0, "M3", "still reserved:", now.total("reserved"))
     _bounded(now, max_retries, stage.world.wishes)
     if ample:

@@ -251,6 +251,11 @@ class Stage(Studio):
             or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in (*self.unwritable, *self.unread))
         )
 
+    def kept_aside(self) -> bytes:
+        """Answers that wait to be written into the ledger, as they lie on the disk."""
+        path = self.outputs / ".vgen/orders"
+        return path.read_bytes() if path.exists() else b""
+
     def true_bytes(self, job_id: str) -> tuple[bytes, bytes]:
         """A job's file as it was rendered, and as it would look damaged."""
         if job_id not in self._bytes:
