@@ -247,3 +247,18 @@ def test_fault_055_the_same_video_for_two_shots_is_said(studio: ScriptedStudio) 
     assert studio.bought() == 3
     assert studio.booked() == (1.8, 0, 0)
     assert studio.said("same video as shot 1")
+
+
+def test_fault_054_an_order_whose_job_was_settled_as_anothers_is_not_released(one: ScriptedStudio) -> None:
+    """Two lost orders of one text look the same to the user; both were charged, whichever job is said to be whose."""
+    one.on("create", accepts_then_sends(lambda _: Raw()), times=2)
+    assert one.doit("max_retries=2", "on_uncertain=rebuy", *ONLY_PIKA) == 1
+    first, second = (job["id"] for job in one.jobs())
+    assert one.doit("settle", "shot=1", f"as={second}", "job=1", *ONLY_PIKA) == 0
+    one.pass_time(600)
+    assert one.doit("max_retries=2", *ONLY_PIKA) == 0
+    one.pass_time(2 * 86_400)
+    assert one.doit("recover", *ONLY_PIKA) == 0
+    assert one.doit("max_retries=2", *ONLY_PIKA) == 0
+    assert [row["job_id"] for row in one.rows()] == [second, first]
+    assert (one.creates(), one.booked()) == (2, (2 * PIKA_USD, 0, 0))

@@ -66,6 +66,11 @@ async def tagged(run: Run, row: Purchase, find: TaggedList, *, may_release: bool
     mine = _alike(run, row, find, listed)
     if find.shared_field in json.loads(row.request):
         return Finding(verdict=Verdict.UNKNOWN, text=f"{_told(mine)}, and it has no tag of its own; {how_to_end(row)}")
+    if not mine and (counted := _counted_for(run, row, find, listed)) is not None:
+        mine = _alike(run, counted, find, listed)
+        if not mine:
+            text = f"it arrived, and its job counts for shot {counted.shot_number}'s order by your word"
+            return Finding(verdict=Verdict.UNKNOWN, text=f"{text}; {how_to_end(row)}")
     if len(mine) == 1:
         job = provider.codec.job_from_id(mine[0].id, row.model, base_url)
         run.ledger.move(
@@ -112,10 +117,20 @@ def _is_like(job: Listed, wanted: Mapping[str, str], sent_before: float | None) 
 
 def _alike(run: Run, row: Purchase, find: TaggedList, listed: Jobs) -> list[Listed]:
     """Jobs that carry an order's tag, and its prompt if the list shows prompts, and belong to no purchase."""
-    owned, prompt = run.ledger.job_ids(row.provider), dict(row.manifest)["prompt"]
+    owned = run.ledger.job_ids(row.provider)
+    return [job for job in _of(row, find, listed) if job.id not in owned]
+
+
+def _of(row: Purchase, find: TaggedList, listed: Jobs) -> list[Listed]:
+    prompt = dict(row.manifest)["prompt"]
     tag = str(json.loads(row.request).get(find.shared_field, find.sent_as(row.tag)))
-    mine = [job for job in listed.jobs if job.tag == tag and job.prompt in (None, prompt)]
-    return [job for job in mine if job.id not in owned]
+    return [job for job in listed.jobs if job.tag == tag and job.prompt in (None, prompt)]
+
+
+def _counted_for(run: Run, row: Purchase, find: TaggedList, listed: Jobs) -> Purchase | None:
+    """The purchase that has this order's own job: a user who settled one of two lost orders can't tell them apart."""
+    found = (run.ledger.with_job(row.provider, job.id) for job in _of(row, find, listed))
+    return next((other for other in found if other is not None and other.id != row.id), None)
 
 
 def _not_listed(run: Run, row: Purchase, find: TaggedList, listed: Jobs, *, may_release: bool) -> Finding:

@@ -59,6 +59,10 @@ class LedgerReader:
     def get(self, purchase_id: int) -> Purchase:
         return self._purchases("id = ?", purchase_id)[0]
 
+    def with_job(self, provider: str, job_id: str) -> Purchase | None:
+        """The purchase that a provider's job belongs to."""
+        return next(iter(self._purchases("provider = ? AND job_id = ?", provider, job_id)), None)
+
     def left_over(self) -> list[Purchase]:
         """Purchases that a dead run left between two commits. Only the holder of the run lock may settle them."""
         return self._purchases("state IN ('reserved', 'not_sent', 'submitting')")
