@@ -20,6 +20,7 @@ from vgen.cluster.bench import Bench
 from vgen.cluster.order import Order
 from vgen.media import hands
 from vgen.media.hands import Bring, Brought, Outcome
+from vgen.media.judge import Judgement, Verdict, Wanted
 from vgen.production import handwork
 from vgen.production.http import HttpClient
 from vgen.simulator.network import SimulatedNetwork
@@ -118,6 +119,8 @@ class SimulatedWorkers:
     out: int = 0
     studio: Any = None
     """Whose providers downloads come from, in place of `bring`."""
+    praised: set[str] = field(default_factory=set)
+    """SHA-256 of clips that a worker has called good although they are damaged."""
 
     @contextlib.asynccontextmanager
     async def __call__(self) -> AsyncIterator["SimulatedLink"]:
@@ -190,7 +193,15 @@ class SimulatedLink:
         usable = [address for address in self._usable if address != message["avoid"]] or self._usable
         where = usable[number % len(usable)]
         await trio.sleep(workers.takes_s)
-        bench = Bench(tools=_no_tools, judge=workers.judge, bring=workers.bring, host=f"host-{where[-1]}")
+        damaged: list[str] = []
+
+        async def judge(path: Path, wanted: Wanted) -> Judgement:
+            found: Judgement = await workers.judge(path, wanted)
+            if found.verdict is Verdict.DAMAGED:
+                damaged.append(hashlib.sha256(path.read_bytes()).hexdigest())
+            return found
+
+        bench = Bench(tools=_no_tools, judge=judge, bring=workers.bring, host=f"host-{where[-1]}")
         order = Order(message["kind"], message["said"])
         if fate == TWICE:
             self._nursery.start_soon(_late, order)
@@ -202,5 +213,8 @@ class SimulatedLink:
             self._put.send_nowait({"ev": "lost", "id": number, "why": fate, "killed": fate == KILLED})
             return
         told = workers.lie(facts) if fate == LIES else facts
+        said = told.get("judgement") if isinstance(told, dict) else None
+        if isinstance(said, dict) and said.get("verdict") == "good":
+            workers.praised.update(damaged)
         said = told if isinstance(told, str) else json.dumps(told)
         self._put.send_nowait({"ev": "done", "id": number, "facts": said, "worker": where if message["where"] else ""})

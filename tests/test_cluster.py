@@ -179,6 +179,17 @@ def test_bad_news_of_a_clip_is_looked_into_here(tmp_path: Path, verdict: str, ou
     assert second.judgement.verdict is Verdict.GOOD  # as it is
 
 
+@pytest.mark.parametrize("figures", [{"width": 1280, "height": 720}, {"duration_s": 1.0}, {"size_bytes": 150_000}])
+def test_praise_that_its_own_figures_contradict_is_looked_into_here(tmp_path: Path, figures: dict[str, Any]) -> None:
+    def lie(facts: dict[str, Any]) -> dict[str, Any]:
+        said = facts["judgement"]
+        return facts | {"judgement": said | {"verdict": "good", "facts": said["facts"] | figures}}
+
+    workers = SimulatedWorkers(bring=fetching(WORKERS), lot=lambda *_: LIES, lie=lie)
+    _, found = brought(tmp_path, workers)
+    assert (found.outcome, found.judgement) == (Outcome.DONE, None)
+
+
 @pytest.mark.parametrize("outcome", ["blocked", "expired", "gone", "disk", "full", "failed", "not judged"])
 def test_a_worker_that_can_not_bring_a_clip_fails_no_shot(tmp_path: Path, outcome: str) -> None:
     def lie(facts: dict[str, Any]) -> dict[str, Any]:

@@ -261,7 +261,7 @@ def _files(stage: Stage, now: Books) -> None:
         whole, spoilt = stage.true_bytes(job.id)
         if take["good"]:
             require(
-                data == whole or _is_told_as_twin(stage, take["remarks"], job),
+                data == whole or _is_told_as_twin(stage, take["remarks"], job) or digest in stage.world.praised,
                 "M9",
                 "not the provider's bytes:",
                 take["path"],

@@ -103,7 +103,7 @@ class OddDays:
                     stage.injected[f"worker_{fate}"] += 1
                     return fate
 
-                on_a_cluster(stage, lot=lot, lie=lying(rng), takes_s=takes_s)
+                on_a_cluster(stage, lot=lot, lie=lying(rng), takes_s=takes_s, praised=world_.praised)
                 stage.environ["VGEN_CLUSTER_TIMEOUT_S"] = "40"
             case "takes":
                 world_.takes_wanted, world_.holds = odd.at, odd.how == "hold"

@@ -72,6 +72,8 @@ class World:
     """SHA-256 of what somebody made of a clip → the clip's name."""
     missing: Counter[str] = field(default_factory=Counter)
     """How often Runway or fal answered a question about a job with 404, whoever said it."""
+    praised: set[str] = field(default_factory=set)
+    """SHA-256 of damaged clips that a worker of a cluster has called good: that, and no more, is believed."""
     excused: set[str] = field(default_factory=set)
     """Jobs that were on their way when the ledger that knew them was lost: no receipt tells of them yet."""
     forgotten_orders: int = 0

@@ -14,8 +14,9 @@ import trio
 from vgen.cluster import facts, plain
 from vgen.cluster.order import APPEARS_S
 from vgen.cluster.pool import Answer, Pool
+from vgen.media.container import MP4
 from vgen.media.hands import Bring, Brought, Done, Drawn, Encode, Hands, Job, Look, Made, Outcome, Poster, Put
-from vgen.media.judge import Verdict
+from vgen.media.judge import Verdict, shortcomings
 from vgen.media.offload import BIG_BYTES, off_loop
 from vgen.store import atomic, failpoints
 
@@ -96,7 +97,7 @@ class Cluster:
     def _believable(self, job: Job[Any], found: Any) -> Any:
         """Good news, and what costs no more than another try; None: it is to be seen here."""
         if isinstance(found, Brought) and found.outcome is Outcome.DONE and found.judgement is not None:
-            if found.judgement.verdict is Verdict.GOOD:
+            if found.judgement.verdict is Verdict.GOOD and _is_consistent(found, cast("Bring", job)):
                 return found
             return None if cast("Bring", job).kept else dataclasses.replace(found, judgement=None)
         if isinstance(found, Brought | Made) and found.outcome in (Outcome.DISK, Outcome.FULL):
@@ -140,3 +141,12 @@ class Cluster:
                 if not answer.lost:
                     return bool(facts.read(look, answer.said, self._pool.folder, stem).sha256 == found.sha256)
         return bool(await off_loop(found.size_bytes, atomic.sha256, found.part) == found.sha256)
+
+
+def _is_consistent(found: Brought, job: Bring) -> bool:
+    """Whether what is told of a clip that is called good is a good clip: its figures are those that were asked for."""
+    said = found.judgement
+    if said is None or said.facts is None or said.suffix != MP4.suffix:
+        return False
+    same_file = job.kept or said.facts.size_bytes == found.size_bytes
+    return same_file and not shortcomings(said.facts, job.wanted)

@@ -43,7 +43,8 @@ async def collect_output(run: Run, row: Purchase, number: int) -> None:
             judgement = before  # what was found wrong here does not become good by a worker's word
         if judgement is None:
             run.events.doing(number, "checking")
-            judgement = await _judge(run, row, part)
+            judgement, by = await _judge(run, row, part)
+            got = dataclasses.replace(got, judgement=judgement, by=by)
         if judgement.verdict is Verdict.NOT_JUDGED or (judgement.lacking and _came_whole(judgement, got, last)):
             raise ClipFailed(
                 f"could not be checked ({judgement.reason}); it is paid and kept, run again, or {how_to_end(row)}"
@@ -155,11 +156,12 @@ async def _comes_otherwise(run: Run, row: Purchase, part: Path, number: int, dou
 # ── check and publish ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _judge(run: Run, row: Purchase, part: Path) -> Judgement:
+async def _judge(run: Run, row: Purchase, part: Path) -> tuple[Judgement, str]:
+    """A verdict about the bytes that are here, and the host of the worker that gave it ("": this one)."""
     job = Bring(purchase_id=row.id, base_url=row.base_url, part=part, wanted=wanted(run, row), kept=True)
-    judgement = (await run.hands.do(job)).judgement
-    assert judgement is not None, "BUG: a check without a judgement"
-    return judgement
+    looked = await run.hands.do(job)
+    assert looked.judgement is not None, "BUG: a check without a judgement"
+    return looked.judgement, looked.by
 
 
 def _publish(run: Run, row: Purchase, part: Path, judgement: Judgement, got: Brought, number: int) -> None:
