@@ -97,6 +97,9 @@ SITUATIONS: dict[str, tuple[list[Purchase], Policy, tuple[Action, str | int | No
     "uncertain": ([row(1, S.UNCERTAIN)], Policy(), (Action.HELD, 1)),
     "uncertain, rebuy": ([row(1, S.UNCERTAIN)], Policy(on_uncertain="rebuy"), BUY_RUNWAY),
     "uncertain at the other provider": ([row(1, S.UNCERTAIN, **PIKA)], Policy(), (Action.HELD, 1)),
+    "rendering for too long, and another job": (
+        [row(1, S.RENDERING), row(2, S.RENDERED, **PIKA)], Policy(detached={1}), (Action.COLLECT, 2),
+    ),
     "uncertain, and rendering at the other provider": (
         [row(1, S.UNCERTAIN), row(2, S.RENDERING, **PIKA)], Policy(), (Action.COLLECT, 2),
     ),

@@ -377,6 +377,7 @@ class Player:
             if row["state"] != "uncertain" or row["superseded"] or not numbers:
                 continue
             mine = [job for job in now.unowned if invariants.key_of_job(job) == invariants.key_of(row)]
+            mine.sort(key=lambda job: job.id in stage.world.excused)  # one of another ledger's time is not taken for it
             word = mine[0].id if mine else "not-charged"
             others = [one for one in now.rows if one["id"] != row["id"] and one["state"] in (*LIVE, "uncertain")]
             named = [f"job={row['job_id'] or row['id']}"] if others else []  # as the message says

@@ -264,3 +264,18 @@ def test_a_further_take_that_waits_to_be_judged_comes_home_though_the_first_is_b
     assert film.doit(*words) == 0
     assert film.states() == ["rejected", "accepted"]
     assert (film.report()["clips"][0]["success"], film.bought()) == (True, 2)
+
+
+def test_a_take_whose_text_another_shot_has_bought_elsewhere_is_not_tried_by_every_run(film: Studio) -> None:
+    """Shot 2 has shot 1's text at the fallback, where its takes would go; shot 1 has bought that text already."""
+    film.change_shot(1, runway_prompt="a paper boat", pika_prompt="a paper boat")
+    film.change_shot(2, runway_prompt="a paper boat", pika_prompt="a raft")
+    words = ("takes_wanted=2", "primary_api=pika", "fallback_api=runway", "max_retries=1")
+    assert film.doit(*words, "clip:1") == 0
+    film.faults("pika.job_failed=~a raft")
+    assert film.doit(*words) == 1
+    assert film.said("give the shot a seed of its own")
+    assert not film.said("stands in the way")
+    bought = film.bought()
+    assert film.doit(*words) == 1
+    assert film.bought() == bought

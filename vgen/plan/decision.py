@@ -203,8 +203,9 @@ def _found_again(mine: Sequence[Purchase], policy: Policy) -> Decision | None:
 def _unfinished(request: ShotRequest, mine: Sequence[Purchase], policy: Policy) -> Decision | None:
     """A purchase that must come to its end before another may begin; if one brings the clip, that one."""
     unended = [row for row in mine if row.superseded is None]
-    if (found := next(filter(None, (_coming(row, policy) for row in unended)), None)) is not None:
-        return found
+    coming = [found for row in unended if (found := _coming(row, policy)) is not None]
+    if coming:  # one that this run has given up waiting for does not hold back another
+        return next((found for found in coming if found.action is Action.COLLECT), coming[0])
     for row in unended:
         if row.state is State.UNCERTAIN and policy.on_uncertain == "hold":
             return Decision(action=Action.HELD, row=row, why=_held(request, row))

@@ -89,7 +89,8 @@ def missing(
     count += retaken
     policy = replace(policy, fresh_after=None, chosen={})
     for one in request.further if retaken else (request, *request.further):
-        now = decide(one, [row for row in mine if one.matches(row)], policy)
+        digests = one.digests()  # with what another shot has bought of this text at another provider
+        now = decide(one, [row for row in rows if row.recipe in digests], policy)
         buys_none |= one is request and not good and now.action is Action.STOP
         if buys_none and (one is request or now.action is not Action.COLLECT):
             continue
