@@ -11,11 +11,13 @@ from faults.scripted import (
     ScriptedStudio,
     accepts_then_sends,
     changes,
+    disk_full,
     says,
 )
 from studio import shots
 
 from vgen.simulator.web import Request, Response, answer
+from vgen.store import failpoints
 
 pytestmark = pytest.mark.slow
 
@@ -262,3 +264,17 @@ def test_fault_054_an_order_whose_job_was_settled_as_anothers_is_not_released(on
     assert one.doit("max_retries=2", *ONLY_PIKA) == 0
     assert [row["job_id"] for row in one.rows()] == [second, first]
     assert (one.creates(), one.booked()) == (2, (2 * PIKA_USD, 0, 0))
+
+
+def test_fault_054_a_full_disk_when_a_lost_order_is_found_is_one_line(
+    one: ScriptedStudio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    lost(one)
+    with failpoints.hooked(disk_full("ledger.move.rendering")):
+        assert one.doit("recover", *ONLY_PIKA) == 1
+    said = "".join(capfd.readouterr())
+    assert "the ledger can't be written: database or disk is full" in said
+    assert "Traceback" not in said
+    assert one.doit("recover", *ONLY_PIKA) == 0
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.creates(), one.booked()) == (1, (PIKA_USD, 0, 0))

@@ -203,6 +203,8 @@ class Player:
             self.take(Weather())
             self._doit(self.last)
             if promises.theirs(stage, self.books):
+                if promises.may_be_found(self.books):
+                    self.odd.with_their_key(self._recover)
                 self.odd.with_their_key(lambda: self._doit(self.last))
             if promises.may_be_found(self.books):
                 self._recover()

@@ -105,8 +105,10 @@ class AsyncAction:
         try:
             with _ONE_AT_A_TIME, session.alone() if session else contextlib.nullcontext():
                 return trio.run(alone, clock=session.clock if session else None)
-        except VgenError as exc:
-            return TaskFailed(str(exc))
+        except Exception as exc:
+            if (expected := _expected(exc)) is None:
+                raise
+            return TaskFailed(str(expected))
 
 
 class TrioRunner(DoitRunner):
@@ -231,12 +233,11 @@ class TrioRunner(DoitRunner):
     async def _run_one(self, node: Any, ended: Any) -> None:
         try:
             failure = await self._perform(node.task)
-        except ClipFailed as exc:
-            failure = TaskFailed(str(exc), report=False)
-        except VgenError as exc:
-            failure = TaskFailed(str(exc))
         except Exception as exc:  # noqa: BLE001 - a bug in one task must not end the others
+            expected = _expected(exc)
             failure = TaskError("Task error", exc)
+            if expected is not None:
+                failure = TaskFailed(str(expected), report=not isinstance(expected, ClipFailed))
         await ended.send((node, failure))
 
     async def _perform(self, task: Any) -> BaseFail | None:
@@ -283,6 +284,17 @@ class TrioRunner(DoitRunner):
         self.stopped = stop
         if not isinstance(failure, TaskError):
             self.final_result = before
+
+
+def _expected(exc: Exception) -> VgenError | None:
+    """An error that a user is told in words, out of the nurseries' wrapping; None if there is a bug in it."""
+    if isinstance(exc, VgenError):
+        return exc
+    if not isinstance(exc, ExceptionGroup) or exc.split(VgenError)[1] is not None:
+        return None
+    first = _first(exc)
+    assert isinstance(first, VgenError)
+    return first
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
