@@ -166,7 +166,8 @@ class Locks:
             self._shown.pop(number, None)
 
     def _texts_of_today(self) -> dict[int, Any]:
-        return {shot["shot_number"]: (shot["prompt"], shot["duration"]) for shot in self._stage.read_shots()}
+        shots = self._stage.read_shots()
+        return {shot["shot_number"]: (shot["prompt"], shot["duration"], shot.get("image", "")) for shot in shots}
 
     def _rows(self) -> dict[int, str]:
         """Locked shot → the sha256 of its take, as the ledger has it. Read with SQL of our own."""
