@@ -101,27 +101,30 @@ class Locks:
         """The list was written: shots that have left it are let go, and those of which another may be the same."""
         before, here = self._list, self._texts_of_today()
         self._list = here
-        same = len(here) == len(before) and sorted(before.values()) == sorted(set(here.values()))
-        if before != here and same:  # the same shots in other places
+        was, now = ({number: (prompt, length) for number, (prompt, length, _) in of.items()} for of in (before, here))
+        same = len(now) == len(was) and sorted(was.values()) == sorted(set(now.values()))
+        if was != now and same:  # the same shots in other places
             if any(shot.get("image") for shot in self._stage.read_shots()):
                 self._shown.clear()  # links are by number: these are other shots now
             self._moved = True
-            places = {text: number for number, text in here.items()}
-            new = {number: places[text] for number, text in before.items()}
+            places = {text: number for number, text in now.items()}
+            new = {number: places[text] for number, text in was.items()}
             self._shown = {new[number]: taken for number, taken in self._shown.items() if number in new}
             self._texts = {new[number]: texts for number, texts in self._texts.items() if number in new}
             self._twins = {
                 new[n]: {new[twin] for twin in twins & new.keys()} for n, twins in self._twins.items() if n in new
             }
             return
-        if before != here and self._moved:  # moved and edited between two runs: nobody can tell which is which
+        if was != now and self._moved:  # moved and edited between two runs: nobody can tell which is which
             self._shown.clear()
+        changed = {number for number, shot in here.items() if shot != before.get(number)}
         for number in list(self._shown):
-            alike = {n for n, text in here.items() if text in self._texts[number]} - {number} - self._twins[number]
+            twins = self._twins[number] - changed  # one that was alike, and is another shot now, may be the locked one
+            alike = {n for n, text in now.items() if text in self._texts[number]} - {number} - twins
             if number not in here or alike:
                 del self._shown[number]
             else:
-                self._texts[number].add(here[number])
+                self._texts[number].add(now[number])
 
     def asked(self, now: "Books") -> None:
         """Before a run."""
@@ -158,7 +161,7 @@ class Locks:
         held = self._rows()
         if code == 0:
             require((number in held) == (word == "lock"), "M25", word, number, "ended well, and the ledger has", held)
-        here = self._texts_of_today()
+        here = {n: (prompt, length) for n, (prompt, length, _) in self._texts_of_today().items()}
         if number in held and number in here and number not in self._shown:
             self._shown[number], self._texts[number] = held[number], {here[number]}
             self._twins[number] = {n for n, text in here.items() if text == here[number]}
@@ -166,6 +169,7 @@ class Locks:
             self._shown.pop(number, None)
 
     def _texts_of_today(self) -> dict[int, Any]:
+        """Of each shot its prompt, its length and its first picture."""
         shots = self._stage.read_shots()
         return {shot["shot_number"]: (shot["prompt"], shot["duration"], shot.get("image", "")) for shot in shots}
 
