@@ -92,10 +92,13 @@ class Locks:
         self._moved = False
         """Whether shots have changed places since the last run."""
         self._last = 0
+        self._stale = False
+        """Whether the ledger's numbers may be those of an earlier list: the next whole run mends them."""
 
     def forget(self) -> None:
-        """The ledger is not what it was: an older one may know of other locks."""
+        """The ledger is not what it was: an older one may know of other locks, under the numbers of its list."""
         self._shown.clear()
+        self._stale = True
 
     def listed(self) -> None:
         """The list was written: shots that have left it are let go, and those of which another may be the same."""
@@ -148,6 +151,7 @@ class Locks:
                 said = next(one for one in self._stage.report()["clips"] if one["shot_number"] == number)
                 good = said["success"] or shown in self._stage.world.edits  # perhaps of the shot that had this number
                 require(said.get("locked") and good, "M25", "the report does not call it locked:", said)
+        self._stale &= not (whole and code in (0, 1))
         named = {int(word.removeprefix("clip:")) for word in words if word.startswith("clip:")}
         if "-a" in words and named & self._shown.keys() and code is not None:
             require(code == 3, "M25", "-a of a locked clip ended with", code)
@@ -159,6 +163,8 @@ class Locks:
     def _typed(self, number: int, word: str, code: int | None) -> None:
         """A lock was asked for, or its end."""
         held = self._rows()
+        if self._stale:
+            return
         if code == 0:
             require((number in held) == (word == "lock"), "M25", word, number, "ended well, and the ledger has", held)
         here = {n: (prompt, length) for n, (prompt, length, _) in self._texts_of_today().items()}
