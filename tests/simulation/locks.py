@@ -107,7 +107,7 @@ class Locks:
         was, now = ({number: (prompt, length) for number, (prompt, length, _) in of.items()} for of in (before, here))
         same = len(now) == len(was) and sorted(was.values()) == sorted(set(now.values()))
         if was != now and same:  # the same shots in other places
-            if any(shot.get("image") for shot in self._stage.read_shots()):
+            if any(image for of in (before, here) for _, _, image in of.values()):
                 self._shown.clear()  # links are by number: these are other shots now
             self._moved = True
             places = {text: number for number, text in now.items()}
