@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from fakes import fake_clip
-from studio import KEYS, Studio
+from studio import KEYS, Studio, shots
 
 from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs
@@ -355,3 +355,26 @@ def test_a_chain_that_was_renumbered_keeps_its_locks(studio: Studio) -> None:
     assert studio.doit() == 0
     assert [entry.get("locked", False) for entry in studio.clips()] == [False, True, False, True]
     assert (studio.bought(), studio.clip(4).read_bytes()) == (4, shown)
+
+
+def test_a_lock_whose_shot_is_not_found_any_more_says_so_once(
+    studio: Studio, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Renumbered, and another text, between two builds: its number is another locked shot's."""
+    studio.write_shots(shots(2))
+    assert studio.doit() == 0
+    assert (studio.doit("lock", "shot=1"), studio.doit("lock", "shot=2")) == (0, 0)
+    first, second = studio.read_shots()
+    moved = [{**second, "shot_number": 1, "runway_prompt": "something else"}, {**first, "shot_number": 2}]
+    studio.write_shots(moved)
+    capfd.readouterr()
+    told = "no shot of this list is the one that was locked as shot 2"
+    assert studio.doit("plan") == 0
+    assert told in capfd.readouterr().out
+    assert studio.doit() == 0
+    assert told in capfd.readouterr().out
+    assert studio.doit() == 0
+    assert told not in capfd.readouterr().out
+    studio.write_shots([{**second, "shot_number": 1}, {**first, "shot_number": 2}])
+    assert studio.doit() == 0
+    assert [clip.get("locked") for clip in studio.clips()] == [True, True]

@@ -23,7 +23,7 @@ class Plan:
     """Steps in shot order; `orphans`: paid jobs that no shot waits for any more; `departed`: clips without a shot.
 
     `locks`, `notes`: shot → what the user said of it, as the ledger has it; `waiting`: what they said of shots
-    that have left the list, where the ledger does not know that yet.
+    that have left the list, where the ledger does not know that yet; `adrift`: the numbers that such locked shots had.
     """
 
     steps: Sequence[Step]
@@ -34,6 +34,7 @@ class Plan:
     locks: Mapping[int, Lock] = field(default_factory=dict)
     notes: Mapping[int, Note] = field(default_factory=dict)
     waiting: Sequence[AboutShot] = ()
+    adrift: Sequence[int] = ()
     _by_number: Mapping[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -142,13 +143,16 @@ def plan(
         policy = replace(policy, locked={number: lock.purchase_id for number, lock in locks.items()})
         steps = steps_of(requests, snapshot, files, policy, {number: retakes_.get(number) for number in again})
     notes = review.assigned(snapshot.notes, [step.request for step in steps])
+    lost = review.departed(snapshot.locks, locks)
+    numbers = {lock.id: lock.shot_number for lock in snapshot.locks}
     wanted = set(names.values())
     return Plan(
         steps=[replace(step, note=notes[step.number].text) if step.number in notes else step for step in steps],
         orphans=_orphans([step.request for step in steps if not step.locked], steps, snapshot),
         locks=locks,
         notes=notes,
-        waiting=[*review.departed(snapshot.locks, locks), *review.departed(snapshot.notes, notes)],
+        waiting=[*lost, *review.departed(snapshot.notes, notes)],
+        adrift=[numbers[lock.id] for lock in lost],
         departed={name: files.get(name, File.MISSING) for name in snapshot.placed if name not in wanted},
         budget=snapshot.budget,
         simulated=simulated,

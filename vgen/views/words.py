@@ -34,8 +34,17 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
         for row in plan.orphans
     ]
     lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
+    lines += [f"          {adrift(number)}" for number in plan.adrift]
     lines.append(_money(plan, expected_s))
     return lines
+
+
+def adrift(number: int) -> str:
+    """Of a lock whose shot is not in the list any more, as far as that can be told."""
+    return (
+        f"no shot of this list is the one that was locked as shot {number}: its take is kept, and the lock waits for "
+        "its prompt; `doit lock` locks another"
+    )
 
 
 def _takes(step: Step) -> str:
