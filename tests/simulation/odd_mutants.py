@@ -150,8 +150,8 @@ def reject_on_lack_of_a_decoder() -> Patches:
     judge = deliver._judge
 
     async def severe(run: Run, row: Purchase, part: Any) -> Any:
-        found = await judge(run, row, part)
+        found, by = await judge(run, row, part)
         unable = found.lacking or found.verdict is Verdict.NOT_JUDGED
-        return dataclasses.replace(found, verdict=Verdict.BAD, lacking=False) if unable else found
+        return (dataclasses.replace(found, verdict=Verdict.BAD, lacking=False) if unable else found), by
 
     yield instead(deliver, "_judge", severe)

@@ -203,7 +203,7 @@ class Player:
             self.take(Weather())
             self._doit(self.last)
             if promises.theirs(stage, self.books):
-                if promises.may_be_found(self.books):
+                if promises.may_be_found(self.books) and stage.injected["poll_404"]:  # lost to the right key too
                     self.odd.with_their_key(self._recover)
                 self.odd.with_their_key(lambda: self._doit(self.last))
             if promises.may_be_found(self.books):
