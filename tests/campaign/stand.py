@@ -49,6 +49,11 @@ class Stand(Project):
         self._view = root.parent / "view"
         self._bytes: dict[str, tuple[bytes, bytes]] = {}
 
+    def kept_aside(self) -> bytes:
+        """Answers that wait to be written into the ledger, as they lie on the disk."""
+        path = self.root / "outputs" / ".vgen" / "orders"
+        return path.read_bytes() if path.exists() else b""
+
     def id_may_be_lost(self, job: Bought) -> bool:
         """Whether the answer that told it did not come whole, or came to a process that was killed."""
         return not job.answered
