@@ -266,6 +266,23 @@ def test_fault_054_an_order_whose_job_was_settled_as_anothers_is_not_released(on
     assert (one.creates(), one.booked()) == (2, (2 * PIKA_USD, 0, 0))
 
 
+def test_fault_054_a_job_of_another_text_is_not_taken_for_an_order_whose_own_was_settled_away(
+    studio: ScriptedStudio,
+) -> None:
+    """The user gave shot 1 the job of shot 2: what is shot 1's is not shown as shot 2, nor is any money released."""
+    studio.write_shots(shots(2))
+    studio.on("create", accepts_then_sends(lambda _: Raw()), times=2)
+    assert studio.doit("max_concurrent=1", *ONLY_PIKA) == 1
+    ids = {row["shot_number"]: job["id"] for row, job in zip(studio.rows(), studio.jobs(), strict=True)}
+    assert studio.doit("settle", "shot=1", f"as={ids[2]}", *ONLY_PIKA) == 0
+    studio.pass_time(600)
+    studio.doit(*ONLY_PIKA)
+    studio.pass_time(2 * 86_400)
+    assert studio.doit("recover", *ONLY_PIKA) == 0
+    assert [(row["state"], row["job_id"]) for row in studio.rows()] == [("accepted", ids[2]), ("uncertain", None)]
+    assert studio.creates() == 2
+
+
 def test_fault_054_a_full_disk_when_a_lost_order_is_found_is_one_line(
     one: ScriptedStudio, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from vgen.plan.decision import Action
 from vgen.plan.step import PURCHASES
 from vgen.production import world
 from vgen.ranges import ranges
-from vgen.views import terminal
+from vgen.views import terminal, words
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -48,6 +48,8 @@ def before_build(session: "Session") -> None:
         raise Refusal(problem, code="other_world")
     _refuse_locked(session)
     reporting.follow_shots(session)
+    for number in session.plan.adrift:
+        terminal.line(None, words.adrift(number))
     plan, numbers = session.plan, session.selection.numbers
     _refuse_keyless(session)
     for warning in session.workspace.warnings:

@@ -15,7 +15,7 @@ from vgen.store.database import Commits, commits
 from vgen.store.ledger import Ledger
 from vgen.store.outputs import clip_name
 from vgen.store.purchase import COLLECTABLE, State
-from vgen.views import ending, report, terminal, words
+from vgen.views import ending, report, terminal
 from vgen.views.ending import Ending
 from vgen.views.report import Entry, Gate
 
@@ -66,8 +66,6 @@ def follow_shots(session: "Session") -> None:
     """
     if not (moved := session.plan.moved()):
         return
-    for number in session.plan.adrift:
-        terminal.out(words.adrift(number))
     ledger, done = session.workspace.outputs.ledger, session.reported
     unchanged = commits(ledger) == done.began_at
     with contextlib.suppress(LedgerError, Refusal):

@@ -67,7 +67,7 @@ async def tagged(run: Run, row: Purchase, find: TaggedList, *, may_release: bool
     if find.shared_field in json.loads(row.request):
         return Finding(verdict=Verdict.UNKNOWN, text=f"{_told(mine)}, and it has no tag of its own; {how_to_end(row)}")
     if not mine and (counted := _counted_for(run, row, find, listed)) is not None:
-        mine = _alike(run, counted, find, listed)
+        mine = _alike(run, counted, find, listed) if counted.recipe == row.recipe else []
         if not mine:
             text = f"it arrived, and its job counts for shot {counted.shot_number}'s order by your word"
             return Finding(verdict=Verdict.UNKNOWN, text=f"{text}; {how_to_end(row)}")
