@@ -216,3 +216,23 @@ def test_fault_105_the_same_file_for_ever_is_bought_once_and_said(studio: Script
     assert studio.clips()[1]["remarks"] == ["the same video as shot 1"]
     assert studio.report()["clips"][1]["remarks"] == ["the same video as shot 1"]
     assert "the same video as shot 1" in (studio.outputs / "gallery.html").read_text("utf-8")
+
+
+def test_fault_105_another_shots_file_as_the_last_of_several_waits_for_the_next_run(studio: ScriptedStudio) -> None:
+    studio.write_shots(shots(2))
+    assert studio.doit("clip:1", *ONLY_RUNWAY) == 0
+    wrong = next(iter(studio.asked("media"))).target
+
+    async def act(request: Request, forward: Forward) -> Response:
+        downloads = len(studio.asked("media")) - 1
+        if downloads % 4:  # damaged, each time in another way
+            return Response(status=200, headers=(("content-type", "video/mp4"),), body=b"VGENFAKE " + b"x" * downloads)
+        return await studio.app(Request(method="GET", target=wrong, origin=request.origin))
+
+    studio.on("media", act)
+    assert studio.doit("budget_usd=9", *ONLY_RUNWAY) == 1
+    assert studio.said("nothing that can be believed came")
+    assert not studio.said("look at both")
+    studio.off()
+    assert studio.doit("budget_usd=9", *ONLY_RUNWAY) == 0
+    assert studio.creates() == 2

@@ -4,7 +4,6 @@ import gzip
 from collections.abc import Callable
 
 import pytest
-from fakes import fake_clip
 from faults.scripted import (
     ONLY_RUNWAY,
     RUNWAY_USD,
@@ -17,7 +16,6 @@ from faults.scripted import (
     says,
     sends,
 )
-from studio import shots
 
 from vgen.production import download, http
 from vgen.simulator.app import App
@@ -342,43 +340,3 @@ def test_fault_039_an_honest_redirect_is_followed_without_the_key(one: ScriptedS
     assert set(one.hosts("media")) == {"api.dev.runwayml.com", "cdn.example.org"}
     assert not any("authorization" in request.headers for request in one.asked("media"))
     assert_bought_once(one)
-
-
-def test_fault_113_a_further_take_of_an_edited_clip_is_paid_and_comes_home(one: ScriptedStudio) -> None:
-    """The clip is somebody's edit of another text's take: nothing is bought for the shot, what is paid comes."""
-    assert one.doit(*ONLY_RUNWAY) == 0
-    first = one.read_shots()
-    one.change_shot(1, runway_prompt="another boat", takes=2)
-    one.on("media", says(503, {"error": "later"}), after=1)
-    one.doit("budget_usd=9", *ONLY_RUNWAY)
-    assert one.states() == ["accepted", "accepted", "rendered"]
-    one.off()
-    second = one.read_shots()
-    one.write_shots(first)
-    assert one.doit("clip:1", *ONLY_RUNWAY) == 0
-    edit = fake_clip(width=720, height=1280, duration_s=5)
-    one.clip(1).write_bytes(edit)
-    one.write_shots(second)
-    assert one.doit("clip:1", "budget_usd=9", *ONLY_RUNWAY) == 1
-    assert one.states() == ["accepted"] * 3
-    assert (one.clip(1).read_bytes(), one.creates()) == (edit, 3)
-
-
-def test_fault_105_another_shots_file_as_the_last_of_several_waits_for_the_next_run(studio: ScriptedStudio) -> None:
-    studio.write_shots(shots(2))
-    assert studio.doit("clip:1", *ONLY_RUNWAY) == 0
-    wrong = next(iter(studio.asked("media"))).target
-
-    async def act(request: Request, forward: Forward) -> Response:
-        downloads = len(studio.asked("media")) - 1
-        if downloads % 4:  # damaged, each time in another way
-            return Response(status=200, headers=(("content-type", "video/mp4"),), body=b"VGENFAKE " + b"x" * downloads)
-        return await studio.app(Request(method="GET", target=wrong, origin=request.origin))
-
-    studio.on("media", act)
-    assert studio.doit("budget_usd=9", *ONLY_RUNWAY) == 1
-    assert studio.said("nothing that can be believed came")
-    assert not studio.said("look at both")
-    studio.off()
-    assert studio.doit("budget_usd=9", *ONLY_RUNWAY) == 0
-    assert studio.creates() == 2

@@ -5,6 +5,7 @@ import re
 import shlex
 
 import pytest
+from fakes import fake_clip
 from faults.scripted import (
     ONLY_PIKA,
     ONLY_RUNWAY,
@@ -692,3 +693,23 @@ def test_fault_090_a_superseded_order_whose_job_is_named_is_collected_beside_the
     assert one.doit(*ONLY_RUNWAY) == 0
     assert one.states() == ["accepted", "accepted"]
     assert one.booked() == (2 * RUNWAY_USD, 0, 0)
+
+
+def test_fault_113_a_further_take_of_an_edited_clip_is_paid_and_comes_home(one: ScriptedStudio) -> None:
+    """The clip is somebody's edit of another text's take: nothing is bought for the shot, what is paid comes."""
+    assert one.doit(*ONLY_RUNWAY) == 0
+    first = one.read_shots()
+    one.change_shot(1, runway_prompt="another boat", takes=2)
+    one.on("media", says(503, {"error": "later"}), after=1)
+    one.doit("budget_usd=9", *ONLY_RUNWAY)
+    assert one.states() == ["accepted", "accepted", "rendered"]
+    one.off()
+    second = one.read_shots()
+    one.write_shots(first)
+    assert one.doit("clip:1", *ONLY_RUNWAY) == 0
+    edit = fake_clip(width=720, height=1280, duration_s=5)
+    one.clip(1).write_bytes(edit)
+    one.write_shots(second)
+    assert one.doit("clip:1", "budget_usd=9", *ONLY_RUNWAY) == 1
+    assert one.states() == ["accepted"] * 3
+    assert (one.clip(1).read_bytes(), one.creates()) == (edit, 3)
