@@ -1,4 +1,6 @@
-"""Row (l): what work on clips' bytes costs the head, here and on a cluster of worker processes on this machine."""
+"""Row (l): what work on clips' bytes costs the head, here and on a cluster of worker processes on this machine; and
+what it costs who has no cluster that vgen could use one.
+"""
 
 import contextlib
 import functools
@@ -15,10 +17,10 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.builds import PROGRAMS, buy_at
-from benchmarks.measure import ROOT, Broken, Row, Table, environment, interleaved
+from benchmarks.builds import PROGRAMS, Ours, buy_at, configure
+from benchmarks.measure import ROOT, Broken, Cost, Row, Table, environment, interleaved, ratio, run
 from benchmarks.whole import clip_of
-from benchmarks.workload import ENVIRON, make_project, shots, write_shots
+from benchmarks.workload import ENVIRON, make_project, serving, shots, write_shots
 from vgen.media.tools import find_tools
 
 PRELOAD = "import vgen.cluster.bench\nvgen.cluster.bench.APPEARS_S = 1.0\n"
@@ -28,7 +30,8 @@ START_S = 60.0
 
 
 def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
-    """Skipped without Dask."""
+    """What needs Dask is skipped without it."""
+    yield from _unused(10 if quick else 100, rounds)
     if find_spec("distributed") is None:
         yield Table(key="l", title="a cluster", unit="ms", rows=[Row(name="vgen: cluster=", skipped=MISSING)])
         return
@@ -150,6 +153,48 @@ def _cpu_s(command: list[str], cwd: Path) -> float:
     if process.returncode:
         raise Broken((cwd / "said.txt").read_text("utf-8")[-400:])
     return cost.ru_utime + cost.ru_stime
+
+
+# ── without a cluster ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+WHOLE, WITHOUT = "vgen", "vgen with its package cluster deleted"
+
+
+def _unused(count: int, rounds: int) -> Iterator[Table]:
+    """Nothing to do, and clips bought on loopback; beside a copy of vgen that knows no cluster."""
+    with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made:
+        folder = Path(made)
+        shutil.copytree(ROOT / "vgen", folder / "bare/vgen", ignore=shutil.ignore_patterns("cluster", "__pycache__"))
+        sources = {WHOLE: str(ROOT), WITHOUT: f"{folder / 'bare'}{os.pathsep}{ROOT}"}
+        found = {name: Ours(folder / str(len(name)), 10) for name in sources}
+        for name, film in found.items():
+            film.env |= {"PYTHONPATH": sources[name]}
+            film.settle([])
+        memory: dict[str, list[float]] = {name: [] for name in sources}
+
+        def bought(name: str, turn: int) -> float:
+            cost = _bought(folder / f"{len(name)}-{turn}", count, sources[name])
+            memory[name].append(cost.rss_mb)
+            return cost.wall_s
+
+        idle = {name: lambda _, film=film: film.idle(PROGRAMS / "doit") for name, film in found.items()}
+        rows = interleaved(idle, rounds, ours=WHOLE)
+        yield Table(key="l", title="no cluster: nothing to do, 10 shots", unit="s", rows=rows)
+        rows = interleaved({name: functools.partial(bought, name) for name in sources}, rounds, ours=WHOLE)
+        yield Table(key="l", title=f"no cluster: {count} clips of a second, all at once", unit="s", rows=rows)
+        peaks = [Row(name=name, values=mb, ratio=ratio(memory[WHOLE], mb)) for name, mb in memory.items()]
+        yield Table(key="l", title="no cluster: peak memory of that", unit="MB", rows=peaks)
+
+
+def _bought(project: Path, count: int, source: str) -> Cost:
+    """Clips on loopback, by the vgen of this source; they are no videos, so no other program is started."""
+    make_project(project, count, max_concurrent=count)
+    with serving("--render-s", "1") as url:
+        configure(project, url, max_concurrent=count)
+        cost = run([PROGRAMS / "doit"], project, env=environment(**ENVIRON, PYTHONPATH=source))
+    if len(cost.text.splitlines()) < count:
+        raise Broken(f"not {count} clips: {cost.text[-500:]}")
+    return cost
 
 
 # ── jobs alone ────────────────────────────────────────────────────────────────────────────────────────────────────────

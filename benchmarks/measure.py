@@ -88,7 +88,7 @@ def environment(**more: str) -> dict[str, str]:
     """What a process needs and nothing that could steer it; Python may keep what it compiled."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT")
     found = {name: os.environ[name] for name in kept if name in os.environ}
-    return {**found, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", **more}
+    return {**found, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"} | more
 
 
 def run(

@@ -14,6 +14,11 @@ from benchmarks.builds import PROGRAMS, configure
 from benchmarks.measure import ROOT, Broken, Cost, Row, Table, environment, interleaved, ratio, run
 from benchmarks.workload import ENVIRON, Case, make_project, serving
 
+DAYS = [
+    *[(1_000, 20, 0), (1_000, 1_000, 0), (10_000, 100, 0), (10_000, 1_000, 0), (100_000, 1_000, 0)],
+    *[(10_000, 1_000, 64), (100_000, 1_000, 64)],
+]
+"""Shots, how many at once, workers of a cluster."""
 MEMORY = Path("/dev/shm")
 LONGEST_S = 3600.0
 """A day that took a third of this is not tried with ten times the shots."""
@@ -103,21 +108,22 @@ def _waits(rounds: int, *, quick: bool) -> Iterator[Table]:
 
 
 def _days(*, quick: bool) -> Iterator[Table]:
-    days = [(20, 5)] if quick else [(1_000, 20), (1_000, 1_000), (10_000, 100), (10_000, 1_000), (100_000, 1_000)]
+    days = [(20, 5, 0), (20, 5, 2)] if quick else DAYS
     seconds: list[Row] = []
     memory: list[Row] = []
     each: dict[int, float] = {}
-    for n, at_once in days:
-        name = f"{n:,} shots, {at_once:,} at once"
+    for n, at_once, workers in days:
+        name = f"{n:,} shots, {at_once:,} at once{f', a cluster of {workers:,}' if workers else ''}"
         before = each.get(n // 10)
         if before is not None and before * n * 2 > LONGEST_S:
             seconds.append(Row(name=name, skipped=f"a tenth of it took {before * n / 10:.0f} s"))
             continue
-        found = play(Case(shots=n, at_once=at_once))
+        found = play(Case(shots=n, at_once=at_once, workers=workers))
         each[n] = min(found["real_s"] / n, each.get(n, float("inf")))
         growth = f", a shot {each[n] / each[days[0][0]]:.2f} × that of {days[0][0]:,}" if n != days[0][0] else ""
         per_shot = found["cpu_s"] / n * 1000
         note = f"{per_shot:.1f} ms CPU a shot{growth}; makespan {found['makespan_s'] / found['ideal_s']:.3f} × ideal"
+        note += f"; {found['jobs'] / n:.1f} jobs a shot" if workers else ""
         seconds.append(Row(name=name, values=[found["real_s"]], note=note))
         memory.append(Row(name=name, values=[found["rss_mb"]]))
     yield Table(key="i", title="a virtual day, jobs of 60 s", unit="s", rows=seconds, note="one round; files in memory")

@@ -24,6 +24,7 @@ import trio
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from fakes import fake_judge
+from simulated_workers import SimulatedWorkers, on_a_cluster
 from studio import Studio
 
 from benchmarks.server import TailedCloud
@@ -67,10 +68,21 @@ async def content(path: Path, wanted: Wanted) -> Judgement:
     return Judgement(verdict=Verdict.GOOD, facts=facts)
 
 
+class Forgetful(list[Any]):
+    """Counts what it is given, and keeps none of it."""
+
+    total = 0
+
+    def append(self, _: Any) -> None:
+        self.total += 1
+
+
 class Day(Studio):
     """A studio that keeps nothing of what was said."""
 
     _small = True
+    _app: App | None = None
+    workers: SimulatedWorkers | None = None
 
     def prepare(self, case: Case) -> None:
         """The project, and a cloud with the case's weather."""
@@ -89,6 +101,17 @@ class Day(Studio):
         limiter = {"max_concurrent": case.at_once} | ({"poll_interval_s": case.poll_s} if case.poll_s else {})
         self.configure(run=run_, runway=limiter, pika=limiter)
         self.write_shots(shots(case.shots))
+        if case.workers:
+            self.judge = content if self._small else fake_judge
+            addresses = tuple(f"tcp://127.0.0.1:{number}" for number in range(1, case.workers + 1))
+            self.workers = on_a_cluster(self, addresses=addresses, threads=1, asked=Forgetful(), lines=Forgetful())
+
+    def app(self) -> App:
+        """Who answers on the network; keeps few clips."""
+        if self._app is None:
+            self._app = App(self.cloud, small_clip if self._small else plain_renderer)
+            self._app._shelf._limit_bytes = KEPT_BYTES
+        return self._app
 
     def ended_at(self) -> float:
         """Virtual seconds from the start to the end of the run."""
@@ -96,10 +119,8 @@ class Day(Studio):
 
     @contextlib.asynccontextmanager
     async def _online(self, run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:  # noqa: ARG002
-        app = App(self.cloud, small_clip if self._small else plain_renderer)
-        app._shelf._limit_bytes = KEPT_BYTES
         async with trio.open_nursery() as nursery:
-            network = SimulatedNetwork(nursery=nursery, app=app)
+            network = SimulatedNetwork(nursery=nursery, app=self.app())
             async with HttpClient(now=run.now, network=network, tls=run.services.tls) as http:
                 yield Online(http=http, judge=content if self._small else fake_judge)
             nursery.cancel_scope.cancel()
@@ -146,6 +167,7 @@ def _played(studio: Day, case: Case, profile: int) -> dict[str, Any]:
         "ideal_s": round(ideal_s(case), 3),
         "rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "requests": studio.requests(),
+        "jobs": studio.workers.asked.total if studio.workers is not None else 0,
         "gaps_s": [round(gap, 3) for gap in sorted(gaps)],
         "runs": list(_runs(studio, case)),
     }

@@ -47,6 +47,8 @@ class Case:
     """Seconds between two questions about a job; 0: each contender's own pace."""
     rebuy: bool = False
     """vgen's user says so from the first run on."""
+    workers: int = 0
+    """Simulated ones of a cluster, with a thread each, that work on the clips' bytes; 0: no cluster."""
 
 
 def shots(n: int, *, duration: float = 5) -> list[dict[str, Any]]:

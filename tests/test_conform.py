@@ -136,8 +136,9 @@ class Production:
     def tell(self, number: int | None, text: str) -> None:
         self.told.append((number, text))
 
-    def conform(self, tools: Tools) -> Summary:
-        return trio.run(partial(conform.conform, tools, self.sources(), self.folder, self.aspect_ratio, tell=self.tell))
+    def conform(self, tools: Tools, **options: int) -> Summary:
+        work = partial(conform.conform, tools, self.sources(), self.folder, self.aspect_ratio, **options)
+        return trio.run(partial(work, tell=self.tell))
 
     def cut(self, tools: Tools, provenance: Provenance = NOTHING, **wishes: object) -> Joined:
         work = partial(cut, tools, self.folder, self.target, list(self.kinds), Wishes(**wishes), provenance=provenance)
@@ -798,7 +799,7 @@ def killer(place: str, when: str) -> Callable[[str, str], None]:
 )
 def test_killed_at_any_point_the_next_run_finishes_the_work(tools, small, place, when):
     small.kinds = {5: KINDS[5]}
-    with failpoints.hooked(killer(place, when)), pytest.raises(BaseExceptionGroup):
+    with failpoints.hooked(killer(place, when)), pytest.raises((BaseExceptionGroup, KeyboardInterrupt)):
         small.conform(tools)
     assert not small.is_current() or (place, when) == ("replace.conformed.json", "after")
     if small.conformed(5).exists():
@@ -808,6 +809,23 @@ def test_killed_at_any_point_the_next_run_finishes_the_work(tools, small, place,
     assert (summary.made or summary.kept, summary.removed) == ([5], [])
     assert sorted(path.name for path in small.folder.iterdir()) == ["clip_005.mp4", "conformed.json"]
     assert small.is_current()
+
+
+@pytest.mark.slow
+def test_what_was_done_before_ctrl_c_is_not_done_again(tools, small):
+    begun: list[str] = []
+
+    def second(name: str, moment: str) -> None:
+        if (name, moment) == ("conformed.fsync", "before"):
+            begun.append(name)
+            if len(begun) == 2:
+                raise KeyboardInterrupt
+
+    with failpoints.hooked(second), pytest.raises(BaseExceptionGroup):
+        small.conform(tools, at_once=1)
+    done = [number for number in (3, 5) if small.conformed(number).exists()]
+    assert len(done) == 1
+    assert small.conform(tools).made == [number for number in (3, 5) if number not in done]
 
 
 @pytest.fixture

@@ -97,6 +97,7 @@ def test_a_vendor_who_charges_otherwise_than_the_codec_reads_is_found(tmp_path: 
     code, said = conformance(tmp_path, "acme", "--kills", "1")
     assert code == 1
     assert "BROKEN  a good day: what is charged is what is booked" in said
+    assert said.endswith("rules hold; the other rules are tried when these hold\n")
 
 
 @pytest.mark.slow

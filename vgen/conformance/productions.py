@@ -162,10 +162,14 @@ class Production:
         return ""
 
 
-def rules(stand: Stand, *, kills: int) -> Iterator[Result]:
-    """Try each rule on a production of its own."""
-    by_itself = isinstance(stand.codec.LOST_ORDERS, Replay | LookUp)
+def good_day(stand: Stand) -> Iterator[Result]:
+    """A day without a fault. If that is broken, all that follows is."""
     yield _tried("a good day: what is charged is what is booked, and nothing is bought twice", _good_day, stand)
+
+
+def bad_days(stand: Stand, *, kills: int) -> Iterator[Result]:
+    """Try each other rule on a production of its own."""
+    by_itself = isinstance(stand.codec.LOST_ORDERS, Replay | LookUp)
     for name, faults in FAULTS:
         yield _tried(f"a bad day, {name}: the books agree with the vendor", _bad_day, stand, faults, by_itself)
     yield _tried("the budget holds", _budget, stand)

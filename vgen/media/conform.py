@@ -5,6 +5,7 @@ Buys nothing; knows no shot list, no take, no task. What it made of what stands 
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -40,6 +41,8 @@ from vgen.media.tools import Tools
 from vgen.store import atomic, failpoints
 from vgen.store.outputs import clip_name
 
+NOTED_S = 3.0
+"""Between two records of what is done: `kill -9` has so much work done again, which is free; Ctrl-C none."""
 _OURS = re.compile(r"clip_\d{3,}\.mp4|\..*\.part")
 
 
@@ -168,9 +171,23 @@ class _Work:
     looked: dict[int, tuple[Seen, Facts]] = field(default_factory=dict)
     made: list[int] = field(default_factory=list)
     failed: set[int] = field(default_factory=set)
+    written_at: float = field(default_factory=trio.current_time)
+    unwritten: bool = False
 
     async def do(self, sources: Sequence[Source], aspect_ratio: str) -> Summary:
         """Look at all, then decide the form, then make what differs. Raises OSError."""
+        try:
+            summary = await self._done(sources, aspect_ratio)
+        except BaseException:
+            if self.unwritten:
+                with suppress(OSError):
+                    self._write()
+            raise
+        if self.unwritten:
+            self._write()
+        return summary
+
+    async def _done(self, sources: Sequence[Source], aspect_ratio: str) -> Summary:
         removed = self._clear(sources)
         self.steps.begin("reading", len(sources))
         await self._each(sources, self._look)
@@ -282,9 +299,10 @@ class _Work:
         return _is_made(before, source, wanted, self.folder, self.provenance)
 
     def _note(self, number: int, entry: Entry) -> None:
-        """Write down each clip at once: an interrupted run has not worked in vain."""
-        self.record.clips[number] = entry
-        self._write()
+        """Write down what is done as the work goes on: an interrupted run has not worked in vain."""
+        self.record.clips[number], self.unwritten = entry, True
+        if trio.current_time() - self.written_at >= NOTED_S:
+            self._write()
 
     def _forget(self, numbers: Collection[int]) -> None:
         known = self.record.clips.keys() & numbers
@@ -294,5 +312,6 @@ class _Work:
             self._write()
 
     def _write(self) -> None:
-        self.record.clips = dict(sorted(self.record.clips.items()))
+        self.record.clips, self.unwritten = dict(sorted(self.record.clips.items())), False
+        self.written_at = trio.current_time()
         atomic.write_whole(self.folder / RECORD, self.record.model_dump_json(indent=1).encode())
