@@ -1,5 +1,5 @@
 # An image with vgen and nothing of this repository but the wheel that is built from it.
-#   docker build -t vgen .
+#   docker build -t vgen .                                with extras: --build-arg EXTRAS=cluster,timeline
 #   docker run --rm --init --user "$(id -u):$(id -g)" -v "$PWD:/film" vgen plan
 # docs/how-to/ci.md has the rest.
 
@@ -9,6 +9,8 @@ COPY . .
 RUN pip install --no-cache-dir build && python -m build --wheel --outdir /dist
 
 FROM python:3.12-slim
-RUN --mount=type=bind,from=build,source=/dist,target=/dist pip install --no-cache-dir /dist/*.whl
+ARG EXTRAS=""
+RUN --mount=type=bind,from=build,source=/dist,target=/dist \
+    pip install --no-cache-dir "$(echo /dist/*.whl)${EXTRAS:+[$EXTRAS]}"
 WORKDIR /film
 ENTRYPOINT ["vgen"]
