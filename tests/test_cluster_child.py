@@ -60,6 +60,7 @@ class Client:
 def told(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     monkeypatch.setattr(child, "tell", lambda **message: found.append(message))
+    monkeypatch.setattr(child, "HELD_S", 0)
     return found
 
 
@@ -82,12 +83,27 @@ async def soon(one: Child, **message: Any) -> None:
         await asyncio.sleep(0)
 
 
-def test_a_finished_job_is_let_go_at_once(told: list[dict[str, Any]]) -> None:
+def test_a_finished_job_is_let_go_soon(told: list[dict[str, Any]]) -> None:
     """A future that is held is computed again when its worker dies: the file would be written twice."""
     client = Client()
     played(client, soon)
     assert told == [{"ev": "done", "id": 7, "facts": client.outcome, "worker": ""}]
     assert [one.released for one in client.futures] == [True]
+
+
+def test_the_next_job_takes_along_what_is_to_be_let_go(
+    told: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "HELD_S", 600)
+    client = Client()
+
+    async def two(one: Child) -> None:
+        await soon(one)
+        assert not client.futures[0].released
+        await soon(one, id=8)
+
+    played(client, two)
+    assert [one.released for one in client.futures] == [True, False]
 
 
 def test_a_job_is_a_modules_function_under_a_key_of_its_own(told: list[dict[str, Any]]) -> None:

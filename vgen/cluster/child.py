@@ -29,6 +29,8 @@ LOOK_S = 5.0
 SILENT_S = 30.0
 """A worker sends a heartbeat every 0.5 to 5 s; one that has sent none for so long is stopped or cut off."""
 PROBE_S = 20.0
+HELD_S = 0.05
+"""So long a future may be held that nobody waits for: to let it go costs a message, unless one goes out anyway."""
 MOST_CHARS = 1 << 16
 """What one job may answer."""
 LINE_BYTES = 1 << 20
@@ -59,6 +61,8 @@ class Child:
         self._known: dict[str, tuple[float, float]] = {}
         """Worker → its last heartbeat by the scheduler's clock, and when that was first seen here."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._over: list[Future] = []
+        """Of jobs that are done, and to be let go."""
         self._probes = 0
 
     # ── what the head asks ────────────────────────────────────────────────────────────────────────────────────────
@@ -88,6 +92,7 @@ class Child:
             return
         key = f"vgen-{message['kind'].lower()}-{self._prefix}-{number}"
         order = Order(str(message["kind"]), str(message["said"]))
+        self._let_go()
         future = self._client.submit(
             worker.act, order, key=key, pure=False, priority=int(message["priority"]), workers=workers
         )
@@ -107,9 +112,14 @@ class Child:
                 answer = said if isinstance(said, str) and len(said) <= MOST_CHARS else ""
                 tell(ev="done", id=number, facts=answer, worker=where)
         finally:
-            future.release()  # what is held is done again when its worker dies
+            self._over.append(future)  # what is held is done again when its worker dies
+            asyncio.get_running_loop().call_later(HELD_S, self._let_go)
             for numbers in self._usable.values():
                 numbers.discard(number)
+
+    def _let_go(self) -> None:
+        while self._over:
+            self._over.pop().release()
 
     # ── the workers ───────────────────────────────────────────────────────────────────────────────────────────────
 
