@@ -340,8 +340,11 @@ def _is_told_as_twin(stage: Stage, remarks: str | None, job: Bought) -> bool:
 def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:
     """Whether vgen cancelled the job, and the ledger that knew it is gone, and so is the key: 404 to a new key says
     nothing, and the message names `doit settle`."""
-    vanished = job is not None and job.state is JobState.CANCELLED and not job.charged
-    return row["state"] == "rendering" and vanished and stage.world.ledgers_lost > 0 and is_rotated(stage.environ)
+    return row["state"] == "rendering" and _vanished(job) and stage.world.ledgers_lost > 0 and is_rotated(stage.environ)
+
+
+def _vanished(job: Bought | None) -> bool:
+    return job is not None and job.state is JobState.CANCELLED and not job.charged
 
 
 def at_the_end(stage: Stage, now: Books, *, max_retries: int, ample: bool) -> None:
@@ -407,8 +410,15 @@ def _explained(stage: Stage, now: Books, max_retries: int) -> None:
             chains.waits(stage, entry["shot_number"]),
             "the same text was bought"
             in entry["error"],  # for another shot, at a provider where this one has its own text
+            "`doit -a clip:" in entry["error"] and any(_is_cancelled_by_a_lost_ledger(stage, now, row) for row in mine),
         )
         require(any(reasons), "M14", "no clip in calm weather:", entry["error"], mine)
+
+
+def _is_cancelled_by_a_lost_ledger(stage: Stage, now: Books, row: Mapping[str, Any]) -> bool:
+    """Whether vgen cancelled the job for free, in a ledger that an older one has replaced: this one can't know who did,
+    and asks the user."""
+    return row["state"] == "cancelled" and _vanished(now.owned.get(row["id"])) and stage.world.ledgers_lost > 0
 
 
 def _rejected_alike(stage: Stage, now: Books, rows: list[dict[str, Any]]) -> bool:
