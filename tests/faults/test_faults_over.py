@@ -564,6 +564,31 @@ def test_fault_089_a_base_url_that_moved_is_collected_from(one: ScriptedStudio, 
     assert one.rows()[0]["base_url"] == moved
 
 
+@pytest.mark.parametrize("done_before", [False, True], ids=["while it rendered", "after it was done"])
+def test_fault_089_a_job_that_was_found_at_its_new_host_is_asked_about_there_from_then_on(
+    one: ScriptedStudio, done_before: bool
+) -> None:
+    """At fal a job has addresses of its own: those of the old host came back with the file's fresh one."""
+    one.configure(pika={"base_url": "http://127.0.0.1:8090"})
+    if done_before:
+        one.on("media", EXPIRED)
+    else:
+        one.faults("job_slow=first:1", render_s=31)
+    assert one.doit(*ONLY_PIKA) == 1
+    one.configure(pika={"base_url": "http://127.0.0.1:8091"})
+
+    async def gone(request: Request, forward: Forward) -> Response | None:
+        return Response(status=404, body=b"<html>not found</html>") if ":8090" in request.origin else None
+
+    one.off()
+    one.on("poll", gone)
+    one.on("result", gone)
+    one.on("media", EXPIRED, times=2)
+    assert one.doit(*ONLY_PIKA) == 0
+    assert (one.bought(), one.states()) == (1, ["accepted"])
+    assert all(":8090" not in url for url in json.loads(one.rows()[0]["urls"]).values())
+
+
 def test_fault_089_a_stranger_who_answers_in_the_right_form_without_the_id_collects_nothing(
     one: ScriptedStudio,
 ) -> None:

@@ -57,6 +57,7 @@ ODD_REGRESSIONS: Mapping[tuple[str, int], tuple[str, str]] = {
     ("old_ledger", 1055648): ("M2", "one of two lost orders was settled with the other's job: the other was released"),
     ("behind,takes", 1061555): ("M11", "a take that another shot's purchase stands in the way of, tried by every run"),
     ("full_disk,protocols", 1072135): ("M7", "a full disk when `recover` found a lost order: a traceback"),
+    ("clock,moved", 1173617): ("M16", "base_url moved, and a fresh address at fal: its old host was asked for ever"),
     ("cluster,preview", 1055973): ("M9", "a worker called a wide clip good, and told its width: accepted"),
     ("cluster", 1040138): ("M9", "a bad clip came twice, and another worker called it good: accepted"),
     ("protocols", 3267): ("M16", "attempts used up: no later run asked about the order that was still uncertain"),

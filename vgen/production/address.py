@@ -1,5 +1,7 @@
 """Where a finished job's file is, by its provider's present word, and whether it can still be had. Never downloads."""
 
+from collections.abc import Mapping
+
 import trio
 
 from vgen import retry
@@ -46,6 +48,11 @@ def gone(row: Purchase, kept: over.Kept) -> Gone:
     return Gone(why, for_good=True)
 
 
+def with_output(run: Run, row: Purchase, url: str) -> Mapping[str, str]:
+    """The addresses of a job and of its file; of a job whose base_url has moved, those that were just written down."""
+    return {**run.ledger.get(row.id).urls, "output": url}
+
+
 async def fresh_url(run: Run, row: Purchase) -> Done:
     """What the provider says now of a job that is done, its address written down. Raises Gone, Ended, ClipFailed."""
     status: Status = Inconclusive(message="not asked")
@@ -55,7 +62,7 @@ async def fresh_url(run: Run, row: Purchase) -> Done:
         pause_s = retry.backoff_s(retry.DOWNLOAD, attempt, run.rng)
         match status:
             case Done() if status.url:
-                run.ledger.note(row.id, urls={**row.urls, "output": status.url})
+                run.ledger.note(row.id, urls=with_output(run, row, status.url))
                 return status
             case Done():
                 missing.broken()

@@ -1,6 +1,7 @@
 """Books how a job ended, by its provider's own word, and what it cost. Asks nobody."""
 
 from vgen.money import show
+from vgen.production.address import with_output
 from vgen.production.run import Run
 from vgen.providers.base import Cancelled, Done, Failed
 from vgen.store.purchase import SETTLED, State
@@ -43,9 +44,9 @@ def probably_free(row: Purchase) -> str:
 
 def _book_done(run: Run, row: Purchase, number: int, status: Done, at: float) -> None:
     charged, by = cost(status.charged, row)
-    urls = {**row.urls, "output": status.url}
     run.ledger.move(
-        row.id, State.RENDERED, charged=charged, charged_by=by, urls=urls, rendered_at=at, error=None, error_code=None,
+        row.id, State.RENDERED, charged=charged, charged_by=by, urls=with_output(run, row, status.url), rendered_at=at,
+        error=None, error_code=None,
     )  # fmt: skip
     text = f"rendered at {row.provider}, charged {show(charged)}; downloading"
     if not status.url:
