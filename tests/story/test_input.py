@@ -463,10 +463,72 @@ def test_no_key_is_anywhere_after_many_kinds_of_runs(studio: Studio, capfd: pyte
 
 
 @pytest.mark.parametrize("command", ["list", "clean"])
-def test_doits_other_commands_go_on_and_say_what_is_wrong(
+def test_doits_other_commands_go_on_with_a_bad_value_and_say_what_is_wrong(
     studio: Studio, capfd: pytest.CaptureFixture[str], command: str
 ) -> None:
     studio.write_shots(shots(1))
-    assert studio.doit(command, "budget=3") == 0
-    said = capfd.readouterr().err
-    assert "budget: unknown variable (did you mean budget_usd?)" in said
+    assert studio.doit(command, "budget_usd=much") == 0
+    assert "budget_usd=much: give a number" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["list", "clean", "forget", "info clip:1", "ignore clip:1", "reset-dep"])
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("otputs=foo", "otputs: unknown variable (did you mean outputs?)"),
+        ("slate=yes", "slate: unknown variable (did you mean slates?)"),
+        ("shot=1", "shot: belongs to `doit settle`"),
+        ("plan=plan.json", "plan: belongs to a build, not to this command"),
+    ],
+)
+def test_doits_other_commands_take_a_runs_variables_only(
+    studio: Studio, capfd: pytest.CaptureFixture[str], command: str, variable: str, said: str
+) -> None:
+    studio.write_shots(shots(1))
+    assert studio.doit() == 0
+    before = studio.disk()
+    assert studio.doit(*command.split(), variable) == 3
+    assert said in capfd.readouterr().err
+    assert studio.disk() == before
+
+
+@pytest.mark.parametrize("command", ["models", "learn model=fal-ai/veo3.1/fast"])
+def test_a_command_that_bears_bad_input_refuses_words_that_it_does_not_know(
+    studio: Studio, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert studio.doit(*command.split(), "fnid=pika") == 3
+    assert "fnid: unknown variable (did you mean find?)" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["config", ".env"])
+def test_clean_with_a_problem_elsewhere_cleans_the_outputs_that_are_named(studio: Studio, place: str) -> None:
+    studio.write_shots(shots(1))
+    studio.lines_of_credit = 2
+    assert studio.doit() == studio.doit("outputs=film") == 0
+    if place == "config":
+        studio.configure(run={"outputs": "film"}, runway={"timeout_seconds": -1})
+    else:
+        (studio.root / ".env").write_text("VGEN_OUTPUTS=film\n")
+        studio.configure(run={"budget_usd": "x"})
+    assert studio.doit("clean") == 0
+    assert studio.clip(1).exists()
+    assert not list((studio.root / "film").glob("clips/*.mp4"))
+
+
+@pytest.mark.parametrize("problem", ["shots", "variable", "ledger"])
+def test_the_status_of_tasks_is_told_with_bad_input_too(
+    studio: Studio, capfd: pytest.CaptureFixture[str], problem: str
+) -> None:
+    assert studio.doit() == 0
+    good = (studio.outputs / "ledger.db").read_bytes()
+    if problem == "shots":
+        studio.write_shots([{"shot_number": 1}])
+    if problem == "ledger":
+        (studio.outputs / "ledger.db").write_bytes(b"no database" * 900)
+    assert studio.doit("list", "--all", "--status", *["budget_usd=x"] * (problem == "variable")) == 0
+    said = "".join(capfd.readouterr())
+    assert "Traceback" not in said
+    assert "R clip" in said
+    assert studio.doit("info", "clip:1", *["budget_usd=x"] * (problem == "variable")) == 3
+    assert "nothing can be said of it before that is put right" in capfd.readouterr().err
+    (studio.outputs / "ledger.db").write_bytes(good)

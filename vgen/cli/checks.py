@@ -7,6 +7,7 @@ from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
 from vgen.inputs.variables import VARIABLES
+from vgen.inputs.wording import nearest, shown
 from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action
 from vgen.plan.step import PURCHASES
@@ -40,6 +41,16 @@ def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
         problems = command.check(variables) if command.check else ()
         if problems:
             raise InputError(list(problems))
+
+
+def unknown_variables(variables: Mapping[str, str]) -> list[str]:
+    """A problem for each name of the command line that is no variable's."""
+    known = (*VARIABLES, *registry.command_variables())
+    return [
+        f"{shown(name)}: unknown variable{nearest(name, known)}; `doit help vgen` lists them all"
+        for name in variables
+        if name not in known
+    ]
 
 
 def before_build(session: "Session") -> None:

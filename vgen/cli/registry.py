@@ -50,4 +50,6 @@ def owners(variable: str, value: str) -> tuple[str, ...]:
 
 def run_variables(variables: Mapping[str, str]) -> dict[str, str]:
     """Of the variables of the command line, those that are a run's."""
-    return {n: v for n, v in variables.items() if n not in BUILD_VARIABLES and not owners(n, v)}
+    from vgen.inputs.variables import VARIABLES  # heavy, and every `doit` of this environment imports this module
+
+    return {n: v for n, v in variables.items() if n in VARIABLES and not owners(n, v)}

@@ -73,9 +73,12 @@ class Session:
         """Whether everything is as a user's own `doit` finds it."""
         self.variables = command_line_variables()
         self.services = services or real_services()
+        self.unknown = checks.unknown_variables(self.variables)
+        """Problems of the command line's words; the workspace has them too."""
         run_variables = registry.run_variables(self.variables)
         self.advice = _advice(run_variables)
         self.workspace = _read(root, run_variables, environ, self.services)
+        self.workspace.problems[:0] = self.unknown
         self.clock = self.services.clock
         self.reporter: Any = None
         self.only: Sequence[str] = ()
@@ -177,6 +180,8 @@ class Session:
         bears = [name in commands and commands[name].bears_unfit_ledger for name in named]
         self.workspace.trusts_ledger = all(bears) and bool(bears)
         if named and all(name in commands and commands[name].bears_problems for name in named):
+            if self.unknown and "doctor" not in named:  # which tells them, with all else
+                raise InputError(self.unknown)
             yield
             return
         wait = self.workspace.ready.run.wait
@@ -186,6 +191,14 @@ class Session:
         with self.workspace.locked(wait=wait, rebuild="recover" in named, tell=terminal.warn):
             _begin(self, builds=not named or not named <= registry.builds_nothing())
             yield
+
+    def refuse_variables(self) -> None:
+        """For doit's own commands, which take a run's variables only. Raises InputError."""
+        checks.refuse_strays(self.variables, ())
+        if strays := registry.BUILD_VARIABLES & self.variables.keys():
+            raise InputError([f"{name}: belongs to a build, not to this command" for name in sorted(strays)])
+        if self.unknown:
+            raise InputError(self.unknown)
 
     def before_run(self, named: Sequence[str], selected: Sequence[str], *, always: bool) -> None:
         """Refuse what can't be made or paid; free work comes before the refusal."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from vgen.cli.command import Command, Task
 from vgen.cli.doit.runner import AsyncAction
+from vgen.errors import VgenError
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -70,4 +71,11 @@ def _is_current(session: "Session", command: Command) -> Any:
     if command.is_current is None:
         return False
     is_current = command.is_current
-    return lambda: is_current(session)
+
+    def current() -> bool:
+        try:
+            return is_current(session)
+        except VgenError:
+            return False  # `doit list --status` asks without looking at the input first; who builds tells what is wrong
+
+    return current

@@ -1,5 +1,6 @@
 """The only reader of config files and of the environment: command line, environment, file, default."""
 
+import contextlib
 import dataclasses
 import os
 import re
@@ -30,6 +31,15 @@ def load(
     return _Loader(root, command_line, os.environ if environ is None else environ, keyless=keyless).settings()
 
 
+def named_outputs(root: Path, command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str:
+    """The outputs directory by whatever can be read, for when there are problems with the input."""
+    found = os.environ if environ is None else environ
+    named = command_line.get("outputs") or found.get(f"{PREFIX}OUTPUTS")
+    with contextlib.suppress(InputError):
+        named = _Loader(root, command_line, found, keyless=False).named("outputs")
+    return named if isinstance(named, str) and named else str(Run.model_fields["outputs"].default)
+
+
 class _Loader:
     def __init__(
         self, root: Path, command_line: Mapping[str, str], environ: Mapping[str, str], *, keyless: bool
@@ -44,10 +54,18 @@ class _Loader:
         self._own_problems: list[str] = []
         self._own_rows: dict[str, Mapping[str, Mapping[str, Any]]] = {}
 
-    def settings(self) -> Settings:
+    def named(self, variable: str) -> Any:
+        """A run variable as it was written, wherever that was; None if nowhere."""
+        return self._read()[2].get(variable, (None, ""))[0]
+
+    def _read(self) -> tuple[dict[str, Any], str, dict[str, tuple[Any, str]]]:
+        """The config file, its name, and the run variables."""
         first = self._merged({})
         config, where = self._config(str(first.get("api_config", (Run.model_fields["api_config"].default, ""))[0]))
-        values = self._merged(config.get("run"), where)
+        return config, where, self._merged(config.get("run"), where)
+
+    def settings(self) -> Settings:
+        config, where, values = self._read()
         run = self._run(values)
         if run is None:
             raise InputError(self._problems)

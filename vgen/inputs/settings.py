@@ -1,7 +1,6 @@
 """The validated settings of one run, as values."""
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,9 +142,3 @@ class Settings:
         password = urlsplit(self.run.proxy).password
         proxys = (password, unquote(password)) if password else ()
         return (*ours, *proxys, *(key for key in strangers if len(key) >= 12 and key not in ours))
-
-
-def named_outputs(command_line: Mapping[str, str], environ: Mapping[str, str] | None = None) -> str:
-    """The outputs directory by the command line or the environment, for when nothing else can be read."""
-    found = os.environ if environ is None else environ
-    return command_line.get("outputs") or found.get("VGEN_OUTPUTS") or str(Run.model_fields["outputs"].default)

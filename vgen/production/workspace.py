@@ -15,7 +15,7 @@ from vgen.inputs import config, shot_list
 from vgen.inputs.album import Album
 from vgen.inputs.images import Seen
 from vgen.inputs.pictures import Frame, Source
-from vgen.inputs.settings import Settings, named_outputs
+from vgen.inputs.settings import Settings
 from vgen.inputs.shot_list import ShotList
 from vgen.inputs.shots import MAX_SEED, Shot
 from vgen.pictures import Pictures, Size
@@ -72,7 +72,7 @@ class Workspace:
         self.notes: list[str] = []
         """What was put right when the lock was taken."""
         self._clip_files: ClipFiles | None = None
-        self._named_outputs = named_outputs(variables, environ)
+        self._named_outputs = ""
         try:
             self.settings = self._in_its_world(config.load(root, variables, environ), variables, environ)
             self.warnings = self.settings.warnings
@@ -82,6 +82,7 @@ class Workspace:
             self.warnings += tuple(wishes.told(self.requests, (one.terms for one in self.settings.offers)))
         except InputError as exc:
             self.problems = list(exc.problems)
+            self._named_outputs = config.named_outputs(root, variables, environ)
 
     def _in_its_world(
         self, found: Settings, variables: Mapping[str, str], environ: Mapping[str, str] | None

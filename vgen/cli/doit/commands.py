@@ -12,6 +12,7 @@ from doit.exceptions import InvalidCommand
 
 from vgen.cli import names
 from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, ListCommand, program, wrong_name
+from vgen.errors import VgenError
 from vgen.views.advice import Advice
 
 
@@ -36,17 +37,40 @@ class Explained(BriefOptions):
     task_list: Sequence[Any]
     offered: Sequence[str] = ()
     """doit's commands, where one could be meant."""
+    bears_any_variable = False
+    """Whether it works whatever variables stand beside it."""
 
     def execute(self, params: Any, args: list[str]) -> Any:
-        """doit's, with the session's sentence about a name that it does not find."""
+        """doit's, with the session's sentence about a name that it does not find, or a variable that is none of its."""
+        load_config, entered = self.loader.load_doit_config, []
+
+        def load_and_look() -> Any:
+            config = load_config()
+            if (session := config.get("session")) is not None:
+                entered.append(session)
+                if not self.bears_any_variable:
+                    _refuse_variables(session)
+            return config
+
+        self.loader.load_doit_config = load_and_look
         try:
             return super().execute(params, args)  # type: ignore[misc]
         except InvalidCommand as exc:
-            session = self.loader.load_doit_config().get("session")
-            if (word := wrong_name(exc)) is None or session is None:
+            if (word := wrong_name(exc)) is None or not entered:
                 raise
+            if entered[0].workspace.problems:  # they were told, and there are no tasks of clips
+                raise InvalidCommand(f"{word}: nothing can be said of it before that is put right") from exc
             text = names.unknown(word, (task.name for task in self.task_list), self.offered)
-            raise InvalidCommand(session.advice(text)) from exc
+            raise InvalidCommand(entered[0].advice(text)) from exc
+        finally:
+            del self.loader.load_doit_config
+
+
+def _refuse_variables(session: Any) -> None:
+    try:
+        session.refuse_variables()
+    except VgenError as exc:
+        raise InvalidCommand(session.advice(str(exc))) from exc
 
 
 class List(Explained, ListCommand):
@@ -83,6 +107,8 @@ class Info(Explained, InfoCommand):
 
 class Help(Explained, HelpCommand):
     """`doit help`, which in doit shows all commands where it does not know the name."""
+
+    bears_any_variable = True
 
     def execute(self, params: Any, args: list[str]) -> Any:
         self.offered = tuple(self.cmds)
