@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from vgen.cli import names, registry, reporting
 from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
+from vgen.inputs.settings import Settings
 from vgen.inputs.variables import VARIABLES
 from vgen.inputs.wording import nearest, shown
 from vgen.plan import approved_plan, plan_json, refusal
-from vgen.plan.decision import Action
+from vgen.plan.decision import Action, File
 from vgen.plan.step import PURCHASES
 from vgen.production import world
 from vgen.ranges import ranges
@@ -51,6 +52,13 @@ def unknown_variables(variables: Mapping[str, str]) -> list[str]:
         for name in variables
         if name not in known
     ]
+
+
+def refuse_live_without_key(settings: Settings) -> None:
+    """`mode=live` where nothing can be bought. What builds nothing goes on: a plan needs no key. Raises InputError."""
+    if settings.keyless and settings.run.mode == "live":
+        keys = world.keys_wanted(settings)
+        raise InputError([f"mode=live: no provider can be used: set {keys}, or rehearse with mode=simulate"])
 
 
 def before_build(session: "Session") -> None:
@@ -99,7 +107,7 @@ def _refuse_broken(session: "Session") -> None:
 
 
 def _refuse_keyless(session: "Session") -> None:
-    """A live production in a terminal without a key: what needs a provider is not begun. Raises Refusal."""
+    """A live production without a key: what needs a provider is not begun. Raises Refusal."""
     settings, chosen = session.workspace.ready, session.selection
     if not settings.keyless or not has_work(session):
         return
@@ -143,7 +151,7 @@ def refuse_processes(session: "Session") -> None:
 def has_work(session: "Session") -> bool:
     """Whether a build has anything to do."""
     plan, chosen = session.plan, session.selection
-    left_over = chosen.full and (plan.orphans or plan.departed)
+    left_over = chosen.full and (plan.orphans or any(file is not File.EDITED for file in plan.departed.values()))
     undone = any(not step.finished for step in plan.steps if step.number in chosen.numbers)
     return bool(chosen.again or left_over or undone)
 

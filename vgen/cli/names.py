@@ -13,6 +13,10 @@ _SEVERAL = re.compile(r"(?:clip|shot)s?[-_:#. ].*", re.IGNORECASE)
 _OPTION = re.compile(r"(option \S+ (?:not recognized|requires argument|must not have an argument))")
 _CHOICE = re.compile(r"parameter '(\w+)'. Provided '(.*)' but available choices are: (.*)\.")
 _NUMBER = re.compile(r"parameter '(\w+)' <class 'int'>")
+_WITH_VALUE = re.compile(
+    r"-[fdroPnv]|--(?:file|dir|reporter|output-file|parallel-type|process|verbosity|backend|db-file)"
+)
+"""Options of `run` that are followed by their value."""
 _REHEARSAL = ("-n", "--dry-run", "--dryrun", "--just-print")
 """What other tools call `doit plan`."""
 
@@ -72,6 +76,15 @@ def option(message: str, words: Sequence[str], command: str) -> str:
         more = "`doit help vgen` shows all commands" if command == "run" else f"`doit help {command}` shows its usage"
         return f"{said}; {more}"
     wrong = said.split()[1] if found else ""
-    if command == "run" and wrong in words and (before := [w for w in words[: words.index(wrong)] if w[:1] != "-"]):
-        return f"{said} after a task's name; options come first, as in `doit {wrong} {' '.join(before)}`"
+    if command == "run" and wrong in words and (first := _first_name(words)) < words.index(wrong):
+        typed = [*words[:first], wrong, *(word for word in words[first:] if word != wrong)]
+        return f"{said} after a task's name; options come first, as in `doit {' '.join(typed)}`"
     return f"{said}; `doit help {command}` shows the options"
+
+
+def _first_name(words: Sequence[str]) -> int:
+    """Where the options end."""
+    for at, word in enumerate(words):
+        if word[:1] != "-" and not (at and _WITH_VALUE.fullmatch(words[at - 1])):
+            return at
+    return len(words)

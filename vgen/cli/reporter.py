@@ -34,7 +34,7 @@ class PlainReporter(ConsoleReporter):  # type: ignore[misc]
         self._clips += task.name.startswith("clip:")
 
     def skip_ignore(self, task: Any) -> None:
-        self.write(f"{task.name}: ignored, as told (`doit forget {task.name}` ends that)\n")
+        self.write(terminal.advised(f"{task.name}: ignored, as told (`doit forget {task.name}` ends that)\n"))
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A clip's failure was told by the clip."""

@@ -14,7 +14,8 @@ from vgen.cli.names import group_again
 from vgen.cli.services import real_services
 from vgen.cli.tasks import task_of
 from vgen.errors import InputError, VgenError
-from vgen.inputs.variables import is_default
+from vgen.inputs.settings import Settings
+from vgen.inputs.variables import VARIABLES, is_default
 from vgen.money import show
 from vgen.plan.decision import Action
 from vgen.plan.plan import Plan
@@ -76,8 +77,8 @@ class Session:
         self.unknown = checks.unknown_variables(self.variables)
         """Problems of the command line's words; the workspace has them too."""
         run_variables = registry.run_variables(self.variables)
-        self.advice = _advice(run_variables)
         self.workspace = _read(root, run_variables, environ, self.services)
+        self.advice = _advice(run_variables, self.workspace.settings)
         self.workspace.problems[:0] = self.unknown
         self.clock = self.services.clock
         self.reporter: Any = None
@@ -184,12 +185,14 @@ class Session:
                 raise InputError(self.unknown)
             yield
             return
-        wait = self.workspace.ready.run.wait
+        wait, builds = self.workspace.ready.run.wait, not named or not named <= registry.builds_nothing()
+        if builds:
+            checks.refuse_live_without_key(self.workspace.ready)
         if named and named <= registry.looks_only():
             yield
             return
         with self.workspace.locked(wait=wait, rebuild="recover" in named, tell=terminal.warn):
-            _begin(self, builds=not named or not named <= registry.builds_nothing())
+            _begin(self, builds=builds)
             yield
 
     def refuse_variables(self) -> None:
@@ -307,8 +310,11 @@ class Session:
                 ending.tell_files(self)
 
 
-def _advice(variables: Mapping[str, str]) -> Advice:
-    return Advice({name: value for name, value in variables.items() if not is_default(name, value)}, program())
+def _advice(variables: Mapping[str, str], settings: Settings | None) -> Advice:
+    """With what was typed, but for what holds without it too. (A budget that somebody names binds play money.)"""
+    told = {"budget_usd", *(VARIABLES if settings is None else settings.set_elsewhere)}
+    given = {name: value for name, value in variables.items() if name in told or not is_default(name, value)}
+    return Advice(given, program(), registry.looks_only())
 
 
 @terminal.patience("reading the shot list")

@@ -26,7 +26,7 @@ def load(
 ) -> Settings:
     """Read and check it all. `root`: the directory of dodo.py. Raises InputError with one line per problem.
 
-    `keyless`: with mode=auto and no key it is live all the same, with all providers closed.
+    `keyless`: with mode=auto and no key it is live all the same, with all providers closed; as with mode=live.
     """
     return _Loader(root, command_line, os.environ if environ is None else environ, keyless=keyless).settings()
 
@@ -53,6 +53,7 @@ class _Loader:
         self._sections: frozenset[str] = frozenset()
         self._own_problems: list[str] = []
         self._own_rows: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+        self._set_elsewhere: frozenset[str] = frozenset()
 
     def named(self, variable: str) -> Any:
         """A run variable as it was written, wherever that was; None if nowhere."""
@@ -62,7 +63,9 @@ class _Loader:
         """The config file, its name, and the run variables."""
         first = self._merged({})
         config, where = self._config(str(first.get("api_config", (Run.model_fields["api_config"].default, ""))[0]))
-        return config, where, self._merged(config.get("run"), where)
+        run = config.get("run")
+        self._set_elsewhere = frozenset(run if isinstance(run, dict) else ()) | _named_in(self._environ)
+        return config, where, self._merged(run, where)
 
     def settings(self) -> Settings:
         config, where, values = self._read()
@@ -200,8 +203,7 @@ class _Loader:
 
     def _given(self) -> frozenset[str]:
         """Variables named on the command line or in the environment: they override a section's own."""
-        env = {n.removeprefix(PREFIX).lower() for n in self._environ if n.startswith(PREFIX)}
-        return frozenset(env | set(self._command_line))
+        return _named_in(self._environ) | frozenset(self._command_line)
 
     # ── putting it together ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -231,14 +233,10 @@ class _Loader:
         ready = {name: self._opened(provider, live=live) for name, provider in found.items()}
         if live:
             usable = [p for p in wanted if not ready[p.name].closed]
+            keyless = not usable and (keyless or any(ready[p.name].lacks_key for p in wanted))
             if not usable and not keyless:
-                names = " or ".join(dict.fromkeys(v for p in wanted for v in p.key_names))
-                self._problems.append(
-                    f"mode=live: no provider can be used: set {names}, or rehearse with mode=simulate"
-                )
-            self._warnings.extend(
-                str(ready[p.name].closed) for p in wanted if ready[p.name].closed and (usable or keyless)
-            )
+                self._problems.append("mode=live: no provider can be used: all are switched off in the config")
+            self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed)
         elif any(ready[p.name].closed for p in wanted):
             self._warnings.extend(str(ready[p.name].closed) for p in wanted if ready[p.name].closed)
             if all(ready[p.name].closed for p in wanted):
@@ -261,15 +259,18 @@ class _Loader:
             config_home=_config_home(self._environ),
             keyless=keyless,
             cap_given=explicit,
+            set_elsewhere=self._set_elsewhere,
         )
 
     def _opened(self, provider: Provider, *, live: bool) -> Provider:
         """The provider as this mode uses it: with its key, or in the simulator."""
         terms, vendor = provider.terms, provider.codec.VENDOR
+        provider = dataclasses.replace(provider, configured_url=terms.base_url)
         if live:
             interval_s = provider.poll_interval_s or vendor.poll_interval_s
-            closed = provider.closed or (None if provider.key else self._no_key(provider))
-            return dataclasses.replace(provider, poll_interval_s=interval_s, closed=closed)
+            lacks_key = not provider.closed and not provider.key
+            closed = self._no_key(provider) if lacks_key else provider.closed
+            return dataclasses.replace(provider, poll_interval_s=interval_s, closed=closed, lacks_key=lacks_key)
         return dataclasses.replace(
             provider,
             terms=dataclasses.replace(terms, base_url=providers.simulated_url(provider.protocol)),
@@ -291,6 +292,10 @@ def _config_home(environ: Mapping[str, str]) -> Path | None:
     if given := environ.get("XDG_CONFIG_HOME") or (os.name == "nt" and environ.get("APPDATA")):
         return Path(given)
     return Path(home, ".config") if (home := environ.get("HOME")) else None
+
+
+def _named_in(environ: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(name.removeprefix(PREFIX).lower() for name in environ if name.startswith(PREFIX))
 
 
 def _always_there() -> tuple[str, ...]:

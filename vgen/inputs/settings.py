@@ -37,6 +37,10 @@ class Provider:
     closed: str | None = None
     lacks_draft: bool = False
     """Whether it is closed because this run buys drafts, and its section has no settings for them."""
+    lacks_key: bool = False
+    """Whether it is closed because no key of it is set."""
+    configured_url: str = ""
+    """Its base_url as it was configured; `terms` have another where it is simulated in this process."""
 
     @property
     def name(self) -> str:
@@ -53,7 +57,8 @@ class Settings:
     """Everything that one run goes by. Paths are absolute; `cap` in micro-dollars, None if nothing binds.
 
     `simulated`: all money is play money. `rehearsal`: it is, because the providers are the simulator's server.
-    `keyless`: a live production in a terminal that has no key: what is there is kept, nothing is bought or simulated.
+    `keyless`: a live production in a terminal that has no key: it is planned, what is there is kept, nothing is bought
+    or simulated.
     """
 
     root: Path
@@ -73,6 +78,8 @@ class Settings:
     """The user's folder for settings of programs; None if the environment names none."""
     cap_given: bool = False
     """Whether somebody set budget_usd; if not, `cap` is the default."""
+    set_elsewhere: frozenset[str] = frozenset()
+    """Run variables that the environment or the config file sets, whatever the command line says of them."""
 
     @property
     def in_process(self) -> bool:
@@ -93,9 +100,9 @@ class Settings:
 
     @property
     def offers(self) -> tuple[Provider, ...]:
-        """Where a clip may be bought, in the order of preference; closed ones left out."""
-        both = (self.primary, self.fallback)
-        return tuple(provider for provider in both if provider is not None and provider.closed is None)
+        """Where a clip may be bought, in the order of preference; closed ones left out. Without a key: for a plan."""
+        both = [provider for provider in (self.primary, self.fallback) if provider is not None]
+        return tuple(one for one in both if one.closed is None or (self.keyless and one.lacks_key))
 
     def protocol_of(self, name: str, base_url: str) -> str:
         """The protocol of a purchase: that of the host where it was made, else of the section that made it."""

@@ -147,7 +147,7 @@ class _Parser:
     def _is_misplaced(self, verdict: Verdict, shots: Sequence[Mapping[str, Any]]) -> bool:
         if verdict.meaning in (Meaning.NONE, Meaning.FOR_OTHERS) or verdict.name in ("shot_number", "caption"):
             return False  # a film's caption is no shot's
-        return verdict.meaning is Meaning.FRAMING or any(
+        return verdict.meaning in (Meaning.FRAMING, Meaning.MISSPELT) or any(
             self._vocabulary.lacks({**self._defaults, **shot}, verdict.name) for shot in shots
         )
 

@@ -60,6 +60,8 @@ def fault(key: str, value: Any) -> str | None:
     match key:
         case "shot_number":
             good = is_integer(value) and 1 <= value <= MAX_NUMBER
+            if is_integer(value) and value > MAX_NUMBER:
+                return f"{quote(value)} is too large; shots are numbered up to {MAX_NUMBER}"
             return None if good else f"{quote(value)} is not an integer >= 1"
         case "duration":
             good = is_number(value) and Decimal(value).is_finite() and 0 < value <= MAX_DURATION_S

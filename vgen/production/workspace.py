@@ -303,4 +303,7 @@ def _size(source: Source, seen: Seen, shapes: Mapping[int, str]) -> Size | None:
 
 
 def _closed(settings: Settings) -> dict[str, str]:
-    return {provider.name: provider.closed for provider in settings.providers.values() if provider.closed}
+    """Why providers sell nothing; a plan without a key is made as if there were one."""
+    closed = {provider.name: provider.closed for provider in settings.providers.values() if provider.closed}
+    planned = {one.name for one in settings.offers}
+    return {name: why for name, why in closed.items() if name not in planned}

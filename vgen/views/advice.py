@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from vgen.redact import without_password
@@ -15,13 +15,15 @@ _HELP = re.compile(r"doit help\b")
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """`given`: the run variables of this command line that differ from their defaults.
+    """`given`: the run variables of this command line that say something.
 
     `program`: what was called, `doit` or `vgen`; where vgen was installed alone, there is no `doit` to call.
+    `impatient`: commands that wait for nobody, and refuse `wait=`.
     """
 
     given: Mapping[str, str] = field(default_factory=dict)
     program: str = DOIT
+    impatient: Collection[str] = ()
 
     def __call__(self, text: str) -> str:
         """A text with every command in backticks completed."""
@@ -32,7 +34,9 @@ class Advice:
     def command(self, command: str) -> str:
         """One command, completed; a variable that it names itself stays as it is."""
         if not _HELP.match(command):
-            own = {word.partition("=")[0] for word in command.split() if "=" in word}
+            words = command.split()
+            own = {word.partition("=")[0] for word in words if "=" in word}
+            own |= {"wait"} if len(words) > 1 and words[1] in self.impatient else set()
             given = {name: without_password(value) for name, value in self.given.items() if name not in own}
             more = [f"{name}={shlex.quote(value)}" for name, value in given.items()]
             command = " ".join((command, *more))

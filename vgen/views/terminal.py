@@ -85,6 +85,11 @@ def error(reporter: object, problems: Iterable[str], code: str, stamp: Callable[
             line(None, problem, "error", code=code)
 
 
+def advised(text: str) -> str:
+    """A text with its commands completed for this command line."""
+    return _advice(text)
+
+
 def warn(text: str) -> None:
     """A line on stderr, for commands whose stdout is somebody's input."""
     with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -2,7 +2,7 @@
 
 from vgen.money import show
 from vgen.plan import review, takes_wanted
-from vgen.plan.decision import Action
+from vgen.plan.decision import Action, File
 from vgen.plan.plan import Plan
 from vgen.plan.step import Step
 from vgen.views.report import Gate
@@ -33,10 +33,17 @@ def plan_lines(plan: Plan, *, expected_s: float) -> list[str]:
         f"          collect             job {row.job_id} at {row.provider}, {review.whose(row, plan.locks)}"
         for row in plan.orphans
     ]
-    lines += [f"          remove              {name}: its shot has left the list" for name in plan.departed]
+    lines += [_departed(name, file) for name, file in plan.departed.items() if file is not File.MISSING]
     lines += [f"          {adrift(number)}" for number in plan.adrift]
     lines.append(_money(plan, expected_s))
     return lines
+
+
+def _departed(name: str, file: File) -> str:
+    if file is File.EDITED:
+        why = "its shot has left the list, but it was edited by hand; delete it yourself"
+        return f"          keep                {name}: {why}"
+    return f"          remove              {name}: its shot has left the list"
 
 
 def adrift(number: int) -> str:

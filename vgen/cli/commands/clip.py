@@ -100,7 +100,7 @@ def _steps(session: "Session") -> Sequence[Step]:
             problems.append(str(exc))
     if not session.entered:
         for problem in problems:
-            terminal.warn(problem)
+            terminal.warn(session.advice(problem))
     return ()
 
 

@@ -86,7 +86,7 @@ async def _keys(settings: Settings, services: "Services", work: Work) -> AsyncIt
         if settings.in_process:
             yield f"note  {provider.name}: not used, this project simulates; set {names} (environment or .env) to buy"
         elif provider.closed:
-            yield f"note  {provider.closed}"
+            yield f"{'FIX  ' if settings.keyless and settings.run.mode == 'live' else 'note '} {provider.closed}"
         else:
             terms = provider.terms
             yield f"ok    {terms.provider}: key set, account {provider.account}, {terms.model} at {terms.base_url}"

@@ -74,7 +74,7 @@ def _shipped(table: ModelTable, model: str) -> Mapping[str, Any]:
 
 def _where(settings: Settings, protocol: str, table: ModelTable) -> str:
     """The vendor; or the rehearsal's server on this machine, if a section of the protocol leads there."""
-    places = [provider.terms.base_url for provider in settings.providers.values() if provider.protocol == protocol]
+    places = [provider.configured_url for provider in settings.providers.values() if provider.protocol == protocol]
     return next((place for place in places if is_loopback(place)), table.learn_from)
 
 

@@ -3,6 +3,8 @@
 In a project without a session they are doit's own.
 """
 
+import re
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +13,27 @@ from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
 from vgen.cli import names
-from vgen.cli.doit.compat import CleanCommand, HelpCommand, InfoCommand, ListCommand, program, wrong_name
-from vgen.errors import VgenError
+from vgen.cli.doit.compat import (
+    CleanCommand,
+    HelpCommand,
+    InfoCommand,
+    ListCommand,
+    command_line_variables,
+    program,
+    wrong_name,
+)
+from vgen.errors import InputError, VgenError
 from vgen.views.advice import Advice
+
+_JSONL = re.compile(r"(?:^|\0)(?:-r\0?|--reporter[=\0])jsonl(?:\0|$)")
+
+
+def tell_programs(words: Sequence[str], problem: str) -> None:
+    """With `-r jsonl`: what is refused before there is a session is an event too, as all that is refused later."""
+    if _JSONL.search("\0".join(words)):
+        from vgen.views import terminal  # every doit of this environment imports this module
+
+        terminal.error("jsonl", [problem], InputError.code, lambda: {"at": round(time.time(), 3), "run": None})
 
 
 class BriefOptions:
@@ -26,8 +46,10 @@ class BriefOptions:
         try:
             return super().parse_execute(in_args)  # type: ignore[misc]
         except CmdParseError as exc:
-            advice = Advice(program=program())
-            raise InvalidCommand(advice(names.option(str(exc), in_args, self.name))) from exc
+            advice = Advice(command_line_variables(), program())
+            text = advice(names.option(str(exc), in_args, self.name))
+            tell_programs(in_args, text)
+            raise InvalidCommand(text) from exc
 
 
 class Explained(BriefOptions):

@@ -12,7 +12,7 @@ from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 import vgen
 from vgen.cli import overview, start
-from vgen.cli.doit.commands import BriefOptions
+from vgen.cli.doit.commands import BriefOptions, tell_programs
 from vgen.cli.doit.compat import command_line_variables
 from vgen.errors import Refusal
 
@@ -25,10 +25,12 @@ class Loader(DodoTaskLoader):  # type: ignore[misc]
         try:
             super().setup(opt_values)
         except InvalidDodoFile as exc:
-            name = opt_values["dodoFile"]
-            raise InvalidDodoFile(
-                f"there is no {name} here; `vgen init DIR` starts a film in a new folder, `vgen init` in this one"
-            ) from exc
+            text = (
+                f"there is no {opt_values['dodoFile']} here; `vgen init DIR` starts a film in a new folder, "
+                "`vgen init` in this one"
+            )
+            tell_programs(sys.argv[1:], text)
+            raise InvalidDodoFile(text) from exc
 
 
 class Init(BriefOptions, Command):  # type: ignore[misc]
