@@ -433,3 +433,12 @@ def test_a_row_of_csv_is_the_recipe_of_the_same_shot_in_json(more: dict[str, Any
     writer.writeheader()
     writer.writerow(whole)
     assert parse(text.getvalue().encode(), "p.csv").shots == parse([whole]).shots
+
+
+def test_a_near_miss_beside_the_list_is_refused_also_where_each_shot_has_the_right_key() -> None:
+    document = {"aspect_ration": "16:9", "prompts": [entry(aspect_ratio="9:16")]}
+    assert "aspect_ration: unknown; did you mean aspect_ratio?" in "".join(problems(document))
+
+
+def test_a_number_that_is_too_large_is_told_as_such() -> None:
+    assert "20261129 is too large; shots are numbered up to 9999999" in "".join(problems([entry(20261129)]))

@@ -79,7 +79,9 @@ def test_a_new_draft_is_bought_with_a_and_never_beside_a_final(film: Studio) -> 
     assert film.doit("clip:1") == 0
     shown = film.clip(1).read_bytes()
     assert film.doit("-a", "tier=draft", "clip:1") == 1
-    assert film.said("its final is here, so no draft of it is bought")
+    assert film.said("its final is here, so no draft of it is bought; leave tier=draft out for a new take of it")
+    assert not film.said("tries again")
+    assert not film.rows("SELECT * FROM retakes"), "an -a that can't be done is not remembered"
     assert (film.bought(), film.clip(1).read_bytes()) == (3, shown)
 
 

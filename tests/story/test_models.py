@@ -241,6 +241,13 @@ def test_a_model_is_learnt_with_one_keyless_question_and_can_be_planned_then(
 
 
 @pytest.mark.slow
+def test_a_rehearsal_without_a_key_learns_from_its_own_server_too(film: Studio, fal: type[_Openapi]) -> None:
+    film.environ.clear()
+    assert film.doit("learn", f"model={MODEL}") == 0
+    assert len(fal.asked) == 1
+
+
+@pytest.mark.slow
 def test_learning_again_keeps_the_price_and_other_rows(film: Studio, fal: type[_Openapi]) -> None:
     other = {"kind": "text", "prompt": {}}
     first = {"kind": "text", "learned": "2026-01-01", "price": {"per_clip_usd": 0.3}}

@@ -19,7 +19,7 @@ from vgen.redact import redact
 from vgen.store import review as rows
 from vgen.store.outputs import clip_name
 from vgen.store.records import Lock, Note, Purchase
-from vgen.views import terminal
+from vgen.views import next_steps, terminal
 
 if TYPE_CHECKING:
     from vgen.cli.session import Session
@@ -154,6 +154,10 @@ def _resolve(session: "Session", shot: int, take: str | None) -> Choice:
     if unknown := step.request.waits_for:  # a choice is for a recipe, and this one has none yet
         clips, needs = " and ".join(f"clip {n}" for n in unknown), " ".join(f"clip:{n}" for n in unknown)
         why = f"{'; '.join(step.request.comes_from())}, and there is no up-to-date {clips} yet"
+        first = next_steps.in_the_way(step, view.plan)
+        if first is not step:
+            command, what = next_steps.phrase(first, for_another=True)
+            raise InputError([f"shot={shot}: {why}; {what}" if command else f"shot={shot}: {why}"])
         raise InputError([f"shot={shot}: {why}; build that first (`doit {needs}`), then choose"])
     alternatives = next(found for other, found in takes.of_all(view.plan, view.snapshot) if other is step)
     if take is not None:

@@ -13,6 +13,7 @@ from vgen.cli import reporting
 from vgen.cli.commands import gallery
 from vgen.errors import ClipFailed, LedgerError, Refusal
 from vgen.plan import takes_wanted
+from vgen.plan.decision import FINAL_IS_HERE
 from vgen.store import mark
 from vgen.store.database import Commits, commits
 from vgen.store.outputs import Outputs
@@ -127,7 +128,7 @@ def _no_new_take(session: "Session", now: Ending) -> Iterator[Missing]:
     for number in sorted(session.selection.again & now.good & session.run.messages.keys()):
         command = session.advice(f"`doit -a clip:{number}`")
         text = f"no new take: {session.run.messages[number].rstrip('.')}"
-        text += "" if command in text else f"; {command} tries again"
+        text += "" if command in text or FINAL_IS_HERE in text else f"; {command} tries again"
         yield Missing(number=number, text=text, command=command.strip("`"))
 
 

@@ -156,7 +156,8 @@ class Session:
         """The shots that this command is about; None: all."""
         every = frozenset(request.number for request in self.workspace.requests)
         shot = self.variables.get("shot", "")
-        named = self.selection.numbers or frozenset({int(shot)} if shot.isascii() and shot.isdigit() else ())
+        chosen = self.selection.numbers - self.selection.needed
+        named = chosen or frozenset({int(shot)} if shot.isascii() and shot.isdigit() else ())
         return named & every if named & every not in (frozenset(), every) else None
 
     def _tell(self, record: Mapping[str, Any]) -> None:

@@ -59,6 +59,9 @@ class Remedy(StrEnum):
     EDIT = "edit"  # this text, length or picture is refused everywhere
 
 
+FINAL_IS_HERE = "its final is here, so no draft of it is bought; leave tier=draft out for a new take of it"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What binds a decision besides the rows. `fresh_after`: with -a, rows up to this id count as superseded.
@@ -140,9 +143,17 @@ def _final(
         return None
     now = decide(final, rows, replace(policy, fresh_after=None), placed)
     if now.action is Action.KEEP and policy.fresh_after is not None:
-        return Decision(action=Action.STOP, row=now.row, why="its final is here, so no draft of it is bought")
+        return Decision(action=Action.STOP, row=now.row, why=FINAL_IS_HERE)
     coming = (_coming(row, policy) for row in rows if final.has_take(row))  # any of the takes wanted is a final
     return now if now.action in (Action.KEEP, Action.COLLECT) else next(filter(None, coming), None)
+
+
+def has_final(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> bool:
+    """Whether the final of a draft is here: -a then buys no draft."""
+    if request.final is None:
+        return False
+    now = _final(request, request.final, rows, replace(policy, fresh_after=0), None)
+    return now is not None and now.why == FINAL_IS_HERE
 
 
 def _stranger(request: ShotRequest, rows: Sequence[Purchase], policy: Policy) -> Decision | None:

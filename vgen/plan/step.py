@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from types import MappingProxyType
 
 from vgen import chains, recipe
+from vgen.inputs.pictures import Frame
 from vgen.money import show
 from vgen.plan import retakes, takes_wanted
-from vgen.plan.decision import Action, Decision, File, Policy, decide
+from vgen.plan.decision import Action, Decision, File, Policy, Remedy, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
 from vgen.plan.takes_wanted import Further
@@ -108,7 +110,8 @@ def steps_of(
         if number in again:
             mine = replace(policy, fresh_after=_fresh_after(request, rows, snapshot, again[number]))
         step = _step(request, rows, snapshot, files, mine, bought)
-        steps[number] = step = _waiting(step, steps) if step.action in (Action.WAIT, Action.SHARE) else step
+        step = _waiting(step, steps) if step.action in (Action.WAIT, Action.SHARE) else step
+        steps[number] = step = _within(step, steps) if number in sources else step
         if step.action in SERVED and step.take is not None:
             takes[number] = step.take.sha256
     return [steps[request.number] for request in requests]
@@ -124,6 +127,21 @@ def _waiting(step: Step, steps: Mapping[int, Step]) -> Step:
         return step
     clips = " and ".join(f"clip {number}" for number in step.request.waits_for)
     return replace(step, why=f"after {clips}: {where}")
+
+
+def _within(step: Step, steps: Mapping[int, Step]) -> Step:
+    """A shot that is to be bought, stopped if it is made from a moment that its source's take does not reach."""
+    if step.action not in (Action.BUY, Action.SHARE):
+        return step
+    for name, one in step.request.shot.pictures.named():
+        if isinstance(one, Frame) and isinstance(one.at, Decimal) and one.shot not in step.request.waits_for:
+            take = steps[one.shot].take
+            if take is not None and take.duration_s is not None and take.duration_s <= one.at:
+                lasts = f"the take of clip {one.shot} lasts {recipe.plain(Decimal(str(take.duration_s)))} s"
+                why = f"{name}: {lasts}, so it shows nothing at {recipe.plain(one.at)} s"
+                stopped = Decision(action=Action.STOP, why=why, remedy=Remedy.EDIT)
+                return replace(step, action=Action.STOP, why=why, decision=stopped, price=0, worst=0, further=())
+    return step
 
 
 def _rows(request: ShotRequest, snapshot: Snapshot, locked: int | None) -> list[Purchase]:

@@ -4,6 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from vgen.plan import retakes
+from vgen.plan.decision import has_final
 from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
 from vgen.store.records import Purchase, Retake
@@ -20,7 +21,8 @@ def ask(run: "Run") -> dict[int, Retake]:
     simulated, requests = run.settings.simulated, list(run.chain.requests.values())
     known = run.ledger.retakes(simulated=simulated)
     mine = retakes.assigned(known, requests)
-    named = [request for request in requests if request.number in run.intent.again]
+    policy = run.policy()
+    named = [one for one in requests if one.number in run.intent.again and not has_final(one, run.rows(one), policy)]
     commands = {mine[request.number].command for request in named if request.number in mine}
     kept = {one.id: dataclasses.replace(one, command=run.id) for one in known if one.command in commands}
     new: list[Retake] = []

@@ -39,12 +39,21 @@ def differences(outputs: Path, *, simulated: bool) -> Iterator[str]:
     yield from _totals(rows, totals)
     yield from _takes(outputs, rows, takes)
     yield from _clips(outputs, takes, placed)
-    if not report_is_older(outputs):
+    if not _is_older(outputs):
         yield from _report(outputs, [row for row in rows if row["simulated"] == simulated], takes)
 
 
-def report_is_older(outputs: Path) -> bool:
-    """Whether money has moved since the report was written: by a run that named clips, or that was killed."""
+def report_is_behind(outputs: Path, *, simulated: bool) -> bool:
+    """Whether money has moved since the report was written, and the report does not say so: a run was killed."""
+    if not _is_older(outputs):
+        return False
+    with contextlib.closing(database.for_looking(outputs / "ledger.db")) as db:
+        rows = [dict(row) for row in db.execute("SELECT * FROM purchases WHERE simulated = ?", (simulated,))]
+        takes = [dict(row) for row in db.execute("SELECT * FROM takes")]
+    return any(_report(outputs, rows, takes))
+
+
+def _is_older(outputs: Path) -> bool:
     try:
         report = json.loads((outputs / "production_report.json").read_text("utf-8"))
         written = datetime.fromisoformat(report["run"]["finished_at"]).timestamp()

@@ -86,7 +86,8 @@ def ending(
 
 def _missing(plan: Plan, number: int, reason: str, budget: str, advice: Callable[[str], str]) -> Missing:
     step = plan.step(number)
-    command, phrase = (advice(text) for text in next_steps.phrase(step, budget))
+    first = next_steps.in_the_way(step, plan)
+    command, phrase = (advice(text) for text in next_steps.phrase(first, budget, for_another=first is not step))
     command = advice(f"`{command}`").strip("`")
     there = step.file in (File.INTACT, File.EDITED)
     text = f"{'out of date' if there else 'missing'}: {reason.removeprefix(NOT_YET).rstrip('.')}"

@@ -14,6 +14,12 @@ def enough(plan: Plan, numbers: Collection[int] | None = None) -> str:
     return "" if plan.fits(numbers) else show(plan.budget.exposure + plan.cost(numbers)).removeprefix("$")
 
 
+def in_the_way(step: Step, plan: Plan) -> Step:
+    """The shot that is to be helped first: of one that waits for another which nothing can be done about, that one."""
+    stopped = [plan.step(number) for number in sorted(step.sources) if plan.step(number).action is Action.STOP]
+    return in_the_way(stopped[0], plan) if step.blocked and stopped else step
+
+
 def commands(step: Step, budget: str = "") -> list[str]:
     """Commands for a shot, as typed, without the run's variables; none for a shot whose clip is up to date.
 
@@ -42,13 +48,18 @@ def commands(step: Step, budget: str = "") -> list[str]:
             return [make]
 
 
-def phrase(step: Step, budget: str = "") -> tuple[str, str]:
-    """The most helpful command, and what to say of it with the command in backticks; both "" where nothing is due."""
+def phrase(step: Step, budget: str = "", *, for_another: bool = False) -> tuple[str, str]:
+    """The most helpful command, and what to say of it with the command in backticks; both "" where nothing is due.
+
+    `for_another`: it is told to a shot that is made from this one, so what accepts its clip, free, is the first.
+    """
     found = commands(step, budget)
     if not found:
         return "", ""
-    command = found[0]
+    command = found[-1] if for_another else found[0]
     match step.action:
+        case _ if command == f"doit keep shot={step.number}":
+            text = f"`{command}` accepts clip {step.number} as it is, free"
         case Action.HELD if command == "doit recover":
             text = f"`{command}` asks the provider, free"
         case Action.COLLECT | Action.RESTORE:

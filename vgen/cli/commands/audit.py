@@ -15,7 +15,7 @@ def _begin(session: "Session") -> Action:
     async def audit() -> None:
         """Raises ClipFailed if anything differs."""
         from vgen.production import reconcile
-        from vgen.store.audit import differences, report_is_older
+        from vgen.store.audit import differences, report_is_behind
         from vgen.store.freshness import refuse_unfit
 
         root, simulated = session.workspace.outputs.root, session.workspace.ready.simulated
@@ -28,7 +28,7 @@ def _begin(session: "Session") -> Action:
             if not simulated:
                 async with session.open(online=True) as run, working("asking what jobs cost", steps="jobs") as work:
                     found += [text async for text in reconcile.overcharges(run, work.of)]
-        if report_is_older(root):
+        if report_is_behind(root, simulated=simulated):
             terminal.out("production_report.json is older than the last purchase; `doit -s report` writes it again")
         for text in found:
             terminal.out(f"DIFFERS  {text}")
