@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import thorough
 import toy_tags
 from studio import Studio
 from toy_protocol import ToyCloud
@@ -77,7 +78,7 @@ def test_it_ends_by_itself_in_the_same_run(
 
 
 @pytest.mark.parametrize("lost", BY_ITSELF)
-@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("accepted", thorough.some([True, False], 2))
 def test_it_ends_by_itself_after_a_kill_in_the_window_of_the_create(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: Replay | LookUp, accepted: bool
 ) -> None:

@@ -19,7 +19,7 @@ BLOCK = 6
 """So many schedules a test: it takes about a second."""
 LONG_BLOCK = 30
 EACH_CHANGE = 6
-MANY = 2000 if thorough.ALL else 66
+MANY = 2000 if thorough.ALL else 36
 """So many schedules with every change that lands; a release plays more."""
 SHARES = 16
 """A scene's points are shared out to so many tests."""
@@ -209,11 +209,13 @@ def test_the_ledger_agrees_with_its_oracle() -> None:
 
 @pytest.mark.slow
 def test_the_ledger_agrees_with_its_oracle_in_many_stories() -> None:
-    run_state_machine_as_test(LedgerMachine, settings=machine(500 if thorough.ALL else 150))
+    run_state_machine_as_test(LedgerMachine, settings=machine(500 if thorough.ALL else 90))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["uncertain_is_spendable", "supersede_silently", "buy_again_after_crash"])
+@pytest.mark.parametrize(
+    "name", thorough.some(["uncertain_is_spendable", "supersede_silently", "buy_again_after_crash"], 3)
+)
 def test_the_oracle_finds_a_broken_ledger(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     broken = settings(machine(3000), phases=[Phase.generate])  # ends with the first that it finds
     with mutated(name), pytest.raises(AssertionError):

@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed_costs_time_only_and_leaves_no_ffmpeg(
     assert_all_is_well(project, server, 4)
 
 
-@pytest.mark.parametrize("comes_back", [False, True])
+@pytest.mark.parametrize("comes_back", thorough.some([False, True], 2))
 def test_without_its_scheduler_a_run_is_finished_here(
     project: Project, serve: Callable[..., Server], dask: DaskCluster, *, comes_back: bool
 ) -> None:

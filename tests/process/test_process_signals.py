@@ -108,7 +108,7 @@ def test_a_signal_in_the_middle_of_everything(project: Project, serve: Callable[
     assert server.charged_usd() == 1.2 == project.booked()["spent"]
 
 
-@pytest.mark.parametrize(("signum", "code"), SIGTERM_FIRST)
+@pytest.mark.parametrize(("signum", "code"), thorough.some(SIGTERM_FIRST, 2))
 def test_a_signal_while_a_create_is_unanswered(
     project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_signal_while_a_create_is_unanswered(
     project.assert_money_is_true(server)
 
 
-@pytest.mark.parametrize(("signum", "code"), SIGTERM_FIRST)
+@pytest.mark.parametrize(("signum", "code"), thorough.some(SIGTERM_FIRST, 2))
 def test_a_second_signal_is_out_at_once(
     project: Project, serve: Callable[..., Server], signum: signal.Signals, code: int
 ) -> None:
