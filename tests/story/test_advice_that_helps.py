@@ -112,20 +112,20 @@ def test_who_waits_for_an_edited_clip_is_told_what_helps_that_one(
     studio: Studio, capfd: pytest.CaptureFixture[str]
 ) -> None:
     studio.configure(run={"budget_usd": 20})
-    chain = [shots(2)[0], shots(2)[1] | {"image": "clip:1"}]
+    chain = [shots(3)[0], shots(3)[1] | {"image": "clip:1"}, shots(3)[2] | {"image": "clip:2"}]
     studio.write_shots(chain)
     assert studio.doit() == 0
     edit(studio, 1)
     studio.change_shot(1, runway_prompt="one more")
     assert studio.doit("keep", "shot=2") == 3
     assert ["keep", "shot=1"] in commands(capfd.readouterr().err)
-    assert studio.doit("clip:2") == 1
+    assert studio.doit("clip:3") == 1
     said = capfd.readouterr().out
     assert ["keep", "shot=1"] in commands(said)
-    assert "0 of 1 named clips, 0 of 2 in all" in said
+    assert "0 of 1 named clips, 0 of 3 in all" in said
     assert studio.doit("keep", "shot=1") == 0
     assert studio.doit() == 0
-    assert studio.successes() == [True, True]
+    assert studio.successes() == [True, True, True]
 
 
 @pytest.mark.slow

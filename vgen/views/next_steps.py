@@ -15,9 +15,10 @@ def enough(plan: Plan, numbers: Collection[int] | None = None) -> str:
 
 
 def in_the_way(step: Step, plan: Plan) -> Step:
-    """The shot that is to be helped first: of one that waits for another which nothing can be done about, that one."""
-    stopped = [plan.step(number) for number in sorted(step.sources) if plan.step(number).action is Action.STOP]
-    return in_the_way(stopped[0], plan) if step.blocked and stopped else step
+    """The shot that is to be helped first: of one that waits for another which a run can't make, that one."""
+    sources = [plan.step(number) for number in sorted(step.sources)] if step.blocked else []
+    stuck = [one for one in sources if one.blocked or one.action in (Action.STOP, Action.HELD)]
+    return in_the_way(stuck[0], plan) if stuck else step
 
 
 def commands(step: Step, budget: str = "") -> list[str]:
@@ -56,9 +57,10 @@ def phrase(step: Step, budget: str = "", *, for_another: bool = False) -> tuple[
     found = commands(step, budget)
     if not found:
         return "", ""
-    command = found[-1] if for_another else found[0]
+    keep = f"doit keep shot={step.number}"
+    command = keep if for_another and keep in found else found[0]
     match step.action:
-        case _ if command == f"doit keep shot={step.number}":
+        case _ if command == keep:
             text = f"`{command}` accepts clip {step.number} as it is, free"
         case Action.HELD if command == "doit recover":
             text = f"`{command}` asks the provider, free"
