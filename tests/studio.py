@@ -175,6 +175,8 @@ class Studio:
             if job.faults & {"job_stuck", "job_queued"} and job.cancelled_at > now:
                 faults = job.faults - {"job_stuck", "job_queued"}
                 started_at = min(job.started_at, now)
+                if job.started_at > now and "job_queued" not in job.faults:  # it waits for its turn, and has had it now
+                    self.cloud._lanes[job.order.provider].leave(job_id, now)
                 self.cloud._jobs[job_id] = replace(job, faults=faults, started_at=started_at, ended_at=now)
 
     def pass_time(self, seconds: float) -> None:
