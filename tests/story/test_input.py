@@ -515,6 +515,18 @@ def test_clean_with_a_problem_elsewhere_cleans_the_outputs_that_are_named(studio
     assert not list((studio.root / "film").glob("clips/*.mp4"))
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 300, "y/" + "ü" * 130, 7, ""])
+@pytest.mark.parametrize("command", ["clean", "list", "doctor", "plan", "report"])
+def test_outputs_that_can_be_no_folder_end_in_a_line(
+    studio: Studio, capfd: pytest.CaptureFixture[str], name: object, command: str
+) -> None:
+    studio.configure(run={"outputs": name})
+    assert studio.doit(command) == {"clean": 0, "list": 0, "doctor": 1}.get(command, 3)
+    said = "".join(capfd.readouterr())
+    assert "Traceback" not in said
+    assert "run.outputs" in said
+
+
 @pytest.mark.parametrize("problem", ["shots", "variable", "ledger"])
 def test_the_status_of_tasks_is_told_with_bad_input_too(
     studio: Studio, capfd: pytest.CaptureFixture[str], problem: str

@@ -8,7 +8,7 @@ from vgen.errors import InputError, Refusal
 from vgen.inputs.album import Album
 from vgen.inputs.settings import Settings
 from vgen.inputs.variables import VARIABLES
-from vgen.inputs.wording import nearest, shown
+from vgen.inputs.wording import shown, unknown_variable
 from vgen.plan import approved_plan, plan_json, refusal
 from vgen.plan.decision import Action, File
 from vgen.plan.step import PURCHASES
@@ -47,18 +47,22 @@ def refuse_strays(variables: Mapping[str, str], words: Sequence[str]) -> None:
 def unknown_variables(variables: Mapping[str, str]) -> list[str]:
     """A problem for each name of the command line that is no variable's."""
     known = (*VARIABLES, *registry.command_variables())
-    return [
-        f"{shown(name)}: unknown variable{nearest(name, known)}; `doit help vgen` lists them all"
-        for name in variables
-        if name not in known
-    ]
+    return [unknown_variable(shown(name), name, known) for name in variables if name not in known]
 
 
 def refuse_live_without_key(settings: Settings) -> None:
-    """`mode=live` where nothing can be bought. What builds nothing goes on: a plan needs no key. Raises InputError."""
-    if settings.keyless and settings.run.mode == "live":
+    """Where nothing can be bought for lack of a key. What builds nothing goes on: a plan needs none. Raises InputError.
+
+    A film without any key, and without `mode=live`, is another matter: see `_refuse_keyless`.
+    """
+    if not settings.keyless:
+        return
+    both = [one for one in (settings.primary, settings.fallback) if one is not None]
+    if settings.run.mode == "live":
         keys = world.keys_wanted(settings)
         raise InputError([f"mode=live: no provider can be used: set {keys}, or rehearse with mode=simulate"])
+    if any(one.key for one in both):
+        raise InputError([f"no provider can be used: {'; '.join(str(one.closed) for one in both)}"])
 
 
 def before_build(session: "Session") -> None:

@@ -77,7 +77,9 @@ def option(message: str, words: Sequence[str], command: str) -> str:
         return f"{said}; {more}"
     wrong = said.split()[1] if found else ""
     if command == "run" and wrong in words and (first := _first_name(words)) < words.index(wrong):
-        typed = [*words[:first], wrong, *(word for word in words[first:] if word != wrong)]
+        at = words.index(wrong)
+        end = at + 1 + bool(_WITH_VALUE.fullmatch(wrong))
+        typed = [*words[:first], *words[at:end], *words[first:at], *words[end:]]
         return f"{said} after a task's name; options come first, as in `doit {' '.join(typed)}`"
     return f"{said}; `doit help {command}` shows the options"
 

@@ -17,7 +17,7 @@ from vgen.inputs.keys import environment, names_a_key, withheld
 from vgen.inputs.sections import MARKS, Sections, is_secret
 from vgen.inputs.settings import SIMULATED_POLL_S, Provider, Settings
 from vgen.inputs.variables import OTHER_ENVIRONMENT, PREFIX, VARIABLES, Run
-from vgen.inputs.wording import nearest, refused, shown
+from vgen.inputs.wording import nearest, refused, shown, unknown_variable
 from vgen.redact import without_password
 
 
@@ -37,7 +37,10 @@ def named_outputs(root: Path, command_line: Mapping[str, str], environ: Mapping[
     named = command_line.get("outputs") or found.get(f"{PREFIX}OUTPUTS")
     with contextlib.suppress(InputError):
         named = _Loader(root, command_line, found, keyless=False).named("outputs")
-    return named if isinstance(named, str) and named else str(Run.model_fields["outputs"].default)
+    try:
+        return Run.model_validate({"outputs": named}).outputs
+    except ValidationError:
+        return str(Run.model_fields["outputs"].default)
 
 
 class _Loader:
@@ -99,9 +102,7 @@ class _Loader:
 
     def _run(self, values: Mapping[str, tuple[Any, str]]) -> Run | None:
         for name in values.keys() - set(VARIABLES):
-            said = values[name][1]
-            close = nearest(name, VARIABLES)
-            self._problems.append(f"{said}: unknown variable{close}; `doit help vgen` lists them all")
+            self._problems.append(unknown_variable(values[name][1], name, VARIABLES))
         known = {name: value for name, (value, _) in values.items() if name in VARIABLES}
         try:
             return Run(**known)

@@ -20,6 +20,10 @@ SIGN_DETAILS = ("prompt", "seed", "price", "provider", "model")
 """What a signature may tell of a shot if it is asked to: everybody can read it there."""
 
 
+MOST_NAME_BYTES = 255
+"""Of a file or a folder, on all common file systems."""
+
+
 def _no_bool(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"{str(value).lower()} is not a number")  # noqa: TRY004 - pydantic wants a ValueError
@@ -30,6 +34,12 @@ def _plain(value: str) -> str:
     if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         raise ValueError("holds a control character, or half a character")
     return value
+
+
+def _path(value: str) -> str:
+    if any(len(part.encode("utf-8", "surrogatepass")) > MOST_NAME_BYTES for part in value.split("/")):
+        raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, and no file system takes that")
+    return _plain(value)
 
 
 def _details(value: str) -> str:
@@ -91,14 +101,17 @@ Rate = Annotated[float, BeforeValidator(_no_bool), Field(ge=0, le=1, allow_inf_n
 Text = Annotated[str, Field(min_length=1), AfterValidator(_plain)]
 
 
+FilePath = Annotated[Text, AfterValidator(_path)]
+
+
 class Run(BaseModel):
     """The run variables of contract 2, with their defaults."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    visual_prompts: Text = "config/visual_prompts.json"
-    api_config: Text = "config/api_config.json"
-    outputs: Text = "outputs"
+    visual_prompts: FilePath = "config/visual_prompts.json"
+    api_config: FilePath = "config/api_config.json"
+    outputs: FilePath = "outputs"
     primary_api: Text = "runway"
     fallback_api: Text = "pika"
     max_concurrent: Count = 5

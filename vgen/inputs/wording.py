@@ -12,6 +12,11 @@ def nearest(word: str, known: Iterable[str], *, cutoff: float = 0.5) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
+def unknown_variable(said: str, name: str, known: Iterable[str]) -> str:
+    """The problem with a name that is no variable's. `said`: where, and how it was written."""
+    return f"{said}: unknown variable{nearest(name, known)}; `doit help vgen` lists them all"
+
+
 def shown(value: Any) -> str:
     """A value that somebody wrote, on one line and not too long."""
     try:

@@ -9,7 +9,7 @@ from vgen import chains, recipe
 from vgen.inputs.pictures import Frame
 from vgen.money import show
 from vgen.plan import retakes, takes_wanted
-from vgen.plan.decision import Action, Decision, File, Policy, Remedy, decide
+from vgen.plan.decision import Action, Decision, File, Policy, decide
 from vgen.plan.request import ShotRequest
 from vgen.plan.retakes import Places
 from vgen.plan.takes_wanted import Further
@@ -130,7 +130,10 @@ def _waiting(step: Step, steps: Mapping[int, Step]) -> Step:
 
 
 def _within(step: Step, steps: Mapping[int, Step]) -> Step:
-    """A shot that is to be bought, stopped if it is made from a moment that its source's take does not reach."""
+    """A shot that is to be bought from a moment that the pictures of its source's take do not reach says so.
+
+    It is priced all the same: the file may be longer, and then the moment shows the last picture. The run looks.
+    """
     if step.action not in (Action.BUY, Action.SHARE):
         return step
     for name, one in step.request.shot.pictures.named():
@@ -138,9 +141,9 @@ def _within(step: Step, steps: Mapping[int, Step]) -> Step:
             take = steps[one.shot].take
             if take is not None and take.duration_s is not None and take.duration_s <= one.at:
                 lasts = f"the take of clip {one.shot} lasts {recipe.plain(Decimal(str(take.duration_s)))} s"
-                why = f"{name}: {lasts}, so it shows nothing at {recipe.plain(one.at)} s"
-                stopped = Decision(action=Action.STOP, why=why, remedy=Remedy.EDIT)
-                return replace(step, action=Action.STOP, why=why, decision=stopped, price=0, worst=0, further=())
+                return replace(
+                    step, why=f"{step.why}; {name}: {lasts}, so it may show nothing at {recipe.plain(one.at)} s"
+                )
     return step
 
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from vgen import chains
-from vgen.errors import ClipFailed, MediaError, NotJudged, ToolMissing
+from vgen.errors import ClipFailed, MediaError, NoSuchMoment, NotJudged, ToolMissing
 from vgen.inputs.pictures import Frame, take_in
 from vgen.plan.request import ShotRequest
 from vgen.production import masters, retaking
@@ -58,7 +58,11 @@ async def frames(run: "Run", request: ShotRequest, provider: str) -> dict[str, b
     identities = dict(request.recipes[provider].pictures.named())
     for name, source in request.shot.pictures.named():
         if isinstance(source, Frame):
-            found[name] = await _frame(run, name, source, take_in(identities[name]))
+            try:
+                found[name] = await _frame(run, name, source, take_in(identities[name]))
+            except NoSuchMoment as exc:
+                text = f"not bought: {name} comes from clip {source.shot}, and there is {exc}"
+                raise ClipFailed(f"{text}; change the shot, then `doit clip:{request.number}`") from exc
     return found
 
 
@@ -74,5 +78,7 @@ async def _frame(run: "Run", name: str, source: Frame, sha256: str) -> bytes:
     try:
         path = await run.services.frame(run.settings, clip, source.at, run.outputs.frames, sha256)
         return path.read_bytes()
+    except NoSuchMoment:
+        raise
     except (MediaError, NotJudged, ToolMissing, OSError) as exc:
         raise ClipFailed(f"not bought: {what}, and no frame could be taken of {take.path} ({exc})") from exc

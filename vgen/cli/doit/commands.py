@@ -12,7 +12,7 @@ from doit import cmd_forget, cmd_ignore, cmd_resetdep
 from doit.cmdparse import CmdParseError
 from doit.exceptions import InvalidCommand
 
-from vgen.cli import names
+from vgen.cli import names, registry
 from vgen.cli.doit.compat import (
     CleanCommand,
     HelpCommand,
@@ -46,7 +46,7 @@ class BriefOptions:
         try:
             return super().parse_execute(in_args)  # type: ignore[misc]
         except CmdParseError as exc:
-            advice = Advice(command_line_variables(), program())
+            advice = Advice(registry.run_variables(command_line_variables()), program())  # no key that was typed there
             text = advice(names.option(str(exc), in_args, self.name))
             tell_programs(in_args, text)
             raise InvalidCommand(text) from exc
