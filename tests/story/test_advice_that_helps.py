@@ -3,10 +3,14 @@
 import json
 import re
 import shlex
+from decimal import Decimal
+from unittest.mock import AsyncMock
 
 import pytest
 from fakes import fake_clip
 from studio import KEYS, Studio, shots
+
+from vgen.errors import NoSuchMoment
 
 
 def commands(text: str) -> list[list[str]]:
@@ -118,7 +122,7 @@ def test_a_draft_that_only_a_provider_without_a_key_makes_is_planned_and_refused
 
 
 def test_a_moment_that_the_take_may_not_reach_is_told_by_the_plan_and_still_counted(
-    studio: Studio, capfd: pytest.CaptureFixture[str]
+    studio: Studio, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The ledger knows how long its pictures last; its sound may last longer, and then the run buys."""
     studio.write_shots(shots(1))
@@ -128,7 +132,15 @@ def test_a_moment_that_the_take_may_not_reach_is_told_by_the_plan_and_still_coun
     assert studio.doit("plan") == 0
     said = capfd.readouterr().out
     assert "no clip yet; image: the take of clip 1 lasts 5 s, so it may show nothing at 7 s" in said
-    assert "total $0.24" in said.replace("$0.60", "$0.24")
+    assert "total $0.60" in said
+    found = AsyncMock(side_effect=NoSuchMoment(at_s=Decimal(7), length_s=5.0))
+    monkeypatch.setattr("studio.fake_frame", found)
+    assert studio.doit("clip:2") == 1
+    said = capfd.readouterr().out
+    assert "there is no picture at 7" in said
+    assert "change the shot, then `doit clip:2`" in said
+    assert "buys it" not in said
+    assert (studio.bought(), studio.booked()) == (1, (0.6, 0, 0))
 
 
 @pytest.mark.slow
