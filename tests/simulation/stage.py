@@ -61,6 +61,8 @@ class Trouble:
     """Whether what fails are not only commits: then an id may be lost with the process that could write it nowhere."""
     unwritten_since: float = math.inf
     """Since when no commit has worked."""
+    just_over: tuple[float, float] = (math.inf, -math.inf)
+    """The last time without commits, up to the first that worked: others stood behind that one."""
     bad_since: float = math.inf
     ended: bool = False
 
@@ -72,6 +74,8 @@ class Trouble:
         if self.seen >= self.crash and not self.late:
             self._die(f"{when} {name}")
         if when == "after" and name.startswith("ledger."):
+            if self.unwritten_since < math.inf:
+                self.just_over = self.unwritten_since, self.stage.now()
             self.unwritten_since = math.inf
             self.stage.safe.sync_names(self.stage.outputs)  # SQLite syncs the directory of its journal
         if when == "before" and (error := self._disk_error(name)):
@@ -108,6 +112,8 @@ class Trouble:
         self.stage.deaths.add(self.stage.now())
         if self.no_room:
             self.stage.unwritable.append((self.unwritten_since, self.stage.now()))
+            if self.just_over[1] == self.stage.now():  # the next one's turn was in the very same moment
+                self.stage.unwritable.append(self.just_over)
         self.stage.note(self.dead)
         raise Crash(self.dead)
 
