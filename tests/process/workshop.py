@@ -1,6 +1,8 @@
 """Real processes for tests: a simulated provider as a server, a project directory, and `doit` as a user starts it."""
 
+import atexit
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -11,22 +13,26 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import canary
 from canary import CANARY
+from forked import Forked, can_fork, server
 
 ROOT = Path(__file__).resolve().parents[2]
+PROVIDER = Path(__file__).with_name("provider.py")
 KEYS = {"RUNWAY_API_KEY": f"key_{CANARY}0123456789abcdef", "FAL_KEY": f"{CANARY}-4567:89abcdef01234567"}
 RUN_S = 180.0
 """Nothing here takes longer, on the busiest machine; a run that does is killed and its test fails."""
 HOLDS = ("reserved", "submitting", "not_sent", "rendering")
 LIVE = (*HOLDS, "rendered", "fetched")
+Process = subprocess.Popen[bytes] | Forked
 
 
 def shots(n: int, *, duration: float = 2, first: int = 1) -> list[dict[str, Any]]:
@@ -42,6 +48,15 @@ def clean_environment(**more: str) -> dict[str, str]:
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
     found = {name: os.environ[name] for name in kept if name in os.environ}
     return found | {"PYTHONPATH": str(ROOT)} | more
+
+
+def python(words: Sequence[str], *, environ: Mapping[str, str], cwd: Path, out: IO[bytes], err: IO[bytes]) -> Process:
+    """`python WORDS`, which begin with `-m MODULE` or a file, with nothing to read: forked, if that is the same."""
+    plain = clean_environment()
+    if can_fork(environ, plain):
+        return server(frozenset(plain.items())).start(words, environ=environ, cwd=cwd, out=out, err=err)
+    command = [sys.executable, *words]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environ, cwd=cwd)
 
 
 def wait_until(true: Callable[[], bool], *, limit_s: float = RUN_S, what: str) -> None:
@@ -79,26 +94,12 @@ def kept_port() -> Iterator[str]:
         yield str(keeper.getsockname()[1])
 
 
-CLOCKED = """
-import sys, time
-from pathlib import Path
-from vgen.simulator import __main__ as simulator
-
-class Clock:
-    last = 0.0
-    def time(self):
-        try:
-            now = float(moment.read_text())
-        except FileNotFoundError:
-            now = time.time()
-        self.last = max(self.last, now)
-        return self.last
-
-moment = Path(sys.argv.pop(1))
-simulator.time = Clock()
-sys.exit(simulator.main())
-"""
-"""`python -m vgen.simulator`, whose clock says the moment that is in a file, as long as there is one."""
+@functools.cache
+def drawn() -> Path:
+    """Where the providers of this pytest process keep the clips that they drew."""
+    folder = tempfile.TemporaryDirectory(prefix="vgen-drawn-")
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 class Server:
@@ -113,26 +114,14 @@ class Server:
         self._clock = home / f"{name}.clock"
         self._now = 0.0
         self._errors = errors.open("wb")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                CLOCKED,
-                str(self._clock),
-                "--port",
-                "0",
-                *options,
-                *([] if named else ["--anonymous"]),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=clean_environment(),
-            cwd=home,
-        )
-        assert self.process.stdout is not None
-        ready, _, _ = select.select([self.process.stdout], [], [], RUN_S)
-        line = self.process.stdout.readline().decode() if ready else ""
+        mine = [str(PROVIDER), str(self._clock), str(drawn())]
+        words = [*mine, "--port", "0", *options, *([] if named else ["--anonymous"])]
+        said, out = os.pipe()
+        self._said = os.fdopen(said, "rb")
+        with os.fdopen(out, "wb") as stdout:
+            self.process = python(words, environ=clean_environment(), cwd=home, out=stdout, err=self._errors)
+        ready, _, _ = select.select([self._said], [], [], RUN_S)
+        line = self._said.readline().decode() if ready else ""
         if "http://" not in line:
             self.stop()
             raise AssertionError(f"the simulator did not start: {line}{errors.read_text('utf-8')}")
@@ -173,15 +162,14 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(RUN_S)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._said.close()
         self._errors.close()
 
 
 class Started:
     """A `doit` that runs, its stdout and stderr together in a file."""
 
-    def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
+    def __init__(self, process: Process, output: Path) -> None:
         self.process = process
         self._output = output
 
@@ -257,15 +245,20 @@ class Project:
     def start(self, *args: str, command: Sequence[str] = (), cwd: Path | None = None, **environ: str) -> Started:
         """`doit ARGS` in the background (or another command)."""
         output = self.journal / f"{len(self._started):03d}.txt"
+        environ = self.environ | environ
+        process: Process
         with output.open("wb") as out:
-            process = subprocess.Popen(
-                [*(command or [sys.executable, "-m", "doit"]), *args],
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=self.environ | environ,
-                cwd=cwd or self.root,
-            )
+            if command:
+                process = subprocess.Popen(
+                    [*command, *args],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    env=environ,
+                    cwd=cwd or self.root,
+                )
+            else:
+                process = python(["-m", "doit", *args], environ=environ, cwd=cwd or self.root, out=out, err=out)
         self._started.append(Started(process, output))
         return self._started[-1]
 
