@@ -1,5 +1,6 @@
 """Real clips of many kinds through real ffmpeg: made uniform, joined by copying, and only what changed made again."""
 
+import html
 import itertools
 import json
 import os
@@ -233,6 +234,14 @@ def loud_from_s(tools: Tools, path: Path, after_s: float = 0.0) -> float:
     return next(i for i in range(round(after_s * 8000), len(samples)) if abs(samples[i]) > 500) / 8000
 
 
+def peak(tools: Tools, path: Path, *between_s: float) -> float:
+    """The highest sample between two times, of either channel; 1.0 is full scale."""
+    first, last = (round(time_s * 48_000) for time_s in between_s)
+    trimmed = f"atrim=start_sample={first}:end_sample={last}"
+    argv = [tools.ffmpeg, "-v", "error", "-i", str(path), "-map", "0:a", "-af", trimmed, "-c:a", "pcm_f32le"]
+    return max(map(abs, memoryview(run([*argv, "-f", "f32le", "-"])).cast("f")))
+
+
 # Uniform
 
 
@@ -361,6 +370,51 @@ def test_sound_stays_with_its_picture(tools, finished):
         assert loud_from_s(tools, finished.conformed(number)) == pytest.approx(turns_s, abs=WITHIN_S)
         heard_s = loud_from_s(tools, finished.target, start_s + 0.1)
         assert heard_s == pytest.approx(start_s + turns_s, abs=WITHIN_S)
+
+
+TONE = "0.4*sin(2*PI*440*t)"
+
+
+@pytest.fixture(scope="module")
+def heard(tools: Tools, tmp_path_factory: pytest.TempPathFactory) -> Production:
+    """Clips whose sound is as loud, in one channel and in two, and one without sound; conformed."""
+
+    def make(folder: Path) -> None:
+        made = Production(root=folder, kinds=dict.fromkeys((1, 2, 3), Kind(colour="red", duration_s="1", shot_s="1")))
+        made.clip(1).parent.mkdir()
+        argv = [tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "color=red:s=720x1280:r=24:d=1"]
+        for number, tones in ((1, TONE), (2, f"{TONE}|{TONE}"), (3, "0")):
+            sound = ["-f", "lavfi", "-i", f"aevalsrc={tones}:s=48000:d=1", "-c:a", "aac", "-b:a", "192k"]
+            run([*argv, *sound, "-c:v", "libx264", "-preset", "ultrafast", str(made.clip(number))])
+        made.conform(tools)
+
+    return Production(root=shared.once(tmp_path_factory, "heard", make), kinds=dict.fromkeys((1, 2, 3), KINDS[1]))
+
+
+@pytest.mark.slow
+def test_a_clip_with_one_channel_of_sound_is_as_loud_as_it_was_and_as_one_with_two(tools, heard):
+    for number in (1, 2):
+        assert peak(tools, heard.conformed(number), 0.3, 0.7) == pytest.approx(0.4, abs=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tones", [TONE, f"{TONE}|{TONE}"], ids=["one channel", "two channels"])
+def test_music_is_as_loud_as_it_is(tools, heard, tmp_path, tones):
+    music = tmp_path / "bed.flac"
+    run([tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", f"aevalsrc={tones}:s=44100:d=9", str(music)])
+    made = Production(root=tmp_path, kinds={3: KINDS[1]})
+    shutil.copytree(heard.folder, made.folder)
+    made.cut(tools, music=music)
+    assert peak(tools, made.target, 0.1, 0.2) == pytest.approx(0.4 * 0.9, abs=0.04), "it fades from the start"
+
+
+@pytest.mark.slow
+def test_sound_stays_with_its_picture_under_music_too(tools, finished, production):
+    silence = production.root / "silence.wav"
+    run([tools.ffmpeg, "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", "9", str(silence)])
+    production.cut(tools, music=silence)
+    heard_s = [loud_from_s(tools, film.target, STARTS_S[4] + 0.1) for film in (finished, production)]
+    assert heard_s[1] == pytest.approx(heard_s[0], abs=0.002)
 
 
 @pytest.mark.slow
@@ -561,6 +615,16 @@ def test_subtitles_count_hours_and_round_once() -> None:
     assert times == [
         "01:00:00,000 --> 01:00:00,333", "01:00:00,333 --> 01:00:00,666", "01:00:00,666 --> 01:00:01,000",
     ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_every_word_of_a_caption_is_seen(tools, tmp_path) -> None:
+    told = "a <quiet> room\nx < y, <3, 2>1\n</end>"
+    place = tmp_path / "film.srt"
+    place.write_text(subtitles.render([(told, 2.0)]), "utf-8")
+    seen = run([tools.ffmpeg, "-v", "error", "-i", str(place), "-f", "webvtt", "-"]).decode("utf-8")
+    words = [html.unescape(line) for line in seen.splitlines()[3:]]
+    assert [line.replace("‹", "<") for line in words if line] == told.splitlines()
 
 
 # Only what changed

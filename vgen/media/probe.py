@@ -21,7 +21,7 @@ DECODE_LIMIT_S = (30.0, 900.0)  # floor and ceiling of 5 s + 10 x duration
 MAX_SIDE = 16_384
 MAX_DURATION_S = 24 * 3600.0
 
-__all__ = ["MP4_NAMES", "Facts", "codecs", "colour_matrix", "decode_limit_s", "fault", "probe"]
+__all__ = ["MP4_NAMES", "Facts", "Make", "channels", "codecs", "decode_limit_s", "fault", "make", "probe"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,17 @@ class Facts:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Make:
+    """What of a clip decides how its pictures and its sound are turned into others.
+
+    `matrix`: of YUV, in ffmpeg's words; "" if the pictures name none. `channels`: of the first sound; 0: there is none.
+    """
+
+    matrix: str
+    channels: int
+
+
 # Probe
 
 
@@ -49,6 +60,7 @@ class _Stream(BaseModel):
     r_frame_rate: str = ""
     duration: float | None = None
     color_space: str = ""
+    channels: int = 0
     disposition: dict[str, int] = {}
     tags: dict[str, str] = {}
     side_data_list: list[dict[str, Any]] = []
@@ -69,7 +81,7 @@ class _Probed(BaseModel):
 
 
 _ENTRIES = (
-    "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,duration,color_space"
+    "stream=codec_type,codec_name,width,height,avg_frame_rate,r_frame_rate,duration,color_space,channels"
     ":stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation:format=duration"
 )
 
@@ -82,10 +94,21 @@ async def probe(tools: Tools, path: Path, container: Container = MP4) -> Facts:
     return _facts(await _probed(tools, path, container), path.stat().st_size)
 
 
-async def colour_matrix(tools: Tools, path: Path) -> str:
-    """The YUV matrix that the pictures name, in ffmpeg's words; "" if they name none. Raises as `probe` does."""
-    named = _picture(await _probed(tools, path)).color_space
-    return "" if named in {"unknown", "unspecified"} else one_line(named, 40)
+async def make(tools: Tools, path: Path) -> Make:
+    """Of an MP4 file. Raises as `probe` does."""
+    probed = await _probed(tools, path)
+    named = _picture(probed).color_space
+    matrix = "" if named in {"unknown", "unspecified"} else one_line(named, 40)
+    return Make(matrix=matrix, channels=_channels(probed))
+
+
+async def channels(tools: Tools, path: Path) -> int:
+    """Of the first sound in a file of any kind; 0: there is none. Raises as `probe` does."""
+    return _channels(await _probed(tools, path, None))
+
+
+def _channels(probed: _Probed) -> int:
+    return next((stream.channels for stream in probed.streams if stream.codec_type == "audio"), 0)
 
 
 async def codecs(tools: Tools, path: Path, container: Container) -> list[str]:
@@ -94,10 +117,10 @@ async def codecs(tools: Tools, path: Path, container: Container) -> list[str]:
     return [stream.codec_name for stream in streams if stream.is_heard_or_seen]
 
 
-async def _probed(tools: Tools, path: Path, container: Container = MP4) -> _Probed:
-    argv = [tools.ffprobe, "-v", "error", "-f", container.demuxer, "-protocol_whitelist", "file"]
-    argv += ["-format_whitelist", container.names, "-of", "json", "-show_entries", _ENTRIES, f"file:{path}"]
-    ran = await run_tool(argv, limit_s=PROBE_LIMIT_S)
+async def _probed(tools: Tools, path: Path, container: Container | None = MP4) -> _Probed:
+    kind = ["-f", container.demuxer, "-format_whitelist", container.names] if container else []
+    argv = [tools.ffprobe, "-v", "error", *kind, "-protocol_whitelist", "file", "-of", "json"]
+    ran = await run_tool([*argv, "-show_entries", _ENTRIES, f"file:{path}"], limit_s=PROBE_LIMIT_S)
     if ran.returncode != 0:
         decoders.refuse_tools_fault(ran.stderr)
         raise fault("not a readable video", ran.stderr, path)

@@ -1,6 +1,10 @@
 """Captions of shots as subtitles (SubRip), in the times of a cut. Pure."""
 
+import re
 from collections.abc import Iterable
+
+_LOOKS_LIKE_A_TAG = re.compile(r"<(?!/?(?:b|i|u|s|font)\b)(?=[a-z/])", re.IGNORECASE)
+"""Players leave out what looks like HTML, known to them or not; a few tags are SubRip's own."""
 
 
 def render(shots: Iterable[tuple[str, float]]) -> str:
@@ -15,9 +19,10 @@ def render(shots: Iterable[tuple[str, float]]) -> str:
 
 
 def _lines(caption: str) -> str:
-    """Its lines; an empty one would end the cue, an arrow look like the next one's times."""
+    """Its lines; an empty one would end the cue, an arrow look like the next one's times, a word in < > like a tag."""
     lines = (" ".join(line.split()) for line in caption.splitlines())
-    return "\n".join(line for line in lines if line).replace("-->", "→")
+    told = "\n".join(line for line in lines if line).replace("-->", "→")
+    return _LOOKS_LIKE_A_TAG.sub("‹", told)
 
 
 def _time(at_s: float) -> str:

@@ -17,10 +17,10 @@ import ffmpeg
 
 from vgen.errors import MediaError
 from vgen.media.length import SHORT_BY_S, common_rate
-from vgen.media.probe import MP4_NAMES, Facts, colour_matrix, fault, probe
+from vgen.media.probe import MP4_NAMES, Facts, channels, fault, make, probe
 from vgen.media.tools import Tools, run_tool
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same source would be made differently: every clip is then made again, free."""
 TIMEBASE = 120_000
 """Ticks a second: a whole number a frame at each of length.RATES."""
@@ -34,6 +34,8 @@ LIMIT_S = (120.0, 30.0)
 """Kill timer of one ffmpeg: so much, and so much more for each second of film."""
 FADE_S = 2.0
 """The end of music."""
+LIMITER_MS = 5
+"""So far the limiter looks ahead, and all that it lets through comes so much later, less a sample."""
 LENGTH_WITHIN_S = 0.02
 """A join may differ from the sum of its clips by this much: headers round."""
 
@@ -64,7 +66,7 @@ def choose_format(clips: Collection[Facts], aspect_ratio: str) -> TargetFormat:
 
 async def encode(tools: Tools, source: Path, made: Path, clip: Facts, form: TargetFormat, frames: int) -> None:
     """Write so many frames of a clip in this form to `made`. Raises MediaError, or OSError when the disk is full."""
-    matrix = await colour_matrix(tools, source)
+    its = await make(tools, source)
     taken = ffmpeg.input(
         f"file:{source}",
         format="mp4",
@@ -73,9 +75,9 @@ async def encode(tools: Tools, source: Path, made: Path, clip: Facts, form: Targ
         err_detect="explode",
         threads=1,  # the caller makes one clip a core
     )
-    sound = _resampled(taken["a:0"]) if clip.has_audio else _silence()
+    sound = _resampled(taken["a:0"], its.channels) if clip.has_audio else _silence()
     graph = ffmpeg.output(
-        _pictures(taken["V:0"], form, frames, known_matrix=bool(matrix)),
+        _pictures(taken["V:0"], form, frames, known_matrix=bool(its.matrix)),
         _packed(sound, packets(form.duration_s(frames))),
         f"file:{made}",
         g=round(2 * form.fps),
@@ -159,7 +161,10 @@ def _silence() -> Any:
     return ffmpeg.input(f"anullsrc=r={SAMPLE_RATE}:cl=stereo", format="lavfi").audio
 
 
-def _resampled(sound: Any) -> Any:
+def _resampled(sound: Any, count: int) -> Any:
+    """As stereo of our rate, and as loud as it is: left to itself, ffmpeg makes one channel quieter by 3 dB in two."""
+    if count == 1:
+        sound = sound.filter("channelmap", map="0-FL|0-FR", channel_layout="stereo")
     return (
         sound.filter("aresample", SAMPLE_RATE, first_pts=0, **{"async": 1})
         .filter("aformat", sample_fmts="fltp", sample_rates=SAMPLE_RATE, channel_layouts="stereo")
@@ -167,13 +172,13 @@ def _resampled(sound: Any) -> Any:
     )
 
 
-def _packed(sound: Any, count: int) -> Any:
-    """So many AAC packets, the first of them at 0.
+def _packed(sound: Any, count: int, *, late: int = 0) -> Any:
+    """So many AAC packets, the first of them at 0; the sound comes so many samples late.
 
     The encoder puts a packet of its own before the first sample. As a rule an edit list hides it, and joined clips
     overlap by it. Here the first 21 ms give way to it, so that nothing lies before 0 and the rest stays in sync.
     """
-    return sound.filter("atrim", start_sample=AAC_FRAME, end_sample=count * AAC_FRAME)
+    return sound.filter("atrim", start_sample=AAC_FRAME + late, end_sample=count * AAC_FRAME + late)
 
 
 def packets(duration_s: float) -> int:
@@ -218,9 +223,11 @@ async def add_music(tools: Tools, film: Path, music: Path, made: Path, *, length
     """
     taken = ffmpeg.input(f"file:{film}", format="mp4", protocol_whitelist="file", format_whitelist=MP4_NAMES)
     bed = ffmpeg.input(f"file:{music}", protocol_whitelist="file")["a:0"]
-    bed = _resampled(bed).filter("afade", t="out", st=max(0.0, length_s - FADE_S), d=FADE_S)
+    bed = _resampled(bed, await _channels_of(tools, music))
+    bed = bed.filter("afade", t="out", st=max(0.0, length_s - FADE_S), d=FADE_S)
     mixed = ffmpeg.filter([taken["a:0"], bed], "amix", inputs=2, duration="first", normalize=0, dropout_transition=0)
-    sound = _packed(mixed.filter("alimiter", limit=0.95, level=0).filter("apad"), packets(length_s))
+    limited = mixed.filter("alimiter", limit=0.95, level=0, attack=LIMITER_MS).filter("apad")
+    sound = _packed(limited, packets(length_s), late=LIMITER_MS * SAMPLE_RATE // 1000 - 1)
     options = {"metadata": f"comment={comment}"} if comment else {}
     graph = ffmpeg.output(
         taken["v:0"],
@@ -238,6 +245,14 @@ async def add_music(tools: Tools, film: Path, music: Path, made: Path, *, length
     )
     await _run(tools, graph, "can't be mixed under the film", music, length_s)
     await _is_as_long(tools, made, length_s)
+
+
+async def _channels_of(tools: Tools, music: Path) -> int:
+    """Raises MediaError."""
+    try:
+        return await channels(tools, music)
+    except MediaError as exc:
+        raise MediaError(f"can't be mixed under the film: {exc}") from exc
 
 
 async def _is_as_long(tools: Tools, made: Path, length_s: float) -> None:
