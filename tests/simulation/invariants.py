@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +43,21 @@ class Books:
     takes: list[dict[str, Any]]
     view: dict[str, int]
     jobs: list[Bought]
-    owned: dict[int, Bought] = field(default_factory=dict)
-    unowned: list[Bought] = field(default_factory=list)
+    owned: dict[int, Bought] = field(init=False)
+    unowned: list[Bought] = field(init=False)
 
     def __post_init__(self) -> None:
         by_id = {(job.provider, job.id): job for job in self.jobs}
+        self.owned = {}
         for row in self.rows:
             if row["job_id"] and (job := by_id.pop((row["provider"], row["job_id"]), None)):
                 self.owned[row["id"]] = job
         self.unowned = list(by_id.values())
+
+    def as_known(self, stage: Stage) -> "Books":
+        """With what could be known of the jobs that no purchase owns."""
+        known = {job.id: stage.known(job) for job in self.unowned}
+        return replace(self, jobs=[known.get(job.id, job) for job in self.jobs])
 
     @property
     def told(self) -> tuple[float, ...]:
@@ -69,17 +75,17 @@ def books(stage: Stage) -> Books:
     """Read with SQL of our own."""
     path = stage.outputs / "ledger.db"
     if not path.exists() or not path.stat().st_size:
-        return Books([], [], [], {}, stage.truth())
+        return Books([], [], [], {}, stage.truth()).as_known(stage)
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.row_factory = sqlite3.Row
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'purchases'").fetchone():
-            return Books([], [], [], {}, stage.truth())
+            return Books([], [], [], {}, stage.truth()).as_known(stage)
         rows, moves, takes = (
             [dict(row) for row in db.execute(f"SELECT * FROM {table} ORDER BY {key}")]
             for table, key in ((ROWS, "id"), ("moves", "id"), ("takes", "purchase_id"))
         )
         view = db.execute("SELECT * FROM budget").fetchone()
-    return Books(rows, moves, takes, dict(view) if view else {}, stage.truth())
+    return Books(rows, moves, takes, dict(view) if view else {}, stage.truth()).as_known(stage)
 
 
 Key = tuple[str, str, float, str | None]
