@@ -344,9 +344,10 @@ def _is_told_as_twin(stage: Stage, remarks: str | None, job: Bought) -> bool:
 
 
 def is_for_the_user(stage: Stage, row: Mapping[str, Any], job: Bought | None) -> bool:
-    """Whether vgen cancelled the job, and the ledger that knew it is gone, and so is the key: 404 to a new key says
-    nothing, and the message names `doit settle`."""
-    return row["state"] == "rendering" and _vanished(job) and stage.world.ledgers_lost > 0 and is_rotated(stage.environ)
+    """Whether vgen cancelled the job, and the ledger that knew it is gone, and so is the key or the host: 404 to a new
+    key, or of a new host while the old one has a page for everybody, says nothing. The message names `doit settle`."""
+    nobody_can_tell = is_rotated(stage.environ) or "page" in stage.world.old_hosts.values()
+    return row["state"] == "rendering" and _vanished(job) and stage.world.ledgers_lost > 0 and nobody_can_tell
 
 
 def _vanished(job: Bought | None) -> bool:

@@ -194,7 +194,21 @@ class Player:
             require(not changed, "M11", "written:", changed)
 
     def _at_rest(self) -> Books:
-        """The books when a calm run has changed nothing more: jobs are collected, lost ones found, providers open."""
+        """The books when nothing changes any more, and the user has settled what was left to them."""
+        self._run_until_calm()
+        mine = [
+            row
+            for row in self.books.rows
+            if invariants.is_for_the_user(self.stage, row, self.books.owned.get(row["id"]))
+        ]
+        for row in mine:
+            self._type("settle", f"shot={row['shot_number']}", "as=not-charged", f"job={row['job_id']}")
+        if mine:  # then the shot is free to be bought
+            self._run_until_calm()
+        return self.books
+
+    def _run_until_calm(self) -> None:
+        """Until a calm run has changed nothing more: jobs are collected, lost ones found, providers open."""
         assert self.last is not None
         stage = self.stage
         for _ in range(REST_RUNS):
@@ -210,14 +224,6 @@ class Player:
                 self._recover()
             if len(self.books.moves) == moves:
                 break
-        mine = [
-            row for row in self.books.rows if invariants.is_for_the_user(stage, row, self.books.owned.get(row["id"]))
-        ]
-        for row in mine:
-            self._type("settle", f"shot={row['shot_number']}", "as=not-charged", f"job={row['job_id']}")
-        if mine:  # then the shot is free to be bought
-            self._doit(self.last)
-        return self.books
 
     def _recover(self) -> None:
         """`doit recover`: lost jobs are looked for."""
