@@ -55,9 +55,14 @@ class Books:
         self.unowned = list(by_id.values())
 
     def as_known(self, stage: Stage) -> "Books":
-        """With what could be known of the jobs that no purchase owns."""
-        known = {job.id: stage.known(job) for job in self.unowned}
-        return replace(self, jobs=[known.get(job.id, job) for job in self.jobs])
+        """With what the ledger could know: the quote of a job that no purchase owns is where its id is, aside or lost."""
+        aside = stage.kept_aside()
+        untold = {job.id for job in self.unowned if stage.id_may_be_lost(job) or job.id.encode() in aside}
+        jobs = [
+            replace(job, limit=job.limit - job.surprise, quoted=False) if job.quoted and job.id in untold else job
+            for job in self.jobs
+        ]
+        return replace(self, jobs=jobs)
 
     @property
     def told(self) -> tuple[float, ...]:

@@ -257,12 +257,6 @@ class Stage(Studio):
             or any(start - LONGEST_ANSWER_S <= job.created_at <= end for start, end in (*self.unwritable, *self.unread))
         )
 
-    def known(self, job: "Bought") -> "Bought":
-        """A job that no purchase owns, as far as the ledger could tell: its quote is where its id is, aside or lost."""
-        if job.quoted and (self.id_may_be_lost(job) or job.id.encode() in self.kept_aside()):
-            return replace(job, limit=job.limit - job.surprise, quoted=False)
-        return job
-
     def kept_aside(self) -> bytes:
         """Answers that wait to be written into the ledger, as they lie on the disk."""
         path = self.outputs / ".vgen/orders"
