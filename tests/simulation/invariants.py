@@ -55,7 +55,7 @@ class Books:
         self.unowned = list(by_id.values())
 
     def as_known(self, stage: Stage) -> "Books":
-        """With what the ledger could know: the quote of a job that no purchase owns is where its id is, aside or lost."""
+        """With what the ledger could know: the quote of a job that no purchase owns is where its id is."""
         aside = stage.kept_aside()
         untold = {job.id for job in self.unowned if stage.id_may_be_lost(job) or job.id.encode() in aside}
         jobs = [
