@@ -37,7 +37,7 @@ def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
         return
     yield _production(4 if quick else 40, rounds)
     yield _conformed(4 if quick else 40, rounds)
-    yield _big_clip(2 if quick else 31, 2 if quick else 6, rounds)
+    yield _big_clip(2 if quick else 31, 2 if quick else 16, rounds)
     yield _threads(2 if quick else 16, rounds)
 
 
