@@ -3,6 +3,7 @@
 import atexit
 import functools
 import json
+import math
 import os
 import selectors
 import signal
@@ -45,11 +46,11 @@ class Forked:
             self.returncode = self._server.code_of(self.pid)
         return self.returncode
 
-    def wait(self, timeout: float) -> int:
+    def wait(self, timeout: float | None = None) -> int:
         """Raises subprocess.TimeoutExpired."""
-        deadline = time.monotonic() + timeout
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
         while self.poll() is None:
-            if time.monotonic() >= deadline:
+            if timeout is not None and time.monotonic() >= deadline:
                 raise subprocess.TimeoutExpired("a forked process", timeout)
             self._server.listen(0.05)
         assert self.returncode is not None
