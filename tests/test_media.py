@@ -326,7 +326,12 @@ def test_a_tool_that_lacks_a_part_says_nothing_about_the_clip(tools, clips, tmp_
 @posix
 def test_an_ffmpeg_that_somebody_else_ends_says_nothing_about_the_clip(tools, clips, tmp_path):
     """As `systemctl stop` does: SIGTERM to all processes of a service. ffmpeg ends with 255 and no word."""
-    body = f'''"{tools.ffmpeg}" -readrate 0.01 "$@" &\nsleep 0.2\nkill -TERM $!\nwait $!'''
+    at_work = tmp_path / "progress.txt"
+    body = f"""rm -f "{at_work}"
+"{tools.ffmpeg}" -progress "{at_work}" -readrate 0.01 "$@" &
+until [ -s "{at_work}" ]; do sleep 0.05; done
+kill -TERM $!
+wait $!"""
     script = tool_script(tmp_path / "ffmpeg", body)
     verdict = judged(Tools(ffmpeg=script, ffprobe=tools.ffprobe, source="test"), clips["good"])
     assert (verdict.verdict, verdict.reason) == (Verdict.NOT_JUDGED, "ffmpeg died (code 255)")

@@ -123,7 +123,7 @@ async def _probed(tools: Tools, path: Path, container: Container | None = MP4) -
     ran = await run_tool([*argv, "-show_entries", _ENTRIES, f"file:{path}"], limit_s=PROBE_LIMIT_S)
     if ran.returncode != 0:
         decoders.refuse_tools_fault(ran.stderr)
-        raise fault("not a readable video", ran.stderr, path)
+        raise fault("not a readable video" if container else "not readable", ran.stderr, path)
     try:
         return _Probed.model_validate(json.loads(ran.stdout))
     except (ValueError, ValidationError) as exc:
