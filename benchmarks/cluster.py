@@ -36,7 +36,7 @@ def tables(rounds: int, *, quick: bool) -> Iterator[Table]:
         yield Table(key="l", title="a cluster", unit="ms", rows=[Row(name="vgen: cluster=", skipped=MISSING)])
         return
     yield _production(4 if quick else 40, rounds)
-    yield _conformed(4 if quick else 40, rounds)
+    yield _conformed(2 if quick else 4, 4 if quick else 40, rounds)
     yield _big_clip(2 if quick else 31, 2 if quick else 16, rounds)
     yield _threads(2 if quick else 16, rounds)
 
@@ -107,28 +107,35 @@ def _production(count: int, rounds: int) -> Table:
     return Table(key="l", title=title, unit="ms", rows=rows, note="2 worker processes; the child's start is included")
 
 
-def _conformed(count: int, rounds: int) -> Table:
+def _conformed(few: int, many: int, rounds: int) -> Table:
+    """Of many clips; what a further one costs is told by another film, of few."""
     with tempfile.TemporaryDirectory(prefix="vgen-benchmark-") as made, contextlib.ExitStack() as stack:
         folder = Path(made)
         url = stack.enter_context(dask(folder / "dask", processes=2))
-        project = folder / "film"
-        with _providers() as server:
-            make_project(project, count)
-            buy_at(project, server, poll_interval_s=0.5)
-            write_shots(project, shots(count, duration=4))
-            _cpu_s([str(PROGRAMS / "doit"), "budget_usd=1000", "max_concurrent=20"], project)
+        films = {count: folder / f"film{count}" for count in (few, many)}
+        for count, film in films.items():
+            with _providers() as server:
+                make_project(film, count)
+                buy_at(film, server, poll_interval_s=0.5)
+                write_shots(film, shots(count, duration=4))
+                _cpu_s([str(PROGRAMS / "doit"), "budget_usd=1000", "max_concurrent=20"], film)
+        marginal: list[float] = []
 
-        def conformed(words: list[str], _turn: int) -> float:
-            shutil.rmtree(project / "outputs/conformed", ignore_errors=True)
-            return 1e3 * _cpu_s([str(PROGRAMS / "doit"), "conform", *words], project) / count
+        def conformed(count: int, words: list[str]) -> float:
+            shutil.rmtree(films[count] / "outputs/conformed", ignore_errors=True)
+            return 1e3 * _cpu_s([str(PROGRAMS / "doit"), "conform", *words], films[count])
 
-        contenders = {
-            "here": functools.partial(conformed, []),
-            "cluster": functools.partial(conformed, [f"cluster={url}"]),
-        }
+        def on_cluster(_turn: int) -> float:
+            whole, part = (conformed(count, [f"cluster={url}"]) for count in (many, few))
+            marginal.append((whole - part) / (many - few))
+            return whole / many
+
+        contenders = {"here": lambda _: conformed(many, []) / many, "cluster": on_cluster}
         rows = interleaved(contenders, rounds, ours="cluster")
-    title = f"conform of {count} clips: CPU of the head and its children, a clip"
-    return Table(key="l", title=title, unit="ms", rows=rows, note="start-up and the child's start are included")
+        rows.append(Row(name=f"cluster: each further one of clips {few + 1} to {many}", values=marginal))
+    title = f"conform of {many} clips: CPU of the head and its children, a clip"
+    note = "start-up and the child's start are included, but for further clips"
+    return Table(key="l", title=title, unit="ms", rows=rows, note=note)
 
 
 @contextlib.contextmanager
@@ -227,16 +234,26 @@ def _big_clip(megabytes: int, count: int, rounds: int) -> Table:
         media = f"http://127.0.0.1:{server.server_address[1]}"
         url = stack.enter_context(dask(folder / "dask", processes=2))
 
+        alone: list[float] = []
+
         def brought(kind: str, turn: int) -> float:
             outputs = folder / f"{kind}{turn}"
             outputs.mkdir()
             found = _head(url=url, folder=str(outputs), kind=kind, jobs=count, media=media, seconds=10)
+            if kind == "bring":
+                alone.append(1e3 * found["self_s"] / count)
             return 1e3 * (found["self_s"] + found["child_s"]) / count
 
-        contenders = {"here": functools.partial(brought, "here"), "cluster": functools.partial(brought, "bring")}
+        contenders = {
+            "here": functools.partial(brought, "here"),
+            "cluster": functools.partial(brought, "bring"),
+        }
         rows = interleaved(contenders, rounds, ours="cluster")
+        rows.append(Row(name="cluster: the head without its child", values=alone))
     title = f"a clip of {megabytes} MB, downloaded, hashed, decoded: CPU of the head and its children"
-    return Table(key="l", title=title, unit="ms", rows=rows)
+    return Table(
+        key="l", title=title, unit="ms", rows=rows, note="a clip is two jobs: one worker brings, another hashes"
+    )
 
 
 def _threads(threads: int, rounds: int) -> Table:

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vgen.views import gallery
+
 IMPORTED = (
     "doit.doit_cmd",
     "httpx",
@@ -92,6 +94,7 @@ if __name__ == "__main__":
     del sys.path[0]
     for name in IMPORTED:
         importlib.import_module(name)
+    gallery._environment().get_template(gallery.PARTS[0])  # compiled once, not in each fork
     gc.collect()
     gc.freeze()
     run(serve(socket.socket(fileno=int(sys.argv[1]))))
