@@ -12,11 +12,15 @@ from fakes import fake_judge
 
 from vgen import retry
 from vgen.cli.services import real_services
+from vgen.media.judge import Judgement, Wanted
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
 from vgen.production.intent import Online
 from vgen.production.run import Run
 from vgen.production.services import Services
+
+POSTER = b"\xff\xd8" + bytes(10_000) + b"\xff\xd9"
+"""As long as a poster frame that a real check leaves behind; without one, the gallery starts ffmpeg for each clip."""
 
 
 def unjudged(scale: float = 1.0) -> Services:
@@ -29,4 +33,8 @@ def unjudged(scale: float = 1.0) -> Services:
 @contextlib.asynccontextmanager
 async def _online(run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:  # noqa: ARG001 - the port's signature
     async with HttpClient(now=run.now, tls=run.services.tls) as http:
-        yield Online(http=http, judge=fake_judge)
+        yield Online(http=http, judge=_judged)
+
+
+async def _judged(path: Path, wanted: Wanted) -> Judgement:
+    return dataclasses.replace(await fake_judge(path, wanted), poster=POSTER)
