@@ -1,5 +1,6 @@
 """PrioritySemaphore and limiters under virtual time: limits hold, the lowest number goes first, and nothing leaks."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vgen.production.limits import PrioritySemaphore, ProviderLimiter
+from vgen.production.limits import SIGNS, PrioritySemaphore, ProviderLimiter
 
 
 async def turn(limiter: ProviderLimiter) -> None:
@@ -303,3 +304,19 @@ def test_nothing_is_foreseen_of_jobs_that_take_very_differently() -> None:
     for k in range(10):
         limiter.learn(20.0 + 7 * k, 26.0 + 7 * k, 5.0)
     assert limiter.foreseen_s is None
+
+
+@pytest.mark.parametrize(("jobs", "asked"), [(5, 5), (39, 39), (1_000, 38)])
+def test_of_many_jobs_a_sample_is_watched_until_some_have_ended(jobs: int, asked: int) -> None:
+    one = ProviderLimiter(name="runway", slots=PrioritySemaphore(jobs))
+
+    async def main() -> tuple[int, int]:
+        async with contextlib.AsyncExitStack() as held:
+            for number in range(jobs):
+                await held.enter_async_context(one.slots.one(number))
+            before = sum(one.leads(job) for job in range(1, jobs + 1))
+            for _ in range(SIGNS):
+                one.learn(50.0, 56.0, 5.0)
+            return before, sum(one.leads(job) for job in range(1, jobs + 1))
+
+    assert virtually(main) == (asked, jobs)
