@@ -15,7 +15,7 @@ FEW = 20
 SIGNS = 5
 """With more jobs, as long as fewer than this many have ended, a sample is polled at full rate."""
 PATIENCE = 12
-"""The rest of them then 1/PATIENCE as often: 60 s jobs that are ordered at once are asked 1.6 times each, not 3.4."""
+"""The rest of them then 1/PATIENCE as often: 60 s jobs that are ordered at once are asked 1.7 times each, not 3.4."""
 MEASURED = 40
 ALIKE = 0.9
 """Share of recent jobs that must fit one poll interval before their end time is predicted."""
