@@ -315,8 +315,7 @@ def test_of_many_jobs_a_sample_is_watched_until_some_have_ended(jobs: int, asked
             for number in range(jobs):
                 await held.enter_async_context(one.slots.one(number))
             before = sum(one.leads(job) for job in range(1, jobs + 1))
-            for _ in range(SIGNS):
-                one.learn(50.0, 56.0, 5.0)
+            one.brought = SIGNS
             return before, sum(one.leads(job) for job in range(1, jobs + 1))
 
     assert virtually(main) == (asked, jobs)

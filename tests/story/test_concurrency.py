@@ -1,7 +1,11 @@
 """Who buys when: slots, limiters, order, back-off."""
 
+import contextlib
+
 import pytest
-from studio import Studio, shots
+from studio import Crash, Studio, shots
+
+from vgen.store import failpoints
 
 pytestmark = pytest.mark.slow
 
@@ -161,3 +165,32 @@ def test_many_jobs_at_once_are_not_asked_about_before_any_can_be_done(studio: St
     before = studio.requests().get("poll", 0)
     assert studio.doit("-a", *(f"clip:{k}" for k in range(1, 11))) == 0
     assert studio.requests()["poll"] - before > 10 * 90 / 7.5 * 0.8
+
+
+class KilledAfter:
+    """A failpoint's hook: the process is killed when an act of this name has been done for the n-th time."""
+
+    def __init__(self, name: str, n: int) -> None:
+        self.name, self.left = name, n
+
+    def __call__(self, name: str, when: str) -> None:
+        self.left -= (name, when) == (self.name, "after")
+        if self.left <= 0:
+            raise Crash(name)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_many_jobs_the_rest_are_asked_about_soon_after_the_first_are_done(studio: Studio, killed: bool) -> None:
+    """Also by a run that goes on with what a killed one ordered."""
+    studio.write_shots(shots(100))
+    studio.new_cloud(render_s=130.0, concurrency=100)
+    words = ("budget_usd=100", "max_concurrent=100")
+    if killed:
+        with failpoints.hooked(KilledAfter("ledger.move.rendering", 100)), contextlib.suppress(Crash):
+            studio.doit(*words)
+    assert studio.doit(*words) == 0
+    assert studio.creates() == 100
+    studio.check_money()
+    last_s = max(at for at, _, text in studio.told if text.endswith("by an earlier run" if killed else "5.0 s"))
+    assert last_s < 132 + 2 * 7.5, "an interval until a sample has shown it, and one for the rest"
+    assert studio.requests()["poll"] < 1_200

@@ -13,7 +13,7 @@ MINUTE_S = 60.0
 FEW = 20
 """Up to this many concurrent jobs, every job is polled at the provider's fastest allowed rate."""
 SIGNS = 5
-"""With more jobs, as long as fewer than this many have ended, a sample is polled at full rate."""
+"""Of forty and more, as long as fewer than this many have brought a file, a sample is polled at full rate."""
 PATIENCE = 12
 """The rest of them then 1/PATIENCE as often: 60 s jobs that are ordered at once are asked 1.7 times each, not 3.4."""
 MEASURED = 40
@@ -86,6 +86,8 @@ class ProviderLimiter:
     requests_per_minute: float | None = None
     foreseen_s: float | None = None
     """When nearly all jobs are over that take as long as the last ones did, in seconds from the order."""
+    brought: int = 0
+    """Jobs that were seen to be done in this run, also those that an earlier one ordered."""
     _ended: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MEASURED))
     """Of its last jobs: when they were last seen at work, and when they were first seen to be over."""
     _not_before: float = 0.0
@@ -111,7 +113,7 @@ class ProviderLimiter:
 
     def leads(self, job: int) -> bool:
         """Whether this job is one of those that show how long the others will take, or some have shown it."""
-        return len(self._ended) >= SIGNS or job % (self.slots.held // (2 * FEW) + 1) == 0
+        return self.brought >= SIGNS or job % (self.slots.held // (2 * FEW) + 1) == 0
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: it binds all its clips."""

@@ -87,9 +87,11 @@ class _Poller:
                 continue
             if self._settled(status):
                 sent = self._run.sent_at.pop(self._row.id, None)
-                if isinstance(status, Done) and sent is not None:
+                if isinstance(status, Done):
                     limiter = self._run.limits.of(self._row.provider)
-                    limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
+                    limiter.brought += 1
+                    if sent is not None:
+                        limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
                 return
             if isinstance(status, Queued | Running):
                 self._at_work = asked_at
