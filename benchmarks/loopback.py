@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from fakes import fake_judge
+from fake_clips import fake_judge
 
 from vgen import retry
 from vgen.cli.services import real_services

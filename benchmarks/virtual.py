@@ -23,7 +23,7 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from fakes import fake_judge
+from fake_clips import fake_judge
 from simulated_workers import SimulatedWorkers, on_a_cluster
 from studio import Studio
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from fakes import TLS, fake_judge
+from fake_clips import fake_judge
+from fakes import TLS
 
 import vgen
 from vgen.cluster.bench import Bench

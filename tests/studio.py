@@ -29,7 +29,7 @@ import trio.testing
 from doit import plugin
 from doit.cmd_base import ModuleTaskLoader
 from doit.doit_cmd import DoitMain
-from fakes import FAKE_MAGIC, fake_judge
+from fake_clips import FAKE_MAGIC, fake_judge
 
 from vgen.cli.session import Session
 from vgen.errors import MediaError

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from fakes import FAKE_MAGIC, fake_judge
+from fake_clips import FAKE_MAGIC, fake_judge
 from simulated_workers import ENDS, HANGS, KILLED, LIES, LOST, TWICE, WELL, SimulatedWorkers
 
 from vgen.cluster.bench import Bench

@@ -16,7 +16,7 @@ import pytest
 import shared
 import trio
 import trio.testing
-from fakes import fake_clip, fake_judge
+from fake_clips import fake_clip, fake_judge
 from PIL import Image
 from programs import ends, posix, tool_script
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from fakes import fake_clip
+from fake_clips import fake_clip
 from jsonschema import Draft202012Validator, ValidationError
 from studio import Studio, shots
 

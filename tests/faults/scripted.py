@@ -12,7 +12,7 @@ from typing import Any
 import httpcore
 import trio
 import trio.testing
-from fakes import fake_judge
+from fake_clips import fake_judge
 from studio import TLS, Studio
 
 from vgen.media.judge import Judge

@@ -4,7 +4,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from faults.scripted import ONLY_RUNWAY, Forward, ScriptedStudio, says
 from studio import shots
 

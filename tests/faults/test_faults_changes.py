@@ -8,7 +8,7 @@ from typing import Any
 
 import pictured
 import pytest
-from fakes import FAKE_MAGIC
+from fake_clips import FAKE_MAGIC
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Act, Forward, ScriptedStudio, When, says
 from studio import shots
 

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, Forward, ScriptedStudio, disk_broken, disk_full
 from studio import shots
 

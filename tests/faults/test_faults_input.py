@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pictured
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from faults.scripted import ONLY_PIKA, ONLY_RUNWAY, ScriptedStudio, says
 from PIL import Image
 from studio import shots

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from fakes import fake_judge
+from fake_clips import fake_judge
 from faults.scripted import ONLY_RUNWAY, RUNWAY_USD, ScriptedStudio, changes, says
 from workshop import Project, shots
 

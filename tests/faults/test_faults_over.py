@@ -5,7 +5,7 @@ import re
 import shlex
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from faults.scripted import (
     ONLY_PIKA,
     ONLY_RUNWAY,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fakes import fake_judge
+from fake_clips import fake_judge
 from faults.scripted import RUNWAY_USD, Forward, ScriptedStudio, When
 from studio import Crash, CrashAt, shots
 from workshop import Project, Server

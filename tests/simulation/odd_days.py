@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fakes import fake_clip
+from fake_clips import fake_clip
 from simulated_workers import fates, lying, on_a_cluster
 
 from simulation import invariants, vendors, world

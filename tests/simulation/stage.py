@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
-from fakes import fake_judge
+from fake_clips import fake_judge
 from studio import Crash, Studio
 
 from simulation import vendors

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import frame_picture
 
 from simulation.vendors import Watch, told

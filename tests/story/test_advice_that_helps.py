@@ -7,7 +7,7 @@ from decimal import Decimal
 from unittest.mock import AsyncMock
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import KEYS, Studio, shots
 
 from vgen.errors import NoSuchMoment

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import CrashAt, Kept, Studio, shots
 
 from vgen.store import failpoints

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import Studio, shots
 
 from vgen.media.judge import Judgement, Wanted

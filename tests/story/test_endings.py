@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import Crash, CrashAt, Studio, shots
 
 from vgen.cli import notify, reporting

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pictured
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import PROBED, Kept, Studio, shots
 
 SHELF: list[Kept] = []

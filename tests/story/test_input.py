@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import KEYS, Studio, shots
 
 

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import KEYS, Studio, shots
 
 from vgen.store.lock import run_lock

@@ -1,7 +1,7 @@
 """Takes: listed, picked, kept; none of it buys, none of it is lost."""
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import Studio, shots
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from fakes import fake_clip
+from fake_clips import fake_clip
 from studio import Studio, shots
 
 from vgen.views import timeline_xml

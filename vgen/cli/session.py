@@ -139,7 +139,8 @@ class Session:
         """The production as it is now. `again`: with the new takes that -a asks for, though the run has begun."""
         began = self._run is not None and self._run.began
         policy = self._run.policy() if began and self._run else None
-        self._view = self.workspace.look(policy, self.selection.again if again or not began else ())
+        fresh = self.selection.again if again or not began else ()
+        self._view = self.workspace.look(policy, fresh, before=self._view)
         return self._view
 
     def latest(self) -> View:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -58,8 +59,8 @@ class Events:
         record = {"at": at, "run": self.run_id, "shot": number, "event": event, "text": text, **facts}
         self.tell(record)
         line = redact(json.dumps({**record, **(logged or {})}, ensure_ascii=False, default=str), self.secrets)
-        with contextlib.suppress(OSError), self.log.open("a", encoding="utf-8") as log:
-            log.write(line + "\n")
+        with contextlib.suppress(OSError):
+            _append(self.log, f"{line}\n".encode())
 
     @contextlib.contextmanager
     def working(self, number: int) -> Iterator[None]:
@@ -87,3 +88,12 @@ class Events:
         found.text = text
         if phase is not None and phase is not found.phase:
             found.phase, found.since = phase, trio.current_time()
+
+
+def _append(path: Path, line: bytes) -> None:
+    """One write, so that two programs' lines don't mix; opened anew, as a log may be moved away at any time."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)

@@ -88,6 +88,7 @@ class ProviderLimiter:
     """When nearly all jobs are over that take as long as the last ones did, in seconds from the order."""
     brought: int = 0
     """Jobs that were seen to be done in this run, also those that an earlier one ordered."""
+    _all_lead: trio.Event = field(default_factory=trio.Event)
     _ended: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=MEASURED))
     """Of its last jobs: when they were last seen at work, and when they were first seen to be over."""
     _not_before: float = 0.0
@@ -114,6 +115,21 @@ class ProviderLimiter:
     def leads(self, job: int) -> bool:
         """Whether this job is one of those that show how long the others will take, or some have shown it."""
         return self.brought >= SIGNS or job % (self.slots.held // (2 * FEW) + 1) == 0
+
+    def over(self, *, brought: bool) -> None:
+        """A job is seen to be over, with a file or without. Those that follow others are woken if none needs to."""
+        self.brought += brought
+        if self.brought >= SIGNS or self.slots.held <= 2 * FEW:
+            self._all_lead.set()
+            self._all_lead = trio.Event()
+
+    async def follow(self, job: int, until: float) -> bool:
+        """Wait until this job leads, at most until this moment of trio's clock. Whether it leads."""
+        with trio.move_on_at(until):
+            while not self.leads(job):
+                await self._all_lead.wait()
+            return True
+        return False
 
     def pause(self, seconds: float) -> None:
         """The provider asked for a pause: it binds all its clips."""

@@ -87,11 +87,10 @@ class _Poller:
                 continue
             if self._settled(status):
                 sent = self._run.sent_at.pop(self._row.id, None)
-                if isinstance(status, Done):
-                    limiter = self._run.limits.of(self._row.provider)
-                    limiter.brought += 1
-                    if sent is not None:
-                        limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
+                limiter = self._run.limits.of(self._row.provider)
+                if isinstance(status, Done) and sent is not None:
+                    limiter.learn(self._at_work - sent, self._seen_over_at - sent, self._pause_s)
+                limiter.over(brought=isinstance(status, Done))
                 return
             if isinstance(status, Queued | Running):
                 self._at_work = asked_at
@@ -139,11 +138,12 @@ class _Poller:
             foreseen = sent + (limiter.foreseen_s or 0.0)
             if trio.current_time() + self._pause_s <= foreseen < due + self._pause_s:
                 due = foreseen  # else the next question would come too early to wait for that moment
-        for _ in range(PATIENCE):
-            await trio.sleep_until(min(deadline, due))
-            if self._provider.poll_exactly or limiter.leads(self._row.id):
-                break
-            due += interval_s
+        await trio.sleep_until(min(deadline, due))
+        if self._provider.poll_exactly or limiter.leads(self._row.id):
+            return
+        if await limiter.follow(self._row.id, min(deadline, due + (PATIENCE - 1) * interval_s)):
+            turns = math.ceil((trio.current_time() - due) / interval_s)
+            await trio.sleep_until(min(deadline, due + turns * interval_s))
 
     def _believed(self, status: Status) -> Status:
         """What an answer is worth: a question that failed is not the job's failure unless that is said again."""

@@ -33,6 +33,7 @@ from vgen.production.told_prices import told_prices
 from vgen.providers.base import NoPrice
 from vgen.recipe import DRAFT
 from vgen.store import freshness
+from vgen.store.database import Commits, commits
 from vgen.store.ledger import Ledger
 from vgen.store.lock import run_lock
 from vgen.store.outputs import Outputs, Stat, clip_name
@@ -48,6 +49,8 @@ class View:
     plan: Plan
     snapshot: Snapshot
     stats: Mapping[str, Stat]
+    at: Commits | None = None
+    """The ledger's commits that the snapshot tells of; None: nobody knows."""
 
     def step(self, number: int) -> Step:
         return self.plan.step(number)
@@ -131,18 +134,29 @@ class Workspace:
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def look(self, policy: Policy | None = None, again: Collection[int] = ()) -> View:
-        """The plan of this moment. `policy`: a run's own, else the settings'. Raises InputError, Refusal."""
+    def look(self, policy: Policy | None = None, again: Collection[int] = (), *, before: View | None = None) -> View:
+        """The plan of this moment. `policy`: a run's own, else the settings'. Raises InputError, Refusal.
+
+        `before`: what was seen last; under the lock its rows are taken again if nothing was committed since.
+        """
         if not self.trusts_ledger:
             freshness.refuse_unfit(self.outputs, thorough=not self._examined)
         self._examined = True
-        view, learnt = self._look_once(policy, again)
-        return self._look_once(policy, again)[0] if learnt else view
+        view, learnt = self._look_once(policy, again, before)
+        return self._look_once(policy, again, None)[0] if learnt else view
 
-    def _look_once(self, policy: Policy | None, again: Collection[int]) -> tuple[View, bool]:
-        settings = self.ready
+    def _look_once(self, policy: Policy | None, again: Collection[int], before: View | None) -> tuple[View, bool]:
+        settings, at = self.ready, commits(self.outputs.ledger)
         with contextlib.closing(self._rows()) as ledger:
-            snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
+            if (
+                before is not None
+                and before.at == at is not None
+                and self._holds_lock
+                and before.snapshot.budget.cap == settings.cap
+            ):
+                snapshot = before.snapshot
+            else:
+                snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
             prices = told_prices(self.requests, ledger, simulated=settings.simulated) if snapshot.purchases else {}
             requests = told.raised(takes_wanted.with_further(self.requests, snapshot.purchases.values()), prices)
         names = {request.number: clip_name(request.number) for request in requests}
@@ -159,7 +173,8 @@ class Workspace:
             again=again,
             simulated=settings.simulated,
         )
-        return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats), learnt
+        at = at if commits(self.outputs.ledger) == at else None  # while it was read, somebody committed
+        return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats, at=at), learnt
 
     def want_only_clips(self, numbers: Collection[int]) -> bool:
         """Of these shots no further takes are wanted, whatever list and run say. Whether that changes a thing."""

@@ -46,7 +46,7 @@ class Ledger(LedgerReader):
         if read_only and path is not None:
             super().__init__(path)
             return
-        self._db = database.for_writing(path, now, identity)
+        self._use(database.for_writing(path, now, identity))
         if patience_s is not None:
             self._db.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
         try:

@@ -7,7 +7,7 @@ written in place, in one sector, and synced before each order is sent: a power c
 import contextlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from vgen.store import atomic, failpoints
@@ -54,7 +54,8 @@ class Mark:
         is_lowered = last is not None and (
             value.ledger != last.ledger or value.moves < last.moves or value.locks < last.locks
         )
-        data = json.dumps(asdict(value)).encode().ljust(SIZE_BYTES - 1) + b"\n"
+        told = {"ledger": value.ledger, "purchases": value.purchases, "moves": value.moves, "locks": value.locks}
+        data = json.dumps(told).encode().ljust(SIZE_BYTES - 1) + b"\n"
         with contextlib.suppress(OSError):
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)

@@ -7,7 +7,7 @@ from pathlib import Path
 from vgen.store import database, purchase, row_mapping
 from vgen.store.mark import HighWater
 from vgen.store.records import Budget, Choice, Placed, Purchase, Retake, Snapshot, Take
-from vgen.store.row_mapping import Once
+from vgen.store.row_mapping import Once, Recent
 
 _Value = str | float | None
 _UNFINISHED = ", ".join(f"'{state}'" for state in sorted(purchase.UNFINISHED))
@@ -16,10 +16,11 @@ _UNFINISHED = ", ".join(f"'{state}'" for state in sorted(purchase.UNFINISHED))
 class LedgerReader:
     """One open ledger, as it was last committed; a missing file is an empty one. Raises Refusal as `database` does."""
 
-    _db: sqlite3.Connection
-
     def __init__(self, path: Path) -> None:
-        self._db = database.for_looking(path)
+        self._use(database.for_looking(path))
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        self._db, self._identity, self._recent = db, "", Recent()
 
     def close(self) -> None:
         self._db.close()
@@ -27,12 +28,15 @@ class LedgerReader:
     def copy_to(self, other: "LedgerReader") -> None:
         """All of it into another's place."""
         self._db.backup(other._db)
+        other._use(other._db)
 
     @property
     def identity(self) -> str:
         """The ledger's own random name; "" before its first locked open by this version."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
-        return str(row[0]) if row else ""
+        if not self._identity:
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'ledger'").fetchone()
+            self._identity = str(row[0]) if row else ""
+        return self._identity
 
     def high_water(self) -> HighWater:
         """How far the ledger has come."""
@@ -168,8 +172,7 @@ class LedgerReader:
             "SELECT request FROM purchases WHERE simulated = ? AND provider = ? AND model = ? AND path = ? "
             "AND bought_s = ? AND job_id NOT NULL ORDER BY id DESC"
         )
-        for row in self._db.execute(query, (simulated, provider, model, path, bought_s)):
-            yield row["request"]
+        return (row["request"] for row in self._db.execute(query, (simulated, provider, model, path, bought_s)))
 
     def typical_s(self, *, simulated: bool) -> float | None:
         """How long a generation took, on the mean of the last 50; None before the first."""
@@ -188,8 +191,7 @@ class LedgerReader:
 
     def is_over(self, purchase_id: int) -> bool:
         """Whether nothing is left to be brought home for a purchase."""
-        found = self._purchases("id = ?", purchase_id)
-        return not found or found[0].state not in purchase.COLLECTABLE
+        return all(row.state not in purchase.COLLECTABLE for row in self._purchases("id = ?", purchase_id))
 
     def take_of(self, purchase_id: int) -> Take | None:
         return next(iter(self._takes("purchase_id = ?", purchase_id)), None)
@@ -255,8 +257,7 @@ class LedgerReader:
 
     def _purchases(self, where: str, *values: _Value, columns: str = "*", once: Once | None = None) -> list[Purchase]:
         rows = self._db.execute(f"SELECT {columns} FROM purchases WHERE {where} ORDER BY id", values)  # noqa: S608
-        once = once or Once()
-        return [row_mapping.purchase(row, once) for row in rows]
+        return [self._recent.purchase(row) if once is None else row_mapping.purchase(row, once) for row in rows]
 
     def _takes(self, where: str, *values: _Value, once: Once | None = None) -> list[Take]:
         rows = self._db.execute(f"SELECT * FROM takes WHERE {where} ORDER BY purchase_id", values)  # noqa: S608

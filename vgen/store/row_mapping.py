@@ -15,6 +15,10 @@ _COMMON = frozenset({
 """Columns whose values many rows have in common, or a purchase with its take and its place."""
 
 
+MOST_RECENT = 4096
+"""Purchases that are remembered: more than a run has in flight, and a few MB."""
+
+
 class Once:
     """One object for all equal ones that a query brings: many rows have much in common."""
 
@@ -40,6 +44,27 @@ def purchase(row: sqlite3.Row, once: Once) -> Purchase:
         "final": bool(row["final"]),
     }
     return Purchase(**values)
+
+
+class Recent:
+    """The purchases that were read last: of a row that has not changed, the record that was made of it."""
+
+    def __init__(self) -> None:
+        self._once = Once()
+        self._made: dict[int, tuple[tuple[Any, ...], Purchase]] = {}
+
+    def purchase(self, row: sqlite3.Row) -> Purchase:
+        """As the function of this name; the row is compared whole, so it may come from any writer."""
+        whole = tuple(row)
+        before = self._made.get(row["id"])
+        if before is not None and before[0] == whole:
+            return before[1]
+        if len(self._made) >= MOST_RECENT:
+            self._made.clear()
+            self._once = Once()
+        made = purchase(row, self._once)
+        self._made[made.id] = whole, made
+        return made
 
 
 def take(row: sqlite3.Row, once: Once) -> Take:

@@ -28,6 +28,8 @@ _ONE_AT_A_TIME = threading.Lock()
 """Under doit's own runners, which may use threads, an async action has the session to itself."""
 IN_A_ROW = 200
 """So many tasks are begun before those that have begun are heard."""
+YOUNG = 10_000
+"""New objects between two looks of the collector: a thousand clips at once are no garbage, and 700 are soon made."""
 REFUSED = 3
 """doit's exit code for "error before task execution starts"."""
 
@@ -139,6 +141,8 @@ class TrioRunner(DoitRunner):
 
         dispatcher = slim_tasks.Dispatcher(dispatcher.tasks, dispatcher.targets, dispatcher.selected_tasks)
         gc.freeze()  # what is here now stays until the end: of a long list the collector need not look at it each time
+        often = gc.get_threshold()
+        gc.set_threshold(YOUNG, *often[1:])
         try:
             clock = self._session.clock if self._session else None
             trio.run(self._supervise, dispatcher, clock=clock, restrict_keyboard_interrupt_to_checkpoints=True)
@@ -150,6 +154,7 @@ class TrioRunner(DoitRunner):
                 raise error from group
             self.refused = error
         finally:
+            gc.set_threshold(*often)
             gc.unfreeze()
 
     async def _supervise(self, dispatcher: Any) -> None:
