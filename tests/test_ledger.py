@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from killed import kill_in_a_commit
 
 from vgen.errors import AlreadyBought, IllegalMove, LedgerError, OverBudget, Refusal
-from vgen.store import failpoints, purchase
+from vgen.store import failpoints, purchase, row_mapping
 from vgen.store.ledger import Ledger
 from vgen.store.migrations import SCHEMA
 from vgen.store.purchase import MOVES, State, Why
@@ -515,6 +515,49 @@ def test_what_is_read_is_what_was_written(ledger: Ledger) -> None:
     assert (urls, (("prompt", "a boat"),), "job", 3.5, NOW, False, None) == (
         found.urls, found.manifest, found.job_id, found.submitted_at, found.created_at, found.final, found.rendered_at
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", sorted(State))
+def test_what_was_read_before_is_read_as_it_is_now(on_disk: Ledger, path: Path, state: State) -> None:
+    number = on_disk.reserve(row())
+    for to in walk_to(state):
+        on_disk.get(number)
+        on_disk.move(number, to)
+        with contextlib.closing(LedgerReader(path)) as fresh:
+            assert fresh.get(number) == on_disk.get(number)
+    facts: dict[str, Any] = {
+        "job_id": "job", "urls": {"status": "https://x/s"}, "account": "other", "error": "why", "final": True,
+        "charged": 5, "charged_by": "provider", "submitted_at": 3.5, "unreadable_since": None,
+    }  # fmt: skip
+    for name, value in facts.items():
+        on_disk.note(number, **{name: value} | ({"charged_by": "user"} if name == "charged" else {}))
+        with contextlib.closing(LedgerReader(path)) as fresh:
+            assert fresh.get(number) == on_disk.get(number)
+        assert getattr(on_disk.get(number), name) == value
+
+
+def test_what_was_read_before_and_is_undone_is_read_as_it_was(on_disk: Ledger) -> None:
+    number = bring_to(on_disk, State.RENDERING)
+    before = on_disk.get(number)
+    with contextlib.suppress(RuntimeError), on_disk.changing("test") as (db, _):
+        db.execute("UPDATE purchases SET job_id = 'other' WHERE id = ?", (number,))
+        assert on_disk.get(number).job_id == "other"
+        raise RuntimeError
+    assert on_disk.get(number) == before
+
+
+def test_what_another_program_wrote_is_read(on_disk: Ledger, path: Path) -> None:
+    number = bring_to(on_disk, State.RENDERING)
+    assert on_disk.get(number).error is None
+    raw(path, "UPDATE purchases SET error = 'by hand' WHERE id = ?", number)
+    assert on_disk.get(number).error == "by hand"
+
+
+def test_more_purchases_than_are_remembered_are_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_mapping, "MOST_RECENT", 3)
+    made = [bring_to(ledger, State.RENDERING, recipe=f"{number:064}") for number in range(8)]
+    for _ in range(2):
+        assert [ledger.get(number).recipe for number in made] == [f"{number:064}" for number in range(8)]
 
 
 # ── the file ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -319,3 +319,39 @@ def test_of_many_jobs_a_sample_is_watched_until_some_have_ended(jobs: int, asked
             return before, sum(one.leads(job) for job in range(1, jobs + 1))
 
     assert virtually(main) == (asked, jobs)
+
+
+def followed(jobs: int, over: Callable[[ProviderLimiter, int], bool]) -> list[tuple[int, float, bool]]:
+    """Of a crowd, those that follow: when they went on, and whether they lead. One job a second is over."""
+
+    async def main() -> list[tuple[int, float, bool]]:
+        one, seen = ProviderLimiter(name="runway", slots=PrioritySemaphore(jobs)), list[tuple[int, float, bool]]()
+
+        async def follow(job: int) -> None:
+            leads = await one.follow(job, until=100.0)
+            seen.append((job, trio.current_time(), leads))
+
+        async def hold_until(second: int) -> None:
+            async with one.slots.one(second):
+                await trio.sleep_until(second)
+                one.over(brought=over(one, second))
+
+        async with trio.open_nursery() as nursery:
+            for second in range(1, jobs + 1):
+                nursery.start_soon(hold_until, second)
+            await trio.testing.wait_all_tasks_blocked()
+            for job in (1, 3, 200):
+                nursery.start_soon(follow, job)
+        return sorted(seen)
+
+    found: list[tuple[int, float, bool]] = virtually(main)
+    return found
+
+
+def test_who_follows_goes_on_when_enough_have_brought_their_files() -> None:
+    assert followed(300, lambda *_: True) == [(1, SIGNS, True), (3, SIGNS, True), (200, 0.0, True)]
+
+
+def test_who_follows_a_crowd_that_brings_nothing_goes_on_when_it_is_small_or_it_is_time() -> None:
+    assert followed(60, lambda *_: False) == [(1, 21.0, True), (3, 21.0, True), (200, 0.0, True)]
+    assert followed(300, lambda *_: False) == [(1, 100.0, False), (3, 100.0, False), (200, 0.0, True)]

@@ -71,9 +71,17 @@ class Recipe:
         return tuple((name, value) for name, value in fields.items() if value is not None)
 
 
+def _text(manifest: Manifest) -> str:
+    return _encode([f"vgen recipe {VERSION}", *manifest])
+
+
 def _digest(manifest: Manifest) -> str:
-    text = _encode([f"vgen recipe {VERSION}", *manifest])
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_text(manifest).encode()).hexdigest()
+
+
+def _ended(begun: "hashlib._Hash", end: str) -> str:
+    begun.update(end.encode())
+    return begun.hexdigest()
 
 
 def first_of(manifest: Manifest) -> str:
@@ -83,7 +91,13 @@ def first_of(manifest: Manifest) -> str:
 
 def family(manifest: Manifest) -> list[str]:
     """The digests of the recipes of all takes that can be wanted beside this one, its own included."""
-    return [_digest(_as_take(manifest, take)) for take in range(1, MAX_TAKES + 1)]
+    first = _as_take(manifest, 1)
+    if "seed" in dict(first):
+        return [_digest(_as_take(first, take)) for take in range(1, MAX_TAKES + 1)]
+    whole = _text(first)
+    begun = hashlib.sha256(whole[:-1].encode())  # they differ in their ends alone: a long prompt is hashed once
+    ends = [whole[-1:], *(f',["take","{take}"]]' for take in range(2, MAX_TAKES + 1))]
+    return [_ended(begun.copy(), end) for end in ends]
 
 
 def _as_take(manifest: Manifest, take: int) -> Manifest:

@@ -1,6 +1,7 @@
 """When to try again, as pure functions of what happened, the time and a random number. Never sleeps."""
 
 import calendar
+import functools
 import random
 import re
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ def http_date(text: str | None) -> float | None:
     return _unix(text or "")
 
 
+@functools.lru_cache(maxsize=64)  # many answers come in one second
 def _unix(text: str) -> float | None:
     try:
         return float(calendar.timegm(parsedate_to_datetime(text).utctimetuple()))  # without a zone it is UTC

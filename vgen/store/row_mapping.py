@@ -3,6 +3,8 @@
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from vgen.store.purchase import State
@@ -34,15 +36,20 @@ def _values(row: sqlite3.Row, once: Once) -> dict[str, Any]:
     return {name: once(value) if name in _COMMON else value for name, value in zip(row.keys(), row, strict=True)}
 
 
+def _manifest(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in json.loads(text))
+
+
+_MADE: Mapping[str, Callable[[Any], Any]] = {
+    "manifest": _manifest, "urls": json.loads, "state": State, "simulated": bool, "final": bool,
+}  # fmt: skip
+"""Column of a purchase → what is made of its value."""
+
+
 def purchase(row: sqlite3.Row, once: Once) -> Purchase:
     values = _values(row, once)
-    values |= {
-        "manifest": tuple(once((once(name), once(value))) for name, value in json.loads(row["manifest"])),
-        "urls": json.loads(values["urls"]),
-        "state": State(row["state"]),
-        "simulated": bool(row["simulated"]),
-        "final": bool(row["final"]),
-    }
+    values |= {name: make(values[name]) for name, make in _MADE.items()}
+    values["manifest"] = tuple(once((once(name), once(value))) for name, value in values["manifest"])
     return Purchase(**values)
 
 
@@ -55,14 +62,19 @@ class Recent:
 
     def purchase(self, row: sqlite3.Row) -> Purchase:
         """As the function of this name; the row is compared whole, so it may come from any writer."""
-        whole = tuple(row)
-        before = self._made.get(row["id"])
-        if before is not None and before[0] == whole:
-            return before[1]
-        if len(self._made) >= MOST_RECENT:
-            self._made.clear()
-            self._once = Once()
-        made = purchase(row, self._once)
+        whole, known = tuple(row), self._made.get(row["id"])
+        if known is None:
+            if len(self._made) >= MOST_RECENT:
+                self._made.clear()
+                self._once = Once()
+            made = purchase(row, self._once)
+        else:
+            before, made = known
+            if before == whole:
+                return made
+            columns = zip(row.keys(), before, whole, strict=True)
+            changed = {name: value for name, was, value in columns if value != was}
+            made = replace(made, **changed | {name: _MADE[name](changed[name]) for name in changed.keys() & _MADE})
         self._made[made.id] = whole, made
         return made
 
