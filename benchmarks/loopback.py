@@ -1,4 +1,4 @@
-"""vgen on loopback with everything real but the judge: the clips there are no videos."""
+"""vgen on loopback with everything real but ffmpeg and ffprobe: the clips there are no videos."""
 
 import contextlib
 import dataclasses
@@ -12,29 +12,21 @@ from fake_clips import fake_judge
 
 from vgen import retry
 from vgen.cli.services import real_services
-from vgen.media.judge import Judgement, Wanted
 from vgen.plan.request import ShotRequest
 from vgen.production.http import HttpClient
 from vgen.production.intent import Online
 from vgen.production.run import Run
-from vgen.production.services import Services
-
-POSTER = b"\xff\xd8" + bytes(10_000) + b"\xff\xd9"
-"""As long as a poster frame that a real check leaves behind; without one, the gallery starts ffmpeg for each clip."""
+from vgen.production.services import Services, no_tools
 
 
 def unjudged(scale: float = 1.0) -> Services:
-    """The real world, but for ffprobe; pauses between two tries of a download are scaled as all pauses are."""
+    """The real world without media work; pauses between two tries of a download are scaled as all pauses are."""
     base_s, max_s = retry.DOWNLOAD.base_s * scale, retry.DOWNLOAD.max_s * scale
     retry.DOWNLOAD = dataclasses.replace(retry.DOWNLOAD, base_s=base_s, max_s=max_s)
-    return dataclasses.replace(real_services(), online=_online)
+    return dataclasses.replace(real_services(), online=_online, tools=no_tools)
 
 
 @contextlib.asynccontextmanager
 async def _online(run: Run, requests: Sequence[ShotRequest]) -> AsyncIterator[Online]:  # noqa: ARG001 - the port's signature
     async with HttpClient(now=run.now, tls=run.services.tls) as http:
-        yield Online(http=http, judge=_judged)
-
-
-async def _judged(path: Path, wanted: Wanted) -> Judgement:
-    return dataclasses.replace(await fake_judge(path, wanted), poster=POSTER)
+        yield Online(http=http, judge=fake_judge)

@@ -65,7 +65,9 @@ def _in_flight(rounds: int, *, quick: bool) -> Iterator[Table]:
     n = 10 if quick else 1_000
     costs = [_real(n, 1.0 if quick else REAL_RENDER_S) for _ in range(min(rounds, REAL_ROUNDS))]
     title = f"`doit` as a process, the provider in another: {n:,} clips, {n:,} in flight"
-    note = "real sockets and SQLite with its syncs; the start of the process, report and gallery included; no ffprobe"
+    note = (
+        "real sockets and SQLite with its syncs; the start of the process, report and gallery included; no media work"
+    )
     cpu_ms = [cost.cpu_s / n * 1000 for cost in costs]
     yield Table(key="f", title=f"CPU a clip, {title}", unit="ms", rows=[Row(name="vgen", values=cpu_ms)], note=note)
     peak = Row(name="vgen", values=[cost.rss_mb for cost in costs])

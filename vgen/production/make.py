@@ -110,7 +110,7 @@ async def _bring_further(clip: Clip, *, buys: bool = True) -> bool:
     `buys` False: only those that are paid.
     """
     run, request, began, came = clip.run, clip.request, set[int](), False
-    while run.is_online:  # `doit pick` is not, and brings nothing
+    while request.further and run.is_online:  # `doit pick` is not, and brings nothing
         due = [one for one in takes_wanted.missing(request, run.rows(request), run.policy()) if one.is_due]
         left = [one for one in due if one.request.take not in began]
         if not buys:

@@ -54,8 +54,8 @@ class Mark:
         is_lowered = last is not None and (
             value.ledger != last.ledger or value.moves < last.moves or value.locks < last.locks
         )
-        told = {"ledger": value.ledger, "purchases": value.purchases, "moves": value.moves, "locks": value.locks}
-        data = json.dumps(told).encode().ljust(SIZE_BYTES - 1) + b"\n"
+        numbers = f'"purchases": {value.purchases}, "moves": {value.moves}, "locks": {value.locks}'
+        data = f'{{"ledger": {json.dumps(value.ledger)}, {numbers}}}'.encode().ljust(SIZE_BYTES - 1) + b"\n"
         with contextlib.suppress(OSError):
             if self._fd is None:
                 self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
