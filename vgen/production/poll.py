@@ -142,6 +142,7 @@ class _Poller:
         if self._provider.poll_exactly or limiter.leads(self._row.id):
             return
         if await limiter.follow(self._row.id, min(deadline, due + (PATIENCE - 1) * interval_s)):
+            # All who followed are woken at once; each asks at its own next turn.
             turns = math.ceil((trio.current_time() - due) / interval_s)
             await trio.sleep_until(min(deadline, due + turns * interval_s))
 

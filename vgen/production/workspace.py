@@ -50,7 +50,11 @@ class View:
     snapshot: Snapshot
     stats: Mapping[str, Stat]
     at: Commits | None = None
-    """The ledger's commits that the snapshot tells of; None: nobody knows."""
+    """The ledger's commits that the snapshot tells of; None if it was taken without the lock, or beside a commit."""
+
+    def tells_of(self, at: Commits | None, cap: int | None) -> bool:
+        """Whether its snapshot is still that of the ledger, and under the same cap."""
+        return at is not None and (at, cap) == (self.at, self.snapshot.budget.cap)
 
     def step(self, number: int) -> Step:
         return self.plan.step(number)
@@ -148,12 +152,7 @@ class Workspace:
     def _look_once(self, policy: Policy | None, again: Collection[int], before: View | None) -> tuple[View, bool]:
         settings, at = self.ready, commits(self.outputs.ledger)
         with contextlib.closing(self._rows()) as ledger:
-            if (
-                before is not None
-                and before.at == at is not None
-                and self._holds_lock
-                and before.snapshot.budget.cap == settings.cap
-            ):
+            if before is not None and self._holds_lock and before.tells_of(at, settings.cap):
                 snapshot = before.snapshot
             else:
                 snapshot = ledger.snapshot(simulated=settings.simulated, cap=settings.cap)
@@ -173,7 +172,8 @@ class Workspace:
             again=again,
             simulated=settings.simulated,
         )
-        at = at if commits(self.outputs.ledger) == at else None  # while it was read, somebody committed
+        if commits(self.outputs.ledger) != at or not self._holds_lock:  # somebody committed meanwhile, or will
+            at = None
         return View(plan=plan, snapshot=snapshot, stats=self._clip_files.stats, at=at), learnt
 
     def want_only_clips(self, numbers: Collection[int]) -> bool:
