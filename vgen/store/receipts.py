@@ -6,7 +6,7 @@ Enough to make the rows again, should the ledger be lost or older than they are.
 import contextlib
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ def write(row: Purchase, take: Take, path: Path, *, ledger: str, error_code: str
             "id": row.id, "charged": row.charged, "charged_by": row.charged_by, "rendered_at": row.rendered_at,
             "error_code": error_code,
         },
-        "take": {field.name: getattr(take, field.name) for field in fields(take)},
+        "take": asdict(take),
     }  # fmt: skip
     atomic.write_whole(path.with_suffix(".json"), json.dumps(told, ensure_ascii=False, indent=1).encode())
 

@@ -17,8 +17,8 @@ _COMMON = frozenset({
 """Columns whose values many rows have in common, or a purchase with its take and its place."""
 
 
-MOST_RECENT = 4096
-"""Purchases that are remembered: more than a run has in flight, and a few MB."""
+MOST_RECENT = 2048
+"""Purchases that are remembered: more than a run has in flight, as a rule, and about 8 MB."""
 
 
 class Once:
